@@ -1,0 +1,74 @@
+//! What is worth a line in the audit log.
+//!
+//! Owns the closed list of event types, in the words of OWASP's logging vocabulary where it has one, and who can
+//! cause them. Must never carry a token, a password or what somebody typed.
+
+use super::UserId;
+
+/// A security event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An account was made.
+    UserCreated,
+    /// Somebody signed in; a session was issued.
+    LoginSuccess,
+    /// A session was ended by somebody.
+    SessionRevoked,
+    /// A session's token was renewed.
+    SessionRenewed,
+    /// A password was changed by its owner.
+    PasswordChanged,
+    /// A link to set a new password was made.
+    PasswordResetIssued,
+    /// A password was set with such a link.
+    PasswordReset,
+    /// An account was disabled.
+    UserDisabled,
+    /// An account was enabled again.
+    UserEnabled,
+    /// An account's roles were changed.
+    RolesChanged,
+}
+
+impl Event {
+    /// The event's name in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user_created",
+            Self::LoginSuccess => "authn_login_success",
+            Self::SessionRevoked => "session_revoked",
+            Self::SessionRenewed => "session_renewed",
+            Self::PasswordChanged => "authn_password_change",
+            Self::PasswordResetIssued => "authn_password_reset_issued",
+            Self::PasswordReset => "authn_password_reset",
+            Self::UserDisabled => "user_disabled",
+            Self::UserEnabled => "user_enabled",
+            Self::RolesChanged => "authz_change",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A signed-in user: the account's owner or an administrator.
+    User(UserId),
+    /// Whoever holds the link or the password, not signed in.
+    Anonymous,
+    /// An operator at the command line.
+    CommandLine,
+    /// The server by one of its own rules.
+    Server,
+}
+
+impl Actor {
+    /// The actor's name in the audit log.
+    pub fn name(self) -> String {
+        match self {
+            Self::User(id) => id.to_string(),
+            Self::Anonymous => "anonymous".to_owned(),
+            Self::CommandLine => "command line".to_owned(),
+            Self::Server => "server".to_owned(),
+        }
+    }
+}

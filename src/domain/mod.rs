@@ -1,0 +1,31 @@
+//! The rules: what a token, a session, a user, a password and a device are, and when a session is over.
+//!
+//! Owns every decision that needs nothing but its arguments. Must never do I/O, never await, and never
+//! import anything else of this crate: time and randomness come in through [`Clock`] and [`Random`].
+
+pub mod client;
+pub mod clock;
+pub mod device;
+pub mod email;
+pub mod event;
+pub mod ids;
+pub mod password;
+pub mod process;
+pub mod random;
+pub mod role;
+pub mod session;
+pub mod slots;
+pub mod token;
+
+pub use client::Client;
+pub use clock::{Clock, MovableClock, SystemClock, Timestamp};
+pub use device::{Device, DeviceKind};
+pub use email::Email;
+pub use ids::{Nonce, SessionId, Stamp, UserId};
+pub use password::Password;
+pub use process::{Process, Shard};
+pub use random::{Random, SystemRandom};
+pub use role::{Role, Roles};
+pub use session::{EndReason, Terms};
+pub use slots::Slots;
+pub use token::{Token, TokenHash};

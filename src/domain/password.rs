@@ -1,0 +1,249 @@
+//! Passwords: their rules, and Argon2id.
+//!
+//! Owns [`Password`] (the secret as typed) and [`Hasher`] (one worker's memory for hashing). Must never print a
+//! password and never obey the cost parameters of a stored hash before bounding them. Sources: OWASP ASVS 5.0
+//! §6.2, OWASP Password Storage (19 MiB, 2 passes, 1 lane), NIST SP 800-63B-4 §3.1.1.2.
+
+use std::fmt;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{Random, random};
+
+/// Fewest code points of a new password.
+pub const MIN_CHARS: usize = 8;
+/// Most code points of a password.
+pub const MAX_CHARS: usize = 256;
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// The most that a stored hash may ask for: 64 MiB, 10 passes, 4 lanes.
+const MAX_MEMORY_KIB: u32 = 65_536;
+const MAX_PASSES: u32 = 10;
+const MAX_LANES: u32 = 4;
+
+/// Salt of the hash that is computed when there is nobody to verify. Its output is thrown away.
+const NOBODYS_SALT: [u8; 16] = *b"nobody at all...";
+
+/// A password as it was typed, composed (NFC) so that one password has one byte form. Gone from memory when
+/// dropped; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+/// Why a new password is refused, in words for the person who chose it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WeakPassword(pub String);
+
+impl Password {
+    /// Takes the text over; the original is wiped.
+    pub fn new(mut text: String) -> Self {
+        let composed = text.nfc().collect();
+        text.zeroize();
+        Self(Zeroizing::new(composed))
+    }
+
+    /// Whether it may become somebody's password. Any character is welcome; only the length counts.
+    pub fn check_rules(&self) -> Result<(), WeakPassword> {
+        let chars = self.0.chars().count();
+        if chars < MIN_CHARS {
+            return Err(WeakPassword(format!("Choose a password of at least {MIN_CHARS} characters.")));
+        }
+        if chars > MAX_CHARS {
+            return Err(WeakPassword(format!("Choose a password of at most {MAX_CHARS} characters.")));
+        }
+        Ok(())
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// What comparing a password with a stored hash showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the password.
+    Match {
+        /// The stored hash was made with weaker parameters than today's and should be replaced.
+        outdated: bool,
+    },
+    /// It is not the password.
+    Mismatch,
+    /// The stored hash cannot be used: not Argon2id, or asking for more than the bounds. One hash was computed
+    /// all the same, so that this costs what a mismatch costs.
+    Unusable,
+}
+
+/// Hashing failed for a reason that is not the password's (out of memory).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("hashing a password failed: {0}")]
+pub struct HashingFailed(String);
+
+/// One worker's memory for hashing: allocated at first use, then used again.
+#[derive(Default)]
+pub struct Hasher {
+    blocks: Vec<Block>,
+}
+
+impl Hasher {
+    /// Hashes a new password with today's parameters and a fresh salt; the PHC string to store.
+    pub fn hash(&mut self, password: &Password, random: &dyn Random) -> Result<String, HashingFailed> {
+        let salt: [u8; 16] = random::bytes(random);
+        let params = todays_params()?;
+        let output = self.run(password, &salt, &params)?;
+        let phc = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).map_err(failed)?,
+            salt: Some(Salt::new(&salt).map_err(failed)?),
+            hash: Some(Output::new(output.as_slice()).map_err(failed)?),
+        };
+        Ok(phc.to_string())
+    }
+
+    /// Compares a password with a stored PHC string, in constant time once the hash is computed.
+    pub fn verify(&mut self, password: &Password, stored: &str) -> Result<Verdict, HashingFailed> {
+        let Some((params, salt, expected)) = usable(stored) else {
+            self.verify_nobody(password)?;
+            return Ok(Verdict::Unusable);
+        };
+        let computed = self.run(password, &salt, &params)?;
+        if bool::from(computed.as_slice().ct_eq(expected.as_bytes())) {
+            Ok(Verdict::Match { outdated: is_outdated(&params) })
+        } else {
+            Ok(Verdict::Mismatch)
+        }
+    }
+
+    /// Computes one hash and throws it away: what an unknown user costs, so that nobody can tell.
+    pub fn verify_nobody(&mut self, password: &Password) -> Result<(), HashingFailed> {
+        self.run(password, &NOBODYS_SALT, &todays_params()?).map(drop)
+    }
+
+    fn run(&mut self, password: &Password, salt: &[u8], params: &Params) -> Result<Zeroizing<[u8; 32]>, HashingFailed> {
+        let needed = params.block_count();
+        if self.blocks.len() < needed {
+            self.blocks.resize(needed, Block::default());
+        }
+        let mut output = Zeroizing::new([0; 32]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+            .hash_password_into_with_memory(password.as_bytes(), salt, output.as_mut_slice(), &mut self.blocks)
+            .map_err(failed)?;
+        Ok(output)
+    }
+}
+
+fn todays_params() -> Result<Params, HashingFailed> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(32)).map_err(failed)
+}
+
+/// The parts of a stored hash, if it is one that we would have made or made once: Argon2id, version 19, 32 bytes,
+/// within the bounds.
+fn usable(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
+    let phc = PasswordHash::new(stored).ok()?;
+    let params = Params::try_from(&phc).ok()?;
+    let salt = phc.salt?.as_ref().to_vec();
+    let output = phc.hash?;
+    let ours = phc.algorithm == ARGON2ID_IDENT
+        && phc.version == Some(Version::V0x13.into())
+        && output.len() == 32
+        && params.m_cost() <= MAX_MEMORY_KIB
+        && params.t_cost() <= MAX_PASSES
+        && params.p_cost() <= MAX_LANES;
+    ours.then_some((params, salt, output))
+}
+
+fn is_outdated(params: &Params) -> bool {
+    params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES
+}
+
+fn failed(error: impl fmt::Display) -> HashingFailed {
+    HashingFailed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned())
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_with_owasps_parameters_and_verifies() {
+        let mut hasher = Hasher::default();
+        let stored = hasher.hash(&password("correct horse"), &SystemRandom).unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert_eq!(hasher.verify(&password("correct horse"), &stored).unwrap(), Verdict::Match { outdated: false });
+        assert_eq!(hasher.verify(&password("Correct horse"), &stored).unwrap(), Verdict::Mismatch);
+    }
+
+    #[test]
+    fn a_cheaper_hash_verifies_and_is_outdated() {
+        let mut hasher = Hasher::default();
+        let cheap = cheap_hash("password");
+        assert_eq!(hasher.verify(&password("password"), &cheap).unwrap(), Verdict::Match { outdated: true });
+    }
+
+    #[test]
+    fn parameters_of_a_stored_hash_are_bounded_before_they_are_obeyed() {
+        let mut hasher = Hasher::default();
+        let good = cheap_hash("password");
+        for (what, stored) in [
+            ("8 GiB", good.replace("m=1024", "m=8388608")),
+            ("passes", good.replace("t=1", "t=4000000000")),
+            ("another algorithm", good.replace("argon2id", "argon2i")),
+            ("no hash", "letmein".to_owned()),
+            ("nothing", String::new()),
+        ] {
+            assert_eq!(hasher.verify(&password("password"), &stored).unwrap(), Verdict::Unusable, "{what}");
+        }
+        assert!(hasher.blocks.len() <= 19_456, "no more memory than one of our own hashes takes");
+    }
+
+    #[test]
+    fn one_password_has_one_form_and_nothing_is_cut_off() {
+        assert_eq!(password("jos\u{e9}-secret"), password("jose\u{301}-secret"));
+        let mut hasher = Hasher::default();
+        let long = "x".repeat(199);
+        let stored = hasher.hash(&password(&format!("{long}a")), &SystemRandom).unwrap();
+        assert_eq!(hasher.verify(&password(&format!("{long}b")), &stored).unwrap(), Verdict::Mismatch);
+        assert_ne!(password("a\0bcdefgh"), password("a"));
+    }
+
+    #[test]
+    fn only_the_length_counts() {
+        assert!(password("1234567").check_rules().is_err());
+        assert!(password("🦀🦀🦀🦀🦀🦀🦀🦀").check_rules().is_ok());
+        assert!(password(&"x".repeat(256)).check_rules().is_ok());
+        assert!(password(&"x".repeat(257)).check_rules().is_err());
+    }
+
+    fn cheap_hash(text: &str) -> String {
+        let params = Params::new(1024, 1, 1, Some(32)).unwrap();
+        let mut hasher = Hasher::default();
+        let output = hasher.run(&password(text), b"somesaltsomesalt", &params).unwrap();
+        PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(19),
+            params: ParamsString::try_from(&params).unwrap(),
+            salt: Some(Salt::new(b"somesaltsomesalt").unwrap()),
+            hash: Some(Output::new(output.as_slice()).unwrap()),
+        }
+        .to_string()
+    }
+}
