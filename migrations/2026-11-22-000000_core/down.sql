@@ -1,0 +1,6 @@
+DROP TABLE audit;
+DROP TABLE password_resets;
+DROP TABLE live_store;
+DROP TABLE unconfirmed;
+DROP TABLE sessions;
+DROP TABLE users;

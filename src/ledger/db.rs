@@ -1,0 +1,196 @@
+//! One connection to either database.
+//!
+//! Owns [`Db`], how it is opened and prepared, and the transaction that writes run in. Must never hold a query
+//! of a table: those are beside their table.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
+use diesel::r2d2::{self, R2D2Connection};
+use diesel::{Connection, ConnectionResult, QueryResult, SqliteConnection, sql_query};
+
+use super::LedgerError;
+
+/// A connection to SQLite or PostgreSQL; one set of queries runs on both.
+#[derive(diesel::MultiConnection)]
+pub enum Db {
+    /// PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Pg(diesel::PgConnection),
+    /// SQLite.
+    Sqlite(SqliteConnection),
+}
+
+/// Runs the same expression on the concrete connection: for what the generic one cannot say.
+macro_rules! each {
+    ($db:expr, $conn:ident => $body:expr) => {
+        match $db {
+            #[cfg(feature = "postgres")]
+            $crate::ledger::Db::Pg($conn) => $body,
+            $crate::ledger::Db::Sqlite($conn) => $body,
+        }
+    };
+}
+pub(super) use each;
+
+/// Which database the ledger is kept in.
+#[derive(Clone)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite {
+        /// The file's path.
+        path: String,
+    },
+    /// A PostgreSQL server.
+    #[cfg(feature = "postgres")]
+    Postgres {
+        /// A libpq connection URI. May hold a password: never logged.
+        url: String,
+    },
+}
+
+/// What a pool's connections are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Short reads, each a statement of its own; never behind a write.
+    Read,
+    /// Transactions.
+    Write,
+}
+
+/// Opens connections for one pool and keeps the driver's own words when that fails.
+pub(super) struct DbManager {
+    pub(super) database: Database,
+    pub(super) purpose: Purpose,
+    pub(super) statements: Arc<AtomicU64>,
+}
+
+impl r2d2::ManageConnection for DbManager {
+    type Connection = Db;
+    type Error = r2d2::Error;
+
+    fn connect(&self) -> Result<Db, r2d2::Error> {
+        let mut db = self.database.open().map_err(r2d2::Error::ConnectionError)?;
+        prepare(&mut db, self.purpose).map_err(r2d2::Error::QueryError)?;
+        let statements = Arc::clone(&self.statements);
+        db.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                statements.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Ok(db)
+    }
+
+    fn is_valid(&self, db: &mut Db) -> Result<(), r2d2::Error> {
+        // Asking costs a round trip, and spares the first question after the server was restarted.
+        each!(db, c => c.ping()).map_err(r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, db: &mut Db) -> bool {
+        std::thread::panicking() || each!(db, c => c.is_broken())
+    }
+}
+
+impl Database {
+    /// Opens one connection, unprepared.
+    pub(super) fn open(&self) -> ConnectionResult<Db> {
+        match self {
+            Self::Sqlite { path } => SqliteConnection::establish(path).map(Db::Sqlite),
+            #[cfg(feature = "postgres")]
+            Self::Postgres { url } => diesel::PgConnection::establish(&bounded(url)).map(Db::Pg),
+        }
+    }
+}
+
+/// The URI with bounds on connecting and on a peer that vanished, unless the operator set their own.
+#[cfg(feature = "postgres")]
+fn bounded(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "4000"), ("keepalives_idle", "5")] {
+        if !url.contains(&format!("{name}=")) {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{separator}{name}={value}"));
+        }
+    }
+    url
+}
+
+/// How long one statement may wait for another's lock.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// Sets what must not be inherited: durable means durable (invariant 9).
+fn prepare(db: &mut Db, purpose: Purpose) -> QueryResult<()> {
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => prepare_postgres(c),
+        Db::Sqlite(c) => prepare_sqlite(c, purpose),
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn prepare_postgres(c: &mut diesel::PgConnection) -> QueryResult<()> {
+    c.batch_execute(&format!(
+        "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; \
+         SET default_transaction_read_only = off; SET statement_timeout = '5s'; \
+         SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '{}ms'",
+        LOCK_WAIT.as_millis()
+    ))?;
+    // A standby would answer reads with yesterday's truth.
+    c.batch_execute("DO $$ BEGIN IF pg_is_in_recovery() THEN RAISE 'this server is a standby'; END IF; END $$")
+}
+
+fn prepare_sqlite(c: &mut SqliteConnection, purpose: Purpose) -> QueryResult<()> {
+    let query_only = if purpose == Purpose::Read { "ON" } else { "OFF" };
+    // The busy timeout first: switching to WAL can itself meet a lock.
+    c.batch_execute(&format!(
+        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+         PRAGMA foreign_keys = ON; PRAGMA query_only = {query_only}",
+        LOCK_WAIT.as_millis()
+    ))
+}
+
+/// Runs `body` in one transaction. On SQLite it takes the write lock at once: a transaction that starts by
+/// reading could not be upgraded once somebody else has written.
+pub(super) fn write_transaction<T>(
+    db: &mut Db,
+    body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL READ COMMITTED")?,
+        Db::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
+    }
+    match body(db) {
+        Ok(value) => {
+            <Db as Connection>::TransactionManager::commit_transaction(db)?;
+            Ok(value)
+        }
+        Err(error) => {
+            // When rolling back fails, too, the pool sees a broken connection; the first error says more.
+            if let Err(rollback) = <Db as Connection>::TransactionManager::rollback_transaction(db) {
+                log::warn!("rolling a transaction back failed: {rollback}");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The database's own wall clock, in milliseconds since the epoch.
+pub fn now_ms(db: &mut Db) -> Result<i64, LedgerError> {
+    use diesel::RunQueryDsl;
+
+    #[derive(diesel::QueryableByName)]
+    struct Now {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        now: i64,
+    }
+
+    let sql = match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(_) => "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now",
+        Db::Sqlite(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
+    };
+    Ok(sql_query(sql).get_result::<Now>(db)?.now)
+}

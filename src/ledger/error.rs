@@ -1,0 +1,38 @@
+//! What can go wrong with the ledger, for whoever has to answer nevertheless.
+//!
+//! Owns [`LedgerError`]. Its texts are for the log; none of them may reach a client.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// Why the ledger did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database cannot be reached, refuses, or gave an answer that makes no sense now. Nothing is known.
+    #[error("the database failed: {0}")]
+    Unavailable(String),
+    /// Too many questions are waiting already, or this one waited too long. A write may have happened.
+    #[error("the database is too busy: {0}")]
+    Busy(&'static str),
+    /// Two transactions stood in each other's way and this one was rolled back; it can be run again.
+    #[error("the transaction was rolled back: {0}")]
+    Conflict(String),
+    /// A row holds something that this version never writes.
+    #[error("the database holds what cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl From<DieselError> for LedgerError {
+    fn from(error: DieselError) -> Self {
+        match &error {
+            DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, info) => {
+                Self::Conflict(info.message().to_owned())
+            }
+            // PostgreSQL's 40P01 has no kind of its own in diesel.
+            DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
+                Self::Conflict(info.message().to_owned())
+            }
+            DieselError::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The ledger: what must never be lost, in SQL. Users, every session ever issued, the audit log, and which Redis
+//! may speak. It is the authority: Redis may only say yes, only the ledger says no.
+//!
+//! Owns diesel. Must never know Redis, HTTP or a token: it holds hashes. Rows are read and written by the plain
+//! functions of the table's module over a [`Db`]; [`Ledger::read`] and [`Ledger::write`] lend one, off the async
+//! threads and with a bound on every wait. What belongs into one transaction is decided above, in one closure.
+
+pub mod audit;
+mod db;
+mod error;
+pub mod live_store;
+mod migrate;
+mod pool;
+pub mod resets;
+mod schema;
+pub mod sessions;
+pub mod unconfirmed;
+pub mod users;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use db::{Database, Db, now_ms};
+pub use error::LedgerError;
+
+use db::Purpose;
+use pool::LedgerPool;
+
+/// Handle to the ledger; cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    database: Database,
+    reads: LedgerPool,
+    writes: LedgerPool,
+    statements: Arc<AtomicU64>,
+}
+
+impl Ledger {
+    /// Makes the pools. No connection is opened yet, so a database that is down does not keep a node from starting.
+    pub fn open(database: Database) -> Result<Self, LedgerError> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
+        Ok(Self { reads: pool(Purpose::Read)?, writes: pool(Purpose::Write)?, statements, database })
+    }
+
+    /// Brings the schema up to date. Safe to run in several processes at once.
+    pub async fn migrate(&self) -> Result<(), LedgerError> {
+        let database = self.database.clone();
+        tokio::task::spawn_blocking(move || migrate::run(&database))
+            .await
+            .map_err(|error| LedgerError::Unavailable(error.to_string()))?
+    }
+
+    /// Runs short reads, each a statement of its own. Never waits behind a write.
+    ///
+    /// `sent` is called when the question is about to be asked: what was committed before that is seen.
+    pub async fn read_noting<T, F>(&self, sent: impl FnOnce() + Send + 'static, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.reads
+            .run(move |db| {
+                sent();
+                body(db)
+            })
+            .await
+    }
+
+    /// Runs short reads, each a statement of its own. Never waits behind a write.
+    pub async fn read<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.reads.run(body).await
+    }
+
+    /// Runs one transaction, again if the database rolled it back to let another one pass. An error means that
+    /// it has not happened, except [`LedgerError::Busy`] and a connection that broke while committing: then it
+    /// may have.
+    pub async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        const ATTEMPTS: usize = 4;
+        self.writes
+            .run(move |db| {
+                let mut result = db::write_transaction(db, &body);
+                for _ in 1..ATTEMPTS {
+                    if !matches!(result, Err(LedgerError::Conflict(_))) {
+                        break;
+                    }
+                    result = db::write_transaction(db, &body);
+                }
+                result
+            })
+            .await
+    }
+
+    /// How many SQL statements were sent since the ledger was opened.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// How many reads may run at once.
+    pub fn read_bound(&self) -> usize {
+        self.reads.bound()
+    }
+}

@@ -1,0 +1,55 @@
+//! One-time links to set a new password.
+//!
+//! Owns the `password_resets` table. Holds hashes only: what the link carries is nowhere stored.
+
+use diesel::prelude::*;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::schema::password_resets;
+use crate::domain::{Timestamp, TokenHash, UserId};
+
+/// Makes a link's token good until `expires_at`; the user's earlier ones are void.
+pub fn issue(
+    db: &mut Db,
+    user: UserId,
+    token_hash: &TokenHash,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), LedgerError> {
+    void(db, user)?;
+    diesel::insert_into(password_resets::table)
+        .values((
+            password_resets::token_hash.eq(token_hash.as_bytes().to_vec()),
+            password_resets::user_id.eq(user.to_string()),
+            password_resets::created_at.eq(now.ms()),
+            password_resets::expires_at.eq(expires_at.ms()),
+        ))
+        .execute(db)?;
+    Ok(())
+}
+
+/// Makes all of a user's links worthless.
+pub fn void(db: &mut Db, user: UserId) -> Result<(), LedgerError> {
+    diesel::delete(password_resets::table.filter(password_resets::user_id.eq(user.to_string()))).execute(db)?;
+    Ok(())
+}
+
+/// Whose password the token may still set.
+pub fn find(db: &mut Db, token_hash: &TokenHash, now: Timestamp) -> Result<Option<UserId>, LedgerError> {
+    let row = password_resets::table
+        .find(token_hash.as_bytes().to_vec())
+        .filter(password_resets::used_at.is_null())
+        .filter(password_resets::expires_at.gt(now.ms()));
+    let user = row.select(password_resets::user_id).first::<String>(db).optional()?;
+    user.map(|id| UserId::parse(&id).ok_or(LedgerError::Corrupt(format!("user id {id:?}")))).transpose()
+}
+
+/// Uses the token up; false when it was used, replaced or too old: of two who try, one succeeds.
+pub fn consume(db: &mut Db, token_hash: &TokenHash, now: Timestamp) -> Result<bool, LedgerError> {
+    let row = password_resets::table
+        .find(token_hash.as_bytes().to_vec())
+        .filter(password_resets::used_at.is_null())
+        .filter(password_resets::expires_at.gt(now.ms()));
+    Ok(diesel::update(row).set(password_resets::used_at.eq(Some(now.ms()))).execute(db)? == 1)
+}

@@ -1,0 +1,89 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    audit (id) {
+        id -> Text,
+        at -> BigInt,
+        event -> Text,
+        actor -> Text,
+        user_id -> Nullable<Text>,
+        session_id -> Nullable<Text>,
+        ip -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    live_store (stamp) {
+        stamp -> Binary,
+        run_id -> Text,
+        replid -> Text,
+        database -> BigInt,
+        prefix -> Text,
+        node -> Text,
+        shard -> Text,
+        epoch -> BigInt,
+        enrolled_at -> BigInt,
+        retired_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    password_resets (token_hash) {
+        token_hash -> Binary,
+        user_id -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        user_id -> Text,
+        token_hash -> Binary,
+        previous_token_hash -> Nullable<Binary>,
+        created_at -> BigInt,
+        authenticated_at -> BigInt,
+        last_seen_at -> BigInt,
+        expires_at -> BigInt,
+        idle_seconds -> BigInt,
+        remember -> Bool,
+        sign_in_ip -> Text,
+        last_ip -> Text,
+        user_agent -> Nullable<Text>,
+        data -> Nullable<Text>,
+        ended_at -> Nullable<BigInt>,
+        end_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    unconfirmed (id) {
+        id -> Text,
+        token_hash -> Binary,
+        session_id -> Text,
+        since -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        email -> Text,
+        email_key -> Text,
+        name -> Nullable<Text>,
+        password_hash -> Text,
+        roles -> Text,
+        epoch -> BigInt,
+        disabled_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::joinable!(password_resets -> users (user_id));
+diesel::joinable!(sessions -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(audit, live_store, password_resets, sessions, unconfirmed, users,);

@@ -1,0 +1,314 @@
+//! Sessions in SQL: one row for each ever issued.
+//!
+//! Owns the `sessions` table. A row that has ended stays ended: no function here clears `ended_at`, and none
+//! changes a row that has one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::schema::sessions;
+use crate::domain::session::Deadlines;
+use crate::domain::{EndReason, SessionId, Timestamp, TokenHash, UserId};
+
+/// A session's row.
+#[derive(Clone, Queryable, Insertable)]
+#[diesel(table_name = sessions)]
+pub struct Session {
+    /// The session's public id.
+    #[diesel(deserialize_as = String, serialize_as = String)]
+    pub id: SessionId,
+    /// Whose it is.
+    #[diesel(deserialize_as = String, serialize_as = String)]
+    pub user_id: UserId,
+    /// The current token's hash.
+    #[diesel(deserialize_as = Vec<u8>, serialize_as = Vec<u8>)]
+    pub token_hash: TokenHash,
+    /// The hash of the token before the last renewal.
+    pub previous_token_hash: Option<Vec<u8>>,
+    /// When it was issued.
+    #[diesel(deserialize_as = i64, serialize_as = i64)]
+    pub created_at: Timestamp,
+    /// When its owner last proved who they are.
+    #[diesel(deserialize_as = i64, serialize_as = i64)]
+    pub authenticated_at: Timestamp,
+    /// When it was last used, at most [`crate::domain::session::ledger_lag`] behind.
+    #[diesel(deserialize_as = i64, serialize_as = i64)]
+    pub last_seen_at: Timestamp,
+    /// When it ends whatever happens.
+    #[diesel(deserialize_as = i64, serialize_as = i64)]
+    pub expires_at: Timestamp,
+    /// How long it may rest.
+    pub idle_seconds: i64,
+    /// Whether its cookie outlives the browser.
+    pub remember: bool,
+    /// The address it was issued to.
+    pub sign_in_ip: String,
+    /// The address it was last used from.
+    pub last_ip: String,
+    /// The User-Agent it was issued to.
+    pub user_agent: Option<String>,
+    /// What the application keeps in it, as JSON.
+    pub data: Option<String>,
+    /// When it was ended.
+    pub ended_at: Option<i64>,
+    /// Why it was ended.
+    pub end_reason: Option<String>,
+}
+
+impl Session {
+    /// When it ends by itself.
+    pub fn deadlines(&self) -> Deadlines {
+        Deadlines { last_seen: self.last_seen_at, idle: idle(self.idle_seconds), expires: self.expires_at }
+    }
+}
+
+fn idle(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}
+
+/// What a check needs of a live row.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The session's public id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// When it ends by itself.
+    pub deadlines: Deadlines,
+    /// The address it was last used from.
+    pub last_ip: IpAddr,
+    /// Whether the application keeps anything in it.
+    pub has_data: bool,
+}
+
+type LiveRow = (String, String, i64, i64, i64, String, bool);
+
+/// The session of this current token, if it was not ended. Its deadlines are for the caller to judge.
+pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, LedgerError> {
+    let columns = (
+        sessions::id,
+        sessions::user_id,
+        sessions::last_seen_at,
+        sessions::expires_at,
+        sessions::idle_seconds,
+        sessions::last_ip,
+        sessions::data.is_not_null(),
+    );
+    let rows = sessions::table.filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()));
+    let row = rows.filter(sessions::ended_at.is_null()).select(columns).first::<LiveRow>(db).optional()?;
+    row.map(live).transpose()
+}
+
+fn live((id, user, last_seen, expires, idle_seconds, ip, has_data): LiveRow) -> Result<Live, LedgerError> {
+    Ok(Live {
+        id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
+        user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
+        deadlines: Deadlines {
+            last_seen: Timestamp::from_ms(last_seen),
+            idle: idle(idle_seconds),
+            expires: Timestamp::from_ms(expires),
+        },
+        last_ip: ip.parse().map_err(|_| LedgerError::Corrupt(format!("address {ip:?}")))?,
+        has_data,
+    })
+}
+
+/// Adds a row.
+pub fn insert(db: &mut Db, session: Session) -> Result<(), LedgerError> {
+    diesel::insert_into(sessions::table).values(session).execute(db)?;
+    Ok(())
+}
+
+/// The session of this id, ended or not.
+pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, LedgerError> {
+    Ok(sessions::table.find(id.to_string()).select(sessions::all_columns).first(db).optional()?)
+}
+
+/// A user's sessions that were not ended and not over at `now`, the oldest first. Idle deadlines are for the
+/// caller to judge, who may know a later last-seen time.
+pub fn of_user(db: &mut Db, user: UserId, now: Timestamp) -> Result<Vec<Session>, LedgerError> {
+    let rows = sessions::table
+        .filter(sessions::user_id.eq(user.to_string()))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::expires_at.gt(now.ms()));
+    Ok(rows.order((sessions::created_at, sessions::id)).select(sessions::all_columns).load(db)?)
+}
+
+/// Which sessions to end.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// The one of this id, if it is this user's.
+    One(SessionId, UserId),
+    /// The one of this id, whosever it is.
+    Any(SessionId),
+    /// The one that this token opens, or opened before its last renewal.
+    Token(TokenHash),
+    /// All of a user's but the named one.
+    OfUser(UserId, Option<SessionId>),
+}
+
+/// A session that was ended, and what records of it may stand in Redis.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The session's public id.
+    pub id: SessionId,
+    /// Whose it was.
+    pub user_id: UserId,
+    /// The hashes of its current and its previous token.
+    pub token_hashes: Vec<TokenHash>,
+    /// When it would have ended by itself.
+    pub deadlines: Deadlines,
+}
+
+type EndedRow = (String, String, Vec<u8>, Option<Vec<u8>>, i64, i64, i64);
+
+macro_rules! ended_columns {
+    () => {
+        (
+            sessions::id,
+            sessions::user_id,
+            sessions::token_hash,
+            sessions::previous_token_hash,
+            sessions::last_seen_at,
+            sessions::expires_at,
+            sessions::idle_seconds,
+        )
+    };
+}
+
+/// Ends what has not ended yet; the rows that this call ended.
+pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Result<Vec<Ended>, LedgerError> {
+    macro_rules! end_where {
+        ($condition:expr) => {
+            diesel::update(sessions::table.filter(sessions::ended_at.is_null()).filter($condition))
+                .set((sessions::ended_at.eq(Some(at.ms())), sessions::end_reason.eq(Some(reason.name()))))
+                .returning(ended_columns!())
+                .get_results::<EndedRow>(db)?
+        };
+    }
+    let rows = match which {
+        Which::One(id, user) => {
+            end_where!(sessions::id.eq(id.to_string()).and(sessions::user_id.eq(user.to_string())))
+        }
+        Which::Any(id) => end_where!(sessions::id.eq(id.to_string())),
+        Which::Token(hash) => end_where!(opened_by(hash)),
+        Which::OfUser(user, None) => end_where!(sessions::user_id.eq(user.to_string())),
+        Which::OfUser(user, Some(except)) => {
+            end_where!(sessions::user_id.eq(user.to_string()).and(sessions::id.ne(except.to_string())))
+        }
+    };
+    rows.into_iter().map(ended).collect()
+}
+
+/// What [`end`] would act on when all of it has ended already: for a revocation that is repeated.
+pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError> {
+    macro_rules! select_where {
+        ($condition:expr) => {
+            sessions::table
+                .filter(sessions::ended_at.is_not_null())
+                .filter($condition)
+                .select(ended_columns!())
+                .load::<EndedRow>(db)?
+        };
+    }
+    let rows = match which {
+        Which::One(id, user) => {
+            select_where!(sessions::id.eq(id.to_string()).and(sessions::user_id.eq(user.to_string())))
+        }
+        Which::Any(id) => select_where!(sessions::id.eq(id.to_string())),
+        Which::Token(hash) => select_where!(opened_by(hash)),
+        // A user's history grows without end: what of it may still stand, `unconfirmed` knows.
+        Which::OfUser(..) => Vec::new(),
+    };
+    rows.into_iter().map(ended).collect()
+}
+
+type OpenedBy<'a> = Box<
+    dyn BoxableExpression<
+            sessions::table,
+            super::db::MultiBackend,
+            SqlType = diesel::sql_types::Nullable<diesel::sql_types::Bool>,
+        > + 'a,
+>;
+
+fn opened_by(hash: &TokenHash) -> OpenedBy<'static> {
+    let bytes = hash.as_bytes().to_vec();
+    Box::new(sessions::token_hash.nullable().eq(bytes.clone()).or(sessions::previous_token_hash.eq(bytes)))
+}
+
+fn ended((id, user, hash, previous, last_seen, expires, idle_seconds): EndedRow) -> Result<Ended, LedgerError> {
+    let hashes = std::iter::once(hash).chain(previous);
+    Ok(Ended {
+        id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
+        user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
+        token_hashes: hashes
+            .map(|bytes| TokenHash::from_slice(&bytes).ok_or_else(|| LedgerError::Corrupt("token hash".to_owned())))
+            .collect::<Result<_, _>>()?,
+        deadlines: Deadlines {
+            last_seen: Timestamp::from_ms(last_seen),
+            idle: idle(idle_seconds),
+            expires: Timestamp::from_ms(expires),
+        },
+    })
+}
+
+/// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended.
+pub fn rotate(
+    db: &mut Db,
+    id: SessionId,
+    from: &TokenHash,
+    to: &TokenHash,
+    authenticated_at: Option<Timestamp>,
+) -> Result<bool, LedgerError> {
+    let from = from.as_bytes().to_vec();
+    let row = sessions::table
+        .find(id.to_string())
+        .filter(sessions::token_hash.eq(from.clone()))
+        .filter(sessions::ended_at.is_null());
+    let renewed = diesel::update(row)
+        .set((
+            sessions::token_hash.eq(to.as_bytes().to_vec()),
+            sessions::previous_token_hash.eq(Some(from)),
+            authenticated_at.map(|at| sessions::authenticated_at.eq(at.ms())),
+        ))
+        .execute(db)?;
+    Ok(renewed == 1)
+}
+
+/// Moves a live session's last-seen time forward.
+pub fn touch(db: &mut Db, id: SessionId, seen_at: Timestamp, ip: IpAddr) -> Result<(), LedgerError> {
+    let row = sessions::table
+        .find(id.to_string())
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::last_seen_at.lt(seen_at.ms()));
+    diesel::update(row)
+        .set((sessions::last_seen_at.eq(seen_at.ms()), sessions::last_ip.eq(ip.to_string())))
+        .execute(db)?;
+    Ok(())
+}
+
+/// What the application keeps in a live session; the outer none when the session is not live.
+pub fn data(db: &mut Db, id: SessionId) -> Result<Option<Option<String>>, LedgerError> {
+    let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
+    Ok(row.select(sessions::data).first(db).optional()?)
+}
+
+/// Replaces what the application keeps in a live session, opened by this token; false when it is not live.
+pub fn set_data(
+    db: &mut Db,
+    id: SessionId,
+    token_hash: &TokenHash,
+    data: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, LedgerError> {
+    let row = sessions::table
+        .find(id.to_string())
+        .filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::expires_at.gt(now.ms()));
+    Ok(diesel::update(row).set(sessions::data.eq(data)).execute(db)? == 1)
+}

@@ -1,0 +1,102 @@
+//! Records that may still stand in Redis although the ledger has said no.
+//!
+//! Owns the `unconfirmed` table. A row is added in the transaction that makes a record wrong, and removed only
+//! after the record was deleted, since then, from the Redis process that may speak. Each row is an obligation of its
+//! own: fulfilling an earlier one about the same record does not fulfil a later one.
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::schema::{sessions, unconfirmed};
+use crate::domain::{SessionId, Timestamp, TokenHash, UserId};
+
+/// Most rows in one statement: SQLite binds a variable for each.
+const CHUNK: usize = 500;
+
+/// A record that is to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// Names this obligation, a UUIDv7.
+    pub id: Uuid,
+    /// Under which key the record stands.
+    pub token_hash: TokenHash,
+    /// Whose record it is.
+    pub session: SessionId,
+}
+
+/// Notes that these records are wrong from the end of this transaction on.
+pub fn add(db: &mut Db, records: &[Unconfirmed], since: Timestamp) -> Result<(), LedgerError> {
+    for record in records {
+        diesel::insert_into(unconfirmed::table)
+            .values((
+                unconfirmed::id.eq(record.id.to_string()),
+                unconfirmed::token_hash.eq(record.token_hash.as_bytes().to_vec()),
+                unconfirmed::session_id.eq(record.session.to_string()),
+                unconfirmed::since.eq(since.ms()),
+            ))
+            .execute(db)?;
+    }
+    Ok(())
+}
+
+/// Notes that these records are gone.
+pub fn remove(db: &mut Db, records: &[Unconfirmed]) -> Result<(), LedgerError> {
+    for chunk in records.chunks(CHUNK) {
+        diesel::delete(unconfirmed::table.filter(unconfirmed::id.eq_any(ids(chunk)))).execute(db)?;
+    }
+    Ok(())
+}
+
+/// Whether any of these records is still to be deleted.
+pub fn any(db: &mut Db, records: &[Unconfirmed]) -> Result<bool, LedgerError> {
+    for chunk in records.chunks(CHUNK) {
+        let rows = unconfirmed::table.filter(unconfirmed::id.eq_any(ids(chunk)));
+        if rows.select(unconfirmed::id).first::<String>(db).optional()?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The records that have waited longest.
+pub fn oldest(db: &mut Db, limit: i64) -> Result<Vec<Unconfirmed>, LedgerError> {
+    let columns = (unconfirmed::id, unconfirmed::token_hash, unconfirmed::session_id);
+    let rows = unconfirmed::table.order(unconfirmed::id).limit(limit).select(columns);
+    rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
+}
+
+/// What is still to be deleted of a user's sessions.
+pub fn of_user(db: &mut Db, user: UserId) -> Result<Vec<Unconfirmed>, LedgerError> {
+    let theirs = sessions::table.filter(sessions::user_id.eq(user.to_string())).select(sessions::id);
+    let columns = (unconfirmed::id, unconfirmed::token_hash, unconfirmed::session_id);
+    let rows = unconfirmed::table.filter(unconfirmed::session_id.eq_any(theirs)).select(columns);
+    rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
+}
+
+/// What is still to be deleted of these sessions, and under this token hash.
+pub fn of_sessions_or_token(
+    db: &mut Db,
+    ids: &[SessionId],
+    token_hash: Option<&TokenHash>,
+) -> Result<Vec<Unconfirmed>, LedgerError> {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    let bytes = token_hash.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default();
+    let columns = (unconfirmed::id, unconfirmed::token_hash, unconfirmed::session_id);
+    let theirs = unconfirmed::session_id.eq_any(ids).or(unconfirmed::token_hash.eq(bytes));
+    let rows = unconfirmed::table.filter(theirs).select(columns);
+    rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
+}
+
+fn read((id, hash, session): (String, Vec<u8>, String)) -> Result<Unconfirmed, LedgerError> {
+    let parts = (Uuid::try_parse(&id).ok(), TokenHash::from_slice(&hash), SessionId::parse(&session));
+    match parts {
+        (Some(id), Some(token_hash), Some(session)) => Ok(Unconfirmed { id, token_hash, session }),
+        _ => Err(LedgerError::Corrupt(format!("the unconfirmed record {id:?}"))),
+    }
+}
+
+fn ids(records: &[Unconfirmed]) -> Vec<String> {
+    records.iter().map(|record| record.id.to_string()).collect()
+}

@@ -1,0 +1,151 @@
+//! Users in SQL.
+//!
+//! Owns the `users` table. Whoever issues sessions or ends all of a user's must hold the row's lock ([`lock`]) in
+//! the same transaction: that, and the epoch, is what orders a sign-in and a revocation.
+
+use diesel::prelude::*;
+
+use super::db::{Db, each};
+use super::error::LedgerError;
+use super::schema::users;
+use crate::domain::{Email, Roles, Timestamp, UserId};
+
+/// A user's row.
+#[derive(Clone, Queryable)]
+pub struct User {
+    /// The user's public id.
+    #[diesel(deserialize_as = String)]
+    pub id: UserId,
+    /// The address as typed.
+    pub email: String,
+    /// The address as compared.
+    pub email_key: String,
+    /// The name to show.
+    pub name: Option<String>,
+    /// PHC string. Never leaves the service.
+    pub password_hash: String,
+    /// What the user may do.
+    #[diesel(deserialize_as = String)]
+    pub roles: Roles,
+    /// Raised by everything that ends all of the user's sessions.
+    pub epoch: i64,
+    disabled_at: Option<i64>,
+    /// When the account was made.
+    #[diesel(deserialize_as = i64)]
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// Whether the account may not sign in.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled_at.is_some()
+    }
+}
+
+/// A user that does not exist yet.
+pub struct NewUser {
+    /// The new id.
+    pub id: UserId,
+    /// The address.
+    pub email: Email,
+    /// The name to show.
+    pub name: Option<String>,
+    /// PHC string.
+    pub password_hash: String,
+    /// What the user may do.
+    pub roles: Roles,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Adds a user; false when the address has an account already.
+pub fn insert(db: &mut Db, user: &NewUser) -> Result<bool, LedgerError> {
+    let row = (
+        users::id.eq(user.id.to_string()),
+        users::email.eq(user.email.typed()),
+        users::email_key.eq(user.email.key()),
+        users::name.eq(user.name.as_deref()),
+        users::password_hash.eq(&user.password_hash),
+        users::roles.eq(user.roles.to_string()),
+        users::created_at.eq(user.created_at.ms()),
+    );
+    let inserted = each!(db, c => diesel::insert_into(users::table)
+        .values(row)
+        .on_conflict(users::email_key)
+        .do_nothing()
+        .execute(c))?;
+    Ok(inserted == 1)
+}
+
+/// The user of this id.
+pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
+    Ok(users::table.find(id.to_string()).select(users::all_columns).first(db).optional()?)
+}
+
+/// The user of this address, given as [`Email::key_of`] makes it.
+pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, LedgerError> {
+    let rows = users::table.filter(users::email_key.eq(email_key));
+    Ok(rows.select(users::all_columns).first(db).optional()?)
+}
+
+/// The user of this id, whose row nobody else can lock or change until the transaction is over. On SQLite the
+/// transaction itself is that lock.
+pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
+    let row = users::table.find(id.to_string()).select(users::all_columns);
+    Ok(match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => row.for_update().first(c).optional()?,
+        Db::Sqlite(c) => row.first(c).optional()?,
+    })
+}
+
+/// Raises the epoch of a locked user: sign-ins that have read the old one are refused.
+pub fn raise_epoch(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
+    let row = diesel::update(users::table.find(id.to_string()));
+    row.set(users::epoch.eq(users::epoch + 1)).execute(db)?;
+    Ok(())
+}
+
+/// Sets a new password of a locked user.
+pub fn set_password(db: &mut Db, id: UserId, password_hash: &str) -> Result<(), LedgerError> {
+    let row = diesel::update(users::table.find(id.to_string()));
+    row.set(users::password_hash.eq(password_hash)).execute(db)?;
+    Ok(())
+}
+
+/// Replaces a hash by a stronger one of the same password; false when the hash has changed meanwhile.
+pub fn upgrade_hash(db: &mut Db, id: UserId, old: &str, new: &str) -> Result<bool, LedgerError> {
+    let row = users::table.find(id.to_string()).filter(users::password_hash.eq(old));
+    Ok(diesel::update(row).set(users::password_hash.eq(new)).execute(db)? == 1)
+}
+
+/// Disables (a moment) or enables (none) a user.
+pub fn set_disabled(db: &mut Db, id: UserId, at: Option<Timestamp>) -> Result<(), LedgerError> {
+    let row = diesel::update(users::table.find(id.to_string()));
+    row.set(users::disabled_at.eq(at.map(Timestamp::ms))).execute(db)?;
+    Ok(())
+}
+
+/// Sets what a user may do.
+pub fn set_roles(db: &mut Db, id: UserId, roles: &Roles) -> Result<(), LedgerError> {
+    let row = diesel::update(users::table.find(id.to_string()));
+    row.set(users::roles.eq(roles.to_string())).execute(db)?;
+    Ok(())
+}
+
+/// Sets the name to show; the changed user, or none when there is no such user.
+pub fn set_name(db: &mut Db, id: UserId, name: Option<&str>) -> Result<Option<User>, LedgerError> {
+    diesel::update(users::table.find(id.to_string())).set(users::name.eq(name)).execute(db)?;
+    find(db, id)
+}
+
+/// A page of users in the order of their addresses, after the given one.
+pub fn page(db: &mut Db, after_email_key: Option<&str>, limit: i64) -> Result<Vec<User>, LedgerError> {
+    let rows = users::table.filter(users::email_key.gt(after_email_key.unwrap_or_default().to_owned()));
+    Ok(rows.order(users::email_key).limit(limit).select(users::all_columns).load(db)?)
+}
+
+/// Whether there is any user at all.
+pub fn any(db: &mut Db) -> Result<bool, LedgerError> {
+    Ok(users::table.select(users::id).first::<String>(db).optional()?.is_some())
+}
