@@ -4,7 +4,7 @@
 //! # The layers
 //!
 //! A request falls through four layers and comes back. Four nouns answer four questions: *which rule?* [`domain`].
-//! *What happens?* `service`. *What is remembered?* `live` and [`ledger`]. *Over the wire?* `http`.
+//! *What happens?* `service`. *What is remembered?* [`live`] and [`ledger`]. *Over the wire?* `http`.
 //!
 //! ```text
 //! main ─► cli ─► server ─► http ─► service ─► live    ledger
@@ -14,7 +14,7 @@
 //!
 //! # Two memories, one authority
 //!
-//! SQL holds what must never be lost ([`ledger`]); Redis holds what must be read in microseconds (`live`).
+//! SQL holds what must never be lost ([`ledger`]); Redis holds what must be read in microseconds ([`live`]).
 //! Redis may only say yes; only the ledger says no. Without Redis every check reads the ledger, by the same path.
 //!
 //! # One request's journey
@@ -27,3 +27,4 @@
 
 pub mod domain;
 pub mod ledger;
+pub mod live;

@@ -1,0 +1,127 @@
+//! Belief: how long the word of one Redis process counts.
+//!
+//! Owns [`Belief`], and the question that every new connection puts to the ledger ([`Fence`]). Must never
+//! extend a belief by itself: only whoever read the ledger may.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::{Process, Stamp};
+
+/// Whether records of one Redis process may be believed now. Shared by all connections to that process, and by
+/// whoever watches the ledger.
+#[derive(Debug, Default)]
+pub struct Belief {
+    /// Milliseconds on the clock's stopwatch; zero at first, so that a new belief holds never.
+    until: AtomicU64,
+    retired: AtomicBool,
+    solo: AtomicBool,
+}
+
+impl Belief {
+    /// Believes until the stopwatch shows `monotonic`. Never shortens what was granted before, and never brings
+    /// a retired belief back.
+    pub fn believe_until(&self, monotonic: Duration) {
+        self.until.fetch_max(ms(monotonic), Ordering::SeqCst);
+    }
+
+    /// Never believes again: another process took this one's place.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether another process took this one's place.
+    pub fn retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    /// Whether records may be believed when the stopwatch shows `monotonic`.
+    pub fn holds(&self, monotonic: Duration) -> bool {
+        ms(monotonic) < self.until.load(Ordering::SeqCst) && !self.retired()
+    }
+
+    /// Notes whether the process has had a replica under its replication id. One that never had cannot have
+    /// been succeeded by a replica without anybody's knowing.
+    pub fn set_solo(&self, solo: bool) {
+        self.solo.store(solo, Ordering::SeqCst);
+    }
+
+    /// Whether no replica can have taken the process's place.
+    pub fn solo(&self) -> bool {
+        self.solo.load(Ordering::SeqCst)
+    }
+}
+
+/// Milliseconds, rounded down.
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Who says which Redis process may speak: the ledger, behind a trait so that this layer does not know it.
+pub trait Fence: Send + Sync {
+    /// Asks for the stamp of a process that a new connection found. The process that is asked about retires its
+    /// predecessor, for ever; asking twice about one process gives one stamp.
+    fn enroll(&self, process: Process) -> BoxFuture<'_, Result<Enrolled, FenceError>>;
+}
+
+/// A process that may speak.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// What the records that are written to it carry.
+    pub stamp: Stamp,
+    /// How long its word counts.
+    pub belief: std::sync::Arc<Belief>,
+}
+
+/// Why a process may not speak, in plain words for the log.
+#[derive(Clone, Debug)]
+pub struct FenceError(pub String);
+
+impl fmt::Display for FenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for FenceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_new_belief_does_not_hold() {
+        assert!(!Belief::default().holds(Duration::ZERO));
+        assert!(!Belief::default().solo());
+    }
+
+    #[test]
+    fn a_belief_holds_up_to_its_end_and_not_at_it() {
+        let belief = Belief::default();
+        belief.believe_until(3 * SECOND);
+        assert!(belief.holds(3 * SECOND - Duration::from_millis(1)));
+        assert!(!belief.holds(3 * SECOND));
+    }
+
+    #[test]
+    fn an_earlier_end_that_arrives_late_shortens_nothing() {
+        let belief = Belief::default();
+        belief.believe_until(4 * SECOND);
+        belief.believe_until(3 * SECOND);
+        assert!(belief.holds(3 * SECOND));
+    }
+
+    #[test]
+    fn a_retired_belief_never_comes_back() {
+        let belief = Belief::default();
+        belief.believe_until(SECOND);
+        belief.retire();
+        belief.believe_until(9 * SECOND);
+        assert!(belief.retired() && !belief.holds(Duration::ZERO));
+    }
+}

@@ -1,0 +1,209 @@
+//! Connections that know whom they speak to.
+//!
+//! Owns [`Stamped`], one connection to one Redis process that the ledger has enrolled. A connection that is in any
+//! doubt about the process is broken for good: it must never be repaired, and must never reconnect.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisResult, Script, Value};
+use tokio::time::sleep;
+
+use super::address::Node;
+use super::fault::{Fault, out_of_step};
+use super::key::Key;
+use super::process::{Replication, shard};
+use super::sentinel::Sentinels;
+use super::{Belief, Enrolled, LiveError};
+use crate::domain::{Process, SessionId, Shard, Stamp};
+
+/// How often each connection asks whether it still speaks to the same master.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Deletions that are sent before the first answer is awaited.
+const CHUNK: usize = 128;
+
+/// A connection to one process, with that process's stamp. Cheap to use from many requests at once.
+pub(super) struct Stamped {
+    redis: MultiplexedConnection,
+    stamp: Stamp,
+    belief: Arc<Belief>,
+    replid: String,
+    /// What it serves, if it is a node of a cluster.
+    shard: Option<Shard>,
+    /// Who named it the master, and at which address.
+    elected: Option<(Arc<Sentinels>, Node)>,
+    /// Whether nothing but its own replicas could take its place.
+    alone: bool,
+    broken: AtomicBool,
+}
+
+impl Stamped {
+    /// A connection to a process that was enrolled; it is watched from now on.
+    pub(super) fn new(
+        redis: MultiplexedConnection,
+        enrolled: Enrolled,
+        process: Process,
+        elected: Option<(Arc<Sentinels>, Node)>,
+        alone: bool,
+    ) -> Arc<Self> {
+        let (Enrolled { stamp, belief }, Process { replid, shard, .. }) = (enrolled, process);
+        let broken = AtomicBool::new(false);
+        let stamped = Arc::new(Self { redis, stamp, belief, replid, shard, elected, alone, broken });
+        tokio::spawn(watch(Arc::downgrade(&stamped)));
+        stamped
+    }
+
+    /// The connection itself, to see whether it still answers.
+    pub(super) fn redis(&self) -> MultiplexedConnection {
+        self.redis.clone()
+    }
+
+    /// Whether the process was enrolled for this slot.
+    pub(super) fn serves(&self, slot: u16) -> bool {
+        self.shard.as_ref().is_none_or(|shard| shard.slots.contains(slot))
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Whether an answer that this connection gave may be believed when the stopwatch shows `monotonic`.
+    pub(super) fn believed(&self, monotonic: Duration) -> bool {
+        !self.broken() && self.belief.holds(monotonic)
+    }
+
+    /// Whether anything may still be sent over it.
+    pub(super) fn usable(&self) -> bool {
+        !self.broken() && !self.belief.retired()
+    }
+
+    /// Whether it failed in a way that nothing repairs.
+    pub(super) fn broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Reads a text. `GETEX` without options reads like `GET`, but counts as a write, so that a replica refuses it.
+    /// A key of another type holds no text.
+    pub(super) async fn text(&self, key: Key<'_>) -> Result<Option<Vec<u8>>, LiveError> {
+        let mut command = Cmd::with_capacity(2, "GETEX".len() + key.length());
+        command.arg("GETEX").arg(key);
+        match self.redis.clone().send_packed_command(&command).await.and_then(Value::extract_error) {
+            Ok(Value::BulkString(text)) => Ok(Some(text)),
+            Ok(Value::Nil) => Ok(None),
+            Ok(_) => Err(self.fail(out_of_step())),
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Runs the compare-and-set script: none when `new` was put, else what stands there (nothing: empty).
+    pub(super) async fn compare_and_set(
+        &self,
+        script: &Script,
+        key: Key<'_>,
+        [expected, new]: [&[u8]; 2],
+        lifetime: Duration,
+    ) -> Result<Option<Vec<u8>>, LiveError> {
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let mut call = script.key(key);
+        call.arg(expected).arg(new).arg(lifetime);
+        match self.settle(call.invoke_async(&mut self.redis.clone()).await)? {
+            Value::Nil => Ok(None),
+            Value::BulkString(stands) => Ok(Some(stands)),
+            _ => Err(self.fail(out_of_step())),
+        }
+    }
+
+    /// Deletes every key, each by its own command (no transaction: one refuses them all when memory is full).
+    pub(super) async fn delete(&self, keys: &[Key<'_>]) -> Result<(), LiveError> {
+        for chunk in keys.chunks(CHUNK) {
+            let mut pipeline = Pipeline::with_capacity(chunk.len());
+            for key in chunk {
+                pipeline.cmd("DEL").arg(*key);
+            }
+            let deleted: Vec<i64> = self.settle(pipeline.query_async(&mut self.redis.clone()).await)?;
+            if deleted.len() != chunk.len() {
+                return Err(self.fail(out_of_step()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells every subscriber of the channel.
+    pub(super) async fn publish(&self, channel: &str, session: SessionId) -> Result<(), LiveError> {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(channel).arg(session.to_string());
+        self.settle(command.exec_async(&mut self.redis.clone()).await)
+    }
+
+    /// Asks for a sign of life.
+    pub(super) async fn ping(&self) -> Result<(), LiveError> {
+        self.settle(redis::cmd("PING").exec_async(&mut self.redis.clone()).await)
+    }
+
+    fn settle<T>(&self, answer: RedisResult<T>) -> Result<T, LiveError> {
+        answer.map_err(|error| self.fail(error))
+    }
+
+    fn fail(&self, fault: impl Into<Fault>) -> LiveError {
+        let Fault { error, fatal } = fault.into();
+        if fatal {
+            self.break_off();
+        }
+        error
+    }
+
+    fn break_off(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Looks whether the process is still the master that it was, of what it was; notes whether it is still alone.
+    async fn examine(&self) -> Result<(), LiveError> {
+        let mut question = redis::cmd("INFO");
+        question.arg("replication");
+        let info: String = self.settle(question.query_async(&mut self.redis()).await)?;
+        match Replication::parse(&info) {
+            Some(now) if now.master && now.replid == self.replid => self.belief.set_solo(now.solo && self.alone),
+            _ => return Err(LiveError::FencedOff("it is no longer the master that it was".to_owned())),
+        }
+        self.examine_shard().await?;
+        match &self.elected {
+            Some((sentinels, address)) if sentinels.name_another(address).await => {
+                Err(LiveError::FencedOff("the Sentinels name another master".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn examine_shard(&self) -> Result<(), LiveError> {
+        let Some(was) = &self.shard else { return Ok(()) };
+        let nodes: String = self.settle(redis::cmd("CLUSTER").arg("NODES").query_async(&mut self.redis()).await)?;
+        match shard(&nodes) {
+            Some(now) if now.slots == was.slots && now.epoch == was.epoch => Ok(()),
+            _ => Err(LiveError::FencedOff("it serves other slots of its cluster than it did".to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for Stamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stamped").field("stamp", &self.stamp).field("broken", &self.broken()).finish_non_exhaustive()
+    }
+}
+
+/// Examines the connection every second, until it is dropped or broken. Holds it only while it asks.
+async fn watch(connection: Weak<Stamped>) {
+    loop {
+        sleep(HEARTBEAT).await;
+        let Some(connection) = connection.upgrade().filter(|connection| connection.usable()) else { return };
+        if let Err(error) = connection.examine().await {
+            connection.break_off();
+            log::warn!("a connection to Redis is given up: {error}");
+            return;
+        }
+    }
+}

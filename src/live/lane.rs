@@ -1,0 +1,166 @@
+//! A worker's own connection.
+//!
+//! Owns one parking spot, and the patience after a failure: while Redis is away, requests learn so at once, and
+//! one of them now and then tries to connect. Must never hand a connection to another worker: the runtime that
+//! made it drives it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::Manager;
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
+use super::LiveError;
+use super::connection::Stamped;
+use super::manager::StampedPool;
+use crate::domain::{Clock, SystemRandom, random};
+
+/// The first pause is between half of this and this; each further one may be twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A connection that breaks sooner counts as a failed attempt, or each request would open another one.
+const TOO_SOON: Duration = Duration::from_secs(1);
+
+/// One worker's connection, made when it is first needed and replaced when it breaks.
+pub(super) struct Lane {
+    pool: StampedPool,
+    clock: Arc<dyn Clock>,
+    /// Longer than one attempt can last.
+    patience: Duration,
+    parked: Mutex<Option<Parked>>,
+    outage: Mutex<Option<Outage>>,
+    connecting: tokio::sync::Mutex<()>,
+}
+
+struct Parked {
+    connection: Arc<Stamped>,
+    since: Duration,
+}
+
+struct Outage {
+    cause: LiveError,
+    pause: Duration,
+    until: Duration,
+}
+
+impl Lane {
+    /// A lane without a connection yet.
+    pub(super) fn new(pool: StampedPool, clock: Arc<dyn Clock>, patience: Duration) -> Self {
+        let (parked, outage) = (Mutex::default(), Mutex::default());
+        Self { pool, clock, patience, parked, outage, connecting: tokio::sync::Mutex::default() }
+    }
+
+    /// The connection; a new one when there is none that may be used.
+    pub(super) async fn connection(&self) -> Result<Arc<Stamped>, LiveError> {
+        match self.parked() {
+            Some(connection) => Ok(connection),
+            None => self.reconnect().boxed().await,
+        }
+    }
+
+    fn parked(&self) -> Option<Arc<Stamped>> {
+        let mut spot = lock(&self.parked);
+        if let Some(gone) = spot.take_if(|parked| !parked.connection.usable()) {
+            self.part_with(&gone);
+        }
+        spot.as_ref().map(|parked| Arc::clone(&parked.connection))
+    }
+
+    fn part_with(&self, gone: &Parked) {
+        if gone.connection.broken() && self.clock.monotonic() < gone.since + TOO_SOON {
+            self.hold_back(LiveError::Down("the connection broke as soon as it was made".to_owned()));
+        }
+    }
+
+    async fn reconnect(&self) -> Result<Arc<Stamped>, LiveError> {
+        let _turn = self.turn().await?;
+        // While this waited for its turn, somebody may have connected, or failed to.
+        if let Some(connection) = self.parked() {
+            return Ok(connection);
+        }
+        self.not_too_soon()?;
+        // Made by the pool's manager, but here and now: one from the pool might be driven by another worker.
+        let attempt = self.pool.manager().create().await;
+        match attempt.and_then(not_retired) {
+            Ok(connection) => {
+                self.park(&connection);
+                Ok(connection)
+            }
+            Err(error) => {
+                self.hold_back(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// One attempt at a time. The first one after a loss is waited for; while Redis is known to be away, nobody
+    /// waits for another one's attempt.
+    async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, LiveError> {
+        if lock(&self.outage).is_none() {
+            return timeout(self.patience, self.connecting.lock()).await.map_err(|_| LiveError::Timeout);
+        }
+        self.not_too_soon()?;
+        let turn = self.connecting.try_lock();
+        turn.map_err(|_| LiveError::Down("another request is trying to connect".to_owned()))
+    }
+
+    fn not_too_soon(&self) -> Result<(), LiveError> {
+        match lock(&self.outage).as_ref() {
+            Some(outage) if self.clock.monotonic() < outage.until => {
+                Err(LiveError::Down(format!("not tried again yet ({})", outage.cause)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn hold_back(&self, cause: LiveError) {
+        let mut outage = lock(&self.outage);
+        let pause = match outage.as_ref() {
+            Some(before) => (before.pause * 2).min(LONGEST_PAUSE),
+            None => FIRST_PAUSE,
+        };
+        if outage.is_none() {
+            log::warn!("going on without Redis: {cause}");
+        }
+        *outage = Some(Outage { cause, pause, until: self.clock.monotonic() + jittered(pause) });
+    }
+
+    fn park(&self, connection: &Arc<Stamped>) {
+        let parked = Parked { connection: Arc::clone(connection), since: self.clock.monotonic() };
+        *lock(&self.parked) = Some(parked);
+        if lock(&self.outage).take().is_some() {
+            log::info!("Redis is used again");
+        }
+    }
+}
+
+/// A belief that was retired while it was asked for would otherwise be asked for again by every request.
+fn not_retired(connection: Arc<Stamped>) -> Result<Arc<Stamped>, LiveError> {
+    let retired = || LiveError::FencedOff("another process has taken its place".to_owned());
+    if connection.usable() { Ok(connection) } else { Err(retired()) }
+}
+
+/// Between half of the pause and all of it, so that the workers do not come back in step.
+fn jittered(pause: Duration) -> Duration {
+    let [chance] = random::bytes(&SystemRandom);
+    pause / 2 + pause / 2 * u32::from(chance) / 255
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_between_half_and_all_of_what_it_may_be() {
+        for _ in 0..1_000 {
+            let pause = jittered(FIRST_PAUSE);
+            assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pause), "{pause:?}");
+        }
+    }
+}

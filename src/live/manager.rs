@@ -1,0 +1,214 @@
+//! Making connections that know whom they speak to.
+//!
+//! Owns the deadpool manager: it finds the process, asks it who it is and what it refuses, and has the ledger
+//! enrol it. Must never hand out a connection to a process that was not enrolled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ConnectionInfo, RedisError, Script, Value};
+use tokio::time::timeout;
+
+use super::address::{Node, at, node, unreadable};
+use super::connection::Stamped;
+use super::fault::Fault;
+use super::key::probe;
+use super::process::{Replication, is_cluster, run_id, shard};
+use super::sentinel::Sentinels;
+use super::{Fence, LiveConfig, LiveError};
+use crate::domain::Process;
+
+/// Connections that are shared by all workers.
+pub(super) type StampedPool = Pool<StampedManager>;
+
+/// How to find the process.
+pub(super) enum Target {
+    /// It is at this address.
+    Server(ConnectionInfo),
+    /// It is where the Sentinels say.
+    Sentinels(Arc<Sentinels>, ConnectionInfo),
+    /// It is at this address, and a node of a cluster.
+    Node(ConnectionInfo),
+}
+
+/// A pool of connections to what is at the target.
+pub(super) fn pool(config: &LiveConfig, fence: Arc<dyn Fence>, target: Target) -> Result<StampedPool, LiveError> {
+    StampedPool::builder(StampedManager::new(config, fence, target)?)
+        .max_size(config.pool_size.max(1))
+        .wait_timeout(Some(config.connect_timeout))
+        .recycle_timeout(Some(config.command_timeout))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| LiveError::Down(error.to_string()))
+}
+
+/// Makes stamped connections, each on the runtime of whoever asks for it.
+pub(super) struct StampedManager {
+    target: Target,
+    /// To the server itself, or to wherever the Sentinels do not say otherwise.
+    redis: deadpool_redis::Manager,
+    timeouts: AsyncConnectionConfig,
+    fence: Arc<dyn Fence>,
+    script: Script,
+    database: i64,
+    prefix: String,
+    patience: Duration,
+}
+
+/// What is known of a process before the ledger is asked.
+struct Found {
+    redis: MultiplexedConnection,
+    process: Process,
+    solo: bool,
+    elected: Option<(Arc<Sentinels>, Node)>,
+}
+
+impl StampedManager {
+    fn new(config: &LiveConfig, fence: Arc<dyn Fence>, target: Target) -> Result<Self, LiveError> {
+        let (Target::Server(info) | Target::Sentinels(_, info) | Target::Node(info)) = &target;
+        let timeouts = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(config.connect_timeout))
+            .set_response_timeout(Some(config.command_timeout));
+        let manager = deadpool_redis::Manager::new_with_config(info.clone(), timeouts.clone());
+        Ok(Self {
+            database: info.redis_settings().db(),
+            redis: manager.map_err(|error| unreadable(&error))?,
+            timeouts,
+            fence,
+            script: compare_and_set(),
+            prefix: config.prefix.clone(),
+            patience: config.connect_timeout,
+            target,
+        })
+    }
+
+    /// Connects, and finds out to whom.
+    async fn find(&self) -> Result<Found, LiveError> {
+        let (mut redis, elected) = self.dial().await?;
+        let mut questions = redis::pipe();
+        questions.cmd("INFO").arg("server").cmd("INFO").arg("replication");
+        let (server, replication): (String, String) = questions.query_async(&mut redis).await.map_err(refused)?;
+        self.fitting(&server)?;
+        let (Some(run_id), Some(replication)) = (run_id(&server), Replication::parse(&replication)) else {
+            return Err(fenced("its INFO does not tell which process it is"));
+        };
+        if !replication.master {
+            return Err(fenced("it is a replica"));
+        }
+        let shard = match self.target {
+            Target::Node(_) => Some(own_shard(&mut redis).await?),
+            Target::Server(_) | Target::Sentinels(..) => None,
+        };
+        // Whatever would refuse the reads refuses this one: then there is no connection, and the lane holds back.
+        let key = probe(&self.prefix, shard.as_ref().map(|shard| &shard.slots));
+        self.try_out(&mut redis, &key).await.map_err(permission)?;
+        let solo = replication.solo && matches!(self.target, Target::Server(_));
+        let (replid, database, prefix) = (replication.replid, self.database, self.prefix.clone());
+        Ok(Found { redis, process: Process { run_id, replid, database, prefix, shard }, solo, elected })
+    }
+
+    /// Does once what every request will do, to a key that is no session's. A full server may refuse the write.
+    async fn try_out(&self, redis: &mut MultiplexedConnection, key: &str) -> Result<(), LiveError> {
+        redis::cmd("GETEX").arg(key).exec_async(redis).await.map_err(refused)?;
+        let mut write = self.script.key(key);
+        match write.arg("").arg("-").arg(1).invoke_async::<Value>(redis).await.map_err(refused) {
+            // The script found nothing there and yet put nothing: it was refused the look.
+            Ok(Value::BulkString(stands)) if stands.is_empty() => return Err(LiveError::Refused("NOPERM".to_owned())),
+            Ok(_) => {}
+            Err(LiveError::Refused(code)) if code == "OOM" => {}
+            Err(error) => return Err(error),
+        }
+        redis::cmd("DEL").arg(key).exec_async(redis).await.map_err(refused)
+    }
+
+    async fn dial(&self) -> Result<(MultiplexedConnection, Option<(Arc<Sentinels>, Node)>), LiveError> {
+        let Target::Sentinels(sentinels, like) = &self.target else {
+            return Ok((self.redis.create().await.map_err(refused)?, None));
+        };
+        let master = sentinels.master().await?;
+        let manager = deadpool_redis::Manager::new_with_config(at(like, &master), self.timeouts.clone());
+        let redis = manager.map_err(refused)?.create().await.map_err(refused)?;
+        Ok((redis, Some((Arc::clone(sentinels), master))))
+    }
+
+    /// Whether the server is of the kind that the URL names.
+    fn fitting(&self, server: &str) -> Result<(), LiveError> {
+        match (&self.target, is_cluster(server)) {
+            (Target::Node(_), false) => Err(fenced(
+                "it is no node of a Redis Cluster, but REDIS_URL names several servers: name one, or use \
+                redis+sentinel:// for one with replicas",
+            )),
+            (Target::Server(_) | Target::Sentinels(..), true) => Err(fenced(
+                "it is a node of a Redis Cluster: name several of its nodes in REDIS_URL, redis://… with commas between",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Manager for StampedManager {
+    type Type = Arc<Stamped>;
+    type Error = LiveError;
+
+    async fn create(&self) -> Result<Arc<Stamped>, LiveError> {
+        let found = timeout(self.patience, self.find()).await;
+        let Found { redis, process, solo, elected } = found.map_err(|_| LiveError::Timeout)??;
+        let enrolled = timeout(self.patience, self.fence.enroll(process.clone())).await;
+        let enrolled = enrolled
+            .map_err(|_| fenced("the ledger did not say in time whether it may speak"))?
+            .map_err(|error| LiveError::FencedOff(error.to_string()))?;
+        let alone = matches!(self.target, Target::Server(_));
+        enrolled.belief.set_solo(solo);
+        Ok(Stamped::new(redis, enrolled, process, elected, alone))
+    }
+
+    /// Refuses a broken connection, and one whose runtime is gone: nobody drives it, so it cannot answer.
+    async fn recycle(&self, connection: &mut Arc<Stamped>, metrics: &Metrics) -> RecycleResult<LiveError> {
+        if !connection.usable() {
+            return Err(RecycleError::message("broken, or of a retired process"));
+        }
+        let answered = self.redis.recycle(&mut connection.redis(), metrics).await;
+        answered.map_err(|error| RecycleError::message(error.to_string()))
+    }
+}
+
+impl Target {
+    /// The address that the URL names, if it is of a server.
+    pub(super) fn of_server(info: ConnectionInfo) -> Result<Self, LiveError> {
+        let usable = node(&info).is_some();
+        let socket = || LiveError::BadUrl("it names no host".to_owned());
+        if usable { Ok(Self::Server(info)) } else { Err(socket()) }
+    }
+}
+
+async fn own_shard(redis: &mut MultiplexedConnection) -> Result<crate::domain::Shard, LiveError> {
+    let nodes: String = redis::cmd("CLUSTER").arg("NODES").query_async(redis).await.map_err(refused)?;
+    shard(&nodes).ok_or_else(|| fenced("it serves no slot of its cluster"))
+}
+
+/// The script that writes every record.
+pub(super) fn compare_and_set() -> Script {
+    Script::new(include_str!("lua/compare_and_set.lua"))
+}
+
+/// Says what to do about a right that is missing.
+fn permission(error: LiveError) -> LiveError {
+    match error {
+        LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(
+            "its user lacks a right: grant it with ACL SETUSER … ~PREFIXsession:* &PREFIXended +info +ping +unwatch \
+            +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots +cluster|info",
+        ),
+        other => other,
+    }
+}
+
+fn fenced(why: &str) -> LiveError {
+    LiveError::FencedOff(why.to_owned())
+}
+
+fn refused(error: RedisError) -> LiveError {
+    Fault::from(error).error
+}

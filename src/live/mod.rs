@@ -1,0 +1,48 @@
+//! The records of live sessions, in Redis: what every request reads, and nothing that must not be lost.
+//!
+//! Redis may only say yes. Everything here is the fill of a cache that the ledger can fill again at any time;
+//! whatever is not plainly a yes is a doubt ([`Doubt`]), and the caller asks the ledger.
+//!
+//! Four words:
+//!
+//! - A **record** ([`Record`]) is one line of text under `{prefix}session:{token hash}`.
+//! - A **stamp** is eight random bytes that the ledger gave to one Redis process ([`Fence`]). A record carries the
+//!   stamp of the process that it was written to, and is believed only when it is read from that process, while the
+//!   ledger still lets it speak ([`Belief`]). So what a restart, a restored backup or a promoted replica brings
+//!   back is a doubt, not a session. The stamp belongs to the connection; a connection never reconnects.
+//! - A **lease** ([`Lease`]) is a nonce that a node puts in a record's place before it reads the ledger.
+//! - A **fill** is [`Live::take`], then the ledger, then [`Live::put`], which stores the record only over that very
+//!   nonce. A revocation in between deletes the nonce, so a fill that read the ledger too early stores nothing.
+//!
+//! The layer must never: create a record that no lease was taken for, store anything without a time to live, touch
+//! two keys in one command, wait without a bound, reconnect behind a connection's back, or hold a token. It knows
+//! nothing of SQL, and no type of the Redis client leaves it.
+//!
+//! It needs Redis 6.2 or later (`GETEX`), and the right to these commands: `INFO`, `GETEX`, `GET`, `SET`, `DEL`,
+//! `EVALSHA`, `SCRIPT LOAD`, `PUBLISH`, `PING`, `UNWATCH`; in a cluster `CLUSTER NODES`, `SLOTS` and `INFO`; of Sentinels
+//! `SENTINEL GET-MASTER-ADDR-BY-NAME`; it also sends `CLIENT SETINFO`, but can go without.
+
+mod address;
+mod belief;
+mod cluster;
+mod connection;
+mod contract;
+mod error;
+mod fault;
+mod key;
+mod lane;
+mod manager;
+mod process;
+mod record;
+mod route;
+mod sentinel;
+mod settings;
+mod slot;
+mod store;
+
+pub use belief::{Belief, Enrolled, Fence, FenceError};
+pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};
+pub use error::LiveError;
+pub use record::{NewRecord, Record};
+pub use settings::LiveConfig;
+pub use store::Live;

@@ -1,0 +1,299 @@
+//! What may stand in Redis in a session's place: a record, or the lease of a fill.
+//!
+//! Owns the spelling of both, and the strict reading of it. Must never decide whether a record may be believed:
+//! that takes the connection that it was read over.
+//!
+//! A record is one line of ten fields, split by one space each, so that `redis-cli` shows it:
+//!
+//! ```text
+//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <flags> <ip>
+//! ```
+//!
+//! Stamp and check are base64url; the flags are `-`, or `d` when the session has data. Every record has exactly
+//! one spelling. Whatever is spelled otherwise is no record, a record of another version included.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::domain::session::Deadlines;
+use crate::domain::{Nonce, SessionId, Stamp, Timestamp, UserId};
+
+const VERSION: &[u8] = b"1";
+const NO_FLAGS: &str = "-";
+const HAS_DATA: &str = "d";
+
+/// No record is longer: what is, need not be looked at.
+const MAX_LENGTH: usize = 256;
+
+/// The longest text form of an address, IPv4 inside of IPv6.
+const MAX_IP_LENGTH: usize = 45;
+
+const LEASE: &[u8] = b"lease ";
+
+/// A live session as Redis holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The Redis process that it was written to.
+    pub stamp: Stamp,
+    /// The first eight bytes of the token hash that it belongs to.
+    pub check: [u8; 8],
+    /// The session's public name.
+    pub session: SessionId,
+    /// Whose session it is.
+    pub user: UserId,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+    /// When it ends whatever happens.
+    pub expires: Timestamp,
+    /// How long it may rest. Whole seconds.
+    pub idle: Duration,
+    /// Whether the ledger holds data for it.
+    pub has_data: bool,
+    /// The address that it was last used from.
+    pub ip: IpAddr,
+}
+
+/// What the ledger knows of a live session: a record without the two fields that say where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// The session's public name.
+    pub session: SessionId,
+    /// Whose session it is.
+    pub user: UserId,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+    /// When it ends whatever happens.
+    pub expires: Timestamp,
+    /// How long it may rest. Whole seconds.
+    pub idle: Duration,
+    /// Whether the ledger holds data for it.
+    pub has_data: bool,
+    /// The address that it was last used from.
+    pub ip: IpAddr,
+}
+
+impl Record {
+    /// Reads a record; none when the text is not exactly one. Allocates nothing.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() > MAX_LENGTH {
+            return None;
+        }
+        let mut fields = text.split(|byte| *byte == b' ');
+        let mut field = || fields.next();
+        if field()? != VERSION {
+            return None;
+        }
+        let record = Self {
+            stamp: Stamp::from_slice(&eight_bytes(field()?)?)?,
+            check: eight_bytes(field()?)?,
+            session: SessionId::parse(utf8(field()?)?)?,
+            user: UserId::parse(utf8(field()?)?)?,
+            last_seen: Timestamp::from_ms(number(field()?)?),
+            expires: Timestamp::from_ms(number(field()?)?),
+            idle: Duration::from_secs(number(field()?)?),
+            has_data: flags(field()?)?,
+            ip: address(field()?)?,
+        };
+        field().is_none().then_some(record)
+    }
+
+    /// The record's one spelling. Parts of a second in `idle` are dropped: it may end earlier, never later.
+    pub fn to_text(&self) -> String {
+        let Self { stamp, check, session, user, last_seen, expires, idle, has_data, ip } = self;
+        let (stamp, check) = (URL_SAFE_NO_PAD.encode(stamp.as_bytes()), URL_SAFE_NO_PAD.encode(check));
+        let (last_seen, expires, idle) = (last_seen.ms(), expires.ms(), idle.as_secs());
+        let flags = if *has_data { HAS_DATA } else { NO_FLAGS };
+        format!("1 {stamp} {check} {session} {user} {last_seen} {expires} {idle} {flags} {ip}")
+    }
+
+    /// When the session ends by itself. The last-seen time of a record is exact.
+    pub fn deadlines(&self) -> Deadlines {
+        Deadlines { last_seen: self.last_seen, idle: self.idle, expires: self.expires }
+    }
+}
+
+impl NewRecord {
+    /// The record as it is written to the process that bears `stamp`, for the token hash that `check` is of.
+    pub(super) fn stamped(&self, stamp: Stamp, check: [u8; 8]) -> Record {
+        let Self { session, user, last_seen, expires, idle, has_data, ip } = *self;
+        Record { stamp, check, session, user, last_seen, expires, idle, has_data, ip }
+    }
+}
+
+/// The text of a fill's lease.
+pub(super) fn lease_text(nonce: Nonce) -> Vec<u8> {
+    [LEASE, URL_SAFE_NO_PAD.encode(nonce.as_bytes()).as_bytes()].concat()
+}
+
+/// Whether the text is a fill's lease, and not merely something that begins like one.
+pub(super) fn is_lease(text: &[u8]) -> bool {
+    let Some(nonce) = text.strip_prefix(LEASE) else { return false };
+    // The decoder asks for room up to the next full group of three bytes.
+    let mut bytes = [0; 18];
+    matches!(URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes), Ok(16))
+}
+
+fn utf8(field: &[u8]) -> Option<&str> {
+    std::str::from_utf8(field).ok()
+}
+
+fn eight_bytes(field: &[u8]) -> Option<[u8; 8]> {
+    // The decoder asks for room up to the next full group of three bytes.
+    let mut bytes = [0; 9];
+    let length = URL_SAFE_NO_PAD.decode_slice(field, &mut bytes).ok()?;
+    bytes.get(..length)?.try_into().ok()
+}
+
+/// Decimal digits without a sign and without leading zeros.
+fn number<T: FromStr>(field: &[u8]) -> Option<T> {
+    let canonical = field == b"0" || matches!(field.first(), Some(b'1'..=b'9'));
+    canonical.then(|| utf8(field)?.parse().ok()).flatten()
+}
+
+fn flags(field: &[u8]) -> Option<bool> {
+    match field {
+        b"-" => Some(false),
+        b"d" => Some(true),
+        _ => None,
+    }
+}
+
+/// An address in its canonical spelling. IPv4 has no other; of IPv6 the reader of the standard library knows many.
+fn address(field: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = utf8(field)?.parse().ok()?;
+    (ip.is_ipv4() || is_spelled(ip, field)).then_some(ip)
+}
+
+fn is_spelled(value: impl Display, as_text: &[u8]) -> bool {
+    let mut buffer = [0; MAX_IP_LENGTH];
+    let mut rest = buffer.as_mut_slice();
+    let fits = write!(rest, "{value}").is_ok();
+    let length = MAX_IP_LENGTH - rest.len();
+    fits && buffer.get(..length) == Some(as_text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    const TEXT: &str = "1 AQIDBAUGBwg CQoLDA0ODxA 01937c5e-7b1a-7c3d-8e4f-001122334455 \
+        01937c5e-7b1a-7c3d-8e4f-554433221100 1795331082007 1795374282007 1800 d 2001:db8::7";
+
+    fn records() -> impl Strategy<Value = Record> {
+        let times = (0..=i64::MAX, 0..=i64::MAX, any::<u64>());
+        let ids = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
+        (ids, times, any::<bool>(), any::<IpAddr>()).prop_map(|(ids, times, has_data, ip)| Record {
+            stamp: Stamp::from_slice(&ids.0).unwrap(),
+            check: ids.1,
+            session: SessionId::parse(&uuid::Uuid::from_bytes(ids.2).to_string()).unwrap(),
+            user: UserId::parse(&uuid::Uuid::from_bytes(ids.3).to_string()).unwrap(),
+            last_seen: Timestamp::from_ms(times.0),
+            expires: Timestamp::from_ms(times.1),
+            idle: Duration::from_secs(times.2),
+            has_data,
+            ip,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_reads_back(record in records()) {
+            let text = record.to_text();
+            prop_assert!(text.len() <= MAX_LENGTH, "{} bytes", text.len());
+            prop_assert_eq!(Record::parse(text.as_bytes()), Some(record));
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_no_record(bytes in any::<Vec<u8>>()) {
+            prop_assert_eq!(Record::parse(&bytes), None);
+        }
+
+        #[test]
+        fn a_record_has_one_spelling(record in records(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut text = record.to_text().into_bytes();
+            let place = place.index(text.len());
+            text[place] = byte;
+            if let Some(other) = Record::parse(&text) {
+                prop_assert_eq!(other.to_text().into_bytes(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn the_fields_are_where_the_manual_says() {
+        let record = Record::parse(TEXT.as_bytes()).unwrap();
+        assert_eq!(record.stamp.as_bytes(), &[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(record.check, [9, 10, 11, 12, 13, 14, 15, 16]);
+        assert_eq!(record.session.to_string(), "01937c5e-7b1a-7c3d-8e4f-001122334455");
+        assert_eq!(record.user.to_string(), "01937c5e-7b1a-7c3d-8e4f-554433221100");
+        assert_eq!((record.last_seen.ms(), record.expires.ms()), (1_795_331_082_007, 1_795_374_282_007));
+        assert_eq!((record.idle, record.has_data), (Duration::from_secs(1800), true));
+        assert_eq!(record.to_text(), TEXT);
+    }
+
+    #[test]
+    fn whatever_is_spelled_otherwise_is_no_record() {
+        let other = |from: &str, to: &str| TEXT.replacen(from, to, 1);
+        let v4 = other("2001:db8::7", "192.0.2.7");
+        assert!(Record::parse(v4.as_bytes()).is_some());
+        for text in [
+            String::new(),
+            format!(" {TEXT}"),
+            format!("{TEXT} "),
+            format!("{TEXT}\n"),
+            format!("{TEXT} more"),
+            other("1 ", "2 "),
+            other("1 ", "1  "),
+            other(" ", "\t"),
+            other("AQIDBAUGBwg", "AQIDBAUGBwh"),
+            other("AQIDBAUGBwg", "AQIDBAUGBwg="),
+            other("AQIDBAUGBwg", "AQIDBAUGBwgJ"),
+            other("AQIDBAUGBwg", ""),
+            other("7c3d", "7C3D"),
+            other("01937c5e-7b1a", "01937c5e7b1a"),
+            other("1795331082007", "+1795331082007"),
+            other("1795331082007", "-1795331082007"),
+            other("1795331082007", "01795331082007"),
+            other("1795331082007", "9223372036854775808"),
+            other("1800", "1800.5"),
+            other("1800", ""),
+            other(" d ", " D "),
+            other(" d ", " dd "),
+            other(" d ", "  "),
+            other("2001:db8::7", "2001:db8:0::7"),
+            other("2001:db8::7", "2001:DB8::7"),
+            other("2001:db8::7", "[2001:db8::7]"),
+            other("2001:db8::7", "192.0.2.07"),
+            other("2001:db8::7", &"7".repeat(MAX_LENGTH)),
+        ] {
+            assert_eq!(Record::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_no_record_and_nothing_else_is_a_lease() {
+        let lease = lease_text(Nonce::generate(&SystemRandom));
+        assert!(is_lease(&lease) && Record::parse(&lease).is_none());
+        let text = String::from_utf8(lease).unwrap();
+        for other in [
+            "lease",
+            "lease ",
+            "lease AAAA",
+            TEXT,
+            text.trim_end_matches(char::is_alphanumeric),
+            &format!("{text}A"),
+            &text.to_uppercase(),
+        ] {
+            assert!(!is_lease(other.as_bytes()), "{other}");
+        }
+    }
+}

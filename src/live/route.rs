@@ -1,0 +1,158 @@
+//! Which connection a key goes over.
+//!
+//! Owns a worker's lanes: one, or one for each master of a cluster. Must never send a key to a process whose word
+//! does not count for the key's slot.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::PoolError;
+use futures_util::FutureExt;
+use futures_util::future::try_join_all;
+use tokio::time::timeout;
+
+use super::LiveError;
+use super::address::Node;
+use super::cluster::Cluster;
+use super::connection::Stamped;
+use super::key::Key;
+use super::lane::Lane;
+use super::manager::StampedPool;
+use crate::domain::{Clock, Stamp};
+
+/// Who serves a key.
+pub(super) enum Route {
+    /// One process serves them all.
+    Whole(StampedPool),
+    /// Each slot has a master.
+    Cluster(Arc<Cluster>),
+}
+
+/// One worker's connections.
+pub(super) struct Lanes {
+    route: Arc<Route>,
+    clock: Arc<dyn Clock>,
+    /// Longer than making a connection can last.
+    patience: Duration,
+    whole: Option<Lane>,
+    by_master: Mutex<HashMap<Arc<Node>, Arc<Lane>>>,
+}
+
+impl Lanes {
+    /// Lanes without a connection yet.
+    pub(super) fn new(route: Arc<Route>, clock: Arc<dyn Clock>, patience: Duration) -> Self {
+        let whole = match &*route {
+            Route::Whole(pool) => Some(Lane::new(pool.clone(), Arc::clone(&clock), patience)),
+            Route::Cluster(_) => None,
+        };
+        Self { route, clock, patience, whole, by_master: Mutex::default() }
+    }
+
+    /// The connection to the process that serves the key.
+    pub(super) async fn connection(&self, key: Key<'_>) -> Result<Arc<Stamped>, LiveError> {
+        match (&*self.route, &self.whole) {
+            (Route::Cluster(cluster), _) => self.in_cluster(cluster, key.slot()).boxed().await,
+            (_, Some(lane)) => lane.connection().await,
+            (_, None) => Err(LiveError::Down("there is no lane".to_owned())),
+        }
+    }
+
+    /// Connections to all processes.
+    pub(super) async fn all(&self) -> Result<Vec<Arc<Stamped>>, LiveError> {
+        match (&*self.route, &self.whole) {
+            (Route::Cluster(cluster), _) => {
+                let masters = cluster.masters().await?;
+                let lanes = masters.iter().map(|master| self.lane(cluster, master));
+                let lanes = lanes.collect::<Result<Vec<_>, _>>()?;
+                try_join_all(lanes.iter().map(|lane| lane.connection())).await
+            }
+            (_, Some(lane)) => Ok(vec![lane.connection().await?]),
+            (_, None) => Ok(Vec::new()),
+        }
+    }
+
+    async fn in_cluster(&self, cluster: &Arc<Cluster>, slot: u16) -> Result<Arc<Stamped>, LiveError> {
+        let master = cluster.owner(slot).await?;
+        let connection = self.lane(cluster, &master)?.connection().await;
+        let fitting = connection.and_then(|connection| serving(connection, [slot]));
+        if fitting.is_err() {
+            cluster.refresh_behind();
+        }
+        fitting
+    }
+
+    fn lane(&self, cluster: &Cluster, master: &Arc<Node>) -> Result<Arc<Lane>, LiveError> {
+        let mut lanes = self.by_master.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(master) {
+            return Ok(Arc::clone(lane));
+        }
+        lanes.retain(|master, _| cluster.knows(master));
+        let lane = Arc::new(Lane::new(cluster.pool(master)?, Arc::clone(&self.clock), self.patience));
+        lanes.insert(Arc::clone(master), Arc::clone(&lane));
+        Ok(lane)
+    }
+}
+
+impl Route {
+    /// Whether it is worth the while to ask once more after this error.
+    pub(super) async fn corrected_after(&self, error: &LiveError) -> bool {
+        match self {
+            Self::Cluster(cluster) if *error == LiveError::Refused("MOVED".to_owned()) => {
+                cluster.refresh().boxed().await;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Deletes each key where it belongs. Gives the stamps of the processes that something was deleted from.
+    pub(super) async fn delete(&self, keys: &[Key<'_>], patience: Duration) -> Result<Vec<Stamp>, LiveError> {
+        let deleted = match self {
+            Self::Whole(pool) => Ok(vec![delete(pool, keys, &[], patience).boxed().await?]),
+            Self::Cluster(cluster) => delete_in(cluster, keys, patience).boxed().await,
+        };
+        if let (Self::Cluster(cluster), Err(_)) = (self, &deleted) {
+            cluster.refresh_behind();
+        }
+        deleted
+    }
+}
+
+/// Each master's keys by themselves, all masters at once.
+async fn delete_in(cluster: &Cluster, keys: &[Key<'_>], patience: Duration) -> Result<Vec<Stamp>, LiveError> {
+    let mut shares: HashMap<Arc<Node>, (Vec<Key<'_>>, Vec<u16>)> = HashMap::new();
+    for key in keys {
+        let slot = key.slot();
+        let (keys, slots) = shares.entry(cluster.owner(slot).await?).or_default();
+        keys.push(*key);
+        slots.push(slot);
+    }
+    let delete = async |(master, (keys, slots)): (Arc<Node>, (Vec<Key<'_>>, Vec<u16>))| {
+        delete(&cluster.pool(&master)?, &keys, &slots, patience).await
+    };
+    try_join_all(shares.into_iter().map(delete)).await
+}
+
+async fn delete(pool: &StampedPool, keys: &[Key<'_>], slots: &[u16], patience: Duration) -> Result<Stamp, LiveError> {
+    let checkout = timeout(patience, pool.get()).await;
+    let connection = checkout.map_err(|_| LiveError::Timeout)?.map_err(no_connection)?;
+    let connection = serving(Arc::clone(&connection), slots.iter().copied())?;
+    connection.delete(keys).await?;
+    Ok(connection.stamp())
+}
+
+/// The connection, if its process may speak for all of these slots. One that serves others by now is no proof.
+fn serving(connection: Arc<Stamped>, slots: impl IntoIterator<Item = u16>) -> Result<Arc<Stamped>, LiveError> {
+    let all = slots.into_iter().all(|slot| connection.serves(slot));
+    let other = || LiveError::Down("the slots of the cluster have moved".to_owned());
+    if all { Ok(connection) } else { Err(other()) }
+}
+
+fn no_connection(error: PoolError<LiveError>) -> LiveError {
+    match error {
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(_) => LiveError::Timeout,
+        other => LiveError::Down(other.to_string()),
+    }
+}

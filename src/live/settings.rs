@@ -1,0 +1,48 @@
+//! Where Redis is, and how patient to be with it.
+//!
+//! Owns [`LiveConfig`]. Must never print the URL: there may be a password in it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Where Redis is and how long to wait for it.
+#[derive(Clone)]
+pub struct LiveConfig {
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS; several of them with commas between:
+    /// nodes of one cluster; or `redis+sentinel://[user:password@]host[:port],…[/database]?service=name`.
+    pub url: String,
+    /// What every key and channel begins with.
+    pub prefix: String,
+    /// How long one command may take.
+    pub command_timeout: Duration,
+    /// How long connecting may take, and how long the fence may take to answer.
+    pub connect_timeout: Duration,
+    /// How many connections there may be beside those of the workers.
+    pub pool_size: usize,
+}
+
+impl LiveConfig {
+    /// The defaults for the server at this URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            prefix: String::new(),
+            command_timeout: Duration::from_millis(250),
+            connect_timeout: Duration::from_millis(500),
+            pool_size: 8,
+        }
+    }
+}
+
+/// Without the URL: there may be a password in it.
+impl fmt::Debug for LiveConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, prefix, command_timeout, connect_timeout, pool_size } = self;
+        f.debug_struct("LiveConfig")
+            .field("prefix", prefix)
+            .field("command_timeout", command_timeout)
+            .field("connect_timeout", connect_timeout)
+            .field("pool_size", pool_size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,235 @@
+//! The store of records: what the service layer calls.
+//!
+//! Owns [`Live`], and the judgement whether a text is to be believed. Must never write a record but through the
+//! compare-and-set script.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{join_all, try_join_all};
+use redis::Script;
+
+use super::address::Place;
+use super::cluster::Cluster;
+use super::connection::Stamped;
+use super::key::Key;
+use super::manager::{Target, compare_and_set, pool};
+use super::record::{is_lease, lease_text};
+use super::route::{Lanes, Route};
+use super::sentinel::Sentinels;
+use super::{Doubt, Fence, Lease, LiveConfig, LiveError, NewRecord, Record, Seen, SeenRecord, Taken};
+use crate::domain::{Clock, Nonce, SessionId, Stamp, Timestamp, TokenHash};
+
+/// How long a fill has for reading the ledger.
+const LEASE_LIFETIME: Duration = Duration::from_secs(5);
+
+/// Longer than connecting and enrolling can last together, counted in time-outs of either.
+const ATTEMPTS: u32 = 3;
+
+/// The records of live sessions. Clones share one connection: one clone family for each worker.
+#[derive(Clone)]
+pub struct Live {
+    shared: Arc<Shared>,
+    lanes: Arc<Lanes>,
+}
+
+struct Shared {
+    route: Arc<Route>,
+    clock: Arc<dyn Clock>,
+    script: Script,
+    prefix: String,
+    /// Longer than making a connection can last.
+    patience: Duration,
+}
+
+impl Live {
+    /// Prepares the store; connects to nothing yet.
+    pub fn open(config: LiveConfig, fence: Arc<dyn Fence>, clock: Arc<dyn Clock>) -> Result<Self, LiveError> {
+        let patience = config.connect_timeout.saturating_mul(ATTEMPTS);
+        let route = Arc::new(route(&config, fence, &clock)?);
+        let script = compare_and_set();
+        let shared = Arc::new(Shared { route, clock, script, prefix: config.prefix, patience });
+        Ok(Self { lanes: shared.lanes(), shared })
+    }
+
+    /// The same store for another worker, with a connection of its own.
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        Self { lanes: self.shared.lanes(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Reads the record of a token hash: one `GETEX`, and nothing else.
+    pub async fn read(&self, hash: &TokenHash, now: Timestamp) -> Result<Seen, LiveError> {
+        match self.read_once(hash, now).await {
+            Err(error) if self.shared.route.corrected_after(&error).await => self.read_once(hash, now).await,
+            answer => answer,
+        }
+    }
+
+    async fn read_once(&self, hash: &TokenHash, now: Timestamp) -> Result<Seen, LiveError> {
+        let connection = self.connection(hash).await?;
+        let text = connection.text(self.key(hash)).await?;
+        Ok(self.judge(connection, hash, text, now))
+    }
+
+    /// Takes the lease of a fill, if what stands there is still what was doubted. Another fill's lease is never
+    /// taken from it, and neither is a record that may be believed.
+    pub async fn take(&self, hash: &TokenHash, nonce: Nonce, doubt: &Doubt) -> Result<Taken, LiveError> {
+        let connection = self.connection(hash).await?;
+        let lease = Lease { hash: *hash, text: lease_text(nonce), connection };
+        let stands = self.swap(&lease.connection, hash, [doubt.expected(), &lease.text], LEASE_LIFETIME).await?;
+        if stands.is_none() {
+            return Ok(Taken::Lease(lease));
+        }
+        Ok(match self.judge(lease.connection, hash, stands, self.shared.clock.now()) {
+            Seen::Record(seen) => Taken::Record(seen),
+            Seen::Doubt(_) => Taken::Busy,
+        })
+    }
+
+    /// Puts the record in the place of the lease. False when the lease does not stand there any more: the session
+    /// may have ended meanwhile, and nothing was stored.
+    pub async fn put(&self, lease: Lease, record: &NewRecord, now: Timestamp) -> Result<bool, LiveError> {
+        let Lease { hash, text, connection } = lease;
+        still_usable(&connection)?;
+        let record = record.stamped(connection.stamp(), hash.check());
+        self.replace(&connection, &hash, &text, &record, now).await
+    }
+
+    /// Writes a new last-seen time and address into a record, if it is still the very record that was read. False
+    /// when it is not; nothing is created then.
+    pub async fn touch(
+        &self,
+        seen: &SeenRecord,
+        last_seen: Timestamp,
+        ip: IpAddr,
+        now: Timestamp,
+    ) -> Result<bool, LiveError> {
+        still_usable(&seen.connection)?;
+        let record = Record { last_seen, ip, ..seen.record.clone() };
+        self.replace(&seen.connection, &seen.hash, &seen.text, &record, now).await
+    }
+
+    /// Deletes whatever stands at the token hashes. Gives the stamps of the processes that it was deleted from, one
+    /// or, in a cluster, one for each master: the caller asks the ledger whether all of them may still speak.
+    /// Deleting nothing is no error.
+    pub async fn delete(&self, hashes: &[TokenHash]) -> Result<Vec<Stamp>, LiveError> {
+        let keys: Vec<Key<'_>> = hashes.iter().map(|hash| self.key(hash)).collect();
+        let (route, patience) = (&self.shared.route, self.shared.patience);
+        match route.delete(&keys, patience).await {
+            Err(error) if route.corrected_after(&error).await => route.delete(&keys, patience).await,
+            answer => answer,
+        }
+    }
+
+    /// Reads many records at once, for a list: none wherever there is no record to believe, or no answer.
+    pub async fn read_many(&self, hashes: &[TokenHash], now: Timestamp) -> Vec<Option<Record>> {
+        let read = async |hash| match self.read(hash, now).await {
+            Ok(Seen::Record(seen)) => Some(seen.record),
+            _ => None,
+        };
+        join_all(hashes.iter().map(read)).await
+    }
+
+    /// Tells every node that a session has ended. Nobody may rely on its being heard.
+    pub async fn announce(&self, session: SessionId) -> Result<(), LiveError> {
+        let channel = format!("{}ended", self.shared.prefix);
+        let connections = self.lanes.all().boxed().await?;
+        // A cluster passes it on by itself.
+        let Some(connection) = connections.first() else { return Ok(()) };
+        connection.publish(&channel, session).await
+    }
+
+    /// Whether Redis answers; in a cluster, every master.
+    pub async fn ping(&self) -> Result<(), LiveError> {
+        let connections = self.lanes.all().boxed().await?;
+        try_join_all(connections.iter().map(|connection| connection.ping())).await?;
+        Ok(())
+    }
+
+    async fn connection(&self, hash: &TokenHash) -> Result<Arc<Stamped>, LiveError> {
+        self.lanes.connection(self.key(hash)).await
+    }
+
+    fn key<'a>(&'a self, hash: &'a TokenHash) -> Key<'a> {
+        Key::new(&self.shared.prefix, hash)
+    }
+
+    fn judge(&self, connection: Arc<Stamped>, hash: &TokenHash, text: Option<Vec<u8>>, now: Timestamp) -> Seen {
+        let Some(text) = text else { return Seen::Doubt(Doubt::default()) };
+        match self.trusted(&connection, hash, &text) {
+            Some(record) if record.deadlines().hold(now) => {
+                Seen::Record(SeenRecord { record, hash: *hash, text, connection })
+            }
+            stale => Seen::Doubt(Doubt { stale, text: Some(text) }),
+        }
+    }
+
+    /// The record, if it was written to the process that it was read from, for this token hash, and that process
+    /// may speak now.
+    fn trusted(&self, connection: &Stamped, hash: &TokenHash, text: &[u8]) -> Option<Record> {
+        let record = Record::parse(text)?;
+        let fits = record.stamp == connection.stamp() && record.check == hash.check();
+        (fits && connection.believed(self.shared.clock.monotonic())).then_some(record)
+    }
+
+    async fn replace(
+        &self,
+        connection: &Stamped,
+        hash: &TokenHash,
+        expected: &[u8],
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<bool, LiveError> {
+        let lifetime = record.deadlines().record_lifetime(now).max(Duration::from_millis(1));
+        let stands = self.swap(connection, hash, [expected, record.to_text().as_bytes()], lifetime).await?;
+        Ok(stands.is_none())
+    }
+
+    async fn swap(
+        &self,
+        connection: &Stamped,
+        hash: &TokenHash,
+        texts: [&[u8]; 2],
+        lifetime: Duration,
+    ) -> Result<Option<Vec<u8>>, LiveError> {
+        connection.compare_and_set(&self.shared.script, self.key(hash), texts, lifetime).await
+    }
+}
+
+impl Shared {
+    fn lanes(&self) -> Arc<Lanes> {
+        Arc::new(Lanes::new(Arc::clone(&self.route), Arc::clone(&self.clock), self.patience))
+    }
+}
+
+/// The way to what the URL names.
+fn route(config: &LiveConfig, fence: Arc<dyn Fence>, clock: &Arc<dyn Clock>) -> Result<Route, LiveError> {
+    let target = match Place::parse(&config.url)? {
+        Place::Server(info) => Target::of_server(info)?,
+        Place::Sentinels { sentinels, service, master } => {
+            let sentinels = Sentinels::new(sentinels, service, config, Arc::clone(clock));
+            Target::Sentinels(Arc::new(sentinels), master)
+        }
+        Place::Cluster(seeds) => {
+            let cluster = Cluster::new(seeds, config, fence, Arc::clone(clock));
+            return Ok(Route::Cluster(Arc::new(cluster)));
+        }
+    };
+    Ok(Route::Whole(pool(config, fence, target)?))
+}
+
+impl Doubt {
+    /// What a fill may replace; empty stands for nothing. Another fill's lease it may not, so it hopes that the
+    /// lease is gone by now.
+    fn expected(&self) -> &[u8] {
+        self.text.as_deref().filter(|text| !is_lease(text)).unwrap_or_default()
+    }
+}
+
+fn still_usable(connection: &Stamped) -> Result<(), LiveError> {
+    let given_up = || LiveError::Down("the connection was given up meanwhile".to_owned());
+    if connection.usable() { Ok(()) } else { Err(given_up()) }
+}
