@@ -1,0 +1,258 @@
+//! The key that signs the cookie.
+//!
+//! Owns [`CookieKey`] and where it comes from. Must never print it, never accept one that can be guessed, and
+//! never let two processes that start at once make two different ones.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use zeroize::Zeroizing;
+
+use crate::domain::{Random, random};
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+use super::stores::Database;
+
+const MIN_BYTES: usize = 64;
+/// 64 random bytes have about 57 different values, and fewer than 32 not once in 10¹⁸ draws: what has
+/// fewer was not drawn at random.
+const MIN_DIFFERENT: usize = 32;
+const HOW_TO_MAKE: &str = "make one with `openssl rand -base64 64 | tr -d '\\n'`";
+
+const EITHER_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const ANY_STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING);
+const ANY_URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING);
+
+/// At least 64 random bytes. Gone from memory when dropped; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CookieKey(Zeroizing<Vec<u8>>);
+
+impl CookieKey {
+    /// The key's bytes, at least 64.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads base64, standard or URL-safe, padded or not; the space in it (a file's line ends) does not count.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+        let engine = if text.contains(['-', '_']) { ANY_URL_SAFE } else { ANY_STANDARD };
+        let bytes = engine.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| "is not base64")?;
+        if bytes.len() < MIN_BYTES {
+            return Err("has fewer than 64 bytes");
+        }
+        let different = (0..=u8::MAX).filter(|value| bytes.contains(value)).count();
+        if different < MIN_DIFFERENT { Err("is not random") } else { Ok(Self(bytes)) }
+    }
+}
+
+impl fmt::Debug for CookieKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieKey(***)")
+    }
+}
+
+/// Where the key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieKeySource {
+    /// The operator gave it.
+    Given(CookieKey),
+    /// It is in this file, or will be: the first server to start makes it.
+    Beside(PathBuf),
+}
+
+impl CookieKeySource {
+    /// The key itself. Makes the file when there is none; only a server needs to.
+    pub fn open(&self, random: &dyn Random) -> Result<CookieKey, ConfigError> {
+        match self {
+            Self::Given(key) => Ok(key.clone()),
+            Self::Beside(path) => open_file(path, random),
+        }
+    }
+}
+
+impl fmt::Display for CookieKeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(_) => f.write_str("***"),
+            Self::Beside(path) => write!(f, "(in {})", path.display()),
+        }
+    }
+}
+
+/// Finds out where the key comes from. A file that the operator named is read here; none is made.
+pub(super) fn source(
+    settings: &Settings,
+    database: &Database,
+    has_redis: bool,
+) -> Result<CookieKeySource, ConfigError> {
+    let key = Given::new(var::COOKIE_KEY, settings.cookie_key.as_ref());
+    let file = Given::new(var::COOKIE_KEY_FILE, settings.cookie_key_file.as_ref());
+    match (key.text(), file.text(), database) {
+        (Some(_), Some(_), _) => {
+            Err(key.bad(format!("and {} are both set: leave one of them out.", var::COOKIE_KEY_FILE)))
+        }
+        (Some(text), None, _) => given_key(&key, text),
+        (None, Some(path), _) => given_key(&file, &read(&file, Path::new(path))?),
+        (None, None, Database::Sqlite { path }) if !has_redis => Ok(CookieKeySource::Beside(beside(path))),
+        (None, None, _) => Err(key.bad(format!(
+            "is needed with Redis or PostgreSQL, so that all servers sign with the same key: {HOW_TO_MAKE} and give \
+             it to each of them."
+        ))),
+    }
+}
+
+fn given_key(given: &Given<'_>, text: &str) -> Result<CookieKeySource, ConfigError> {
+    let key = CookieKey::parse(text).map_err(|fault| {
+        given.bad(format!("{fault}, but must be base64 of at least 64 random bytes: {HOW_TO_MAKE}."))
+    })?;
+    Ok(CookieKeySource::Given(key))
+}
+
+fn read(given: &Given<'_>, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| given.bad(format!("names {}, which cannot be read: {error}.", path.display())))
+}
+
+fn beside(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".cookie-key");
+    PathBuf::from(name)
+}
+
+fn open_file(path: &Path, random: &dyn Random) -> Result<CookieKey, ConfigError> {
+    let refuse = |problem: &str| ConfigError::new(var::COOKIE_KEY, format!("is not set, and {problem}"));
+    let shown = path.display();
+    if !path.exists() {
+        create(path, random).map_err(|error| {
+            refuse(&format!("{shown} cannot be made: {error}; make its folder writable or set the key."))
+        })?;
+    }
+    if is_open_to_others(path) {
+        return Err(refuse(&format!("{shown} can be read by others: run `chmod 600 {shown}`.")));
+    }
+    let text = fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| refuse(&format!("{shown} cannot be read: {error}.")))?;
+    CookieKey::parse(&text).map_err(|fault| {
+        refuse(&format!("{shown} {fault}: delete the file to get a new key (everybody signs in again)."))
+    })
+}
+
+/// Writes a new key aside, then links it into place: a link never replaces a file, so of two processes the
+/// first one's key stands, whole, and the second reads it.
+fn create(path: &Path, random: &dyn Random) -> io::Result<()> {
+    let aside = aside(path, random);
+    let linked = write_key(&aside, random).and_then(|()| fs::hard_link(&aside, path));
+    let removed = fs::remove_file(&aside);
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => removed,
+    }
+}
+
+fn aside(path: &Path, random: &dyn Random) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{:032x}", u128::from_ne_bytes(random::bytes(random))));
+    PathBuf::from(name)
+}
+
+fn write_key(path: &Path, random: &dyn Random) -> io::Result<()> {
+    let key: Zeroizing<[u8; MIN_BYTES]> = Zeroizing::new(random::bytes(random));
+    let text = Zeroizing::new(STANDARD.encode(key.as_slice()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{}", text.as_str())?;
+    file.sync_all()
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_path: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    #[test]
+    fn a_key_is_read_in_every_form_of_base64() {
+        let bytes: Vec<u8> = (180..=255).collect();
+        let standard = STANDARD.encode(&bytes);
+        for text in [
+            standard.clone(),
+            standard.trim_end_matches('=').to_owned(),
+            standard.replace('+', "-").replace('/', "_"),
+            format!("{}\n", standard.replace("s", "s\n")),
+        ] {
+            assert_eq!(CookieKey::parse(&text).unwrap().as_bytes(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_can_be_guessed_is_refused() {
+        assert_eq!(CookieKey::parse("secret!"), Err("is not base64"));
+        assert_eq!(CookieKey::parse(&STANDARD.encode([7; 63])), Err("has fewer than 64 bytes"));
+        assert_eq!(CookieKey::parse(&STANDARD.encode([7; 64])), Err("is not random"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_is_made_once_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = beside(&folder.path().join("s.db"));
+        let source = CookieKeySource::Beside(path.clone());
+        let key = source.open(&SystemRandom).unwrap();
+        assert_eq!(path.file_name().unwrap(), "s.db.cookie-key");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(source.open(&SystemRandom).unwrap(), key);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = source.open(&SystemRandom).unwrap_err().to_string();
+        assert!(refused.contains("can be read by others: run `chmod 600 "), "{refused}");
+    }
+
+    #[test]
+    fn servers_that_start_at_once_agree_on_one_key() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let source = CookieKeySource::Beside(folder.path().join("s.db.cookie-key"));
+            let keys: Vec<_> = std::thread::scope(|scope| {
+                let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| source.open(&SystemRandom).unwrap())).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_unusable_place_or_file_is_one_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = CookieKeySource::Beside(folder.path().join("none/s.db.cookie-key"));
+        let refused = nowhere.open(&SystemRandom).unwrap_err().to_string();
+        assert!(refused.starts_with("SESSIOND_COOKIE_KEY is not set, and /"), "{refused}");
+        assert!(refused.contains("cannot be made: No such file or directory"), "{refused}");
+    }
+}

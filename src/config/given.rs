@@ -1,0 +1,76 @@
+//! One setting as it was given, and the one sentence about a bad one.
+//!
+//! Owns [`ConfigError`]. Must never put a secret into a sentence: only settings that are none may quote
+//! themselves.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A setting that is bad, or that contradicts another: one sentence that names the variable and says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct ConfigError {
+    variable: String,
+    problem: String,
+}
+
+impl ConfigError {
+    /// A sentence that starts with the variable's name.
+    pub(super) fn new(variable: &str, problem: impl Into<String>) -> Self {
+        Self { variable: variable.to_owned(), problem: problem.into() }
+    }
+}
+
+/// A setting's text, if there is any, with the name of its variable.
+pub(super) struct Given<'a> {
+    variable: &'static str,
+    text: Option<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    /// Takes a text without the space around it; an empty one is none.
+    pub fn new(variable: &'static str, text: Option<&'a String>) -> Self {
+        let text = text.map(|text| text.trim()).filter(|text| !text.is_empty());
+        Self { variable, text }
+    }
+
+    /// The text, if it was given.
+    pub fn text(&self) -> Option<&'a str> {
+        self.text
+    }
+
+    /// The parts between commas, without the space around them; none when nothing was given.
+    pub fn list(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
+    }
+
+    /// The sentence "VARIABLE problem".
+    pub fn bad(&self, problem: impl Into<String>) -> ConfigError {
+        ConfigError::new(self.variable, problem)
+    }
+
+    /// The sentence "VARIABLE is "text", which is …". Not for secrets.
+    pub fn is_no(&self, text: &str, problem: impl fmt::Display) -> ConfigError {
+        self.bad(format!("is {text:?}, {problem}"))
+    }
+
+    /// Reads a number between two bounds.
+    pub fn number<T>(&self, default: T, least: T, most: T) -> Result<T, ConfigError>
+    where
+        T: FromStr + PartialOrd + fmt::Display,
+    {
+        let Some(text) = self.text else { return Ok(default) };
+        let within = text.parse().ok().filter(|number| *number >= least && *number <= most);
+        within.ok_or_else(|| self.is_no(text, format_args!("which is no number from {least} to {most}.")))
+    }
+
+    /// Reads one of a few words.
+    pub fn choice<T: Copy>(&self, default: T, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        let Some(text) = self.text else { return Ok(default) };
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
+        chosen.ok_or_else(|| {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.is_no(text, format_args!("but can only be {}.", words.join(" or ")))
+        })
+    }
+}

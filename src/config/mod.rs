@@ -1,0 +1,213 @@
+//! Every setting: its name, its default, its meaning, its check.
+//!
+//! Owns [`Settings`] (what the operator wrote) and [`Config`] (what it means). A bad or contradictory value is
+//! one sentence that names the variable. Must never connect to anything and never print a secret; imports the
+//! domain and nothing else.
+
+mod cookie_key;
+mod given;
+mod network;
+mod origin;
+mod settings;
+mod stores;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::domain::Terms;
+
+pub use cookie_key::{CookieKey, CookieKeySource};
+pub use given::ConfigError;
+pub use origin::Origin;
+pub use settings::Settings;
+pub use stores::{Database, Redis};
+pub use url::SecretUrl;
+
+use given::Given;
+use settings::var;
+
+/// The settings, read and checked. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to serve. Port 0 asks the operating system for a free one; the default origins cannot know it.
+    pub listen: SocketAddr,
+    /// How many threads serve, at least one.
+    pub workers: usize,
+    /// What must never be lost, and where it is kept.
+    pub database: Database,
+    /// The Redis server that answers checks; without one every check reads the database.
+    pub redis: Option<Redis>,
+    /// The path under which everything is served: empty, or `/auth`.
+    pub base_path: String,
+    /// The domain whose hosts share the cookie; none for a cookie of one host.
+    pub cookie_domain: Option<String>,
+    /// Where the key that signs the cookie comes from.
+    pub cookie_key: CookieKeySource,
+    /// The origins that browsers use, at least one; the first is used in links.
+    pub origins: Vec<Origin>,
+    /// The networks whose word on a client's address counts; empty when the peer is the client.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header with that word, in lower case; there exactly when there are trusted proxies.
+    pub client_ip_header: Option<String>,
+    /// How long ordinary sessions last.
+    pub terms: Terms,
+    /// How long the sessions of people last who chose to be remembered.
+    pub remember_terms: Terms,
+    /// How old a last-seen time must be before it is written again.
+    pub last_seen_resolution: Duration,
+    /// How many sessions one user may have at a time, at least one.
+    pub max_sessions: usize,
+    /// What a sign-in over that limit does.
+    pub max_sessions_policy: MaxSessionsPolicy,
+    /// Whether anybody may make an account.
+    pub registration: Registration,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+}
+
+/// What a sign-in over the session limit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxSessionsPolicy {
+    /// It ends the session that was issued first.
+    EvictOldest,
+    /// It is refused.
+    Refuse,
+}
+
+/// Whether anybody may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody may.
+    Open,
+    /// Only an operator may, from the command line.
+    Closed,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+const POLICIES: [(&str, MaxSessionsPolicy); 2] =
+    [("evict_oldest", MaxSessionsPolicy::EvictOldest), ("refuse", MaxSessionsPolicy::Refuse)];
+const REGISTRATIONS: [(&str, Registration); 2] = [("open", Registration::Open), ("closed", Registration::Closed)];
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const MAX_SESSIONS: usize = 100;
+const MOST_SESSIONS: usize = 10_000;
+
+impl TryFrom<Settings> for Config {
+    type Error = ConfigError;
+
+    /// Reads and checks everything; the first thing that is wrong is the answer.
+    fn try_from(settings: Settings) -> Result<Self, ConfigError> {
+        let listen = network::listen(&settings)?;
+        let database = stores::database(&settings)?;
+        let redis = stores::redis(&settings)?;
+        let origins = origin::origins(&settings, listen.port())?;
+        let (trusted_proxies, client_ip_header) = network::proxies(&settings)?;
+        let (terms, remember_terms) = terms::both(&settings)?;
+        let max_sessions = Given::new(var::MAX_SESSIONS, settings.max_sessions.as_ref());
+        let policy = Given::new(var::MAX_SESSIONS_POLICY, settings.max_sessions_policy.as_ref());
+        let registration = Given::new(var::REGISTRATION, settings.registration.as_ref());
+        Ok(Self {
+            workers: network::workers(&settings)?,
+            base_path: origin::base_path(&settings)?,
+            cookie_domain: origin::cookie_domain(&settings, &origins)?,
+            cookie_key: cookie_key::source(&settings, &database, redis.is_some())?,
+            last_seen_resolution: terms::last_seen_resolution(&settings)?,
+            max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
+            max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
+            registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
+            log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
+                .choice(LogFormat::Text, &LOG_FORMATS)?,
+            listen,
+            database,
+            redis,
+            origins,
+            trusted_proxies,
+            client_ip_header,
+            terms,
+            remember_terms,
+        })
+    }
+}
+
+impl Config {
+    /// Reads variables from anywhere but the environment, for applications that embed this library. Other programs'
+    /// variables are left alone; a `SESSIOND_` one that is no setting is refused, because it is a slip.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
+        let mut settings = Settings::default();
+        for (variable, text) in pairs {
+            match settings.slot(variable) {
+                Some(slot) => *slot = Some(text.to_owned()),
+                None if variable.starts_with("SESSIOND_") => {
+                    return Err(ConfigError::new(variable, "is no setting of sessiond: see `sessiond --help`."));
+                }
+                None => {}
+            }
+        }
+        Self::try_from(settings)
+    }
+
+    /// The settings of this process' environment: for an application that mounts the session layer.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let pairs: Vec<_> = std::env::vars_os().filter_map(text).collect();
+        Self::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// The address that people open: the first origin with the base path, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        let origin = self.origins.first().map(Origin::to_string).unwrap_or_default();
+        format!("{origin}{}", self.base_path)
+    }
+
+    /// Every variable with its effective value, secrets masked; none where nothing is set.
+    pub fn effective(&self) -> Vec<(&'static str, Option<String>)> {
+        let redis = |show: fn(&Redis) -> String| self.redis.as_ref().map(show).filter(|text| !text.is_empty());
+        vec![
+            (var::LISTEN, Some(self.listen.to_string())),
+            (var::WORKERS, Some(self.workers.to_string())),
+            (var::DATABASE_URL, Some(self.database.to_string())),
+            (var::REDIS_URL, redis(|redis| redis.url.to_string())),
+            (var::REDIS_PREFIX, redis(|redis| redis.prefix.clone())),
+            (var::STORE_LEASE, redis(|redis| terms::text(redis.store_lease))),
+            (var::BASE_PATH, Some(self.base_path.clone()).filter(|path| !path.is_empty())),
+            (var::COOKIE_DOMAIN, self.cookie_domain.clone()),
+            (var::COOKIE_KEY, Some(self.cookie_key.to_string())),
+            (var::ORIGIN, list(&self.origins)),
+            (var::TRUSTED_PROXIES, list(&self.trusted_proxies)),
+            (var::CLIENT_IP_HEADER, self.client_ip_header.clone()),
+            (var::IDLE_TIMEOUT, Some(terms::text(self.terms.idle))),
+            (var::ABSOLUTE_TIMEOUT, Some(terms::text(self.terms.absolute))),
+            (var::REMEMBER_IDLE_TIMEOUT, Some(terms::text(self.remember_terms.idle))),
+            (var::REMEMBER_ABSOLUTE_TIMEOUT, Some(terms::text(self.remember_terms.absolute))),
+            (var::LAST_SEEN_RESOLUTION, Some(terms::text(self.last_seen_resolution))),
+            (var::MAX_SESSIONS, Some(self.max_sessions.to_string())),
+            (var::MAX_SESSIONS_POLICY, word(self.max_sessions_policy, &POLICIES)),
+            (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
+            (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
+        ]
+    }
+}
+
+fn list<T: ToString>(items: &[T]) -> Option<String> {
+    let texts: Vec<_> = items.iter().map(T::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
+}
+
+fn word<T: Copy + PartialEq>(chosen: T, choices: &[(&str, T)]) -> Option<String> {
+    choices.iter().find(|(_, choice)| *choice == chosen).map(|(word, _)| (*word).to_owned())
+}

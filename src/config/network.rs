@@ -1,0 +1,71 @@
+//! Where the server listens, and whose word on a client's address counts.
+//!
+//! Owns nothing but the reading of it. Must never trust everybody: whoever may name the client's address may
+//! be anybody in the list of sessions and in every limit that counts by address.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const MAX_WORKERS: usize = 512;
+
+/// The address to serve on. Port 0 asks the operating system for a free one.
+pub(super) fn listen(settings: &Settings) -> Result<SocketAddr, ConfigError> {
+    let given = Given::new(var::LISTEN, settings.listen.as_ref());
+    let text = given.text().unwrap_or(DEFAULT_LISTEN);
+    text.parse().map_err(|_| {
+        given.is_no(text, "which is no address with a port: write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080.")
+    })
+}
+
+/// How many threads serve.
+pub(super) fn workers(settings: &Settings) -> Result<usize, ConfigError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Given::new(var::WORKERS, settings.workers.as_ref()).number(cores.min(MAX_WORKERS), 1, MAX_WORKERS)
+}
+
+/// The proxies in front and the header in which they name the client; one without the other is a mistake.
+pub(super) fn proxies(settings: &Settings) -> Result<(Vec<IpNet>, Option<String>), ConfigError> {
+    let networks = Given::new(var::TRUSTED_PROXIES, settings.trusted_proxies.as_ref());
+    let header = Given::new(var::CLIENT_IP_HEADER, settings.client_ip_header.as_ref());
+    let trusted: Vec<_> = networks.list().map(|text| network(&networks, text)).collect::<Result<_, _>>()?;
+    let name = header.text().map(|text| header_name(&header, text)).transpose()?;
+    match (trusted.is_empty(), &name) {
+        (true, Some(_)) => Err(header.bad(format!(
+            "is set without {}, so any client could choose its own address: list the proxies' addresses there.",
+            var::TRUSTED_PROXIES
+        ))),
+        (false, None) => Err(networks.bad(format!(
+            "is set without {}: name the header in which those proxies tell the client's address, such as \
+             X-Forwarded-For.",
+            var::CLIENT_IP_HEADER
+        ))),
+        _ => Ok((trusted, name)),
+    }
+}
+
+fn network(given: &Given<'_>, text: &str) -> Result<IpNet, ConfigError> {
+    let read = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let Ok(network) = read else {
+        return Err(given.is_no(text, "which is no address or network: write it like 10.0.0.0/8 or 192.0.2.7."));
+    };
+    if network.prefix_len() == 0 {
+        return Err(
+            given.is_no(text, "which trusts every client to name its own address: list the proxies' addresses.")
+        );
+    }
+    Ok(network.trunc())
+}
+
+fn header_name(given: &Given<'_>, text: &str) -> Result<String, ConfigError> {
+    let name = text.to_ascii_lowercase();
+    if name == "forwarded" {
+        return Err(given.is_no(text, "which is not supported: let the proxy send X-Forwarded-For."));
+    }
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if plain { Ok(name) } else { Err(given.is_no(text, "which is no header name: write it like X-Forwarded-For.")) }
+}

@@ -1,0 +1,165 @@
+//! The settings as an operator writes them: one environment variable and one `--flag` for each.
+//!
+//! Owns the names and the help texts. Must never judge a value: that is [`super::Config`]'s part. There is no
+//! `Debug` on purpose, because three of the texts are secrets.
+
+use clap::Args;
+
+/// Every setting, unread. An absent one has its default; an empty one is an absent one, so that
+/// `SESSIOND_COOKIE_DOMAIN= sessiond` means what it looks like.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Address and port to serve on [default: 127.0.0.1:8080]
+    #[arg(long, env = var::LISTEN, value_name = "IP:PORT", global = true, hide_short_help = true)]
+    pub listen: Option<String>,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, env = var::WORKERS, value_name = "COUNT", global = true, hide_short_help = true)]
+    pub workers: Option<String>,
+
+    /// What must never be lost: sqlite://FILE, or postgres://… in a build with that feature
+    /// [default: sqlite://sessiond.db]
+    #[arg(long, env = var::DATABASE_URL, value_name = "URL", global = true, hide_short_help = true)]
+    #[arg(hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Where sessions are looked up in microseconds: redis://… or rediss://…; without it every check reads the
+    /// database
+    #[arg(long, env = var::REDIS_URL, value_name = "URL", global = true, hide_short_help = true)]
+    #[arg(hide_env_values = true)]
+    pub redis_url: Option<String>,
+
+    /// Put before every key in Redis, for several installations on one server
+    #[arg(long, env = var::REDIS_PREFIX, value_name = "TEXT", global = true, hide_short_help = true)]
+    pub redis_prefix: Option<String>,
+
+    /// How long a Redis process is believed after the database last confirmed it [default: 3s]
+    #[arg(long, env = var::STORE_LEASE, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub store_lease: Option<String>,
+
+    /// Path under which everything is served, such as /auth [default: the root]
+    #[arg(long, env = var::BASE_PATH, value_name = "PATH", global = true, hide_short_help = true)]
+    pub base_path: Option<String>,
+
+    /// Share the cookie between the hosts under this domain [default: the cookie is for one host]
+    #[arg(long, env = var::COOKIE_DOMAIN, value_name = "DOMAIN", global = true, hide_short_help = true)]
+    pub cookie_domain: Option<String>,
+
+    /// Signs the cookie: base64 of at least 64 random bytes [default: with SQLite alone, made once and kept
+    /// beside the database]
+    #[arg(long, env = var::COOKIE_KEY, value_name = "BASE64", global = true, hide_short_help = true)]
+    #[arg(hide_env_values = true)]
+    pub cookie_key: Option<String>,
+
+    /// A file that holds the cookie key, instead of the key itself
+    #[arg(long, env = var::COOKIE_KEY_FILE, value_name = "FILE", global = true, hide_short_help = true)]
+    pub cookie_key_file: Option<String>,
+
+    /// Origins that browsers use, with commas between; the first is used in links
+    /// [default: http://localhost:PORT,http://127.0.0.1:PORT]
+    #[arg(long, env = var::ORIGIN, value_name = "ORIGINS", global = true, hide_short_help = true)]
+    pub origin: Option<String>,
+
+    /// Proxies in front, as addresses or networks with commas between: their word on a client's address counts
+    #[arg(long, env = var::TRUSTED_PROXIES, value_name = "NETWORKS", global = true, hide_short_help = true)]
+    pub trusted_proxies: Option<String>,
+
+    /// The header in which those proxies tell the client's address, such as X-Forwarded-For
+    #[arg(long, env = var::CLIENT_IP_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
+    pub client_ip_header: Option<String>,
+
+    /// A session ends when it was not used for this long [default: 30m]
+    #[arg(long, env = var::IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub idle_timeout: Option<String>,
+
+    /// A session ends this long after sign-in [default: 12h]
+    #[arg(long, env = var::ABSOLUTE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub absolute_timeout: Option<String>,
+
+    /// The idle timeout of people who chose to be remembered [default: 14d]
+    #[arg(long, env = var::REMEMBER_IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub remember_idle_timeout: Option<String>,
+
+    /// The absolute timeout of people who chose to be remembered [default: 30d]
+    #[arg(long, env = var::REMEMBER_ABSOLUTE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub remember_absolute_timeout: Option<String>,
+
+    /// How old a last-seen time must be before it is written again; never more than a twentieth of the idle
+    /// timeout [default: 10s]
+    #[arg(long, env = var::LAST_SEEN_RESOLUTION, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub last_seen_resolution: Option<String>,
+
+    /// Sessions that one user may have at a time [default: 100]
+    #[arg(long, env = var::MAX_SESSIONS, value_name = "COUNT", global = true, hide_short_help = true)]
+    pub max_sessions: Option<String>,
+
+    /// What a sign-in over that limit does: evict_oldest or refuse [default: evict_oldest]
+    #[arg(long, env = var::MAX_SESSIONS_POLICY, value_name = "POLICY", global = true, hide_short_help = true)]
+    pub max_sessions_policy: Option<String>,
+
+    /// Whether anybody may make an account: open or closed [default: open]
+    #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
+    pub registration: Option<String>,
+
+    /// How log lines are written to standard error: text or json [default: text]
+    #[arg(long, env = var::LOG_FORMAT, value_name = "FORMAT", global = true, hide_short_help = true)]
+    pub log_format: Option<String>,
+}
+
+impl Settings {
+    /// The place of a variable's text; none when there is no such setting.
+    pub(super) fn slot(&mut self, variable: &str) -> Option<&mut Option<String>> {
+        Some(match variable {
+            var::LISTEN => &mut self.listen,
+            var::WORKERS => &mut self.workers,
+            var::DATABASE_URL => &mut self.database_url,
+            var::REDIS_URL => &mut self.redis_url,
+            var::REDIS_PREFIX => &mut self.redis_prefix,
+            var::STORE_LEASE => &mut self.store_lease,
+            var::BASE_PATH => &mut self.base_path,
+            var::COOKIE_DOMAIN => &mut self.cookie_domain,
+            var::COOKIE_KEY => &mut self.cookie_key,
+            var::COOKIE_KEY_FILE => &mut self.cookie_key_file,
+            var::ORIGIN => &mut self.origin,
+            var::TRUSTED_PROXIES => &mut self.trusted_proxies,
+            var::CLIENT_IP_HEADER => &mut self.client_ip_header,
+            var::IDLE_TIMEOUT => &mut self.idle_timeout,
+            var::ABSOLUTE_TIMEOUT => &mut self.absolute_timeout,
+            var::REMEMBER_IDLE_TIMEOUT => &mut self.remember_idle_timeout,
+            var::REMEMBER_ABSOLUTE_TIMEOUT => &mut self.remember_absolute_timeout,
+            var::LAST_SEEN_RESOLUTION => &mut self.last_seen_resolution,
+            var::MAX_SESSIONS => &mut self.max_sessions,
+            var::MAX_SESSIONS_POLICY => &mut self.max_sessions_policy,
+            var::REGISTRATION => &mut self.registration,
+            var::LOG_FORMAT => &mut self.log_format,
+            _ => return None,
+        })
+    }
+}
+
+/// The variables' names: in the environment, in `check-config` and in the sentence about a bad value.
+pub(super) mod var {
+    pub const LISTEN: &str = "SESSIOND_LISTEN";
+    pub const WORKERS: &str = "SESSIOND_WORKERS";
+    pub const DATABASE_URL: &str = "DATABASE_URL";
+    pub const REDIS_URL: &str = "REDIS_URL";
+    pub const REDIS_PREFIX: &str = "SESSIOND_REDIS_PREFIX";
+    pub const STORE_LEASE: &str = "SESSIOND_STORE_LEASE";
+    pub const BASE_PATH: &str = "SESSIOND_BASE_PATH";
+    pub const COOKIE_DOMAIN: &str = "SESSIOND_COOKIE_DOMAIN";
+    pub const COOKIE_KEY: &str = "SESSIOND_COOKIE_KEY";
+    pub const COOKIE_KEY_FILE: &str = "SESSIOND_COOKIE_KEY_FILE";
+    pub const ORIGIN: &str = "SESSIOND_ORIGIN";
+    pub const TRUSTED_PROXIES: &str = "SESSIOND_TRUSTED_PROXIES";
+    pub const CLIENT_IP_HEADER: &str = "SESSIOND_CLIENT_IP_HEADER";
+    pub const IDLE_TIMEOUT: &str = "SESSIOND_IDLE_TIMEOUT";
+    pub const ABSOLUTE_TIMEOUT: &str = "SESSIOND_ABSOLUTE_TIMEOUT";
+    pub const REMEMBER_IDLE_TIMEOUT: &str = "SESSIOND_REMEMBER_IDLE_TIMEOUT";
+    pub const REMEMBER_ABSOLUTE_TIMEOUT: &str = "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT";
+    pub const LAST_SEEN_RESOLUTION: &str = "SESSIOND_LAST_SEEN_RESOLUTION";
+    pub const MAX_SESSIONS: &str = "SESSIOND_MAX_SESSIONS";
+    pub const MAX_SESSIONS_POLICY: &str = "SESSIOND_MAX_SESSIONS_POLICY";
+    pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
+    pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
+}

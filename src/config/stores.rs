@@ -1,0 +1,229 @@
+//! Where things are remembered: the database, and Redis.
+//!
+//! Owns [`Database`] and [`Redis`]. Must never connect, and must never quote an address in a sentence: a
+//! mistyped one may show its password where nobody looks for it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+use super::terms;
+use super::url::{SecretUrl, has_plain_hosts};
+
+const DEFAULT_DATABASE: &str = "sqlite://sessiond.db";
+const DEFAULT_LEASE: Duration = Duration::from_secs(3);
+/// The ledger is asked every second which Redis may speak, so a shorter lease would run out between two answers.
+const LEAST_LEASE: Duration = Duration::from_secs(2);
+const MOST_LEASE: Duration = Duration::from_secs(30);
+const MAX_PREFIX: usize = 64;
+
+/// What must never be lost, and where it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file on this machine.
+    Sqlite {
+        /// The file; relative to the working directory, or absolute.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server.
+    #[cfg(feature = "postgres")]
+    Postgres {
+        /// Its address, for libpq.
+        url: SecretUrl,
+    },
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres { url } => url.fmt(f),
+        }
+    }
+}
+
+/// The Redis that answers checks: one server, the master that Sentinels name, or a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    /// Its address.
+    pub url: SecretUrl,
+    /// What every key starts with; empty for none.
+    pub prefix: String,
+    /// How long one Redis process is believed after the ledger last confirmed it.
+    pub store_lease: Duration,
+}
+
+pub(super) fn database(settings: &Settings) -> Result<Database, ConfigError> {
+    let given = Given::new(var::DATABASE_URL, settings.database_url.as_ref());
+    let (scheme, rest) =
+        split(&given, given.text().unwrap_or(DEFAULT_DATABASE), "sqlite://sessiond.db or postgres://…")?;
+    match scheme {
+        "sqlite" => sqlite(&given, rest),
+        "postgres" | "postgresql" => postgres(&given, scheme, rest),
+        other => Err(given.bad(format!("starts with {other}://, but can only start with sqlite:// or postgres://."))),
+    }
+}
+
+fn split<'a>(given: &Given<'_>, text: &'a str, forms: &str) -> Result<(&'a str, &'a str), ConfigError> {
+    let plain = |scheme: &str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
+    let parts = text.split_once("://").filter(|(scheme, _)| plain(scheme));
+    parts.ok_or_else(|| given.bad(format!("is no address: write {forms}.")))
+}
+
+fn sqlite(given: &Given<'_>, path: &str) -> Result<Database, ConfigError> {
+    // SQLite itself would read such a name as an address or as a database that each connection has for itself.
+    if path.starts_with(':') || path.starts_with("file:") {
+        return Err(given.bad(
+            "names a database in memory or an SQLite address, but must name a file: write \
+            sqlite://sessiond.db or sqlite:///var/lib/sessiond/sessiond.db.",
+        ));
+    }
+    if path.is_empty() || path.ends_with('/') || path.contains(['?', '#', '\0']) {
+        return Err(given.bad(
+            "names no plain file: write sqlite://sessiond.db or \
+            sqlite:///var/lib/sessiond/sessiond.db, without options.",
+        ));
+    }
+    Ok(Database::Sqlite { path: PathBuf::from(path) })
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(given: &Given<'_>, scheme: &str, rest: &str) -> Result<Database, ConfigError> {
+    if !has_plain_hosts(rest) {
+        return Err(given.bad(UNREADABLE));
+    }
+    Ok(Database::Postgres { url: SecretUrl::new(&format!("{scheme}://{rest}")) })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(given: &Given<'_>, _scheme: &str, _rest: &str) -> Result<Database, ConfigError> {
+    Err(given.bad(
+        "is a PostgreSQL address, but this sessiond was built without PostgreSQL: build it with `cargo build \
+         --release --features postgres` (which needs libpq), or use sqlite://FILE.",
+    ))
+}
+
+const UNREADABLE: &str =
+    "has no readable host and port: percent-encode what is special in the password (@ is %40, : is %3A, / is %2F).";
+
+pub(super) fn redis(settings: &Settings) -> Result<Option<Redis>, ConfigError> {
+    let given = Given::new(var::REDIS_URL, settings.redis_url.as_ref());
+    let prefix = prefix(&Given::new(var::REDIS_PREFIX, settings.redis_prefix.as_ref()))?;
+    let lease = Given::new(var::STORE_LEASE, settings.store_lease.as_ref());
+    let store_lease = terms::duration(&lease, DEFAULT_LEASE, LEAST_LEASE, MOST_LEASE)?;
+    let Some(text) = given.text() else { return Ok(None) };
+    check_redis(&given, text)?;
+    Ok(Some(Redis { url: SecretUrl::new(text), prefix, store_lease }))
+}
+
+fn check_redis(given: &Given<'_>, text: &str) -> Result<(), ConfigError> {
+    let nodes: Vec<&str> = apart(text).collect();
+    let forms = "redis://HOST:PORT, rediss://HOST:PORT or redis+sentinel://HOST:PORT,HOST:PORT?service=NAME";
+    let schemes = nodes.iter().map(|node| split(given, node, forms).map(|(scheme, _)| scheme));
+    let schemes: Vec<_> = schemes.collect::<Result<_, _>>()?;
+    if let [sentinel @ ("redis+sentinel" | "rediss+sentinel")] = schemes.as_slice() {
+        return check_sentinels(given, text.split_at(sentinel.len() + "://".len()).1);
+    }
+    if let Some(other) = schemes.iter().find(|scheme| !matches!(**scheme, "redis" | "rediss")) {
+        return Err(given.bad(format!(
+            "starts with {other}://, but can only start with redis://, rediss:// or, alone, redis+sentinel://."
+        )));
+    }
+    if schemes.windows(2).any(|pair| pair.first() != pair.last()) {
+        return Err(given.bad("mixes redis:// and rediss://: write all nodes of the cluster in one way."));
+    }
+    nodes.iter().try_for_each(|node| check_server(given, split(given, node, forms)?.1, nodes.len() > 1))
+}
+
+/// The addresses of a list. A comma within a password stays where it is.
+fn apart(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text.match_indices(',').map(|(at, _)| at).filter(|at| {
+        let after = text.split_at(at + 1).1.trim_start();
+        after.starts_with("redis://") || after.starts_with("rediss://")
+    });
+    let mut ends: Vec<_> = starts.collect();
+    ends.push(text.len());
+    let mut start = 0;
+    ends.into_iter().map(move |end| {
+        let part = text.get(start..end).unwrap_or_default();
+        start = end + 1;
+        part.trim()
+    })
+}
+
+fn check_server(given: &Given<'_>, rest: &str, in_cluster: bool) -> Result<(), ConfigError> {
+    if rest.contains("://") || rest.split(['/', '?']).next().is_some_and(|hosts| hosts.contains(',')) {
+        return Err(given.bad(
+            "names several servers in one address: write the nodes of a Redis Cluster as \
+            redis://HOST:PORT,redis://HOST:PORT (and a comma in a password as %2C).",
+        ));
+    }
+    let database = check_parts(given, rest)?;
+    if in_cluster && !matches!(database, "" | "0") {
+        return Err(given.bad("has a database number, but a Redis Cluster has no databases: leave it out."));
+    }
+    Ok(())
+}
+
+fn check_sentinels(given: &Given<'_>, rest: &str) -> Result<(), ConfigError> {
+    let options = rest.split_once('?').map_or("", |(_, options)| options);
+    let service = options.split('&').find_map(|option| option.strip_prefix("service="));
+    let plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if !service.is_some_and(|name| !name.is_empty() && plain(name)) {
+        return Err(given.bad(
+            "does not tell the name that the Sentinels give to the master: write \
+            redis+sentinel://HOST:PORT,HOST:PORT?service=NAME.",
+        ));
+    }
+    let known = ["service", "sentinel_user", "sentinel_password", "protocol"];
+    if options.split('&').any(|option| !known.contains(&option.split('=').next().unwrap_or_default())) {
+        return Err(given.bad(
+            "has an option that is none: after the ? there can be service, sentinel_user, sentinel_password \
+            and protocol.",
+        ));
+    }
+    check_parts(given, rest)?;
+    let mut hosts: Vec<&str> = hosts(rest).split(',').collect();
+    hosts.sort_unstable();
+    if hosts.windows(2).any(|pair| pair.first() == pair.last()) {
+        return Err(given.bad("names one Sentinel twice, but each has one vote: name every one once."));
+    }
+    Ok(())
+}
+
+fn hosts(rest: &str) -> &str {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts)
+}
+
+/// Checks what all forms share; gives the database.
+fn check_parts<'a>(given: &Given<'_>, rest: &'a str) -> Result<&'a str, ConfigError> {
+    if rest.contains('#') {
+        return Err(given.bad(
+            "has a part after #, but the server's certificate is always checked: leave that part \
+            out (and write # in a password as %23).",
+        ));
+    }
+    let (place, _options) = rest.split_once('?').unwrap_or((rest, ""));
+    let database = place.split_once('/').map_or("", |(_, database)| database);
+    if hosts(rest).split(',').any(|host| host.is_empty() || host.starts_with(':')) || !has_plain_hosts(rest) {
+        return Err(given.bad(UNREADABLE));
+    }
+    if !database.is_empty() && database.parse::<u16>().is_err() {
+        return Err(given.bad("has a path that is no database number: write redis://HOST:PORT/0."));
+    }
+    Ok(database)
+}
+
+fn prefix(given: &Given<'_>) -> Result<String, ConfigError> {
+    let text = given.text().unwrap_or_default();
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
+    if plain && text.len() <= MAX_PREFIX {
+        return Ok(text.to_owned());
+    }
+    Err(given
+        .is_no(text, format_args!("but can only have letters, digits, . _ : and -, at most {MAX_PREFIX} of them.")))
+}

@@ -1,0 +1,92 @@
+//! How long things last.
+//!
+//! Owns the reading of durations and the rules between the timeouts. Whole seconds only: a record in Redis
+//! counts in them.
+
+use std::time::Duration;
+
+use crate::domain::Terms;
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// What a browser may keep a cookie for, at most (RFC 6265bis §5.5): nothing is promised beyond.
+const LONGEST: Duration = Duration::from_secs(400 * DAY);
+
+/// The names of one pair of timeouts.
+struct Pair {
+    idle: &'static str,
+    absolute: &'static str,
+}
+
+const PLAIN: Pair = Pair { idle: var::IDLE_TIMEOUT, absolute: var::ABSOLUTE_TIMEOUT };
+const REMEMBER: Pair = Pair { idle: var::REMEMBER_IDLE_TIMEOUT, absolute: var::REMEMBER_ABSOLUTE_TIMEOUT };
+
+/// The terms of ordinary sessions and those of remembered ones.
+pub(super) fn both(settings: &Settings) -> Result<(Terms, Terms), ConfigError> {
+    let defaults = Terms { idle: Duration::from_secs(30 * MINUTE), absolute: Duration::from_secs(12 * HOUR) };
+    let terms = pair(&PLAIN, settings.idle_timeout.as_ref(), settings.absolute_timeout.as_ref(), defaults)?;
+    let defaults = Terms { idle: Duration::from_secs(14 * DAY), absolute: Duration::from_secs(30 * DAY) };
+    let (idle, absolute) = (settings.remember_idle_timeout.as_ref(), settings.remember_absolute_timeout.as_ref());
+    let remembered = pair(&REMEMBER, idle, absolute, defaults)?;
+    not_less((REMEMBER.idle, remembered.idle), (PLAIN.idle, terms.idle))?;
+    not_less((REMEMBER.absolute, remembered.absolute), (PLAIN.absolute, terms.absolute))?;
+    Ok((terms, remembered))
+}
+
+/// How old a last-seen time must be before it is written again.
+pub(super) fn last_seen_resolution(settings: &Settings) -> Result<Duration, ConfigError> {
+    let given = Given::new(var::LAST_SEEN_RESOLUTION, settings.last_seen_resolution.as_ref());
+    duration(&given, Duration::from_secs(10), SECOND, Duration::from_secs(HOUR))
+}
+
+fn pair(names: &Pair, idle: Option<&String>, absolute: Option<&String>, default: Terms) -> Result<Terms, ConfigError> {
+    let idle = duration(&Given::new(names.idle, idle), default.idle, SECOND, LONGEST)?;
+    let absolute = duration(&Given::new(names.absolute, absolute), default.absolute, SECOND, LONGEST)?;
+    not_less((names.absolute, absolute), (names.idle, idle))?;
+    Ok(Terms { idle, absolute })
+}
+
+fn not_less(longer: (&'static str, Duration), shorter: (&'static str, Duration)) -> Result<(), ConfigError> {
+    if longer.1 >= shorter.1 {
+        return Ok(());
+    }
+    let (long, short) = (text(longer.1), text(shorter.1));
+    Err(ConfigError::new(
+        longer.0,
+        format!("is {long}, which is less than {} ({short}): raise the first or lower the second.", shorter.0),
+    ))
+}
+
+/// Reads a duration in whole seconds between two bounds.
+pub(super) fn duration(
+    given: &Given<'_>,
+    default: Duration,
+    least: Duration,
+    most: Duration,
+) -> Result<Duration, ConfigError> {
+    let Some(words) = given.text() else { return Ok(default) };
+    let Ok(read) = humantime::parse_duration(words) else {
+        return Err(given.is_no(words, "which is no duration: write it like 90s, 30m, 12h or 14d."));
+    };
+    if read.subsec_nanos() != 0 || read < least || read > most {
+        let (least, most) = (text(least), text(most));
+        return Err(given.is_no(words, format_args!("but must be whole seconds from {least} to {most}.")));
+    }
+    Ok(read)
+}
+
+/// A duration as an operator would write it: `14d`, `1h 30m`.
+pub(super) fn text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts =
+        [(seconds / DAY, "d"), (seconds % DAY / HOUR, "h"), (seconds % HOUR / MINUTE, "m"), (seconds % MINUTE, "s")];
+    let shown: Vec<_> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
+}

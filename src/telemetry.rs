@@ -1,0 +1,200 @@
+//! What is logged, and how it is written.
+//!
+//! Owns the log format and the list of libraries that may speak in detail. A line is one line whatever stands
+//! in a message, and no setting of `RUST_LOG` lets a library print what it was sent. Must never be given a
+//! token, a password or a cookie: what this crate logs is for this crate to choose.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use env_logger::Logger;
+use env_logger::fmt::Formatter;
+use log::{LevelFilter, Log, Metadata, Record};
+use serde::Serialize;
+
+use crate::config::LogFormat;
+
+/// Whose `debug` and `trace` lines may be seen; everybody else's stop at `info`.
+///
+/// A list of the few that were read rather than of those that are known to tell too much, so that a new
+/// dependency starts silent. Known to tell too much, below `info`: `actix_http` prints the values of headers
+/// that it refuses (`h1::decoder`), `actix_web` and `actix_identity` the text of errors that quote what could
+/// not be read, `actix_session` the keys of session state, `rustls` whole handshake messages with their
+/// tickets, `redis` errors that quote the server's answer.
+/// `actix_server` prints sockets, workers and signals.
+const IN_DETAIL: [&str; 2] = ["sessiond", "actix_server"];
+
+/// Who is heard only when something is broken: their warnings are about single requests (a cookie that is not
+/// signed by us, a session that has ended), so that anybody could fill the log with them.
+const BROKEN_ONLY: [&str; 2] = ["actix_session", "actix_identity"];
+
+/// Who is not heard at all: a line of level error for each request that is no HTTP, so that anybody could fill the
+/// log with them, too.
+const SILENT: [&str; 1] = ["actix_http"];
+
+/// Why logging could not be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TelemetryError {
+    /// `RUST_LOG` holds something that is no level.
+    #[error("RUST_LOG has the part {0:?}, which is not understood: write it like info or info,sessiond=debug.")]
+    Filter(String),
+    /// Somebody else set a logger up before.
+    #[error("Logging is already set up in this process.")]
+    Twice,
+}
+
+/// Starts logging to standard error: what `RUST_LOG` asks for, or `default` when it is not set.
+pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryError> {
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = if asked.trim().is_empty() { default.to_string() } else { asked };
+    check_filter(&filter)?;
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(&filter).parse_write_style(&std::env::var("RUST_LOG_STYLE").unwrap_or_default());
+    builder.format(match format {
+        LogFormat::Text => write_text,
+        LogFormat::Json => write_json,
+    });
+    let capped = Capped(builder.build());
+    let most = capped.0.filter();
+    log::set_boxed_logger(Box::new(capped)).map_err(|_| TelemetryError::Twice)?;
+    log::set_max_level(most);
+    Ok(())
+}
+
+/// Refuses what the filter's parser would only warn of and then leave out.
+fn check_filter(filter: &str) -> Result<(), TelemetryError> {
+    let understood = |part: &str| match part.split_once('=') {
+        Some((target, level)) => !target.contains(' ') && level.trim().parse::<LevelFilter>().is_ok(),
+        None => !part.contains(['/', ' ']),
+    };
+    let mut parts = filter.split(',').map(str::trim).filter(|part| !part.is_empty());
+    match parts.find(|part| !understood(part)) {
+        Some(part) => Err(TelemetryError::Filter(part.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// A logger that never says more about a library than [`limit`] allows.
+struct Capped(Logger);
+
+impl Log for Capped {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= limit(metadata.target()) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+fn limit(target: &str) -> LevelFilter {
+    let library = target.split("::").next().unwrap_or_default();
+    if IN_DETAIL.contains(&library) {
+        LevelFilter::Trace
+    } else if BROKEN_ONLY.contains(&library) {
+        LevelFilter::Error
+    } else if SILENT.contains(&library) {
+        LevelFilter::Off
+    } else {
+        LevelFilter::Info
+    }
+}
+
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let style = out.default_level_style(record.level());
+    let (time, level, target) = (out.timestamp_millis(), record.level(), printable(record.target()));
+    writeln!(out, "{time} {style}{level:<5}{style:#} {target}: {}", printable(&record.args().to_string()))
+}
+
+/// One line of the JSON format.
+#[derive(Serialize)]
+struct Line<'a> {
+    ts: String,
+    level: &'a str,
+    target: &'a str,
+    message: String,
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let line = Line {
+        ts: out.timestamp_millis().to_string(),
+        level: record.level().as_str(),
+        target: record.target(),
+        message: record.args().to_string(),
+    };
+    writeln!(out, "{}", json_line(&line)?)
+}
+
+/// JSON escapes what is below a space; this escapes the other control characters too.
+fn json_line(line: &Line<'_>) -> io::Result<String> {
+    let json = serde_json::to_string(line)?;
+    Ok(replace(&json, |c, out| write!(out, "\\u{:04x}", u32::from(c))))
+}
+
+/// A text as one line that cannot move the cursor, colour the screen or turn the reading direction: such
+/// characters are shown as their escapes. For logs and for tables of what others typed.
+pub fn printable(text: &str) -> String {
+    replace(text, |c, out| write!(out, "{}", c.escape_default()))
+}
+
+fn replace(text: &str, escape: impl Fn(char, &mut String) -> std::fmt::Result) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Writing to a String does not fail.
+        let _ = if is_unprintable(c) { escape(c, &mut out) } else { out.write_char(c) };
+    }
+    out
+}
+
+fn is_unprintable(c: char) -> bool {
+    let turns_direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns_direction || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_forge_a_line() {
+        let nasty = "ana\r\n2026-01-01T00:00:00Z INFO sessiond: signed in\u{1b}[2J\u{9b}31m\u{202e}\u{2028}é";
+        assert_eq!(
+            printable(nasty),
+            r"ana\r\n2026-01-01T00:00:00Z INFO sessiond: signed in\u{1b}[2J\u{9b}31m\u{202e}\u{2028}é"
+        );
+        let line = Line { ts: String::new(), level: "INFO", target: "t", message: nasty.to_owned() };
+        let json = json_line(&line).unwrap();
+        assert!(!json.chars().any(is_unprintable), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["message"], nasty);
+    }
+
+    #[test]
+    fn libraries_never_speak_in_detail() {
+        let mut builder = env_logger::Builder::new();
+        let logger = Capped(builder.parse_filters("trace,actix_http::h1=trace,redis=debug").build());
+        let enabled = |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
+        for target in ["actix_web::extract", "redis", "rustls::client::hs", "new_one"] {
+            assert!(!enabled(target, log::Level::Debug) && enabled(target, log::Level::Info), "{target}");
+        }
+        assert!(enabled("sessiond::http", log::Level::Trace) && enabled("sessiond", log::Level::Trace));
+        assert!(!enabled("sessiondx", log::Level::Debug));
+        assert!(!enabled("actix_session::middleware", log::Level::Warn));
+        assert!(!enabled("actix_http::h1::dispatcher", log::Level::Error), "a line for each malformed request");
+    }
+
+    #[test]
+    fn a_filter_that_is_not_understood_is_refused() {
+        for filter in ["info", "", "info,sessiond=debug,actix_server=off", "sessiond::live"] {
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
+        }
+        for filter in ["info,sessiond=loud", "a=b=info", "info/cookie"] {
+            assert!(check_filter(filter).is_err(), "{filter}");
+        }
+    }
+}
