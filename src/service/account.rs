@@ -1,0 +1,157 @@
+//! My account: who I am, what I am called, my password.
+//!
+//! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
+//! token of this one, in one transaction under the user's lock.
+
+use super::register::tidy_name;
+use super::{App, Cause, Checked, Me, SessionView, Unavailable, UserView};
+use crate::domain::event::Event;
+use crate::domain::password::{Verdict, WeakPassword};
+use crate::domain::{Client, EndReason, Password, Token, TokenHash};
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, resets};
+
+/// Why a name was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenameError {
+    /// The name will not do; why.
+    #[error("{0}")]
+    InvalidName(String),
+    /// The session ended meanwhile.
+    #[error("the session has ended")]
+    Ended,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a password was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The current password is another one.
+    #[error("the current password is another one")]
+    WrongPassword,
+    /// The new password will not do; why, for the person who chose it.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// The session ended meanwhile, or another change of password was faster.
+    #[error("the session has ended")]
+    Ended,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<WeakPassword> for ChangePasswordError {
+    fn from(error: WeakPassword) -> Self {
+        Self::WeakPassword(error.0)
+    }
+}
+
+/// A session whose token was renewed.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The new token, for the cookie alone.
+    pub token: Token,
+    /// The session, which keeps its id.
+    pub session: SessionView,
+    /// Whether the cookie outlives the browser.
+    pub remember: bool,
+    /// Whether no record of what was ended can stand any more. If not: it is done, and being confirmed.
+    pub confirmed: bool,
+}
+
+/// What the transaction needs; drawn before it starts.
+struct Change {
+    checked: Checked,
+    epoch: i64,
+    password_hash: String,
+    renewed: TokenHash,
+    cause: Cause,
+}
+
+impl App {
+    /// Who asks, fresh from the ledger; none when the session ended meanwhile.
+    pub async fn me(&self, checked: &Checked) -> Result<Option<Me>, Unavailable> {
+        let found = checked.clone();
+        let (user, session) = self
+            .shared
+            .ledger
+            .read(move |db| Ok((users::find(db, found.user)?, sessions::find(db, found.session)?)))
+            .await?;
+        let session = session.filter(|session| session.ended_at.is_none());
+        Ok(user.zip(session).map(|(user, session)| self.me_of(&user, session, checked)))
+    }
+
+    fn me_of(&self, user: &User, mut session: Session, checked: &Checked) -> Me {
+        // What the record knows is never older than what the ledger knows.
+        session.last_seen_at = session.last_seen_at.max(checked.deadlines.last_seen);
+        Me { user: UserView::from(user), session: SessionView::new(&session, None, Some(checked.session)) }
+    }
+
+    /// Changes the name to show; none takes it away.
+    pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
+        let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
+        let user = checked.user;
+        let renamed = self.shared.ledger.write(move |db| users::set_name(db, user, name.as_deref())).await;
+        renamed.map_err(Unavailable::from)?.map(|user| UserView::from(&user)).ok_or(RenameError::Ended)
+    }
+
+    /// Changes the password: every other session ends, this one gets a new token.
+    pub async fn change_password(
+        &self,
+        checked: &Checked,
+        current: Password,
+        new: Password,
+        client: &Client,
+    ) -> Result<Renewed, ChangePasswordError> {
+        new.check_rules()?;
+        let id = checked.user;
+        let user = self.shared.ledger.read(move |db| users::find(db, id)).await.map_err(Unavailable::from)?;
+        let user = user.ok_or(ChangePasswordError::Ended)?;
+        match self.shared.gate.verify(current, Some(user.password_hash)).await? {
+            Verdict::Match { .. } => {}
+            Verdict::Mismatch | Verdict::Unusable => return Err(ChangePasswordError::WrongPassword),
+        }
+        let token = Token::generate(self.random());
+        let change = Change {
+            checked: checked.clone(),
+            epoch: user.epoch,
+            password_hash: self.shared.gate.hash(new).await?,
+            renewed: token.hash(),
+            cause: Cause::user(id, client),
+        };
+        let app = self.clone();
+        let changed = self.shared.ledger.write(move |db| app.apply(db, &change)).await.map_err(Unavailable::from)?;
+        let (mut session, records) = changed.ok_or(ChangePasswordError::Ended)?;
+        // This is a use; the ledger may learn of it later.
+        session.last_seen_at = session.last_seen_at.max(self.clock().now());
+        let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
+        let remember = session.remember;
+        let view = SessionView::new(&session, None, Some(checked.session));
+        Ok(Renewed { token, session: view, remember, confirmed })
+    }
+
+    /// The transaction. None, with nothing changed, when this session is no longer live under the token that was
+    /// shown, or the password is no longer the one that was verified.
+    fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
+        let Checked { user, session, token_hash, .. } = change.checked;
+        let unchanged = users::lock(db, user)?.is_some_and(|row| row.epoch == change.epoch && !row.is_disabled());
+        let now = self.clock().now();
+        if !unchanged || !sessions::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
+            return Ok(None);
+        }
+        users::set_password(db, user, &change.password_hash)?;
+        users::raise_epoch(db, user)?;
+        resets::void(db, user)?;
+        let others = Which::OfUser(user, Some(session));
+        let mut records = self.end_rows(db, &others, EndReason::PasswordChanged, &change.cause)?.records;
+        let old = self.obligation(token_hash, session);
+        unconfirmed::add(db, &[old], now)?;
+        records.push(old);
+        audit::append(db, &self.entry(Event::PasswordChanged, &change.cause, Some(user), Some(session)))?;
+        Ok(sessions::find(db, session)?.map(|row| (row, records)))
+    }
+}

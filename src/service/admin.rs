@@ -1,0 +1,167 @@
+//! Administration: accounts and what they may do.
+//!
+//! Owns what operators do to users. Disabling an account and changing its roles end its sessions by the same path
+//! as any revocation (invariant 7): a privilege never changes under a token that was issued before it.
+
+use super::{App, Cause, NewAccount, RegisterError, RevokeError, Unavailable, UserRow, UserView};
+use crate::domain::event::Event;
+use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
+use crate::ledger::sessions::{self, Which};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, unconfirmed};
+
+/// An account that an operator makes.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The address, as typed.
+    pub email: String,
+    /// The name to show.
+    pub name: Option<String>,
+    /// The password.
+    pub password: Password,
+    /// What the user may do.
+    pub roles: Roles,
+}
+
+/// Why a change to an account was not made, or not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such user.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// It is done, but a record may still stand somewhere; it will be deleted.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl App {
+    /// Makes an account, even where registration is closed.
+    pub async fn create_user(&self, user: NewUser, cause: Cause) -> Result<UserView, RegisterError> {
+        let account = NewAccount { email: user.email, password: user.password, name: user.name };
+        self.create_account(account, user.roles, cause).await
+    }
+
+    /// A page of users in the order of their addresses.
+    pub async fn list_users(&self, after_email: Option<String>, limit: i64) -> Result<Vec<UserRow>, Unavailable> {
+        let (app, key) = (self.clone(), after_email.map(|email| Email::key_of(&email)));
+        let rows = self.shared.ledger.read(move |db| {
+            let users = users::page(db, key.as_deref(), limit)?;
+            users.iter().map(|user| app.user_row(db, user)).collect()
+        });
+        Ok(rows.await?)
+    }
+
+    /// The user of an address.
+    pub async fn find_user(&self, email: &str) -> Result<Option<UserRow>, Unavailable> {
+        let (app, key) = (self.clone(), Email::key_of(email));
+        let row = self.shared.ledger.read(move |db| {
+            let user = users::find_by_email(db, &key)?;
+            user.map(|user| app.user_row(db, &user)).transpose()
+        });
+        Ok(row.await?)
+    }
+
+    fn user_row(&self, db: &mut Db, user: &User) -> Result<UserRow, LedgerError> {
+        let now = self.clock().now();
+        let sessions = sessions::of_user(db, user.id, now)?;
+        let live_sessions = sessions.iter().filter(|session| session.deadlines().hold_with_lag(now)).count();
+        Ok(UserRow { user: UserView::from(user), disabled: user.is_disabled(), live_sessions })
+    }
+
+    /// Whether there is any account.
+    pub async fn has_users(&self) -> Result<bool, Unavailable> {
+        Ok(self.shared.ledger.read(users::any).await?)
+    }
+
+    /// Whether the user may do something, asked of the ledger at this moment.
+    pub async fn has_role(&self, user: UserId, role: Role) -> Result<bool, Unavailable> {
+        let user = self.shared.ledger.read(move |db| users::find(db, user)).await?;
+        Ok(user.is_some_and(|user| !user.is_disabled() && user.roles.has(role)))
+    }
+
+    /// Keeps a user from signing in and ends all their sessions. How many were alive. Again is no error.
+    pub async fn disable_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
+        self.change_user(user, cause, Event::UserDisabled, Some(EndReason::Disabled), |app, db, user| {
+            let news = !user.is_disabled();
+            if news {
+                users::set_disabled(db, user.id, Some(app.clock().now()))?;
+            }
+            Ok(news)
+        })
+        .await
+    }
+
+    /// Lets a user sign in again. Revives no session. Again is no error.
+    pub async fn enable_user(&self, user: UserId, cause: &Cause) -> Result<(), AdminError> {
+        let enable = |_: &Self, db: &mut Db, user: &User| {
+            let news = user.is_disabled();
+            if news {
+                users::set_disabled(db, user.id, None)?;
+            }
+            Ok(news)
+        };
+        self.change_user(user, cause, Event::UserEnabled, None, enable).await.map(drop)
+    }
+
+    /// Gives a role. The user's sessions end: the next one has it.
+    pub async fn grant_role(&self, user: UserId, role: Role, cause: &Cause) -> Result<(), AdminError> {
+        self.set_roles(user, cause, move |roles| roles.with(role)).await
+    }
+
+    /// Takes a role away. The user's sessions end.
+    pub async fn take_role(&self, user: UserId, role: Role, cause: &Cause) -> Result<(), AdminError> {
+        self.set_roles(user, cause, move |roles| roles.without(role)).await
+    }
+
+    async fn set_roles(
+        &self,
+        user: UserId,
+        cause: &Cause,
+        change: impl Fn(Roles) -> Roles + Send + 'static,
+    ) -> Result<(), AdminError> {
+        let set = move |_: &Self, db: &mut Db, user: &User| {
+            let roles = change(user.roles.clone());
+            let news = roles != user.roles;
+            if news {
+                users::set_roles(db, user.id, &roles)?;
+            }
+            Ok(news)
+        };
+        self.change_user(user, cause, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
+    }
+
+    /// The one shape of a change to an account: lock the user, change the row, write one line if that was news;
+    /// where sessions have to go, raise the epoch and end them, news or not, so that a repetition confirms again.
+    async fn change_user(
+        &self,
+        id: UserId,
+        cause: &Cause,
+        event: Event,
+        ends: Option<EndReason>,
+        change: impl Fn(&Self, &mut Db, &User) -> Result<bool, LedgerError> + Send + 'static,
+    ) -> Result<usize, AdminError> {
+        let (app, cause) = (self.clone(), cause.clone());
+        let changed = self.shared.ledger.write(move |db| {
+            let Some(user) = users::lock(db, id)? else { return Ok(None) };
+            let news = change(&app, db, &user)?;
+            if news {
+                audit::append(db, &app.entry(event, &cause, Some(id), None))?;
+            }
+            match ends {
+                Some(reason) if news || reason == EndReason::Disabled => {
+                    users::raise_epoch(db, id)?;
+                    let ended = app.end_rows(db, &Which::OfUser(id, None), reason, &cause)?;
+                    Ok(Some((ended.records, ended.live)))
+                }
+                // Nothing to do, but perhaps still something to confirm.
+                _ => Ok(Some((unconfirmed::of_user(db, id)?, 0))),
+            }
+        });
+        let (records, live) = changed.await.map_err(Unavailable::from)?.ok_or(AdminError::UnknownUser)?;
+        self.confirm(&records).await.map_err(|error| AdminError::Unconfirmed(RevokeError::from(error).to_string()))?;
+        Ok(live)
+    }
+}

@@ -1,0 +1,153 @@
+//! The service itself: what it is made of, and what all its use cases share.
+//!
+//! Owns [`App`] and the operator's [`Policy`]. Holds no use case: those are in the files named after them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Unavailable;
+use super::cause::Cause;
+use super::checked::Checked;
+use super::fence::StoreFence;
+use super::flights::Flights;
+use super::gate::Gate;
+use super::notes::Notes;
+use super::sightings::Sightings;
+use crate::domain::event::Event;
+use crate::domain::{Clock, Random, SessionId, Terms, UserId, random};
+use crate::ledger::{Ledger, audit};
+use crate::live::Live;
+
+/// The rules that the operator sets.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How long a session lasts.
+    pub terms: Terms,
+    /// How long a session lasts whose owner asked to be remembered.
+    pub remember_terms: Terms,
+    /// How old a last-seen time gets before it is written again.
+    pub last_seen_resolution: Duration,
+    /// How many live sessions a user may have.
+    pub max_sessions: usize,
+    /// What happens at the limit.
+    pub at_limit: AtLimit,
+    /// Whether anybody may make an account.
+    pub registration_open: bool,
+    /// How long a node believes a stamp after it last read that it is current.
+    pub store_lease: Duration,
+}
+
+/// What happens when a user with as many sessions as allowed signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtLimit {
+    /// The oldest session ends.
+    EvictOldest,
+    /// The sign-in is refused.
+    Refuse,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The authority.
+    pub ledger: Ledger,
+    /// The records, if there is a Redis, and the fence that it was opened with.
+    pub live: Option<(Live, Arc<StoreFence>)>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The operator's rules.
+    pub policy: Policy,
+}
+
+/// The service; cheap to clone. One for each worker thread (see [`App::for_worker`]).
+#[derive(Clone)]
+pub struct App {
+    pub(super) shared: Arc<Shared>,
+    pub(super) live: Option<Live>,
+}
+
+/// What all workers of a node share.
+pub(super) struct Shared {
+    pub(super) ledger: Ledger,
+    pub(super) fence: Option<Arc<StoreFence>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) policy: Policy,
+    pub(super) gate: Gate,
+    pub(super) last_seen: Notes,
+    pub(super) flights: Flights<Answer>,
+    pub(super) sightings: Sightings,
+}
+
+/// What a fill found: the same for all who waited for it.
+pub(super) type Answer = Result<Option<Checked>, Unavailable>;
+
+impl App {
+    /// Puts the parts together. Starts the threads that hash passwords, asks nobody anything.
+    pub fn new(parts: Parts) -> Self {
+        let (live, fence) = parts.live.unzip();
+        let shared = Shared {
+            last_seen: Notes::new(live.is_some()),
+            gate: Gate::start(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
+            ledger: parts.ledger,
+            fence,
+            clock: parts.clock,
+            random: parts.random,
+            policy: parts.policy,
+            flights: Flights::default(),
+            sightings: Sightings::default(),
+        };
+        Self { shared: Arc::new(shared), live }
+    }
+
+    /// The same service with a connection of its own to Redis, for the thread that uses it.
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), live: self.live.as_ref().map(Live::for_worker) }
+    }
+
+    /// The ledger, for tests and the command line.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// What time it is for this service.
+    pub fn clock(&self) -> &dyn Clock {
+        self.shared.clock.as_ref()
+    }
+
+    /// A new name for a request.
+    pub fn request_id(&self) -> Uuid {
+        let ms = u64::try_from(self.clock().now().ms()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(ms, &random::bytes(self.random())).into_uuid()
+    }
+
+    /// Chance, for this service.
+    pub(super) fn random(&self) -> &dyn Random {
+        self.shared.random.as_ref()
+    }
+
+    /// A line of the audit log about something that happens now.
+    pub(super) fn entry(
+        &self,
+        event: Event,
+        who: &Cause,
+        user: Option<UserId>,
+        session: Option<SessionId>,
+    ) -> audit::Entry {
+        audit::Entry {
+            id: self.request_id(),
+            at: self.clock().now(),
+            event,
+            actor: who.actor,
+            user,
+            session,
+            ip: who.client.as_ref().map(|client| client.ip),
+            request_id: who.client.as_ref().map(|client| client.request_id),
+            detail: None,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Check: is this token a live session's? The hot path.
+//!
+//! Owns the question that every request asks. A trusted record answers yes with one Redis command and no SQL;
+//! everything else is a question to the ledger ([`super::fill`]). Must never answer no on Redis' word, and never
+//! answer yes on the word of a store that may have forgotten.
+
+use super::{Activity, App, Checked, Unavailable};
+use crate::domain::{Client, Timestamp, Token, TokenHash};
+use crate::live::{Doubt, Seen, SeenRecord};
+
+impl App {
+    /// Looks a token up. None: there is no such live session. An error: nobody can tell.
+    pub async fn check(
+        &self,
+        token: &Token,
+        client: &Client,
+        activity: Activity,
+    ) -> Result<Option<Checked>, Unavailable> {
+        let token_hash = token.hash();
+        let now = self.clock().now();
+        let doubt = match self.read_record(&token_hash, now).await {
+            Reading::Yes(seen) => {
+                let checked = Checked::of_record(&seen.record, token_hash);
+                self.touch_if_due(&checked, Some(seen), client, activity, now);
+                return Ok(Some(checked));
+            }
+            Reading::Doubt(doubt) => Some(doubt),
+            Reading::NoRedis => None,
+        };
+        let active = (activity == Activity::Active).then_some(client.ip);
+        let found = self.fill(token_hash, doubt, active).await?;
+        if let Some(checked) = &found {
+            self.touch_if_due(checked, None, client, activity, now);
+        }
+        Ok(found)
+    }
+
+    async fn read_record(&self, token_hash: &TokenHash, now: Timestamp) -> Reading {
+        let Some(live) = &self.live else { return Reading::NoRedis };
+        match live.read(token_hash, now).await {
+            Ok(Seen::Record(seen)) => Reading::Yes(seen),
+            Ok(Seen::Doubt(doubt)) => Reading::Doubt(doubt),
+            Err(error) => {
+                log::debug!("Redis does not answer, the ledger will: {error}");
+                Reading::NoRedis
+            }
+        }
+    }
+
+    /// Notes a use of the session, off the request's latency.
+    fn touch_if_due(
+        &self,
+        checked: &Checked,
+        seen: Option<SeenRecord>,
+        client: &Client,
+        activity: Activity,
+        now: Timestamp,
+    ) {
+        let configured = self.shared.policy.last_seen_resolution;
+        if activity == Activity::Active && checked.is_touch_due(now, client.ip, configured) {
+            self.touch(checked, seen, now, client.ip);
+        }
+    }
+}
+
+enum Reading {
+    Yes(SeenRecord),
+    Doubt(Doubt),
+    NoRedis,
+}

@@ -1,0 +1,60 @@
+//! What a check says yes with.
+//!
+//! Owns [`Checked`], the proof that a token was a live session's a moment ago. Good for one request; must never be
+//! kept for the next.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::domain::session::{Deadlines, resolution};
+use crate::domain::{SessionId, Timestamp, TokenHash, UserId};
+use crate::live::Record;
+
+/// Whether a request counts as use of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Somebody does something.
+    Active,
+    /// A poll in the background, an event stream: keeps nobody signed in.
+    Background,
+}
+
+/// A live session, as a check found it.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The session's public id.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The hash of the token that was shown.
+    pub token_hash: TokenHash,
+    /// When it ends by itself.
+    pub deadlines: Deadlines,
+    /// The address it was last used from before this request.
+    pub ip: IpAddr,
+    /// Whether the application keeps anything in it.
+    pub has_data: bool,
+}
+
+impl Checked {
+    pub(super) fn of_record(record: &Record, token_hash: TokenHash) -> Self {
+        Self {
+            session: record.session,
+            user: record.user,
+            token_hash,
+            deadlines: Deadlines { last_seen: record.last_seen, idle: record.idle, expires: record.expires },
+            ip: record.ip,
+            has_data: record.has_data,
+        }
+    }
+
+    /// Whether the ledger was never told of a use: its last-seen time is that of the sign-in.
+    pub(super) fn is_unused(&self) -> bool {
+        self.deadlines.last_seen <= self.session.made_at()
+    }
+
+    /// Whether the session's last-seen time should be written, given a use now from this address.
+    pub(super) fn is_touch_due(&self, now: Timestamp, ip: IpAddr, configured: Duration) -> bool {
+        self.ip != ip || now.since(self.deadlines.last_seen) >= resolution(configured, self.deadlines.idle)
+    }
+}

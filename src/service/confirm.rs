@@ -1,0 +1,126 @@
+//! Confirm: after the ledger said no, make sure that no record says yes.
+//!
+//! Owns the second half of every revocation: delete the records, then read in SQL that the Redis process they were
+//! deleted from is the one that may speak, then forget that they were unconfirmed. Must never report success
+//! without having read that (guard of the model: "check after the DEL").
+
+use std::time::Duration;
+
+use super::{App, Unavailable};
+use crate::domain::Stamp;
+use crate::ledger::live_store;
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::live::Live;
+
+/// How long a revocation may take to be confirmed: the longest a node can go on believing a retired Redis, and
+/// time to ask.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Pause before the next attempt.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// It is ended in the ledger, but a record may still stand. The sweeper goes on; asking again does, too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not confirmed: {0}")]
+pub(super) struct NotConfirmed(pub(super) String);
+
+/// How long to wait for a node that reaches the Redis which this one does not: each sweeps every second.
+const ELSEWHERE: Duration = Duration::from_millis(1_500);
+
+/// What one attempt came to.
+enum Attempt {
+    /// Nobody can believe what was to be deleted.
+    Confirmed,
+    /// It is deleted, but a node may believe a retired Redis for so long.
+    Wait(Duration),
+    /// Another Redis may speak than the one that this node reaches, if any: a node that reaches it sweeps.
+    Elsewhere(NotConfirmed),
+}
+
+impl App {
+    /// Deletes these records for good. Their rows in `unconfirmed` are there already.
+    pub(super) async fn confirm(&self, records: &[Unconfirmed]) -> Result<(), NotConfirmed> {
+        self.confirm_within(records, DEADLINE).await
+    }
+
+    /// As [`App::confirm`], with a deadline of the caller's.
+    pub(super) async fn confirm_within(&self, records: &[Unconfirmed], deadline: Duration) -> Result<(), NotConfirmed> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let started = self.clock().monotonic();
+        loop {
+            let (pause, patience, why) = match self.attempt(records).await? {
+                Attempt::Confirmed => break,
+                Attempt::Wait(left) => (left, deadline, still_believed()),
+                Attempt::Elsewhere(why) => (PAUSE, deadline.min(ELSEWHERE), why),
+            };
+            let elapsed = self.clock().monotonic().saturating_sub(started);
+            if elapsed.saturating_add(pause) >= patience {
+                return Err(why);
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.announce(records).await;
+        Ok(())
+    }
+
+    async fn attempt(&self, records: &[Unconfirmed]) -> Result<Attempt, NotConfirmed> {
+        let deleted = match &self.live {
+            Some(live) => delete(live, records).await,
+            None => Ok(Vec::new()),
+        };
+        // Where nothing could be deleted, it is over only if no Redis at all may speak.
+        let stamps = deleted.clone().unwrap_or_default();
+        match self.still_believed(stamps).await? {
+            Some(Duration::ZERO) => {
+                let records = records.to_vec();
+                self.shared.ledger.write(move |db| unconfirmed::remove(db, &records)).await.map_err(unknown)?;
+                Ok(Attempt::Confirmed)
+            }
+            Some(left) => Ok(Attempt::Wait(left)),
+            None if self.swept(records).await? => Ok(Attempt::Confirmed),
+            None => Ok(Attempt::Elsewhere(deleted.err().unwrap_or_else(still_believed))),
+        }
+    }
+
+    /// How long a node may still believe another Redis than those of `stamps`; none when one of them may not speak.
+    pub(super) async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
+        let standing = self.shared.ledger.read(move |db| live_store::standing(db, &stamps)).await.map_err(unknown)?;
+        let (lease, now) = (self.shared.policy.store_lease, self.clock().monotonic());
+        Ok(self.shared.sightings.still_believed(standing, lease, now))
+    }
+
+    async fn swept(&self, records: &[Unconfirmed]) -> Result<bool, NotConfirmed> {
+        let records = records.to_vec();
+        let waiting = self.shared.ledger.read(move |db| unconfirmed::any(db, &records)).await.map_err(unknown)?;
+        Ok(!waiting)
+    }
+
+    /// Tells whoever listens. A message that is lost makes nobody less signed out.
+    async fn announce(&self, records: &[Unconfirmed]) {
+        let Some(live) = &self.live else { return };
+        let mut told = None;
+        for record in records {
+            if told.replace(record.session) == Some(record.session) {
+                continue;
+            }
+            if let Err(error) = live.announce(record.session).await {
+                log::debug!("nobody was told that a session ended: {error}");
+                return;
+            }
+        }
+    }
+}
+
+async fn delete(live: &Live, records: &[Unconfirmed]) -> Result<Vec<Stamp>, NotConfirmed> {
+    let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
+    live.delete(&hashes).await.map_err(|error| NotConfirmed(error.to_string()))
+}
+
+fn still_believed() -> NotConfirmed {
+    NotConfirmed("a node may still believe another Redis".to_owned())
+}
+
+fn unknown(error: impl Into<Unavailable>) -> NotConfirmed {
+    NotConfirmed(error.into().to_string())
+}

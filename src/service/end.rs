@@ -1,0 +1,149 @@
+//! End: every revocation, whoever wants it and why, takes this one path.
+//!
+//! Owns the first half: in one transaction end the rows, note their records as unconfirmed, write the audit line;
+//! then [`super::confirm`]. A revocation that is repeated deletes and confirms again and never answers on the
+//! strength of the first.
+
+use std::collections::HashSet;
+
+use super::confirm::NotConfirmed;
+use super::{App, Cause, Unavailable};
+use crate::domain::event::Event;
+use crate::domain::{EndReason, SessionId, TokenHash, UserId};
+use crate::ledger::sessions::{self, Ended, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{Db, LedgerError, audit, users};
+
+/// Whether there was such a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found(pub bool);
+
+/// Why a revocation was not answered with yes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RevokeError {
+    /// The ledger says it has ended, but a record may still stand somewhere. It will be deleted; asking again is
+    /// safe.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// Nothing is known to have happened.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<NotConfirmed> for RevokeError {
+    fn from(error: NotConfirmed) -> Self {
+        Self::Unconfirmed(error.to_string())
+    }
+}
+
+impl From<LedgerError> for RevokeError {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Sessions that a transaction ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EndedSessions {
+    /// All whose records have to go.
+    pub(super) records: Vec<Unconfirmed>,
+    /// How many were alive until now.
+    pub(super) live: usize,
+    /// Whether there was anything, ended before or now.
+    pub(super) found: bool,
+}
+
+impl App {
+    /// A new obligation to delete a record.
+    pub(super) fn obligation(&self, token_hash: TokenHash, session: SessionId) -> Unconfirmed {
+        Unconfirmed { id: self.request_id(), token_hash, session }
+    }
+
+    /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction. What has
+    /// ended before is to be deleted and confirmed again with it; it gets no second line.
+    pub(super) fn end_rows(
+        &self,
+        db: &mut Db,
+        which: &Which,
+        reason: EndReason,
+        cause: &Cause,
+    ) -> Result<EndedSessions, LedgerError> {
+        let now = self.clock().now();
+        let ended_now = sessions::end(db, which, reason, now)?;
+        let before = if ended_now.is_empty() { sessions::find_ended(db, which)? } else { Vec::new() };
+        let records = self.obligations(db, which, &ended_now, &before)?;
+        for session in &ended_now {
+            let mut line = self.entry(Event::SessionRevoked, cause, Some(session.user_id), Some(session.id));
+            line.detail = Some(reason.name().to_owned());
+            audit::append(db, &line)?;
+        }
+        Ok(EndedSessions {
+            records,
+            live: ended_now.iter().filter(|session| session.deadlines.hold_with_lag(now)).count(),
+            found: !ended_now.is_empty() || !before.is_empty(),
+        })
+    }
+
+    /// All that has to be deleted before these sessions are over for good: what was ended now, what was ended before
+    /// (once, however often it is repeated), and what earlier renewals and revocations have left to be confirmed.
+    fn obligations(
+        &self,
+        db: &mut Db,
+        which: &Which,
+        ended_now: &[Ended],
+        before: &[Ended],
+    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+        let ids: Vec<_> = ended_now.iter().chain(before).map(|session| session.id).collect();
+        let mut records = match which {
+            Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
+            Which::Token(hash) => unconfirmed::of_sessions_or_token(db, &ids, Some(hash))?,
+            Which::One(..) | Which::Any(_) => unconfirmed::of_sessions_or_token(db, &ids, None)?,
+        };
+        let hashes = |of: &[Ended]| -> Vec<(TokenHash, SessionId)> {
+            of.iter().flat_map(|session| session.token_hashes.iter().map(|&hash| (hash, session.id))).collect()
+        };
+        let noted: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
+        let mut new = hashes(ended_now);
+        new.extend(hashes(before).into_iter().filter(|(hash, _)| !noted.contains(hash)));
+        let new: Vec<_> = new.into_iter().map(|(hash, session)| self.obligation(hash, session)).collect();
+        unconfirmed::add(db, &new, self.clock().now())?;
+        records.extend(new);
+        Ok(records)
+    }
+
+    /// Ends what can be ended without a lock on the user, and confirms it.
+    pub(super) async fn end(
+        &self,
+        which: Which,
+        reason: EndReason,
+        cause: &Cause,
+    ) -> Result<EndedSessions, RevokeError> {
+        let (app, cause) = (self.clone(), cause.clone());
+        let ended = self.shared.ledger.write(move |db| app.end_rows(db, &which, reason, &cause)).await?;
+        self.confirm(&ended.records).await?;
+        Ok(ended)
+    }
+
+    /// Ends all of a user's sessions but the excepted one, and confirms it. Raises the epoch under the user's lock
+    /// first: a sign-in that has verified its password but not yet been admitted is refused. How many were alive.
+    pub(super) async fn end_all(
+        &self,
+        user: UserId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        cause: &Cause,
+    ) -> Result<usize, RevokeError> {
+        let (app, cause) = (self.clone(), cause.clone());
+        let ended = self
+            .shared
+            .ledger
+            .write(move |db| {
+                users::lock(db, user)?;
+                users::raise_epoch(db, user)?;
+                app.end_rows(db, &Which::OfUser(user, except), reason, &cause)
+            })
+            .await?;
+        self.confirm(&ended.records).await?;
+        Ok(ended.live)
+    }
+}

@@ -1,0 +1,96 @@
+//! The fence: which Redis process may be believed, as this node knows it.
+//!
+//! Owns the beliefs of this node and their renewal from `live_store`. A belief lasts a lease from the start of the
+//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::domain::{Clock, Process, Random, Stamp};
+use crate::ledger::live_store::{self, Enrolment};
+use crate::ledger::{Ledger, LedgerError};
+use crate::live::{Belief, Enrolled, Fence, FenceError};
+
+/// The fence in SQL.
+pub struct StoreFence {
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    lease: Duration,
+    beliefs: Mutex<HashMap<Stamp, Arc<Belief>>>,
+}
+
+impl StoreFence {
+    /// A fence that believes nothing yet. `lease` must be the same on every node.
+    pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
+        Self { ledger, clock, random, lease, beliefs: Mutex::default() }
+    }
+
+    /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
+    /// stands alone is believed for as long as its connections live: no replica can have taken its place. (An
+    /// operator who replaces it while it goes on running can: the manual says so.) Any other is believed until its
+    /// lease is over.
+    pub(super) async fn renew(&self) -> Result<Vec<Stamp>, LedgerError> {
+        let started = self.clock.monotonic();
+        // What is enrolled while the ledger is read is younger than the answer.
+        let known: Vec<Stamp> = self.lock().keys().copied().collect();
+        let current = self.ledger.read(live_store::current).await;
+        let until = started.saturating_add(self.lease);
+        let mut beliefs = self.lock();
+        match &current {
+            Ok(current) => beliefs.retain(|stamp, belief| {
+                let holds = current.contains(stamp) || !known.contains(stamp);
+                if holds {
+                    belief.believe_until(until);
+                } else {
+                    belief.retire();
+                }
+                holds
+            }),
+            Err(LedgerError::Unavailable(_)) => {
+                beliefs.values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
+            }
+            // Too busy here says nothing about the database: others may read in it what this node does not.
+            Err(_) => {}
+        }
+        current
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Arc<Belief>>> {
+        self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn believe(&self, stamp: Stamp, started: Duration) -> Enrolled {
+        let mut beliefs = self.lock();
+        let belief = Arc::clone(beliefs.entry(stamp).or_default());
+        belief.believe_until(started.saturating_add(self.lease));
+        Enrolled { stamp, belief }
+    }
+}
+
+impl Fence for StoreFence {
+    fn enroll(&self, process: Process) -> BoxFuture<'_, Result<Enrolled, FenceError>> {
+        Box::pin(async move {
+            let started = self.clock.monotonic();
+            let fresh = Stamp::generate(self.random.as_ref());
+            let asked = process.clone();
+            match self.ledger.write(move |db| live_store::enroll(db, &asked, fresh)).await {
+                Ok(Enrolment::Current(stamp)) => Ok(self.believe(stamp, started)),
+                Ok(Enrolment::Retired) => {
+                    log::warn!(
+                        "the Redis process {} was retired: it may have missed revocations and stays unused until it is restarted",
+                        process.run_id
+                    );
+                    Err(FenceError("this Redis process was retired".to_owned()))
+                }
+                Ok(Enrolment::Outranked) => {
+                    Err(FenceError("its cluster has given what it serves to another node".to_owned()))
+                }
+                Err(error) => Err(FenceError(error.to_string())),
+            }
+        })
+    }
+}

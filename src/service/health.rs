@@ -1,0 +1,73 @@
+//! Readiness: can this node answer?
+//!
+//! Owns the questions that a load balancer's probe asks. A Redis that is down does not make a node unready: it
+//! answers from the ledger. A ledger that is down does, and so does a clock that would end sessions at the wrong time.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::App;
+use crate::ledger;
+
+/// Most that this node's clock may differ from the database's.
+const MAX_SKEW: Duration = Duration::from_secs(2);
+
+/// What a probe is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether requests should be sent here.
+    pub ready: bool,
+    /// Whether the ledger answers.
+    pub ledger: Condition,
+    /// Whether Redis answers; `unused` when there is none.
+    pub redis: Condition,
+    /// Whether this node's clock agrees with the ledger's to two seconds.
+    pub clock: Condition,
+}
+
+/// The condition of one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It works.
+    Ok,
+    /// It does not.
+    Failing,
+    /// It cannot be told.
+    Unknown,
+    /// It is not there and need not be.
+    Unused,
+}
+
+impl App {
+    /// Asks each part, with a bound on each answer.
+    pub async fn readiness(&self) -> Readiness {
+        let started = self.clock().now();
+        let there = self.shared.ledger.read(ledger::now_ms).await;
+        let (ledger, clock) = match there {
+            Ok(there) => (Condition::Ok, self.skew(started.ms(), there)),
+            Err(error) => {
+                log::warn!("not ready: {error}");
+                (Condition::Failing, Condition::Unknown)
+            }
+        };
+        let redis = match &self.live {
+            None => Condition::Unused,
+            Some(live) => live.ping().await.map_or(Condition::Failing, |()| Condition::Ok),
+        };
+        Readiness { ready: ledger == Condition::Ok && clock == Condition::Ok, ledger, redis, clock }
+    }
+
+    /// The database's time must lie between the moments before and after it was asked, give or take the bound.
+    fn skew(&self, before: i64, there: i64) -> Condition {
+        let bound = crate::domain::clock::millis(MAX_SKEW);
+        let after = self.clock().now().ms();
+        let agrees = there >= before.saturating_sub(bound) && there <= after.saturating_add(bound);
+        if !agrees {
+            log::warn!("not ready: this node's clock is {} ms ahead of the database's", before.saturating_sub(there));
+        }
+        if agrees { Condition::Ok } else { Condition::Failing }
+    }
+}

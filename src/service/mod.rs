@@ -1,0 +1,47 @@
+//! What somebody can do: one public method of [`App`] for each use case, and the order of the writes in it.
+//!
+//! Owns the protocol between the ledger and the records (see the crate's documentation). Must never know HTTP:
+//! its errors say what happened, not which status that is.
+
+mod account;
+mod admin;
+mod app;
+mod cause;
+mod check;
+mod checked;
+mod confirm;
+mod end;
+mod fence;
+mod fill;
+mod flights;
+mod gate;
+mod health;
+mod notes;
+mod open;
+mod register;
+mod reset;
+mod session_data;
+mod sessions;
+mod sightings;
+mod sign_in;
+mod sweeper;
+mod touch;
+mod unavailable;
+mod views;
+
+pub use account::{ChangePasswordError, RenameError, Renewed};
+pub use admin::{AdminError, NewUser};
+pub use app::{App, AtLimit, Parts, Policy};
+pub use cause::Cause;
+pub use checked::{Activity, Checked};
+pub use end::{Found, RevokeError};
+pub use fence::StoreFence;
+pub use health::{Condition, Readiness};
+pub use open::StartError;
+pub use register::{NewAccount, RegisterError};
+pub use reset::{IssuedReset, ResetError};
+pub use session_data::{DataError, SessionData};
+pub use sign_in::{IssueError, SignIn, SignInError, SignedIn};
+pub use sweeper::Background;
+pub use unavailable::Unavailable;
+pub use views::{Me, SessionView, UserRow, UserView};

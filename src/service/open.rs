@@ -1,0 +1,96 @@
+//! Open: an [`App`] from the configuration, with or without the records.
+//!
+//! Owns the way from what the operator wrote to the parts. The command line needs the ledger only: it ends sessions
+//! there and waits until a serving node has confirmed it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{App, AtLimit, Parts, Policy, StoreFence};
+use crate::config::{Config, Database, MaxSessionsPolicy, Redis, Registration};
+use crate::domain::{Clock, Random, SystemClock, SystemRandom};
+use crate::ledger::{self, Ledger, LedgerError};
+use crate::live::{Fence, Live, LiveConfig, LiveError};
+
+/// How long a Redis is believed where the operator gave none: the default of the setting.
+const DEFAULT_LEASE: Duration = Duration::from_secs(3);
+
+/// Why the program could not start, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+impl From<LedgerError> for StartError {
+    fn from(error: LedgerError) -> Self {
+        Self(format!("The database cannot be used: {error}."))
+    }
+}
+
+impl From<LiveError> for StartError {
+    fn from(error: LiveError) -> Self {
+        Self(format!("REDIS_URL: {error}."))
+    }
+}
+
+impl App {
+    /// The service over the ledger alone, its tables brought up to date: for the command line.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let ledger = Ledger::open(database(config))?;
+        ledger.migrate().await?;
+        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        Ok(Self::new(Parts { ledger, live: None, clock, random, policy: Policy::from(config) }))
+    }
+
+    /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
+    /// one need not answer now.
+    pub async fn open_to_serve(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
+        let ledger = Ledger::open(database(config))?;
+        ledger.migrate().await?;
+        let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
+        Ok(Self::new(Parts { ledger, live, clock, random, policy: Policy::from(config) }))
+    }
+}
+
+fn records(
+    redis: &Redis,
+    ledger: &Ledger,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<(Live, Arc<StoreFence>), LiveError> {
+    let fence = StoreFence::new(ledger.clone(), Arc::clone(clock), Arc::clone(random), redis.store_lease);
+    let fence = Arc::new(fence);
+    let mut settings = LiveConfig::new(redis.url.expose());
+    settings.prefix.clone_from(&redis.prefix);
+    let judge: Arc<dyn Fence> = Arc::<StoreFence>::clone(&fence);
+    let live = Live::open(settings, judge, Arc::clone(clock))?;
+    Ok((live, fence))
+}
+
+fn database(config: &Config) -> ledger::Database {
+    match &config.database {
+        Database::Sqlite { path } => ledger::Database::Sqlite { path: path.display().to_string() },
+        #[cfg(feature = "postgres")]
+        Database::Postgres { url } => ledger::Database::Postgres { url: url.expose().to_owned() },
+    }
+}
+
+impl From<&Config> for Policy {
+    fn from(config: &Config) -> Self {
+        Self {
+            terms: config.terms,
+            remember_terms: config.remember_terms,
+            last_seen_resolution: config.last_seen_resolution,
+            max_sessions: config.max_sessions,
+            at_limit: match config.max_sessions_policy {
+                MaxSessionsPolicy::EvictOldest => AtLimit::EvictOldest,
+                MaxSessionsPolicy::Refuse => AtLimit::Refuse,
+            },
+            registration_open: config.registration == Registration::Open,
+            store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
+        }
+    }
+}

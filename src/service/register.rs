@@ -1,0 +1,124 @@
+//! Register: make an account.
+//!
+//! Owns the rules of a new account. Does not sign in: that is [`super::sign_in`], with the same password gate.
+
+use super::{App, Cause, Unavailable, UserView};
+use crate::domain::email::InvalidEmail;
+use crate::domain::event::Event;
+use crate::domain::password::WeakPassword;
+use crate::domain::{Client, Email, Password, Roles, UserId};
+use crate::ledger::{audit, users};
+
+/// Longest name to show, in characters.
+const MAX_NAME_CHARS: usize = 100;
+
+/// An account that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The address, as typed.
+    pub email: String,
+    /// The password, as typed.
+    pub password: Password,
+    /// The name to show.
+    pub name: Option<String>,
+}
+
+/// Why an account was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The operator makes the accounts here.
+    #[error("registration is closed")]
+    Closed,
+    /// The address is none; why, for the person who typed it.
+    #[error("{0}")]
+    InvalidEmail(String),
+    /// The password will not do; why, for the person who chose it.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// The name will not do; why.
+    #[error("{0}")]
+    InvalidName(String),
+    /// There is an account of this address.
+    #[error("there is an account of this address")]
+    EmailTaken,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<InvalidEmail> for RegisterError {
+    fn from(error: InvalidEmail) -> Self {
+        Self::InvalidEmail(error.to_string())
+    }
+}
+
+impl From<WeakPassword> for RegisterError {
+    fn from(error: WeakPassword) -> Self {
+        Self::WeakPassword(error.0)
+    }
+}
+
+impl App {
+    /// Makes an account for whoever asks, where the operator allows it.
+    pub async fn register(&self, account: NewAccount, client: &Client) -> Result<UserView, RegisterError> {
+        if !self.shared.policy.registration_open {
+            return Err(RegisterError::Closed);
+        }
+        self.create_account(account, Roles::new_account(), Cause::anonymous(client)).await
+    }
+
+    /// Makes an account, whoever asks.
+    pub(super) async fn create_account(
+        &self,
+        account: NewAccount,
+        roles: Roles,
+        cause: Cause,
+    ) -> Result<UserView, RegisterError> {
+        let email = Email::parse(&account.email)?;
+        let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
+        account.password.check_rules()?;
+        let user = users::NewUser {
+            id: UserId::generate(self.clock().now(), self.random()),
+            email,
+            name,
+            password_hash: self.shared.gate.hash(account.password).await?,
+            roles,
+            created_at: self.clock().now(),
+        };
+        let line = self.entry(Event::UserCreated, &cause, Some(user.id), None);
+        let made = self.shared.ledger.write(move |db| {
+            if !users::insert(db, &user)? {
+                return Ok(None);
+            }
+            audit::append(db, &line)?;
+            users::find(db, user.id)
+        });
+        let user = made.await.map_err(Unavailable::from)?.ok_or(RegisterError::EmailTaken)?;
+        Ok(UserView::from(&user))
+    }
+}
+
+/// A name as it is stored: trimmed; none when nothing is left. The error says what is wrong with it.
+pub(super) fn tidy_name(name: &str) -> Result<Option<String>, String> {
+    let name = name.trim();
+    if name.chars().count() > MAX_NAME_CHARS {
+        return Err(format!("A name has at most {MAX_NAME_CHARS} characters."));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("A name has no control characters.".to_owned());
+    }
+    Ok((!name.is_empty()).then(|| name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_trimmed_and_bounded() {
+        assert_eq!(tidy_name("  Ana  "), Ok(Some("Ana".to_owned())));
+        assert_eq!(tidy_name("   "), Ok(None));
+        assert!(tidy_name("a\0b").is_err());
+        assert!(tidy_name(&"x".repeat(101)).is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! Reset: a one-time link to set a new password.
+//!
+//! Owns the link's life. Its token is as random as a session's, stored as a hash, good once and for an hour; using
+//! it ends every session of the account.
+
+use std::time::Duration;
+
+use super::{App, Cause, RevokeError, Unavailable};
+use crate::domain::event::Event;
+use crate::domain::password::WeakPassword;
+use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
+use crate::ledger::sessions::Which;
+use crate::ledger::{audit, resets, users};
+
+/// How long a link is good.
+const LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// A link's token, just made.
+#[derive(Debug)]
+pub struct IssuedReset {
+    /// What the link carries, in its fragment.
+    pub token: Token,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+/// Why a password was not set with a link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResetError {
+    /// The link was used, replaced by a newer one, is too old, or was never made.
+    #[error("the link is not good")]
+    Invalid,
+    /// The new password will not do; why, for the person who chose it.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// The password is set and the sessions have ended, but that is still being confirmed.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<WeakPassword> for ResetError {
+    fn from(error: WeakPassword) -> Self {
+        Self::WeakPassword(error.0)
+    }
+}
+
+impl App {
+    /// Makes a link for a user; earlier ones are void.
+    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<IssuedReset, Unavailable> {
+        let token = Token::generate(self.random());
+        let now = self.clock().now();
+        let expires_at = now.plus(LIFETIME);
+        let (hash, line) = (token.hash(), self.entry(Event::PasswordResetIssued, cause, Some(user), None));
+        self.shared
+            .ledger
+            .write(move |db| {
+                resets::issue(db, user, &hash, now, expires_at)?;
+                audit::append(db, &line)
+            })
+            .await?;
+        Ok(IssuedReset { token, expires_at })
+    }
+
+    /// Sets a new password with a link, and ends every session of the account.
+    pub async fn reset_password(&self, token: &str, new: Password, client: &Client) -> Result<(), ResetError> {
+        new.check_rules()?;
+        let hash = Token::parse(token).ok_or(ResetError::Invalid)?.hash();
+        let now = self.clock().now();
+        let user = self.shared.ledger.read(move |db| resets::find(db, &hash, now)).await.map_err(Unavailable::from)?;
+        let user = user.ok_or(ResetError::Invalid)?;
+        let password_hash = self.shared.gate.hash(new).await?;
+        let (app, cause) = (self.clone(), Cause::anonymous(client));
+        let done = self.shared.ledger.write(move |db| {
+            let enabled = users::lock(db, user)?.is_some_and(|row| !row.is_disabled());
+            if !enabled || !resets::consume(db, &hash, now)? {
+                return Ok(None);
+            }
+            users::set_password(db, user, &password_hash)?;
+            users::raise_epoch(db, user)?;
+            let ended = app.end_rows(db, &Which::OfUser(user, None), EndReason::PasswordReset, &cause)?;
+            audit::append(db, &app.entry(Event::PasswordReset, &cause, Some(user), None))?;
+            Ok(Some(ended.records))
+        });
+        let records = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        self.confirm(&records).await.map_err(|error| ResetError::Unconfirmed(RevokeError::from(error).to_string()))
+    }
+}

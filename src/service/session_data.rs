@@ -1,0 +1,107 @@
+//! What an application keeps in a session, and the renewal that it may ask for.
+//!
+//! Owns the data's way into the ledger. A write goes to a live session under the token that was shown, or nowhere:
+//! a request that was in flight while the session ended cannot bring it back.
+
+use std::collections::BTreeMap;
+
+use super::confirm::NotConfirmed;
+use super::{App, Cause, Checked, Renewed, SessionView, Unavailable};
+use crate::domain::event::Event;
+use crate::domain::{Client, Token};
+use crate::ledger::unconfirmed;
+use crate::ledger::{LedgerError, audit, sessions};
+
+/// Most bytes of data in one session, as JSON.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// Names and values, both as the application wrote them.
+pub type SessionData = BTreeMap<String, String>;
+
+/// Why data was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// The session has ended. Nothing was stored.
+    #[error("the session has ended")]
+    Ended,
+    /// It is more than a session holds.
+    #[error("a session holds at most {MAX_BYTES} bytes of data")]
+    TooLarge,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<LedgerError> for DataError {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<NotConfirmed> for DataError {
+    fn from(error: NotConfirmed) -> Self {
+        Self::Unavailable(Unavailable::Store(error.to_string()))
+    }
+}
+
+impl App {
+    /// What the application keeps in this session; none when the session has ended. No SQL while there is nothing.
+    pub async fn session_data(&self, checked: &Checked) -> Result<Option<SessionData>, Unavailable> {
+        if !checked.has_data {
+            return Ok(Some(SessionData::new()));
+        }
+        let id = checked.session;
+        let Some(stored) = self.shared.ledger.read(move |db| sessions::data(db, id)).await? else { return Ok(None) };
+        let data = stored.as_deref().map(serde_json::from_str).transpose();
+        data.map(|data| Some(data.unwrap_or_default())).map_err(|error| Unavailable::Store(error.to_string()))
+    }
+
+    /// Replaces what the application keeps in this session.
+    pub async fn store_data(&self, checked: &Checked, data: &SessionData) -> Result<(), DataError> {
+        let text = serde_json::to_string(data).map_err(|error| Unavailable::Store(error.to_string()))?;
+        if text.len() > MAX_BYTES {
+            return Err(DataError::TooLarge);
+        }
+        let now = self.clock().now();
+        let Checked { session, token_hash, has_data, .. } = *checked;
+        // The record says whether there is data: the first write makes it wrong, as a revocation would.
+        let outdated = (!has_data).then(|| self.obligation(token_hash, session));
+        let stored = self.shared.ledger.write(move |db| {
+            let stored = sessions::set_data(db, session, &token_hash, Some(&text), now)?;
+            if stored {
+                unconfirmed::add(db, outdated.as_slice(), now)?;
+            }
+            Ok(stored)
+        });
+        if !stored.await? {
+            return Err(DataError::Ended);
+        }
+        Ok(self.confirm(outdated.as_slice()).await?)
+    }
+
+    /// Gives a live session a new token, if it still has the one that was shown. The old one is dead.
+    pub async fn renew(&self, checked: &Checked, client: &Client) -> Result<Renewed, DataError> {
+        let token = Token::generate(self.random());
+        let (app, client, renewed) = (self.clone(), client.clone(), token.hash());
+        let Checked { session, token_hash: shown, .. } = *checked;
+        let old = self.obligation(shown, session);
+        let done = self.shared.ledger.write(move |db| {
+            if !sessions::rotate(db, session, &shown, &renewed, None)? {
+                return Ok(None);
+            }
+            let Some(row) = sessions::find(db, session)? else { return Ok(None) };
+            unconfirmed::add(db, &[old], app.clock().now())?;
+            // With whatever earlier renewals have left to be confirmed.
+            let records = unconfirmed::of_sessions_or_token(db, &[session], None)?;
+            let cause = Cause::user(row.user_id, &client);
+            audit::append(db, &app.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
+            Ok(Some((row, records)))
+        });
+        let (mut row, records) = done.await?.ok_or(DataError::Ended)?;
+        // This is a use; the ledger may learn of it later.
+        row.last_seen_at = row.last_seen_at.max(self.clock().now());
+        let confirmed = self.confirm(&records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
+        let (view, remember) = (SessionView::new(&row, None, Some(session)), row.remember);
+        Ok(Renewed { token, session: view, remember, confirmed })
+    }
+}

@@ -1,0 +1,70 @@
+//! My sessions: show them, end one, end the others, sign out.
+//!
+//! Owns what a user can do with their own sessions. Another user's session does not exist here.
+
+use super::{App, Cause, Checked, Found, RevokeError, SessionView, Unavailable};
+use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
+use crate::ledger::sessions::{self, Which};
+
+impl App {
+    /// The user's live sessions, the one that asks among them, the last used first.
+    pub async fn list_sessions(&self, checked: &Checked) -> Result<Vec<SessionView>, Unavailable> {
+        self.sessions_of(checked.user, Some(checked.session)).await
+    }
+
+    /// A user's live sessions as the ledger and, where they are newer, the records know them.
+    pub async fn sessions_of(&self, user: UserId, current: Option<SessionId>) -> Result<Vec<SessionView>, Unavailable> {
+        let now = self.clock().now();
+        let rows = self.shared.ledger.read(move |db| sessions::of_user(db, user, now)).await?;
+        let hashes: Vec<_> = rows.iter().map(|row| row.token_hash).collect();
+        let records = match &self.live {
+            Some(live) => live.read_many(&hashes, now).await,
+            None => Vec::new(),
+        };
+        let records = records.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+        let views = rows.iter().zip(records).map(|(row, record)| SessionView::new(row, record, current));
+        // The one that asks is alive: its check said so a moment ago.
+        let mut views: Vec<_> = views.filter(|view| view.current || now < view.idle_expires_at).collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.last_seen_at));
+        Ok(views)
+    }
+
+    /// Ends one of the user's sessions.
+    pub async fn revoke_session(
+        &self,
+        checked: &Checked,
+        session: SessionId,
+        client: &Client,
+    ) -> Result<Found, RevokeError> {
+        let own = checked.session == session;
+        let reason = if own { EndReason::SignedOut } else { EndReason::SignedOutElsewhere };
+        let cause = Cause::user(checked.user, client);
+        let ended = self.end(Which::One(session, checked.user), reason, &cause).await?;
+        Ok(Found(ended.found))
+    }
+
+    /// Ends all of the user's sessions but the one that asks, or that one, too. How many were alive.
+    pub async fn revoke_sessions(
+        &self,
+        checked: &Checked,
+        include_current: bool,
+        client: &Client,
+    ) -> Result<usize, RevokeError> {
+        let except = (!include_current).then_some(checked.session);
+        let cause = Cause::user(checked.user, client);
+        self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &cause).await
+    }
+
+    /// Ends the session that this token opens or opened, whatever state it is in; it is no error when there is
+    /// none, so that signing out can be repeated.
+    pub async fn sign_out(&self, token_hash: TokenHash, client: &Client) -> Result<(), RevokeError> {
+        let cause = Cause::anonymous(client);
+        self.end(Which::Token(token_hash), EndReason::SignedOut, &cause).await.map(drop)
+    }
+
+    /// Ends any session, for an operator.
+    pub async fn end_session(&self, session: SessionId, cause: &Cause) -> Result<Found, RevokeError> {
+        let ended = self.end(Which::Any(session), EndReason::Revoked, cause).await?;
+        Ok(Found(ended.found))
+    }
+}

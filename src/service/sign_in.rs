@@ -1,0 +1,235 @@
+//! Sign-in: the only place where sessions are issued.
+//!
+//! Owns the order: read hash and epoch → verify the password → one transaction that locks the user, refuses if the
+//! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token.
+//! Redis is not touched: the first check fills it. Must never answer with a token whose row is not committed.
+
+use std::time::Duration;
+
+use super::{App, AtLimit, Cause, SessionView, Unavailable, UserView};
+use crate::domain::event::{Actor, Event};
+use crate::domain::password::Verdict;
+use crate::domain::{Client, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::Unconfirmed;
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit};
+
+/// How long a sign-in waits for the session that it replaces to be confirmed as ended. The row has ended, and the
+/// sweeper goes on: a sick Redis does not keep anybody from signing in.
+const REPLACED_WAIT: Duration = Duration::from_millis(500);
+
+/// Who wants to sign in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The address, as typed.
+    pub email: String,
+    /// The password, as typed.
+    pub password: Password,
+    /// Whether the session shall outlive the browser.
+    pub remember: bool,
+    /// The token hash of the session that the browser already has: it ends.
+    pub replaces: Option<TokenHash>,
+}
+
+/// A session that was just issued.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The token, for the cookie alone.
+    pub token: Token,
+    /// Who signed in.
+    pub user: UserView,
+    /// The new session.
+    pub session: SessionView,
+    /// Whether its cookie outlives the browser.
+    pub remember: bool,
+}
+
+/// Why a sign-in was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// These credentials do not open an account. One answer for every cause.
+    #[error("the credentials were refused")]
+    Refused,
+    /// The user has as many sessions as allowed.
+    #[error("the user has as many sessions as allowed")]
+    TooManySessions,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a session was not issued to a user whom the application itself has recognised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssueError {
+    /// There is no such user, or the account is disabled.
+    #[error("there is no such user, or the account is disabled")]
+    UnknownUser,
+    /// The user has as many sessions as allowed.
+    #[error("the user has as many sessions as allowed")]
+    TooManySessions,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What the transaction decided.
+enum Admission {
+    Admitted { user: Box<User>, ended: Vec<Unconfirmed> },
+    Refused,
+    Full,
+}
+
+/// Who has shown who they are, and how.
+#[derive(Clone)]
+struct Proven {
+    user: UserId,
+    /// The epoch that the password was verified under; none when nothing was verified here.
+    epoch: Option<i64>,
+    /// The stored hash, and a stronger one of the same password to replace it.
+    upgrade: Option<(String, String)>,
+    /// The session that the browser already has.
+    replaces: Option<TokenHash>,
+}
+
+/// What the transaction needs to know; all of it drawn before it starts, so that it can be run again.
+#[derive(Clone)]
+struct Entrance {
+    proven: Proven,
+    session: Session,
+    limit: usize,
+    at_limit: AtLimit,
+    client: Client,
+}
+
+impl App {
+    /// Signs a user in.
+    pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
+        let key = Email::key_of(&request.email);
+        // What no account can have needs no look: PostgreSQL cannot even be asked about a NUL.
+        let known = if Email::parse(&request.email).is_ok() {
+            self.shared.ledger.read(move |db| users::find_by_email(db, &key)).await.map_err(Unavailable::from)?
+        } else {
+            None
+        };
+        let stored = known.as_ref().map(|user| user.password_hash.clone());
+        let verdict = self.shared.gate.verify(request.password.clone(), stored).await?;
+        let (Some(user), Verdict::Match { outdated }) = (known, verdict) else {
+            return Err(SignInError::Refused);
+        };
+        if user.is_disabled() {
+            return Err(SignInError::Refused);
+        }
+        let upgrade = match outdated {
+            true => Some((user.password_hash, self.shared.gate.hash(request.password).await?)),
+            false => None,
+        };
+        let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces };
+        self.enter(proven, request.remember, client).await.map_err(|error| match error {
+            IssueError::UnknownUser => SignInError::Refused,
+            IssueError::TooManySessions => SignInError::TooManySessions,
+            IssueError::Unavailable(cause) => SignInError::Unavailable(cause),
+        })
+    }
+
+    /// Issues a session to a user whom the application has recognised by its own means.
+    pub async fn issue(
+        &self,
+        user: UserId,
+        remember: bool,
+        replaces: Option<TokenHash>,
+        client: &Client,
+    ) -> Result<SignedIn, IssueError> {
+        self.enter(Proven { user, epoch: None, upgrade: None, replaces }, remember, client).await
+    }
+
+    async fn enter(&self, proven: Proven, remember: bool, client: &Client) -> Result<SignedIn, IssueError> {
+        let token = Token::generate(self.random());
+        let session = self.new_session(proven.user, &token, remember, client);
+        let policy = &self.shared.policy;
+        let entrance = Entrance {
+            proven,
+            session: session.clone(),
+            limit: policy.max_sessions,
+            at_limit: policy.at_limit,
+            client: client.clone(),
+        };
+        let app = self.clone();
+        let admission = self.shared.ledger.write(move |db| app.admit(db, &entrance)).await;
+        match admission.map_err(Unavailable::from)? {
+            Admission::Refused => Err(IssueError::UnknownUser),
+            Admission::Full => Err(IssueError::TooManySessions),
+            Admission::Admitted { user, ended } => {
+                if let Err(error) = self.confirm_within(&ended, REPLACED_WAIT).await {
+                    log::info!("left to the sweeper: {error}");
+                }
+                let view = SessionView::new(&session, None, Some(session.id));
+                Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view, remember })
+            }
+        }
+    }
+
+    fn new_session(&self, user: UserId, token: &Token, remember: bool, client: &Client) -> Session {
+        let policy = &self.shared.policy;
+        let terms = if remember { policy.remember_terms } else { policy.terms };
+        let now = self.clock().now();
+        Session {
+            id: SessionId::generate(now, self.random()),
+            user_id: user,
+            token_hash: token.hash(),
+            previous_token_hash: None,
+            created_at: now,
+            authenticated_at: now,
+            last_seen_at: now,
+            expires_at: now.plus(terms.absolute),
+            idle_seconds: i64::try_from(terms.idle.as_secs()).unwrap_or(i64::MAX),
+            remember,
+            sign_in_ip: client.ip.to_string(),
+            last_ip: client.ip.to_string(),
+            user_agent: client.user_agent.clone(),
+            data: None,
+            ended_at: None,
+            end_reason: None,
+        }
+    }
+
+    /// The transaction. The lock on the user's row comes first: it is what orders this sign-in and whatever ends
+    /// all of the user's sessions.
+    fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
+        let Some(user) = users::lock(db, entrance.proven.user)? else { return Ok(Admission::Refused) };
+        if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
+            return Ok(Admission::Refused);
+        }
+        let server = Cause { actor: Actor::Server, client: Some(entrance.client.clone()) };
+        // Before anything is ended: a sign-in that is refused leaves everything as it was.
+        let Some(evicted) = make_room(db, entrance)? else { return Ok(Admission::Full) };
+        let mut ended = Vec::new();
+        if let Some(token_hash) = entrance.proven.replaces {
+            ended.extend(self.end_rows(db, &Which::Token(token_hash), EndReason::Replaced, &server)?.records);
+        }
+        for session in evicted {
+            ended.extend(self.end_rows(db, &Which::Any(session), EndReason::Evicted, &server)?.records);
+        }
+        if let Some((old, new)) = &entrance.proven.upgrade {
+            users::upgrade_hash(db, user.id, old, new)?;
+        }
+        sessions::insert(db, entrance.session.clone())?;
+        let cause = Cause::user(user.id, &entrance.client);
+        audit::append(db, &self.entry(Event::LoginSuccess, &cause, Some(user.id), Some(entrance.session.id)))?;
+        Ok(Admission::Admitted { user: Box::new(user), ended })
+    }
+}
+
+/// The sessions that have to make room, the oldest first; none when there is no room and none is to be made.
+fn make_room(db: &mut Db, entrance: &Entrance) -> Result<Option<Vec<SessionId>>, LedgerError> {
+    let now = entrance.session.created_at;
+    let mut live = sessions::of_user(db, entrance.proven.user, now)?;
+    live.retain(|session| {
+        session.deadlines().hold_with_lag(now) && Some(session.token_hash) != entrance.proven.replaces
+    });
+    let surplus = (live.len() + 1).saturating_sub(entrance.limit);
+    if surplus > 0 && entrance.at_limit == AtLimit::Refuse {
+        return Ok(None);
+    }
+    Ok(Some(live.iter().take(surplus).map(|session| session.id).collect()))
+}

@@ -1,0 +1,170 @@
+//! What a serving node does by itself: go on believing the right Redis, delete records that are still unconfirmed,
+//! write last-seen times.
+//!
+//! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
+//! when [`Background::stop`] is called.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::App;
+use crate::domain::Clock;
+use crate::ledger::{live_store, unconfirmed};
+
+/// How often which Redis may speak is read, and what is unconfirmed is swept.
+const EVERY: Duration = Duration::from_secs(1);
+/// Records swept in one go.
+const BATCH: i64 = 500;
+/// What stays unconfirmed for so long has no node with Redis any more.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
+/// How long stopping waits for the last writes.
+const STOP_WAIT: Duration = Duration::from_secs(3);
+
+/// The running background tasks.
+pub struct Background {
+    app: App,
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Starts the background tasks of a serving node, on the current runtime.
+    pub fn serve(&self) -> Background {
+        let (stopping, stop) = watch::channel(false);
+        let mut tasks = vec![
+            tokio::spawn(self.for_worker().write_last_seen(stop.clone())),
+            tokio::spawn(self.for_worker().sweep(stop.clone())),
+        ];
+        if self.live.is_some() {
+            tasks.push(tokio::spawn(self.for_worker().keep_believing(stop)));
+        }
+        Background { app: self.clone(), stopping, tasks }
+    }
+
+    async fn keep_believing(self, mut stop: watch::Receiver<bool>) {
+        let Some(fence) = self.shared.fence.clone() else { return };
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            let current = fence.renew().await;
+            // The sooner a switch is seen, the less a revocation after it has to wait.
+            if let Ok(stamps) = &current {
+                let _seen = self.still_believed(stamps.clone()).await;
+            }
+            complaint.about("reading which Redis may speak", current.err());
+        }
+    }
+
+    async fn sweep(self, mut stop: watch::Receiver<bool>) {
+        let (mut complaint, mut left_behind) = (Complaint::default(), LeftBehind::default());
+        while !stopped(&mut stop, EVERY).await {
+            let swept = self.sweep_once().await;
+            if self.live.is_none() && swept.is_err() && left_behind.is_it(self.oldest_unconfirmed().await, self.clock())
+            {
+                self.leave_redis_behind().await;
+            }
+            complaint.about("confirming revocations", swept.err());
+        }
+    }
+
+    async fn oldest_unconfirmed(&self) -> Option<Uuid> {
+        let oldest = self.shared.ledger.read(|db| unconfirmed::oldest(db, 1)).await.ok()?;
+        oldest.first().map(|record| record.id)
+    }
+
+    /// This deployment used Redis once and goes on without: revocations need not wait for it.
+    async fn leave_redis_behind(&self) {
+        match self.shared.ledger.write(live_store::retire_current).await {
+            Ok(true) => log::warn!(
+                "no node has confirmed a revocation for {} s: the Redis of this deployment is retired until it is \
+                 restarted, and every check reads the ledger",
+                LEFT_BEHIND.as_secs()
+            ),
+            Ok(false) => {}
+            Err(error) => log::warn!("the Redis that this deployment left behind was not retired: {error}"),
+        }
+    }
+
+    /// Confirms what has waited longest, until nothing waits.
+    async fn sweep_once(&self) -> Result<(), String> {
+        loop {
+            let waiting = self.shared.ledger.read(|db| unconfirmed::oldest(db, BATCH)).await;
+            let waiting = waiting.map_err(|error| error.to_string())?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            self.confirm_within(&waiting, EVERY).await.map_err(|error| error.to_string())?;
+        }
+    }
+
+    async fn write_last_seen(self, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !*stop.borrow_and_update() {
+            tokio::select! {
+                () = self.shared.last_seen.until_urgent(EVERY) => {}
+                _ = stop.changed() => {}
+            }
+            complaint.about("writing last-seen times", self.flush_last_seen(false).await.err());
+        }
+    }
+}
+
+impl Background {
+    /// Ends the tasks and writes what is still to be written, within a bound.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        for task in self.tasks {
+            let _ended = tokio::time::timeout(STOP_WAIT, task).await;
+        }
+        match tokio::time::timeout(STOP_WAIT, self.app.flush_last_seen(true)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("the last last-seen times were not written: {error}"),
+            Err(_) => log::warn!("the last last-seen times were not written in time"),
+        }
+    }
+}
+
+/// Tells when a deployment has left its Redis behind: nodes with Redis sweep every second, so what stays
+/// unconfirmed for long has no such node. A single node that was started without Redis by mistake changes nothing.
+#[derive(Default)]
+struct LeftBehind {
+    waiting: Option<(Uuid, Duration)>,
+}
+
+impl LeftBehind {
+    fn is_it(&mut self, oldest: Option<Uuid>, clock: &dyn Clock) -> bool {
+        let now = clock.monotonic();
+        let since = match (oldest, self.waiting) {
+            (Some(id), Some((known, since))) if id == known => since,
+            _ => now,
+        };
+        self.waiting = oldest.map(|id| (id, since));
+        oldest.is_some() && now.saturating_sub(since) >= LEFT_BEHIND
+    }
+}
+
+/// Waits; true when it is time to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>, wait: Duration) -> bool {
+    let _elapsed = tokio::time::timeout(wait, stop.changed()).await;
+    *stop.borrow()
+}
+
+/// Says once that something fails, and once that it works again.
+#[derive(Default)]
+struct Complaint {
+    failing: bool,
+}
+
+impl Complaint {
+    fn about(&mut self, what: &str, error: Option<impl std::fmt::Display>) {
+        let failed = error.is_some();
+        match error {
+            Some(error) if !self.failing => log::warn!("{what} fails and is tried again: {error}"),
+            None if self.failing => log::info!("{what} works again"),
+            _ => {}
+        }
+        self.failing = failed;
+    }
+}

@@ -1,0 +1,77 @@
+//! Touch: a session was used.
+//!
+//! Owns the way of a last-seen time into the record, at once and off the request's latency, and into the ledger, in
+//! batches and at most [`session::ledger_lag`] later, so that losing all of Redis logs nobody out. Must never bring
+//! a session back: every write here changes what is live, or nothing.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::notes::Note;
+use super::{App, Checked, Unavailable};
+use crate::domain::{Timestamp, session};
+use crate::ledger::sessions;
+use crate::live::SeenRecord;
+
+/// How soon the ledger is told of a session's first use: long enough for a page's burst of requests to be one use.
+const FIRST_USE: Duration = Duration::from_secs(1);
+/// Rows written in one transaction.
+const BATCH: usize = 256;
+
+impl App {
+    /// Notes a use and tells the record, off the request's latency.
+    pub(super) fn touch(&self, checked: &Checked, seen: Option<SeenRecord>, now: Timestamp, ip: IpAddr) {
+        let notes = &self.shared.last_seen;
+        let idle = checked.deadlines.idle;
+        let delay = if !notes.has_records {
+            Duration::ZERO
+        } else if checked.is_unused() {
+            // Soon, so that a row which knows of no use can be taken at its word.
+            FIRST_USE
+        } else {
+            // Half the lag: the other half is for a ledger that does not answer at once.
+            session::ledger_lag(idle) / 2
+        };
+        let note = Note { seen_at: now, ip, due: self.clock().monotonic().saturating_add(delay) };
+        let resolution = session::resolution(self.shared.policy.last_seen_resolution, idle);
+        if !notes.note(checked.session, note, resolution) {
+            return;
+        }
+        if !notes.has_records {
+            notes.call();
+        }
+        if let Some(seen) = seen {
+            self.touch_record(seen, now, ip);
+        }
+    }
+
+    fn touch_record(&self, seen: SeenRecord, now: Timestamp, ip: IpAddr) {
+        let Some(live) = self.live.clone() else { return };
+        let app = self.clone();
+        tokio::spawn(async move {
+            let session = seen.record.session;
+            if let Err(error) = live.touch(&seen, now, ip, now).await {
+                log::debug!("Redis refused a last-seen time, the ledger gets it at once: {error}");
+                app.shared.last_seen.make_due(session);
+            }
+        });
+    }
+
+    /// Tells the ledger what is due. What it does not take stays noted.
+    pub(super) async fn flush_last_seen(&self, everything: bool) -> Result<(), Unavailable> {
+        let now = if everything { Duration::MAX } else { self.clock().monotonic() };
+        let due = self.shared.last_seen.take_due(now);
+        for (told, batch) in due.chunks(BATCH).enumerate() {
+            let rows = batch.to_vec();
+            let written = self.shared.ledger.write(move |db| {
+                rows.iter().try_for_each(|(id, note)| sessions::touch(db, *id, note.seen_at, note.ip))
+            });
+            if let Err(error) = written.await {
+                self.shared.last_seen.give_back(due.get(told * BATCH..).unwrap_or_default());
+                return Err(error.into());
+            }
+            self.shared.last_seen.told(batch);
+        }
+        Ok(())
+    }
+}

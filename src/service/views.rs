@@ -1,0 +1,119 @@
+//! What people are shown of users and sessions.
+//!
+//! Owns the shapes that leave the service. None of them has a place for a token, a hash of one, or a password.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{Device, Role, SessionId, Timestamp, UserId};
+use crate::ledger::sessions::Session;
+use crate::ledger::users::User;
+use crate::live::Record;
+
+/// A user as shown to themselves and to administrators.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UserView {
+    /// The user's public id, a UUIDv7.
+    #[schema(value_type = Uuid)]
+    pub id: UserId,
+    /// The address as typed at registration.
+    pub email: String,
+    /// The name to show, if there is one.
+    pub name: Option<String>,
+    /// What the user may do.
+    pub roles: Vec<Role>,
+    /// When the account was made, RFC 3339 in UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+impl From<&User> for UserView {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id,
+            email: user.email.clone(),
+            name: user.name.clone(),
+            roles: user.roles.to_vec(),
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// A user in an operator's list.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserRow {
+    /// The user.
+    #[serde(flatten)]
+    pub user: UserView,
+    /// Whether the account may not sign in.
+    pub disabled: bool,
+    /// How many sessions are alive.
+    pub live_sessions: usize,
+}
+
+/// A session as shown to its owner.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    /// The session's public id, a UUIDv7. Good for nothing but naming it.
+    #[schema(value_type = Uuid)]
+    pub id: SessionId,
+    /// Whether it is the session that asks.
+    pub current: bool,
+    /// When it was issued.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was last used.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_seen_at: Timestamp,
+    /// When its owner last proved who they are.
+    #[schema(value_type = String, format = DateTime)]
+    pub authenticated_at: Timestamp,
+    /// When it ends whatever happens.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// When it ends if it is not used again.
+    #[schema(value_type = String, format = DateTime)]
+    pub idle_expires_at: Timestamp,
+    /// The address it was last used from.
+    pub ip: String,
+    /// Where that address is; null when not known.
+    pub location: Option<String>,
+    /// The browser and system it was issued to.
+    pub device: Device,
+    /// Whether its cookie outlives the browser.
+    pub remember: bool,
+}
+
+impl SessionView {
+    /// What the ledger knows, brought up to date with a record if there is one.
+    pub(super) fn new(session: &Session, record: Option<&Record>, current: Option<SessionId>) -> Self {
+        let mut deadlines = session.deadlines();
+        let mut ip = session.last_ip.clone();
+        if let Some(record) = record.filter(|record| record.last_seen > deadlines.last_seen) {
+            deadlines.last_seen = record.last_seen;
+            ip = record.ip.to_string();
+        }
+        Self {
+            id: session.id,
+            current: current == Some(session.id),
+            created_at: session.created_at,
+            last_seen_at: deadlines.last_seen,
+            authenticated_at: session.authenticated_at,
+            expires_at: session.expires_at,
+            idle_expires_at: deadlines.idle_expires(),
+            ip,
+            location: None,
+            device: Device::from_user_agent(session.user_agent.as_deref()),
+            remember: session.remember,
+        }
+    }
+}
+
+/// Who am I, and in which session.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Me {
+    /// The user, fresh from the ledger.
+    pub user: UserView,
+    /// The session that asks.
+    pub session: SessionView,
+}
