@@ -4,7 +4,7 @@
 //! # The layers
 //!
 //! A request falls through four layers and comes back. Four nouns answer four questions: *which rule?* [`domain`].
-//! *What happens?* [`service`]. *What is remembered?* [`live`] and [`ledger`]. *Over the wire?* `http`.
+//! *What happens?* [`service`]. *What is remembered?* [`live`] and [`ledger`]. *Over the wire?* [`http`].
 //!
 //! ```text
 //! main ─► cli ─► server ─► http ─► service ─► live    ledger
@@ -27,6 +27,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod ledger;
 pub mod live;
 pub mod service;

@@ -1,0 +1,102 @@
+//! Routes for somebody's own account.
+
+use actix_session::Session;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::bridge;
+use super::extract::{Json, SignedIn, Text, Visit, nullable};
+use super::problem::Problem;
+use super::sign_in::{SignedInAnswer, UserAnswer};
+use super::site::Site;
+use crate::domain::Password;
+use crate::service::SessionView;
+
+/// A new display name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// Null removes it.
+    #[serde(deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, required)]
+    name: Option<Text>,
+}
+
+/// A new password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    #[schema(format = Password)]
+    current_password: String,
+    #[schema(min_length = 8, max_length = 256, format = Password)]
+    new_password: String,
+}
+
+/// A session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionAnswer {
+    /// The session that this request belongs to.
+    pub session: SessionView,
+}
+
+/// Who is signed in.
+#[utoipa::path(
+    get, path = "/me", tag = "signed in",
+    responses(
+        (status = 200, description = "The user, fresh from the ledger, and the session.", body = SignedInAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<SignedInAnswer>, Problem> {
+    let me = site.app.me(&checked).await?.ok_or_else(Problem::unauthenticated)?;
+    Ok(Json(SignedInAnswer { user: me.user, session: me.session }))
+}
+
+/// Changes the display name.
+#[utoipa::path(
+    patch, path = "/me", tag = "signed in", request_body = Rename,
+    responses(
+        (status = 200, description = "The user with the new name.", body = UserAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 422, description = "The name is not accepted."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn rename(
+    site: Data<Site>,
+    SignedIn(checked): SignedIn,
+    Json(body): Json<Rename>,
+) -> Result<Json<UserAnswer>, Problem> {
+    let user = site.app.rename(&checked, body.name.map(|name| name.0)).await?;
+    Ok(Json(UserAnswer { user }))
+}
+
+/// Changes the password. Every other session ends, and this one gets a new token.
+#[utoipa::path(
+    put, path = "/me/password", tag = "signed in", request_body = ChangePassword,
+    responses(
+        (status = 200, description = "Changed; the new token is in the cookie.", body = SessionAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "The current password is wrong."),
+        (status = 422, description = "The new password is not accepted."),
+        (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie."),
+    )
+)]
+pub async fn change_password(
+    site: Data<Site>,
+    visit: Visit,
+    session: Session,
+    SignedIn(checked): SignedIn,
+    Json(body): Json<ChangePassword>,
+) -> Result<Json<SessionAnswer>, Problem> {
+    let (current, new) = (Password::new(body.current_password), Password::new(body.new_password));
+    let renewed = site.app.change_password(&checked, current, new, visit.client()).await?;
+    // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
+    bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
+    if !renewed.confirmed {
+        return Err(Problem::unconfirmed());
+    }
+    Ok(Json(SessionAnswer { session: renewed.session }))
+}

@@ -1,0 +1,228 @@
+//! The session store under actix-session: sessions of the service, seen through that crate's interface.
+//!
+//! The one file that absorbs what actix-session 0.11 does: it knows no users, so a session here is one of an
+//! identity or it is none; it writes after the handler, so whatever is refused then must be told through the
+//! [`Context`] (its own error hides the cause); it renews by deleting and saving. Must never create a session
+//! for nobody, nor bring one back that is gone, nor keep anything of its own in a session's data.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use actix_session::Session;
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_web::cookie::time::Duration;
+
+use super::context::{self, Context};
+use super::cookie::Presented;
+use super::problem::Problem;
+use super::rank::Rank;
+use crate::domain::{Token, UserId};
+use crate::service::{Activity, App, Checked, SessionView};
+
+/// Where actix-identity keeps the user's id in the state.
+const IDENTITY: &str = "actix_identity.user_id";
+
+/// Keys that begin so are never data. Ours is only a mark that makes actix-session call the store.
+const RESERVED: [&str; 2] = ["#", "actix_identity."];
+const MARK: &str = "#token";
+
+type State = HashMap<String, String>;
+
+/// Leaves a token for [`SessionStore::save`] or [`SessionStore::update`] to answer with, so that actix-session
+/// puts it into the cookie; the session behind it was issued or renewed by the service.
+pub fn hand_over(session: &Session, context: &Context, token: Token, view: &SessionView) -> Result<(), Problem> {
+    context.hand_over(token, view);
+    session.insert(MARK, true).map_err(Problem::internal)
+}
+
+/// The store. One for each worker and rank of routes.
+pub struct Bridge {
+    app: App,
+    rank: Rank,
+}
+
+/// Why the store refuses, for actix-session. What the client reads was left in the [`Context`].
+#[derive(Debug, thiserror::Error)]
+#[error("refused; the session layer answers")]
+struct Refused;
+
+impl Bridge {
+    /// A store over the service, for routes of this rank.
+    pub fn new(app: App, rank: Rank) -> Self {
+        Self { app, rank }
+    }
+
+    /// The session of a key, as a state; none when there is no such session.
+    async fn open(&self, context: &Context, key: &SessionKey) -> Result<Option<State>, Problem> {
+        let Some(checked) = self.live(context, key).await? else {
+            return Ok(None);
+        };
+        // Our own routes never read a session's data.
+        if !checked.has_data || self.rank != Rank::Embedded {
+            return Ok(Some(state_of(checked.user, BTreeMap::new())));
+        }
+        let data = self.app.session_data(&checked).await?;
+        if data.is_none() {
+            context.set_checked(None);
+        }
+        Ok(data.map(|data| state_of(checked.user, data)))
+    }
+
+    /// The check of the guard, or one of our own where the guard lets everybody in.
+    async fn live(&self, context: &Context, key: &SessionKey) -> Result<Option<Checked>, Problem> {
+        let Some(token) = Token::parse(key.as_ref()) else {
+            return Ok(None);
+        };
+        if let Some(checked) = context.checked() {
+            return Ok((checked.token_hash == token.hash()).then_some(checked));
+        }
+        let checked = self.app.check(&token, context.client(), Activity::Active).await?;
+        context.set_checked(checked.clone());
+        Ok(checked)
+    }
+
+    /// What the handler left becomes what is remembered. Answers with the token of the cookie.
+    async fn keep(&self, context: &Context, state: State, renew: bool) -> Result<Token, Problem> {
+        if let Some(token) = context.take_handed_over() {
+            return Ok(token);
+        }
+        let user = identity(&state)?;
+        match (context.checked(), user) {
+            (Some(live), Some(user)) if live.user == user => {
+                self.keep_same(context, &live, data_of(state), renew).await
+            }
+            (live, Some(user)) => self.begin(context, live, user, data_of(state)).await,
+            (Some(live), None) => end_later(context, &live),
+            // Data of nobody: whoever wants a place for it signs in.
+            (None, None) => Err(Problem::unauthenticated()),
+        }
+    }
+
+    /// The same user's session goes on, under a new token when it was renewed. Data first: a session that is
+    /// gone refuses it, and nothing brings it back.
+    async fn keep_same(
+        &self,
+        context: &Context,
+        live: &Checked,
+        data: BTreeMap<String, String>,
+        renew: bool,
+    ) -> Result<Token, Problem> {
+        if !data.is_empty() || live.has_data {
+            self.app.store_data(live, &data).await?;
+        }
+        if !renew {
+            context.leave_cookie();
+            return presented(context);
+        }
+        let renewed = self.app.renew(live, context.client()).await?;
+        context.new_cookie(&renewed.session);
+        if !renewed.confirmed {
+            context.leave_unconfirmed();
+        }
+        Ok(renewed.token)
+    }
+
+    /// Another user, or the first one: a session of its own. The session before it ends, and its data stays
+    /// behind: only what this request wrote goes along.
+    async fn begin(
+        &self,
+        context: &Context,
+        live: Option<Checked>,
+        user: UserId,
+        mut data: BTreeMap<String, String>,
+    ) -> Result<Token, Problem> {
+        if let Some(live) = live.filter(|live| live.has_data) {
+            let before = self.app.session_data(&live).await?.unwrap_or_default();
+            data.retain(|key, value| before.get(key) != Some(value));
+        }
+        let issued = self.app.issue(user, context.remembers(), context.presented_hash(), context.client()).await?;
+        if !data.is_empty() {
+            let checked = self.app.check(&issued.token, context.client(), Activity::Active).await?;
+            self.app.store_data(&checked.ok_or_else(Problem::unauthenticated)?, &data).await?;
+        }
+        context.new_cookie(&issued.session);
+        Ok(issued.token)
+    }
+}
+
+/// The identity was taken out of the state (`session.clear()`): there are no sessions of nobody, so it ends.
+fn end_later(context: &Context, live: &Checked) -> Result<Token, Problem> {
+    context.end_later(live.token_hash);
+    presented(context)
+}
+
+impl SessionStore for Bridge {
+    /// Never [`LoadError::Deserialization`]: actix-session would go on with an empty session under the same key,
+    /// and the next write would wipe it.
+    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+        let context = here().map_err(LoadError::Other)?;
+        self.open(&context, key).await.map_err(|problem| LoadError::Other(refuse(&context, problem)))
+    }
+
+    /// Called for a session that begins, and after `delete` for one that is renewed.
+    async fn save(&self, state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
+        let context = here().map_err(SaveError::Other)?;
+        let renewed = context.take_ending().is_some();
+        let kept = self.keep(&context, state, renewed).await.and_then(|token| key_of(&token));
+        kept.map_err(|problem| SaveError::Other(refuse(&context, problem)))
+    }
+
+    /// Never falls back to `save`: a session that ended while its request was under way stays ended.
+    async fn update(&self, _key: SessionKey, state: State, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
+        let context = here().map_err(UpdateError::Other)?;
+        let kept = self.keep(&context, state, false).await.and_then(|token| key_of(&token));
+        kept.map_err(|problem| UpdateError::Other(refuse(&context, problem)))
+    }
+
+    /// Nothing: when a session ends is the server's business, and a check has counted as its use already.
+    async fn update_ttl(&self, _key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+
+    /// Only notes it: a renewal is this and then `save`, which must not lose the session in between. The guard
+    /// ends what was not saved again.
+    async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
+        let context = here()?;
+        if let Some(token) = Token::parse(key.as_ref()) {
+            context.end_later(token.hash());
+        }
+        Ok(())
+    }
+}
+
+fn here() -> Result<Rc<Context>, anyhow::Error> {
+    context::current().ok_or_else(|| anyhow::anyhow!("the session store was called outside of the session layer"))
+}
+
+fn refuse(context: &Context, problem: Problem) -> anyhow::Error {
+    context.refuse(problem);
+    anyhow::Error::new(Refused)
+}
+
+fn presented(context: &Context) -> Result<Token, Problem> {
+    match context.presented() {
+        Presented::One(token) => Ok(token.clone()),
+        _ => Err(Problem::unauthenticated()),
+    }
+}
+
+fn key_of(token: &Token) -> Result<SessionKey, Problem> {
+    SessionKey::try_from(token.expose()).map_err(Problem::internal)
+}
+
+fn state_of(user: UserId, data: BTreeMap<String, String>) -> State {
+    data.into_iter().chain([(IDENTITY.to_owned(), format!("\"{user}\""))]).collect()
+}
+
+/// Who the state says is signed in. Values of a state are JSON texts.
+fn identity(state: &State) -> Result<Option<UserId>, Problem> {
+    let Some(text) = state.get(IDENTITY) else {
+        return Ok(None);
+    };
+    let user = serde_json::from_str::<String>(text).ok().and_then(|id| UserId::parse(&id));
+    user.map(Some).ok_or_else(|| Problem::internal("an identity must be the id of a user of this server"))
+}
+
+fn data_of(state: State) -> BTreeMap<String, String> {
+    state.into_iter().filter(|(key, _)| !RESERVED.iter().any(|prefix| key.starts_with(prefix))).collect()
+}

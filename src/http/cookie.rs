@@ -1,0 +1,341 @@
+//! The session cookie: its name and attributes, reading exactly one out of a request, and what becomes of it in
+//! an answer.
+//!
+//! Speaks the wire form of actix-session's signed cookies, so that a request can be judged before (or without)
+//! that crate. Must never write a token anywhere, and never let two cookies of one name through to a reader that
+//! takes the first.
+
+use std::time::Duration;
+
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+
+use crate::config::Config;
+use crate::domain::{Random, Token};
+
+/// Longest value that is looked at, in bytes; browsers keep no longer cookies (RFC 6265bis §5.6).
+const MAX_VALUE: usize = 4096;
+
+/// Browsers keep no cookie for longer (RFC 6265bis §5.5).
+const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// What a request carries as its session cookie.
+#[derive(Debug)]
+pub enum Presented {
+    /// No cookie of the name.
+    Nothing,
+    /// One, signed by us. Whether its session lives is another question.
+    One(Token),
+    /// One that is none of ours: forged, damaged or too long.
+    Invalid,
+    /// Several: whoever put the second one there may be somebody else, so none is believed.
+    Duplicate,
+}
+
+/// What becomes of the session cookie in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieAnswer {
+    /// As actix-session set it: gone when the browser is closed.
+    AsSet,
+    /// Set, and kept for this long ("remember me").
+    Lasts(Duration),
+    /// Not set: the client has this very token already, perhaps with a Max-Age that would be lost.
+    Left,
+    /// Removed.
+    Removed,
+}
+
+/// Which cookies of a request are let through to actix-session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetThrough {
+    /// None.
+    Nothing,
+    /// The session cookie.
+    Session,
+    /// All that can be read; the session cookie only when there is one, signed by us.
+    All,
+}
+
+/// Why the cookie settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCookie {
+    /// There is no key, or it is too short: a shorter one would be guessed sooner than the token.
+    #[error("{0}")]
+    Key(String),
+    /// It would not fit into a header.
+    #[error("SESSIOND_COOKIE_DOMAIN must be a host name.")]
+    Domain,
+}
+
+/// The session cookie as it is configured.
+#[derive(Clone)]
+pub struct SessionCookie {
+    name: &'static str,
+    domain: Option<String>,
+    key: Key,
+    removal: HeaderValue,
+}
+
+impl SessionCookie {
+    /// The cookie that the settings ask for: bound to one host, or shared under a domain.
+    pub fn new(config: &Config, random: &dyn Random) -> Result<Self, InvalidCookie> {
+        let name = if config.cookie_domain.is_some() { "__Secure-session" } else { "__Host-session" };
+        let key = config.cookie_key.open(random).map_err(|error| InvalidCookie::Key(error.to_string()))?;
+        let key = Key::try_from(key.as_bytes()).map_err(|error| InvalidCookie::Key(error.to_string()))?;
+        let domain = config.cookie_domain.clone();
+        let removal = removal(name, domain.as_deref())?;
+        Ok(Self { name, domain, key, removal })
+    }
+
+    /// The cookie's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The domain that it is shared under; none when it belongs to one host.
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    /// The key that signs it.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// A Set-Cookie value that removes it, with the attributes it was set with (browsers ignore it otherwise).
+    pub fn removal(&self) -> HeaderValue {
+        self.removal.clone()
+    }
+
+    /// What the request carries, over all of its Cookie headers.
+    pub fn read(&self, headers: &HeaderMap) -> Presented {
+        let mut ours = pairs(headers).filter(|pair| self.is_ours(pair));
+        match (ours.next(), ours.next()) {
+            (None, _) => Presented::Nothing,
+            (Some(pair), None) => self.verify(pair).map_or(Presented::Invalid, Presented::One),
+            (Some(_), Some(_)) => Presented::Duplicate,
+        }
+    }
+
+    /// Rewrites the request's Cookie headers to what may reach actix-session. That crate takes the first of two
+    /// cookies of the name, decodes names before it compares them, and sees no cookie at all when one byte of
+    /// any cookie is not UTF-8: none of this may disagree with what [`SessionCookie::read`] found.
+    pub fn let_through(&self, headers: &mut HeaderMap, presented: &Presented, which: LetThrough) {
+        if !headers.contains_key(COOKIE) {
+            return;
+        }
+        let ours = matches!(presented, Presented::One(_)) && which != LetThrough::Nothing;
+        let others = which == LetThrough::All;
+        let kept: Vec<&str> = pairs(headers)
+            .filter(|pair| if self.is_ours(pair) { ours } else { others && !self.decodes_to_ours(pair) })
+            .collect();
+        let line = HeaderValue::from_bytes(kept.join("; ").as_bytes());
+        headers.remove(COOKIE);
+        if let Ok(line) = line
+            && !line.is_empty()
+        {
+            headers.insert(COOKIE, line);
+        }
+    }
+
+    /// Does to the session cookie of an answer what was decided while it was made.
+    pub fn settle(&self, headers: &mut HeaderMap, answer: CookieAnswer) {
+        if answer == CookieAnswer::AsSet {
+            return;
+        }
+        let lines: Vec<HeaderValue> = headers.remove(SET_COOKIE).collect();
+        for line in lines {
+            if !self.sets_ours(&line) {
+                headers.append(SET_COOKIE, line);
+            } else if let CookieAnswer::Lasts(age) = answer {
+                headers.append(SET_COOKIE, with_max_age(line, age));
+            }
+        }
+        if answer == CookieAnswer::Removed {
+            headers.append(SET_COOKIE, self.removal());
+        }
+    }
+
+    /// Names are compared exactly: browsers guard the `__Host-` prefix in whatever case, so a server that folded
+    /// case would accept what they let through.
+    fn is_ours(&self, pair: &str) -> bool {
+        pair.split_once('=').is_some_and(|(name, _)| name.trim() == self.name)
+    }
+
+    fn decodes_to_ours(&self, pair: &str) -> bool {
+        Cookie::parse_encoded(pair).is_ok_and(|cookie| cookie.name() == self.name)
+    }
+
+    fn sets_ours(&self, line: &HeaderValue) -> bool {
+        line.as_bytes().strip_prefix(self.name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+    }
+
+    fn verify(&self, pair: &str) -> Option<Token> {
+        let (_, value) = pair.split_once('=')?;
+        // Quotes are a part of the value (RFC 6265bis §5.6); the parser would take them off.
+        if value.len() > MAX_VALUE || value.contains('"') {
+            return None;
+        }
+        let cookie = Cookie::parse_encoded(pair.to_owned()).ok()?;
+        let signed = CookieJar::new().signed(&self.key).verify(cookie)?;
+        Token::parse(signed.value())
+    }
+}
+
+/// The name-value pairs of all Cookie headers. What is not UTF-8 is left out, alone.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(COOKIE)
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok())
+        .filter(|pair| !pair.is_empty())
+}
+
+fn removal(name: &'static str, domain: Option<&str>) -> Result<HeaderValue, InvalidCookie> {
+    let cookie = Cookie::build(name, "").path("/").secure(true).http_only(true).same_site(SameSite::Strict);
+    let mut cookie = match domain {
+        Some(domain) => cookie.domain(domain).finish(),
+        None => cookie.finish(),
+    };
+    cookie.make_removal();
+    HeaderValue::from_str(&cookie.to_string()).map_err(|_| InvalidCookie::Domain)
+}
+
+fn with_max_age(line: HeaderValue, age: Duration) -> HeaderValue {
+    let age = format!("; Max-Age={}", age.min(MAX_AGE).as_secs());
+    HeaderValue::from_bytes(&[line.as_bytes(), age.as_bytes()].concat()).unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    fn cookie() -> SessionCookie {
+        let key = Key::from(&[7; 64]);
+        let name = "__Host-session";
+        SessionCookie { name, domain: None, key, removal: removal(name, None).unwrap() }
+    }
+
+    fn signed(token: &str) -> String {
+        let mut jar = CookieJar::new();
+        jar.signed_mut(cookie().key()).add(Cookie::new("__Host-session", token.to_owned()));
+        jar.delta().next().unwrap().encoded().to_string()
+    }
+
+    fn token() -> Token {
+        Token::generate(&SystemRandom)
+    }
+
+    fn request<B: AsRef<[u8]>>(lines: &[B]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line.as_ref()).unwrap());
+        }
+        headers
+    }
+
+    fn is_one(presented: &Presented, expected: &Token) -> bool {
+        matches!(presented, Presented::One(token) if token == expected)
+    }
+
+    #[test]
+    fn one_signed_cookie_is_read_among_others_and_over_several_headers() {
+        let token = token();
+        let ours = signed(&token.expose());
+        for lines in [
+            vec![ours.clone()],
+            vec![format!("a=b; {ours};c=d")],
+            vec!["garbage; =x; y".to_owned(), ours.clone()],
+            vec![format!("__host-session=x; __HOST-session=y; {ours}")],
+        ] {
+            assert!(is_one(&cookie().read(&request(&lines)), &token), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_not_utf8_hides_only_its_own_cookie() {
+        let token = token();
+        let line = [b"bad=\xff; ".as_slice(), signed(&token.expose()).as_bytes()].concat();
+        let mut headers = request(&[line]);
+        let presented = cookie().read(&headers);
+        assert!(is_one(&presented, &token));
+        cookie().let_through(&mut headers, &presented, LetThrough::All);
+        assert_eq!(headers.get(COOKIE).unwrap(), signed(&token.expose()).as_str());
+    }
+
+    #[test]
+    fn two_cookies_of_the_name_are_none() {
+        let [good, other] = [signed(&token().expose()), "__Host-session=x".to_owned()];
+        for lines in
+            [vec![format!("{good}; {other}")], vec![other.clone(), good.clone()], vec![good.clone(), good.clone()]]
+        {
+            assert!(matches!(cookie().read(&request(&lines)), Presented::Duplicate), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_we_did_not_sign_is_invalid() {
+        let good = signed(&token().expose());
+        let long = format!("{good}{}", "a".repeat(5_000));
+        for line in ["__Host-session=", "__Host-session=x", &good.replacen('=', "=A", 1), &signed("not a token"), &long]
+        {
+            assert!(matches!(cookie().read(&request(&[line])), Presented::Invalid), "{line}");
+        }
+        let another_case = good.replace("__Host-", "__HOST-");
+        assert!(matches!(cookie().read(&request(&[another_case])), Presented::Nothing));
+        assert!(matches!(cookie().read(&HeaderMap::new()), Presented::Nothing));
+    }
+
+    #[test]
+    fn a_name_that_only_decodes_to_ours_never_reaches_a_reader_that_decodes() {
+        let token = token();
+        let ours = signed(&token.expose());
+        let mut headers = request(&[format!("__Host%2Dsession=evil; theme=dark; {ours}")]);
+        let presented = cookie().read(&headers);
+        assert!(is_one(&presented, &token));
+        cookie().let_through(&mut headers, &presented, LetThrough::All);
+        assert_eq!(headers.get(COOKIE).unwrap().to_str().unwrap(), format!("theme=dark; {ours}"));
+        cookie().let_through(&mut headers, &presented, LetThrough::Session);
+        assert_eq!(headers.get(COOKIE).unwrap(), ours.as_str());
+        cookie().let_through(&mut headers, &presented, LetThrough::Nothing);
+        assert!(!headers.contains_key(COOKIE));
+    }
+
+    #[test]
+    fn the_removal_has_the_attributes_that_the_cookie_was_set_with() {
+        let removal = cookie().removal();
+        let text = removal.to_str().unwrap();
+        for part in ["__Host-session=;", "Path=/", "Secure", "HttpOnly", "SameSite=Strict", "Max-Age=0"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("Domain"));
+        assert!(
+            super::removal("__Secure-session", Some("example.org"))
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .contains("Domain=example.org")
+        );
+    }
+
+    #[test]
+    fn only_our_cookie_is_changed_in_an_answer() {
+        let answer = |change| {
+            let mut headers = HeaderMap::new();
+            headers.append(SET_COOKIE, HeaderValue::from_static("theme=dark"));
+            headers.append(SET_COOKIE, HeaderValue::from_static("__Host-session=t; Path=/"));
+            cookie().settle(&mut headers, change);
+            headers.get_all(SET_COOKIE).map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let day = Duration::from_secs(86_400);
+        assert_eq!(answer(CookieAnswer::AsSet), ["theme=dark", "__Host-session=t; Path=/"]);
+        assert_eq!(answer(CookieAnswer::Lasts(day)), ["theme=dark", "__Host-session=t; Path=/; Max-Age=86400"]);
+        assert_eq!(
+            answer(CookieAnswer::Lasts(day * 500)).last().unwrap(),
+            "__Host-session=t; Path=/; Max-Age=34560000"
+        );
+        assert_eq!(answer(CookieAnswer::Left), ["theme=dark"]);
+        assert_eq!(answer(CookieAnswer::Removed).last().unwrap(), cookie().removal().to_str().unwrap());
+    }
+}

@@ -1,0 +1,124 @@
+//! Cross-site request forgery: whether a request that changes something may have been made by somebody else's
+//! page in the user's browser.
+//!
+//! Beside the cookie's SameSite=Strict, which still counts every port and sibling host as the same site. Owns
+//! the rule; must never look at Host or X-Forwarded headers, which the asker chooses.
+
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING};
+
+use crate::config::Config;
+
+/// The origins whose pages may change things here, as browsers write them.
+#[derive(Clone, Debug)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    /// The configured ones.
+    pub fn new(config: &Config) -> Self {
+        Self(config.origins.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether the request may go on. Safe methods change nothing and always may.
+    pub fn allow(&self, method: &Method, headers: &HeaderMap) -> bool {
+        if method.is_safe() || self.names_a_known_origin(headers) {
+            return true;
+        }
+        match headers.get("sec-fetch-site") {
+            Some(site) => site == "same-origin",
+            // A browser that sends an Origin but no Sec-Fetch-Site is believed only by its Origin.
+            None if headers.contains_key(ORIGIN) => false,
+            None => could_not_be_a_form(headers),
+        }
+    }
+
+    /// Exactly one Origin header, equal byte for byte to a configured one.
+    fn names_a_known_origin(&self, headers: &HeaderMap) -> bool {
+        let mut lines = headers.get_all(ORIGIN);
+        let (first, second) = (lines.next(), lines.next());
+        second.is_none() && first.is_some_and(|origin| self.0.iter().any(|known| origin == known.as_str()))
+    }
+}
+
+/// Neither header: no browser of today. An old one could still send what a form can send, so the request must
+/// carry something that a form cannot: a JSON body or a header of its own.
+fn could_not_be_a_form(headers: &HeaderMap) -> bool {
+    let has_body =
+        headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    is_json(headers.get(CONTENT_TYPE)) || (!has_body && headers.contains_key("x-requested-with"))
+}
+
+/// Whether a Content-Type is `application/json`, with parameters or without.
+pub fn is_json(content_type: Option<&HeaderValue>) -> bool {
+    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderName;
+
+    use super::*;
+
+    const HOME: (&str, &str) = ("origin", "https://app.example.org");
+    const EVIL: (&str, &str) = ("origin", "https://evil.example");
+    const NULL: (&str, &str) = ("origin", "null");
+    const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
+    const LENGTH: (&str, &str) = ("content-length", "2");
+    const ASKED: (&str, &str) = ("x-requested-with", "sessiond");
+
+    fn site(value: &'static str) -> (&'static str, &'static str) {
+        ("sec-fetch-site", value)
+    }
+
+    fn allowed(method: &Method, lines: &[(&'static str, &'static str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Origins(vec!["https://app.example.org".to_owned(), "http://localhost:8080".to_owned()]).allow(method, &headers)
+    }
+
+    #[test]
+    fn the_decision_table_of_unsafe_methods() {
+        let table: [(bool, &[(&str, &str)]); 24] = [
+            (true, &[HOME]),
+            (true, &[HOME, site("same-origin")]),
+            (true, &[HOME, site("cross-site")]),
+            (true, &[EVIL, site("same-origin")]),
+            (false, &[EVIL]),
+            (false, &[EVIL, JSON]),
+            (false, &[EVIL, ASKED]),
+            (false, &[EVIL, site("same-site")]),
+            (false, &[EVIL, site("cross-site")]),
+            (false, &[NULL]),
+            (false, &[NULL, site("cross-site"), JSON]),
+            (false, &[HOME, EVIL]),
+            (false, &[("origin", "https://app.example.org.evil.example")]),
+            (false, &[("origin", "https://app.example.org:8443")]),
+            (false, &[("origin", "http://app.example.org")]),
+            (true, &[site("same-origin")]),
+            (false, &[site("same-site"), JSON]),
+            (false, &[site("cross-site"), ASKED]),
+            (false, &[site("none"), JSON]),
+            (true, &[JSON, LENGTH]),
+            (true, &[ASKED]),
+            (false, &[ASKED, LENGTH, ("content-type", "text/plain")]),
+            (false, &[LENGTH, ("content-type", "application/x-www-form-urlencoded")]),
+            (false, &[]),
+        ];
+        for (expected, lines) in table {
+            assert_eq!(allowed(&Method::POST, lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn safe_methods_change_nothing_and_always_may() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert!(allowed(&method, &[EVIL, site("cross-site")]));
+        }
+        for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+            assert!(!allowed(&method, &[EVIL, site("cross-site")]));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! How each failure of the service becomes an answer.
+//!
+//! Owns the one place where "what happened" turns into "what the client is told". Must never tell more than the
+//! problem's own words.
+
+use super::problem::Problem;
+use crate::service::{
+    AdminError, ChangePasswordError, DataError, IssueError, RegisterError, RenameError, ResetError, RevokeError,
+    SignInError, Unavailable,
+};
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
+        let problem = match &error {
+            Unavailable::Busy(_) => Self::busy(),
+            Unavailable::Store(_) => Self::unavailable(),
+        };
+        problem.because(error)
+    }
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Unconfirmed(why) => Self::unconfirmed().because(why),
+            RevokeError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::UnknownUser => Self::not_found(),
+            AdminError::Unconfirmed(why) => Self::unconfirmed().because(why),
+            AdminError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<DataError> for Problem {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Ended => Self::unauthenticated(),
+            DataError::TooLarge => Self::body_too_large(),
+            DataError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => Self::wrong_credentials(),
+            SignInError::TooManySessions => Self::too_many_sessions(),
+            SignInError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::UnknownUser => Self::unauthenticated(),
+            IssueError::TooManySessions => Self::too_many_sessions(),
+            IssueError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Closed => Self::registration_closed(),
+            RegisterError::InvalidEmail(why) => Self::invalid_field("email", why),
+            RegisterError::WeakPassword(why) => Self::invalid_field("password", why),
+            RegisterError::InvalidName(why) => Self::invalid_field("name", why),
+            RegisterError::EmailTaken => Self::email_taken(),
+            RegisterError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<RenameError> for Problem {
+    fn from(error: RenameError) -> Self {
+        match error {
+            RenameError::InvalidName(why) => Self::invalid_field("name", why),
+            RenameError::Ended => Self::unauthenticated(),
+            RenameError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::WrongPassword => Self::wrong_password(),
+            ChangePasswordError::WeakPassword(why) => Self::invalid_field("new_password", why),
+            ChangePasswordError::Ended => Self::unauthenticated(),
+            ChangePasswordError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResetError> for Problem {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::Invalid => Self::invalid_field("token", "This link is used up, too old or not complete."),
+            ResetError::WeakPassword(why) => Self::invalid_field("new_password", why),
+            ResetError::Unconfirmed(why) => Self::unconfirmed().because(why),
+            ResetError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use actix_web::http::header::RETRY_AFTER;
+    use actix_web::{HttpResponse, ResponseError};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn sent(problem: Problem) -> (HttpResponse, Value) {
+        let body = to_bytes(problem.error_response().into_body()).await.unwrap();
+        (problem.error_response(), serde_json::from_slice(&body).unwrap())
+    }
+
+    #[actix_web::test]
+    async fn a_field_that_is_wrong_is_named() {
+        let (response, body) = sent(RegisterError::WeakPassword("Too short.".to_owned()).into()).await;
+        assert_eq!(response.status(), 422);
+        assert_eq!(body["errors"], json!([{"field": "password", "detail": "Too short."}]));
+    }
+
+    #[actix_web::test]
+    async fn a_sick_store_is_503_with_retry_after_and_without_its_cause() {
+        let cause = Unavailable::Store("connection to redis refused".to_owned());
+        let (response, body) = sent(cause.into()).await;
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "1");
+        assert!(!body.to_string().contains("redis"), "{body}");
+    }
+
+    #[actix_web::test]
+    async fn every_503_says_when_to_come_back() {
+        for problem in [Problem::unconfirmed(), Unavailable::Busy("a test").into()] {
+            assert_eq!(problem.error_response().headers().get(RETRY_AFTER).unwrap(), "1");
+        }
+    }
+}

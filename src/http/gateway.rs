@@ -1,0 +1,49 @@
+//! The route that gateways ask for every request of theirs: who is this?
+//!
+//! The hottest path of all, so it passes by actix-session: cookie, check, two headers. Exactly 200 with every
+//! identity header (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which
+//! proxies lose.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+use super::cookie::Presented;
+use super::problem::Problem;
+use super::site::Site;
+use crate::service::Activity;
+
+const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
+const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+
+/// Answers for a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy
+/// `ext_authz`) whether its client is signed in. Any method.
+#[utoipa::path(
+    get, path = "/auth/forward", tag = "gateways",
+    responses(
+        (status = 200, description = "Signed in. The body is empty.", headers(
+            ("X-Session-User" = uuid::Uuid, description = "The user's id."),
+            ("X-Session-Id" = uuid::Uuid, description = "The session's id."),
+        )),
+        (status = 401, description = "Not signed in."),
+        (status = 503, description = "Try again after Retry-After. Never 401, never 200."),
+    )
+)]
+pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Presented::One(token) = site.cookie.read(request.headers()) else {
+        return Err(Problem::unauthenticated());
+    };
+    let client = site.client(request.peer_addr(), request.headers());
+    let checked = site.app.check(&token, &client, Activity::Active).await?.ok_or_else(Problem::unauthenticated)?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((SESSION_USER, id_value(checked.user.uuid())?));
+    response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));
+    Ok(response.finish())
+}
+
+fn id_value(id: Uuid) -> Result<HeaderValue, Problem> {
+    let mut buffer = [0; Hyphenated::LENGTH];
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)).map_err(Problem::internal)
+}

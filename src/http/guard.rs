@@ -1,0 +1,188 @@
+//! The session layer: what stands in front of a route that knows sessions, and what follows it.
+//!
+//! actix-session answers a sick store with an empty 500, a dead session with a fresh one, and two cookies with
+//! the first; so this stands around it. It decides by rank of the route who comes in, runs actix-session and
+//! actix-identity with the [`Context`] around them, and turns what the store refused into the right answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_identity::IdentityMiddleware;
+use actix_session::SessionMiddleware;
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::cookie::SameSite;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::SET_COOKIE;
+
+use super::bridge::Bridge;
+use super::context::{self, Context};
+use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
+use super::problem::Problem;
+use super::rank::Rank;
+use super::request_id;
+use super::site::Site;
+use crate::config::Config;
+use crate::domain::{Client, SystemRandom};
+use crate::service::{Activity, App, Checked};
+
+/// The session layer for an actix application of its own: wrap it around the routes that use
+/// `actix_session::Session` or `actix_identity::Identity`, [`SessionLayer::for_worker`] in each worker.
+///
+/// The origin of requests is not judged for such an application: [`super::csrf::Origins`] does that for those
+/// who want it.
+pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, InvalidCookie> {
+    let site = Site::new(app, config, Arc::new(SystemRandom))?;
+    Ok(SessionLayer { site, rank: Rank::Embedded })
+}
+
+/// A middleware that gives routes their sessions.
+#[derive(Clone)]
+pub struct SessionLayer {
+    site: Site,
+    rank: Rank,
+}
+
+impl SessionLayer {
+    /// For routes of this rank.
+    pub fn new(site: &Site, rank: Rank) -> Self {
+        Self { site: site.clone(), rank }
+    }
+
+    /// The same for one worker, with connections of its own.
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        Self { site: self.site.for_worker(), rank: self.rank }
+    }
+
+    /// Cookie attributes and lifetime are fixed here; the store has its own deadlines and ignores the TTL. The
+    /// lifecycle is the browser's: what "remember me" adds is added to single cookies when the answer leaves.
+    fn sessions(&self) -> SessionMiddleware<Bridge> {
+        let cookie = &self.site.cookie;
+        SessionMiddleware::builder(Bridge::new(self.site.app.clone(), self.rank), cookie.key().clone())
+            .cookie_name(cookie.name().to_owned())
+            .cookie_domain(cookie.domain().map(ToOwned::to_owned))
+            .cookie_path("/".to_owned())
+            .cookie_secure(true)
+            .cookie_http_only(true)
+            .cookie_same_site(SameSite::Strict)
+            .cookie_content_security(CookieContentSecurity::Signed)
+            .session_lifecycle(BrowserSession::default())
+            .build()
+    }
+}
+
+type WithIdentity<S> = <IdentityMiddleware as Transform<S, ServiceRequest>>::Transform;
+type WithSession<S> = <SessionMiddleware<Bridge> as Transform<WithIdentity<S>, ServiceRequest>>::Transform;
+type Answer<B> = Result<ServiceResponse<B>, Error>;
+
+impl<S, B> Transform<S, ServiceRequest> for SessionLayer
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform = Guard<WithSession<S>>;
+    type InitError = ();
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Transform, ()>>>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let (layer, sessions) = (self.clone(), self.sessions());
+        Box::pin(async move {
+            let service = IdentityMiddleware::default().new_transform(service).await?;
+            let service = Rc::new(sessions.new_transform(service).await?);
+            Ok(Guard { layer: Rc::new(layer), service })
+        })
+    }
+}
+
+/// The layer around one service.
+pub struct Guard<S> {
+    layer: Rc<SessionLayer>,
+    service: Rc<S>,
+}
+
+impl<S, B> Service<ServiceRequest> for Guard<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Answer<B>>>>;
+
+    forward_ready!(service);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let (layer, service) = (Rc::clone(&self.layer), Rc::clone(&self.service));
+        let id = layer.site.request_id();
+        Box::pin(request_id::within(id, async move {
+            let context = Rc::new(layer.admit(&mut request).await?);
+            let answer = context::with_context(Rc::clone(&context), async { service.call(request).await }).await;
+            layer.finish(&context, answer).await
+        }))
+    }
+}
+
+impl SessionLayer {
+    /// Lets the request in, or says why not. The request itself is changed only here, before anybody can hold a
+    /// clone of it (actix panics on both: changing a cloned request, and routing one).
+    async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
+        let headers = request.headers();
+        if self.rank != Rank::Embedded && !self.site.origins.allow(request.method(), headers) {
+            let (id, method, path) = (self.site.request_id(), request.method(), request.path());
+            log::warn!("request {id}: {method} {path} refused: its origin is not known");
+            return Err(Problem::forbidden_origin());
+        }
+        let client = self.site.client(request.peer_addr(), headers);
+        let presented = self.site.cookie.read(headers);
+        let checked = match self.rank {
+            Rank::Account => Some(self.signed_in(&presented, &client).await?),
+            Rank::Public | Rank::Embedded => None,
+        };
+        let through = match self.rank {
+            Rank::Public => LetThrough::Nothing,
+            Rank::Account => LetThrough::Session,
+            Rank::Embedded => LetThrough::All,
+        };
+        self.site.cookie.let_through(request.headers_mut(), &presented, through);
+        Ok(Context::new(client, presented, checked))
+    }
+
+    /// The live session of the request: missing, forged, doubled, ended and expired are one answer.
+    async fn signed_in(&self, presented: &Presented, client: &Client) -> Result<Checked, Problem> {
+        let Presented::One(token) = presented else {
+            return Err(Problem::unauthenticated());
+        };
+        let checked = self.site.app.check(token, client, Activity::Active).await?;
+        checked.ok_or_else(Problem::unauthenticated)
+    }
+
+    /// Ends what was to end, and settles the cookie. An error of actix-session gets the reason that the store
+    /// left; one of the application stays as it is.
+    async fn finish<B>(&self, context: &Context, answer: Answer<B>) -> Answer<B> {
+        let mut response = answer.map_err(|error| context.take_refusal().map_or(error, Error::from))?;
+        let mut cookie = context.cookie_answer();
+        if let Some(hash) = context.take_ending() {
+            let ended = self.site.app.sign_out(hash, context.client()).await;
+            // The person asked to be signed out, so the cookie goes whatever the store says.
+            ended.map_err(|error| Problem::from(error).with_header(SET_COOKIE, self.site.cookie.removal()))?;
+            cookie = CookieAnswer::Removed;
+        }
+        self.site.cookie.settle(response.headers_mut(), cookie);
+        if context.is_unconfirmed() {
+            // Honest about the old token, without losing the new one.
+            let cookies = response.headers().get_all(SET_COOKIE);
+            return Err(cookies
+                .fold(Problem::unconfirmed(), |it, line| it.with_header(SET_COOKIE, line.clone()))
+                .into());
+        }
+        Ok(response)
+    }
+}

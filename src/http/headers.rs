@@ -1,0 +1,161 @@
+//! The headers that every answer carries, whoever made it.
+//!
+//! The outermost middleware, because errors of other middlewares are answers too: actix's own `DefaultHeaders`
+//! skips everything that leaves as `Err`. Values are built once. Must never replace what a handler has set.
+
+use std::sync::Arc;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+use super::request_id;
+use crate::config::{Config, Origin};
+
+/// The request's id, as problems and the log name it.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Answers are data: if a browser is made to show one as a page, it may load, run and frame nothing.
+const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
+
+/// Two years: what the preload lists of browsers ask for.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+
+/// Headers for every answer of one configuration.
+#[derive(Clone, Debug)]
+pub struct AnswerHeaders {
+    fixed: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl AnswerHeaders {
+    /// With HSTS where a configured origin is https.
+    pub fn new(config: &Config) -> Self {
+        Self::for_scheme(config.origins.iter().any(Origin::is_https))
+    }
+
+    fn for_scheme(https: bool) -> Self {
+        let mut fixed = vec![
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+            (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+            (CONTENT_SECURITY_POLICY, DATA_POLICY),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        if https {
+            fixed.push((STRICT_TRANSPORT_SECURITY, HSTS));
+        }
+        Self { fixed }
+    }
+
+    /// Adds what the answer does not have yet.
+    pub fn complete(&self, headers: &mut HeaderMap, request: Uuid) {
+        for (name, value) in &self.fixed {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        if let Some(id) = id_value(request) {
+            headers.insert(REQUEST_ID, id);
+        }
+    }
+}
+
+fn id_value(id: Uuid) -> Option<HeaderValue> {
+    let mut buffer = [0; Hyphenated::LENGTH];
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)).ok()
+}
+
+/// The middleware: answers the request under the id that it was given, and completes the answer.
+pub async fn complete<B: MessageBody>(
+    answers: Arc<AnswerHeaders>,
+    id: Uuid,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    // In a block of its own: services below may look at the id before they are first polled.
+    match request_id::within(id, async { next.call(request).await }).await {
+        Ok(mut response) => {
+            answers.complete(response.headers_mut(), id);
+            Ok(response)
+        }
+        Err(mut error) => {
+            error.add_response_mapper(move |mut response| {
+                answers.complete(response.headers_mut(), id);
+                response
+            });
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service, try_call_service};
+    use actix_web::{App, HttpResponse, web};
+
+    use super::*;
+    use crate::http::Problem;
+
+    fn completed(https: bool, already: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in already {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        AnswerHeaders::for_scheme(https).complete(&mut headers, Uuid::from_u128(1));
+        headers
+    }
+
+    #[test]
+    fn every_answer_is_guarded_and_not_stored() {
+        let headers = completed(true, &[]);
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+            ("cache-control", "no-store"),
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("x-request-id", "00000000-0000-0000-0000-000000000001"),
+        ] {
+            assert_eq!(headers.get(name).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn hsts_is_only_promised_where_there_is_https() {
+        assert!(!completed(false, &[]).contains_key("strict-transport-security"));
+    }
+
+    #[test]
+    fn what_a_page_has_set_stays() {
+        let headers =
+            completed(false, &[("cache-control", "no-cache"), ("content-security-policy", "default-src 'self'")]);
+        assert_eq!(headers.get("cache-control").unwrap(), "no-cache");
+        assert_eq!(headers.get_all("content-security-policy").count(), 1);
+    }
+
+    #[actix_web::test]
+    async fn what_leaves_a_middleware_as_an_error_is_completed_too() {
+        let answers = Arc::new(AnswerHeaders::for_scheme(false));
+        let app = App::new()
+            .route("/", web::get().to(HttpResponse::Ok))
+            .wrap(from_fn(async |_, _: Next<_>| Err::<ServiceResponse, _>(Problem::unauthenticated().into())))
+            .wrap(from_fn(move |request, next| complete(Arc::clone(&answers), Uuid::from_u128(9), request, next)));
+        let error = try_call_service(&init_service(app).await, TestRequest::default().to_request()).await.unwrap_err();
+        let response = error.error_response();
+        assert_eq!(response.status(), 401);
+        for name in ["x-content-type-options", "cache-control", "x-request-id", "www-authenticate"] {
+            assert!(response.headers().contains_key(name), "{name}");
+        }
+    }
+}

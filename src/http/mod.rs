@@ -1,0 +1,36 @@
+//! Over the wire: the only layer that knows actix, status codes, cookies and headers.
+//!
+//! A request falls through [`headers`] (every answer), then, on routes that know sessions, through [`guard`]
+//! (origin, cookie, check), actix-session over [`bridge`], and the handler in the file named after its caller.
+//! Handlers hold no SQL, no Redis and no policy: extract, one call of the service, answer.
+
+pub mod account;
+pub mod admin;
+pub mod bridge;
+pub mod client_address;
+pub mod context;
+pub mod cookie;
+pub mod csrf;
+pub mod extract;
+pub mod failures;
+pub mod gateway;
+pub mod guard;
+pub mod headers;
+pub mod named_fields;
+pub mod openapi;
+pub mod operator;
+pub mod pages;
+pub mod problem;
+pub mod rank;
+pub mod request_id;
+pub mod routes;
+pub mod sessions;
+pub mod sign_in;
+pub mod site;
+
+pub use context::remember_me;
+pub use extract::SignedIn;
+pub use guard::{SessionLayer, session_layer};
+pub use problem::Problem;
+pub use routes::application;
+pub use site::Site;

@@ -1,0 +1,44 @@
+//! Routes for whoever runs the server: is it alive, is it ready.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::web::Data;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::extract::Json;
+use super::site::Site;
+use crate::service::Readiness;
+
+/// Alive.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Live {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+/// Whether the process answers. Says nothing about the stores: restarting it would not mend them.
+#[utoipa::path(
+    get, path = "/health/live", tag = "operators", security(()),
+    responses((status = 200, description = "It does.", body = Live))
+)]
+pub async fn live() -> Json<Live> {
+    Json(Live { status: "ok" })
+}
+
+/// Whether this node should get requests.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "operators", security(()),
+    responses(
+        (status = 200, description = "It should.", body = Readiness),
+        (status = 503, description = "It should not, for now.", body = Readiness),
+    )
+)]
+pub async fn ready(site: Data<Site>) -> HttpResponse {
+    let readiness = site.app.readiness().await;
+    if readiness.ready {
+        HttpResponse::Ok().json(readiness)
+    } else {
+        HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 1)).json(readiness)
+    }
+}

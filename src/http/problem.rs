@@ -1,0 +1,312 @@
+//! Errors over the wire: RFC 9457 problems.
+//!
+//! The only file with status codes of errors. A cause is logged here, once, and never sent: what a client reads
+//! is written in this file. Must never hold anything about a user, a store or a query.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::request_id;
+
+/// Media type of every error answer.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// Not `Basic` or `Bearer`: the first makes browsers open a dialog, the second is not accepted here.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"sessiond\"");
+
+/// Seconds after which it is worth asking again.
+const RETRY_SOON: u64 = 1;
+
+/// What kinds of problems there are.
+struct Kind {
+    slug: &'static str,
+    status: StatusCode,
+    title: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $slug:literal $status:ident $title:literal;)*) => {
+        $(const $name: Kind = Kind { slug: $slug, status: StatusCode::$status, title: $title };)*
+    };
+}
+
+kinds! {
+    NOT_JSON = "invalid-body" BAD_REQUEST "The request cannot be read";
+    UNAUTHENTICATED = "unauthenticated" UNAUTHORIZED "Not signed in";
+    WRONG_CREDENTIALS = "wrong-credentials" UNAUTHORIZED "Wrong e-mail address or password";
+    WRONG_PASSWORD = "wrong-password" FORBIDDEN "Wrong password";
+    FORBIDDEN_ORIGIN = "forbidden-origin" FORBIDDEN "Not from this page";
+    FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
+    REGISTRATION_CLOSED = "registration-closed" FORBIDDEN "Registration is closed";
+    NOT_FOUND = "not-found" NOT_FOUND "Not found";
+    METHOD_NOT_ALLOWED = "method-not-allowed" METHOD_NOT_ALLOWED "Method not allowed";
+    REQUEST_TIMEOUT = "request-timeout" REQUEST_TIMEOUT "The request took too long to arrive";
+    EMAIL_TAKEN = "email-taken" CONFLICT "The e-mail address has an account";
+    TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Signed in in too many places";
+    BODY_TOO_LARGE = "body-too-large" PAYLOAD_TOO_LARGE "The body is too large";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body must be JSON";
+    INVALID_BODY = "invalid-body" UNPROCESSABLE_ENTITY "A field is not valid";
+    INTERNAL = "internal" INTERNAL_SERVER_ERROR "Something went wrong";
+    UNAVAILABLE = "unavailable" SERVICE_UNAVAILABLE "Not available for a moment";
+    BUSY = "busy" SERVICE_UNAVAILABLE "Too busy for a moment";
+    UNCONFIRMED = "unconfirmed" SERVICE_UNAVAILABLE "Done, but not confirmed yet";
+}
+
+/// An error answer.
+pub struct Problem(Box<Inner>);
+
+struct Inner {
+    kind: &'static Kind,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    instance: Option<Uuid>,
+}
+
+/// One field of a body that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The field's name in the body.
+    pub field: String,
+    /// What is wrong with it, in a sentence for the person who filled it in.
+    pub detail: String,
+}
+
+/// An error (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// `urn:sessiond:problem:` and the kind of problem: what programs go by.
+    #[serde(rename = "type")]
+    #[schema(rename = "type", example = "urn:sessiond:problem:unauthenticated")]
+    kind: String,
+    /// The kind of problem in words.
+    title: &'a str,
+    /// The status of the answer.
+    status: u16,
+    /// This very problem in words.
+    detail: &'a str,
+    /// `urn:uuid:` and the id of the request, as in the X-Request-Id header and in the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// The fields that are not as they must be.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (detail, instance) = (detail.into(), request_id::current());
+        Self(Box::new(Inner { kind, detail, errors: Vec::new(), headers: Vec::new(), instance }))
+    }
+
+    /// The same answer with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    fn retry_soon(self) -> Self {
+        self.with_header(RETRY_AFTER, HeaderValue::from(RETRY_SOON))
+    }
+
+    /// No session, or one that is over, or a cookie that is none of ours: one answer for all of them.
+    pub fn unauthenticated() -> Self {
+        Self::new(&UNAUTHENTICATED, "Sign in to continue.").with_header(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// The e-mail address or the password is wrong, or the account is disabled: one answer for all of them.
+    pub fn wrong_credentials() -> Self {
+        Self::new(&WRONG_CREDENTIALS, "The e-mail address or the password is wrong.")
+            .with_header(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// The request may have been made by a page of somebody else.
+    pub fn forbidden_origin() -> Self {
+        Self::new(&FORBIDDEN_ORIGIN, "The request did not come from a page that may make it.")
+    }
+
+    /// Signed in, but without the role that this needs.
+    pub fn forbidden() -> Self {
+        Self::new(&FORBIDDEN, "Your account may not do this.")
+    }
+
+    /// There is no such thing, or it belongs to somebody else.
+    pub fn not_found() -> Self {
+        Self::new(&NOT_FOUND, "There is nothing here.")
+    }
+
+    /// The path exists, the method does not; `allow` lists those that do.
+    pub fn method_not_allowed(allow: HeaderValue) -> Self {
+        Self::new(&METHOD_NOT_ALLOWED, "The Allow header lists the methods of this path.").with_header(ALLOW, allow)
+    }
+
+    /// The body did not arrive in time.
+    pub fn request_timeout() -> Self {
+        Self::new(&REQUEST_TIMEOUT, "The body did not arrive in time.")
+    }
+
+    /// The body is larger than any that is accepted.
+    pub fn body_too_large() -> Self {
+        Self::new(&BODY_TOO_LARGE, "The body is larger than any that is accepted here.")
+    }
+
+    /// The body has another content type than JSON, or none.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(&UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.")
+    }
+
+    /// The body is not JSON, or not a JSON object.
+    pub fn not_json() -> Self {
+        Self::new(&NOT_JSON, "The body is not a JSON object.")
+    }
+
+    /// A query parameter has a value that means nothing.
+    pub fn invalid_query() -> Self {
+        Self::new(&NOT_JSON, "A parameter in the address has a value that is not known.")
+    }
+
+    /// A JSON object, but a field of it is not as it must be.
+    pub fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let error = FieldError { field: field.into(), detail: detail.into() };
+        let mut problem = Self::new(&INVALID_BODY, format!("{}: {}", error.field, error.detail));
+        problem.0.errors.push(error);
+        problem
+    }
+
+    /// What was asked for is done, and whether it holds everywhere is not known yet.
+    pub fn unconfirmed() -> Self {
+        Self::new(&UNCONFIRMED, "It is done, but not yet confirmed everywhere. Ask again to have it confirmed.")
+            .retry_soon()
+    }
+
+    /// A mistake of ours. The cause goes to the log.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let problem = Self::new(&INTERNAL, "Something went wrong on our side.");
+        log::error!("request {}: {cause}", problem.request());
+        problem
+    }
+
+    /// The user has as many sessions as allowed.
+    pub fn too_many_sessions() -> Self {
+        Self::new(&TOO_MANY_SESSIONS, "End a session in another place first.")
+    }
+
+    /// The current password that was given is another one.
+    pub fn wrong_password() -> Self {
+        Self::new(&WRONG_PASSWORD, "That is not your current password.")
+    }
+
+    /// The operator makes the accounts here.
+    pub fn registration_closed() -> Self {
+        Self::new(&REGISTRATION_CLOSED, "New accounts cannot be made here.")
+    }
+
+    /// There is an account of this address already: the one place that tells.
+    pub fn email_taken() -> Self {
+        Self::new(&EMAIL_TAKEN, "There is an account with this e-mail address already.")
+    }
+
+    /// A store does not answer.
+    pub fn unavailable() -> Self {
+        Self::new(&UNAVAILABLE, "This cannot be answered right now. Try again in a moment.").retry_soon()
+    }
+
+    /// Nothing is broken, but too much is asked at once.
+    pub fn busy() -> Self {
+        Self::new(&BUSY, "Too much is asked at once. Try again in a moment.").retry_soon()
+    }
+
+    /// The same answer; what is behind it goes to the log, and nowhere else.
+    #[must_use]
+    pub fn because(self, cause: impl fmt::Display) -> Self {
+        log::warn!("request {}: {}: {cause}", self.request(), self.0.kind.slug);
+        self
+    }
+
+    /// The request, for the log.
+    fn request(&self) -> Uuid {
+        self.0.instance.unwrap_or_default()
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let Inner { kind, detail, errors, instance, .. } = self.0.as_ref();
+        let body = ProblemBody {
+            kind: format!("urn:sessiond:problem:{}", kind.slug),
+            title: kind.title,
+            status: kind.status.as_u16(),
+            detail,
+            instance: instance.map(|id| id.urn().to_string()),
+            errors,
+        };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.0.kind.status.as_u16(), self.0.kind.slug, self.0.detail)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.0.kind.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::build(self.0.kind.status);
+        for header in &self.0.headers {
+            response.append_header(header.clone());
+        }
+        response.content_type(CONTENT_TYPE).body(self.body())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn sent(problem: Problem) -> (HttpResponse, Value) {
+        let body = to_bytes(problem.error_response().into_body()).await.unwrap();
+        (problem.error_response(), serde_json::from_slice(&body).unwrap())
+    }
+
+    #[actix_web::test]
+    async fn a_problem_names_its_kind_its_status_and_the_request() {
+        let id = Uuid::from_u128(7);
+        let problem = request_id::within(id, async { Problem::unauthenticated() }).await;
+        let (response, body) = sent(problem).await;
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers().get(WWW_AUTHENTICATE), Some(&CHALLENGE));
+        assert_eq!(response.headers().get("content-type").unwrap(), CONTENT_TYPE);
+        assert_eq!(
+            body,
+            json!({
+                "type": "urn:sessiond:problem:unauthenticated",
+                "title": "Not signed in",
+                "status": 401,
+                "detail": "Sign in to continue.",
+                "instance": "urn:uuid:00000000-0000-0000-0000-000000000007",
+            })
+        );
+    }
+}

@@ -1,0 +1,271 @@
+//! Every route on one screen, and how a table of routes becomes an actix application.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, Error, FromRequest, HttpResponse, Resource, Responder, Route, guard};
+
+use super::guard::SessionLayer;
+use super::problem::Problem;
+use super::rank::Rank;
+use super::site::Site;
+use super::{account, admin, gateway, headers, openapi, operator, pages, sessions, sign_in};
+
+/// The routes, by who may come in.
+#[rustfmt::skip]
+pub fn table() -> Vec<Path> {
+    vec![
+        public("/register").post(sign_in::register),
+        public("/login").post(sign_in::login),
+        public("/logout").post(sign_in::logout),
+        public("/reset").post(sign_in::reset).page(pages::reset),
+
+        account("/me").get(account::me).patch(account::rename),
+        account("/me/password").put(account::change_password),
+        account("/sessions").get(sessions::list).delete(sessions::revoke_all),
+        account("/sessions/{id}").delete(sessions::revoke),
+
+        account("/admin/users/{id}/disable").post(admin::disable),
+        account("/admin/users/{id}/enable").post(admin::enable),
+
+        open("/auth/forward").any(gateway::forward),
+
+        open("/health/live").get(operator::live),
+        open("/health/ready").get(operator::ready),
+        open("/openapi.json").get(openapi::serve),
+
+        open("/").page(pages::index),
+        open("/account").page(pages::account),
+        open("/static/{file}").page(pages::file),
+    ]
+}
+
+/// The whole application of one worker.
+pub fn application(
+    site: Site,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let (answers, ids) = (Arc::clone(&site.headers), Arc::clone(&site.request_ids));
+    let layer = |rank| SessionLayer::new(&site, rank);
+    App::new()
+        .app_data(Data::new(site.clone()))
+        .configure(|service| table().into_iter().for_each(|path| path.mount(service, &site.base_path, &layer)))
+        .configure(|service| to_front_page(service, &site.base_path))
+        .default_service(web::to(nothing_here))
+        .wrap(from_fn(move |request, next| headers::complete(Arc::clone(&answers), ids.next(), request, next)))
+}
+
+/// The base path itself, as people type it: the pages' addresses are relative to what ends with a slash.
+fn to_front_page(service: &mut ServiceConfig, base_path: &str) {
+    if !base_path.is_empty() {
+        service.service(web::redirect(base_path.to_owned(), format!("{base_path}/")));
+    }
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}
+
+/// A route without a session: no cookie is read, or the handler reads it itself.
+fn open(path: &'static str) -> Path {
+    Path::new(path, None)
+}
+
+/// A route for everybody, that can begin or end a session.
+fn public(path: &'static str) -> Path {
+    Path::new(path, Some(Rank::Public))
+}
+
+/// A route for who is signed in.
+fn account(path: &'static str) -> Path {
+    Path::new(path, Some(Rank::Account))
+}
+
+/// One path with its methods.
+pub struct Path {
+    path: &'static str,
+    rank: Option<Rank>,
+    methods: Vec<Method>,
+    documented: Vec<Method>,
+    takes_any: bool,
+    routes: Vec<Route>,
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident)*) => {
+        $(fn $name<F, Args>(self, handler: F) -> Self
+        where
+            F: Handler<Args>,
+            Args: FromRequest + 'static,
+            F::Output: Responder + 'static,
+        {
+            self.documented(Method::$method).on(Method::$method, web::to(handler))
+        })*
+    };
+}
+
+impl Path {
+    methods! { get GET post POST put PUT patch PATCH delete DELETE }
+
+    fn new(path: &'static str, rank: Option<Rank>) -> Self {
+        Self { path, rank, methods: Vec::new(), documented: Vec::new(), takes_any: false, routes: Vec::new() }
+    }
+
+    /// GET of something that people look at, not programs: it is not in the OpenAPI document.
+    fn page<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::GET, web::to(handler))
+    }
+
+    /// Every method there is. The document shows it as GET.
+    fn any<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let mut path = self.documented(Method::GET);
+        path.takes_any = true;
+        path.routes.push(web::to(handler));
+        path
+    }
+
+    fn documented(mut self, method: Method) -> Self {
+        self.documented.push(method);
+        self
+    }
+
+    /// HEAD works where GET does; actix leaves the body out.
+    fn on(mut self, method: Method, route: Route) -> Self {
+        let matching = guard::Any(guard::Method(method.clone()));
+        let route = if method == Method::GET {
+            self.methods.push(Method::HEAD);
+            route.guard(matching.or(guard::Head()))
+        } else {
+            route.guard(matching)
+        };
+        self.methods.push(method);
+        self.routes.push(route);
+        self
+    }
+
+    /// The methods and the path that the OpenAPI document must show.
+    pub fn operations(&self) -> Vec<(String, String)> {
+        self.documented.iter().map(|method| (method.to_string(), self.path.to_owned())).collect()
+    }
+
+    /// Adds the path to an application. Methods are judged before the session layer is asked: a wrong one is
+    /// 405 for everybody, signed in or not.
+    fn mount(self, service: &mut ServiceConfig, base_path: &str, layer: &dyn Fn(Rank) -> SessionLayer) {
+        let at = format!("{base_path}{}", self.path);
+        let rank = self.rank;
+        let (takes_any, methods) = (self.takes_any, self.methods);
+        let allow = allow(&methods);
+        let mut resource = self.routes.into_iter().fold(web::resource(at.as_str()), Resource::route);
+        if !takes_any {
+            resource = resource.guard(guard::fn_guard(move |request| methods.contains(&request.head().method)));
+        }
+        match rank {
+            Some(rank) => service.service(resource.wrap(layer(rank))),
+            None => service.service(resource),
+        };
+        if !takes_any {
+            let refusal = move || ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())));
+            service.service(web::resource(at.as_str()).to(refusal));
+        }
+    }
+}
+
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn answer(path: Path, base_path: &str, method: Method, uri: &str) -> ServiceResponse {
+        let layer = |_| panic!("no session layer is needed here");
+        let app = App::new().configure(|service| path.mount(service, base_path, &layer));
+        let app = init_service(app.default_service(web::to(nothing_here))).await;
+        call_service(&app, TestRequest::default().method(method).uri(uri).to_request()).await
+    }
+
+    fn thing() -> Path {
+        open("/thing").get(HttpResponse::Ok).delete(HttpResponse::NoContent)
+    }
+
+    #[actix_web::test]
+    async fn a_wrong_method_is_told_which_are_right() {
+        for method in [Method::POST, Method::OPTIONS, Method::TRACE, Method::from_bytes(b"FOO").unwrap()] {
+            let response = answer(thing(), "", method, "/thing").await;
+            assert_eq!(response.status(), 405);
+            assert_eq!(response.headers().get("allow").unwrap(), "HEAD, GET, DELETE");
+            assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+        }
+    }
+
+    #[actix_web::test]
+    async fn head_works_where_get_does() {
+        for (method, status) in [(Method::GET, 200), (Method::HEAD, 200), (Method::DELETE, 204)] {
+            assert_eq!(answer(thing(), "", method, "/thing").await.status(), status);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_path_has_one_spelling_under_its_base() {
+        assert_eq!(answer(thing(), "/auth", Method::GET, "/auth/thing").await.status(), 200);
+        for uri in ["/thing", "/auth/thing/", "/auth//thing", "//auth/thing", "/auth/Thing"] {
+            let response = answer(thing(), "/auth", Method::GET, uri).await;
+            assert_eq!(response.status(), 404, "{uri}");
+            assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_method_reaches_a_gateway_route() {
+        for method in ["GET", "HEAD", "POST", "PROPFIND"] {
+            let path = open("/auth/forward").any(HttpResponse::Ok);
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(answer(path, "", method, "/auth/forward").await.status(), 200);
+        }
+    }
+
+    fn described() -> BTreeSet<(String, String)> {
+        let document: Value = serde_json::to_value(openapi::document("")).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let operations = |(path, item): (&String, &Value)| {
+            item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(operations).collect()
+    }
+
+    #[test]
+    fn the_document_and_the_route_table_are_the_same_set() {
+        let routes: BTreeSet<_> = table().iter().flat_map(Path::operations).collect();
+        assert_eq!(described(), routes);
+    }
+}

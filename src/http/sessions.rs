@@ -1,0 +1,101 @@
+//! Routes for somebody's sessions: see them, end them.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::SET_COOKIE;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::{Json, PathId, Query, SignedIn, Visit};
+use super::problem::Problem;
+use super::site::Site;
+use crate::domain::SessionId;
+use crate::service::SessionView;
+
+/// The sessions of a user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionsAnswer {
+    /// All that are alive.
+    pub sessions: Vec<SessionView>,
+}
+
+/// How many sessions ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevokedAnswer {
+    /// Their number.
+    pub revoked: usize,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Also the one that asks.
+    #[serde(default)]
+    #[param(required = false)]
+    include_current: bool,
+}
+
+/// Lists the user's sessions.
+#[utoipa::path(
+    get, path = "/sessions", tag = "signed in",
+    responses(
+        (status = 200, description = "All that are alive.", body = SessionsAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<SessionsAnswer>, Problem> {
+    let sessions = site.app.list_sessions(&checked).await?;
+    Ok(Json(SessionsAnswer { sessions }))
+}
+
+/// Ends one of the user's sessions.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", tag = "signed in",
+    params(("id" = uuid::Uuid, Path, description = "The session's id.")),
+    responses(
+        (status = 204, description = "It has ended."),
+        (status = 401, description = "Not signed in."),
+        (status = 404, description = "The user has no such session."),
+        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+    )
+)]
+pub async fn revoke(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(id): PathId<SessionId>,
+) -> Result<HttpResponse, Problem> {
+    if !site.app.revoke_session(&checked, id, visit.client()).await?.0 {
+        return Err(Problem::not_found());
+    }
+    Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
+}
+
+/// Ends all the user's sessions but the one that asks; with `include_current`, that one too.
+#[utoipa::path(
+    delete, path = "/sessions", tag = "signed in", params(Which),
+    responses(
+        (status = 200, description = "They have ended.", body = RevokedAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+    )
+)]
+pub async fn revoke_all(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    Query(which): Query<Which>,
+) -> Result<HttpResponse, Problem> {
+    let revoked = site.app.revoke_sessions(&checked, which.include_current, visit.client()).await?;
+    Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
+}
+
+/// Whoever ended the session that he asked with needs its cookie no more.
+fn without_cookie_if(ended_itself: bool, site: &Site, mut response: HttpResponse) -> HttpResponse {
+    if ended_itself {
+        response.headers_mut().append(SET_COOKIE, site.cookie.removal());
+    }
+    response
+}

@@ -1,0 +1,156 @@
+//! Routes for people who are not signed in, or do not want to be any longer.
+//!
+//! None of them needs a live session, and none fails because the one in the cookie cannot be checked.
+
+use actix_session::Session;
+use actix_web::http::header::{HeaderName, HeaderValue, SET_COOKIE};
+use actix_web::web::Data;
+use actix_web::{HttpResponse, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::bridge;
+use super::cookie::Presented;
+use super::extract::{Json, Text, Visit};
+use super::problem::Problem;
+use super::site::Site;
+use crate::domain::Password;
+use crate::service::{NewAccount, SessionView, SignIn, UserView};
+
+/// Not "cookies": that would take the cookies of the whole registrable domain, of other applications too.
+const CLEAR: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\", \"storage\""));
+
+/// A new account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    #[schema(value_type = String, example = "ana@example.org")]
+    email: Text,
+    #[schema(min_length = 8, max_length = 256, format = Password)]
+    password: String,
+    #[schema(value_type = Option<String>)]
+    name: Option<Text>,
+}
+
+/// Who signs in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    #[schema(value_type = String, example = "ana@example.org")]
+    email: Text,
+    #[schema(format = Password)]
+    password: String,
+    /// Whether to stay signed in when the browser is closed.
+    #[serde(default)]
+    remember: bool,
+}
+
+/// A new password, by a one-time link.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    #[schema(value_type = String)]
+    token: Text,
+    #[schema(min_length = 8, max_length = 256, format = Password)]
+    new_password: String,
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserAnswer {
+    /// The user.
+    pub user: UserView,
+}
+
+/// A user and a session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedInAnswer {
+    /// The user.
+    pub user: UserView,
+    /// The session that this request belongs to.
+    pub session: SessionView,
+}
+
+/// Makes an account. It is not signed in.
+#[utoipa::path(
+    post, path = "/register", tag = "anyone", security(()), request_body = Register,
+    responses(
+        (status = 201, description = "The account was made.", body = UserAnswer),
+        (status = 403, description = "Registration is closed."),
+        (status = 409, description = "The e-mail address has an account."),
+        (status = 422, description = "A field is not valid."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>) -> Result<HttpResponse, Problem> {
+    let name = body.name.map(|name| name.0);
+    let account = NewAccount { email: body.email.0, password: Password::new(body.password), name };
+    let user = site.app.register(account, visit.client()).await?;
+    Ok(HttpResponse::Created().json(UserAnswer { user }))
+}
+
+/// Signs in. A session that the browser had ends.
+#[utoipa::path(
+    post, path = "/login", tag = "anyone", security(()), request_body = Login,
+    responses(
+        (status = 200, description = "Signed in; the session is in the cookie.", body = SignedInAnswer),
+        (status = 401, description = "Refused: one answer for every cause."),
+        (status = 409, description = "Signed in in too many places."),
+        (status = 422, description = "A field is not valid."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn login(
+    site: Data<Site>,
+    visit: Visit,
+    session: Session,
+    Json(body): Json<Login>,
+) -> Result<Json<SignedInAnswer>, Problem> {
+    let sign_in = SignIn {
+        email: body.email.0,
+        password: Password::new(body.password),
+        remember: body.remember,
+        replaces: visit.presented_hash(),
+    };
+    let signed_in = site.app.sign_in(sign_in, visit.client()).await?;
+    bridge::hand_over(&session, &visit, signed_in.token, &signed_in.session)?;
+    Ok(Json(SignedInAnswer { user: signed_in.user, session: signed_in.session }))
+}
+
+/// Signs out, whatever became of the session: it can be repeated until it is confirmed. The cookie goes in any
+/// case.
+#[utoipa::path(
+    post, path = "/logout", tag = "signed in",
+    responses(
+        (status = 204, description = "The session has ended; the cookie is removed."),
+        (status = 401, description = "Two session cookies: which one is meant cannot be told."),
+        (status = 503, description = "Ended, but not confirmed yet; the cookie is removed."),
+    )
+)]
+pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Problem> {
+    let removal = site.cookie.removal();
+    match visit.presented() {
+        Presented::Nothing | Presented::Invalid => {}
+        Presented::Duplicate => return Err(Problem::unauthenticated()),
+        Presented::One(token) => {
+            let ended = site.app.sign_out(token.hash(), visit.client()).await;
+            ended.map_err(|error| Problem::from(error).with_header(SET_COOKIE, removal.clone()))?;
+        }
+    }
+    Ok(HttpResponse::build(StatusCode::NO_CONTENT).insert_header((SET_COOKIE, removal)).insert_header(CLEAR).finish())
+}
+
+/// Chooses a new password by a one-time link. Every session of the user ends.
+#[utoipa::path(
+    post, path = "/reset", tag = "anyone", security(()), request_body = Reset,
+    responses(
+        (status = 204, description = "The password is changed."),
+        (status = 422, description = "The link is used up, or the password is not accepted."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn reset(site: Data<Site>, visit: Visit, Json(body): Json<Reset>) -> Result<HttpResponse, Problem> {
+    site.app.reset_password(&body.token.0, Password::new(body.new_password), visit.client()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

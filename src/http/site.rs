@@ -1,0 +1,82 @@
+//! What the routes of one worker share: the service, and the settings that requests and answers are judged by.
+//!
+//! Owns [`Site`]: made once at the start, then once for each worker. Must never hold anything about a request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::http::header::{HeaderMap, USER_AGENT};
+use uuid::Uuid;
+
+use super::client_address::ProxyTrust;
+use super::cookie::{InvalidCookie, SessionCookie};
+use super::csrf::Origins;
+use super::headers::AnswerHeaders;
+use super::request_id::{self, RequestIds};
+use crate::config::Config;
+use crate::domain::{Client, Random, device};
+use crate::service::App;
+
+/// One worker's share. Cloning is cheap and shares the worker's connections.
+#[derive(Clone)]
+pub struct Site {
+    /// What happens when somebody asks for something.
+    pub app: App,
+    /// The session cookie.
+    pub cookie: Arc<SessionCookie>,
+    /// Whose pages may change things.
+    pub origins: Arc<Origins>,
+    /// Who is believed about a client's address.
+    pub proxies: Arc<ProxyTrust>,
+    /// What every answer carries.
+    pub headers: Arc<AnswerHeaders>,
+    /// Names for requests.
+    pub request_ids: Arc<RequestIds>,
+    /// Where the routes begin: empty, or a path such as `/auth`.
+    pub base_path: Arc<str>,
+    random: Arc<dyn Random>,
+}
+
+impl Site {
+    /// Prepares everything that can fail, before the first worker starts.
+    pub fn new(app: &App, config: &Config, random: Arc<dyn Random>) -> Result<Self, InvalidCookie> {
+        Ok(Self {
+            app: app.clone(),
+            cookie: Arc::new(SessionCookie::new(config, random.as_ref())?),
+            origins: Arc::new(Origins::new(config)),
+            proxies: Arc::new(ProxyTrust::new(config)),
+            headers: Arc::new(AnswerHeaders::new(config)),
+            request_ids: Arc::new(RequestIds::new(random.as_ref())),
+            base_path: config.base_path.as_str().into(),
+            random,
+        })
+    }
+
+    /// The same for one worker, with connections and request ids of its own.
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        let app = self.app.for_worker();
+        let request_ids = Arc::new(RequestIds::new(self.random.as_ref()));
+        Self { app, request_ids, ..self.clone() }
+    }
+
+    /// Who sent these headers from this peer.
+    pub fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
+        Client {
+            ip: self.proxies.client_address(peer, headers),
+            user_agent: user_agent(headers),
+            request_id: self.request_id(),
+        }
+    }
+
+    /// The current request's id: the one it has, or a new one where nobody has named it (inside of another
+    /// application).
+    pub fn request_id(&self) -> Uuid {
+        request_id::current().unwrap_or_else(|| self.request_ids.next())
+    }
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = std::str::from_utf8(headers.get(USER_AGENT)?.as_bytes()).ok()?;
+    Some(device::cut(text).to_owned())
+}

@@ -1,0 +1,67 @@
+// Owns the sign-in page: its two views, and the way on to the account.
+// Must never keep a password anywhere but in its field, and never follow an address it was given from outside.
+
+import { login, me, register } from './api.js';
+import { clear, say, wire } from './form.js';
+
+const views = {
+  '#sign-in': { section: document.getElementById('sign-in-view'), title: 'Sign in' },
+  '#register': { section: document.getElementById('register-view'), title: 'Create an account' },
+};
+const signInForm = document.getElementById('sign-in-form');
+const registerForm = document.getElementById('register-form');
+const notice = document.getElementById('notice');
+
+wire(signInForm, async ({ email, password, remember }, onWait) => {
+  await login({ email, password, remember: remember === 'on' }, { onWait });
+  enter();
+});
+
+wire(registerForm, async ({ email, password, name }, onWait) => {
+  await register(name.trim() === '' ? { email, password } : { email, password, name: name.trim() }, { onWait });
+  try {
+    await login({ email, password, remember: false }, { onWait });
+    enter();
+  } catch {
+    clear(registerForm);
+    signInForm.elements.namedItem('email').value = email;
+    location.hash = '#sign-in';
+    say(signInForm.querySelector('.result'), 'Your account is ready. Sign in with it.', 'good');
+  }
+});
+
+addEventListener('hashchange', () => showView(true));
+addEventListener('pagehide', () => [signInForm, registerForm].forEach(clear));
+addEventListener('pageshow', (event) => event.persisted && skipIfSignedIn());
+
+explainArrival();
+showView(false);
+skipIfSignedIn();
+
+/** The account page sends people here with a reason; it is said once and leaves the address bar. */
+function explainArrival() {
+  if (location.hash !== '#ended') return;
+  history.replaceState(null, '', './');
+  say(signInForm.querySelector('.result'), 'Your session has ended. Sign in to continue.');
+}
+
+function showView(moveFocus) {
+  const chosen = views[location.hash] ?? views['#sign-in'];
+  for (const { section } of Object.values(views)) section.hidden = section !== chosen.section;
+  document.title = `${chosen.title} · sessiond`;
+  if (moveFocus) chosen.section.querySelector('input').focus();
+}
+
+async function skipIfSignedIn() {
+  try {
+    await me({ onWait: (text) => say(notice, text) });
+    enter();
+  } catch {
+    // Nobody is signed in, or it cannot be told: the form is the right thing to show.
+    say(notice, '');
+  }
+}
+
+function enter() {
+  location.replace('account');
+}
