@@ -25,10 +25,12 @@
 //! ends the row and notes the record as unconfirmed in one transaction, deletes the record (and with it any lease),
 //! reads in SQL that the Redis process it deleted from is the one that may speak, and only then answers 2xx.
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ledger;
 pub mod live;
+pub mod server;
 pub mod service;
 pub mod telemetry;

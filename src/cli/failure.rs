@@ -1,0 +1,127 @@
+//! Why a command did not do what was asked: one sentence and an exit code.
+//!
+//! Owns [`Failure`] and the sentences of the service layer's errors as an operator reads them. Must never show
+//! a secret.
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::service::{AdminError, RegisterError, RevokeError, StartError, Unavailable};
+use crate::telemetry::TelemetryError;
+
+/// What went wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A setting is wrong.
+    Usage(String),
+    /// It was understood, but could not be done.
+    Failed(String),
+    /// Whoever read the output has left (`sessiond user list | head`): nothing to say, and no fault.
+    ReaderGone,
+}
+
+impl Failure {
+    /// A failure with its sentence; what a library said over several lines becomes one.
+    pub fn failed(sentence: impl AsRef<str>) -> Self {
+        let words: Vec<_> = sentence.as_ref().split_whitespace().filter(|word| *word != ".").collect();
+        Self::Failed(words.join(" "))
+    }
+
+    /// What to print on standard error.
+    pub fn sentence(&self) -> Option<&str> {
+        match self {
+            Self::Usage(sentence) | Self::Failed(sentence) => Some(sentence),
+            Self::ReaderGone => None,
+        }
+    }
+
+    /// What the shell sees.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::ReaderGone => 0,
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+        })
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<TelemetryError> for Failure {
+    fn from(error: TelemetryError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => Self::failed(format!("{error}.")),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(error: Unavailable) -> Self {
+        Self::failed(format!("The database cannot be used just now: {error}."))
+    }
+}
+
+impl From<RevokeError> for Failure {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
+            RevokeError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::UnknownUser => Self::failed("There is no such account any more."),
+            AdminError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
+            AdminError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+const UNCONFIRMED: &str = "It is done in the database, but no serving node has confirmed yet that the sessions are \
+    out of Redis: one will as soon as it runs, and until then they may still be answered.";
+
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::InvalidEmail(sentence)
+            | RegisterError::WeakPassword(sentence)
+            | RegisterError::InvalidName(sentence) => Self::Failed(sentence),
+            RegisterError::EmailTaken => Self::failed("There is already an account with this e-mail address."),
+            RegisterError::Closed => Self::failed("Registration is closed."),
+            RegisterError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let said = "The database cannot be used: connection refused\n\tIs the server running?\n.";
+        let one = "The database cannot be used: connection refused Is the server running?";
+        assert_eq!(Failure::failed(said).sentence(), Some(one));
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line: what an operator can ask for, and what comes back.
+//!
+//! Owns the commands, their output for people and for programs, and the exit codes: 0 done, 1 failed, 2 the
+//! command or a setting is wrong. Must never decide anything that the service layer decides: a command is one
+//! use case, called by [`Cause::command_line`](crate::service::Cause::command_line).
+
+mod failure;
+mod output;
+mod password;
+mod serve;
+mod sessions;
+mod users;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use log::LevelFilter;
+use tokio::runtime;
+use tokio::task::LocalSet;
+
+use crate::config::{Config, Settings};
+use crate::service::App;
+use crate::telemetry::{self, printable};
+
+use failure::Failure;
+use output::Output;
+
+/// Sessions that can be listed, ended at any instant, and that survive what they are stored in.
+///
+/// Without a command it serves. Every setting is an environment variable and an option; --help lists them all.
+#[derive(Parser)]
+#[command(name = "sessiond", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the database's tables up to date (serving does it too)
+    Migrate,
+    /// Make, list and change accounts
+    #[command(subcommand, disable_help_subcommand = true)]
+    User(users::Command),
+    /// See and end sessions
+    #[command(subcommand, disable_help_subcommand = true)]
+    Sessions(sessions::Command),
+    /// Check the settings and print the effective ones, secrets masked
+    CheckConfig {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does what was asked; a failure is one sentence on standard error.
+pub fn run(asked: CommandLine) -> ExitCode {
+    let mut out = Output::new(io::stdout());
+    match dispatch(asked, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(sentence) = failure.sentence() {
+                // Nobody may be listening there; the exit code says it too.
+                let _ = writeln!(io::stderr(), "sessiond: {}", printable(sentence));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let config = Config::try_from(asked.settings)?;
+    let Some(command) = asked.command else {
+        telemetry::start(config.log_format, LevelFilter::Info)?;
+        return block_on(serve::serve(config, out));
+    };
+    telemetry::start(config.log_format, LevelFilter::Warn)?;
+    match command {
+        Command::Migrate => block_on(migrate(&config, out)),
+        Command::User(command) => block_on(users::run(command, &config, out)),
+        Command::Sessions(command) => block_on(sessions::run(command, &config, out)),
+        Command::CheckConfig { json } => check_config(&config, json, out),
+    }
+}
+
+/// Runs one command to its end on this thread.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, command)
+}
+
+async fn migrate(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    App::open(config).await?;
+    out.line(&format!("The tables in {} are up to date.", config.database))
+}
+
+fn check_config(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let effective = config.effective();
+    if json {
+        let object: serde_json::Map<_, _> =
+            effective.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        return out.json(&object);
+    }
+    let rows: Vec<_> = effective
+        .into_iter()
+        .map(|(name, value)| [name.to_owned(), value.unwrap_or_else(|| "(none)".to_owned())])
+        .collect();
+    out.rows(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_is_understood_before_and_after_a_command() {
+        for line in [
+            "sessiond --idle-timeout 7m user list",
+            "sessiond user list --idle-timeout 7m",
+            "sessiond --idle-timeout 7m",
+        ] {
+            assert_eq!(parse(line).ok().unwrap().settings.idle_timeout.as_deref(), Some("7m"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_is_a_usage_error() {
+        for line in [
+            "sessiond serv",
+            "sessiond user",
+            "sessiond user grant ana@example.org",
+            "sessiond sessions revoke 7",
+            "sessiond user add a@b.c --role user",
+        ] {
+            assert_eq!(parse(line).err().unwrap().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_shows_no_secret_of_the_environment() {
+        let hidden = CommandLine::command();
+        for secret in ["database_url", "redis_url", "cookie_key"] {
+            assert!(
+                hidden.get_arguments().find(|arg| arg.get_id() == secret).unwrap().is_hide_env_values_set(),
+                "{secret}"
+            );
+        }
+    }
+
+    #[test]
+    fn check_config_prints_aligned_lines_or_an_object() {
+        let config = Config::try_from(Settings::default()).unwrap();
+        let printed = |json| {
+            let mut bytes = Vec::new();
+            check_config(&config, json, &mut Output::new(&mut bytes)).ok().unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert!(
+            printed(false).contains("\nDATABASE_URL                        sqlite://sessiond.db\n"),
+            "{}",
+            printed(false)
+        );
+        let object: serde_json::Value = serde_json::from_str(&printed(true)).unwrap();
+        assert_eq!(object["SESSIOND_IDLE_TIMEOUT"], "30m");
+        assert!(object["REDIS_URL"].is_null());
+    }
+}

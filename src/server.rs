@@ -1,0 +1,152 @@
+//! Wiring: settings become stores, stores become the service, the service gets its routes.
+//!
+//! The only file that knows every layer. Owns the order of the start and of the stop; must never hold a rule.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::domain::{Clock, Random, SystemClock, SystemRandom};
+use crate::http::{self, Site};
+use crate::service::{App, Background, StartError};
+
+/// How long the head of a request may take to arrive: longer is a client that holds connections open.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept; longer than the 60 s of common proxies, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 2_048;
+/// Connections of one worker.
+const MAX_CONNECTIONS: usize = 25_000;
+/// How long requests may still run after a stop was asked for.
+const STOP_TIMEOUT_SECONDS: u64 = 10;
+
+/// What the server takes from outside of its settings.
+pub struct Parts {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets come from.
+    pub random: Arc<dyn Random>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
+    }
+}
+
+/// Opens the stores and starts the service over them, without a listener: for an application that mounts the
+/// session layer, and for the server itself. The background tasks run on the current runtime until they are
+/// stopped.
+pub async fn open(config: &Config, parts: Parts) -> Result<(App, Background), StartError> {
+    let app = App::open_to_serve(config, parts.clock, parts.random).await?;
+    let background = app.serve();
+    Ok((app, background))
+}
+
+/// A server that listens.
+pub struct Server {
+    address: SocketAddr,
+    app: App,
+    background: Background,
+    server: actix_web::dev::Server,
+}
+
+impl Server {
+    /// Opens everything and binds the address. Connections wait in the system's queue until [`Server::run`].
+    pub async fn build(config: Config, parts: Parts) -> Result<Self, StartError> {
+        let random = Arc::clone(&parts.random);
+        let (app, background) = open(&config, parts).await?;
+        let site = Site::new(&app, &config, random).map_err(|error| StartError(error.to_string()))?;
+        let (address, server) = listen(&config, site).map_err(|error| {
+            StartError(format!("SESSIOND_LISTEN: {} cannot be listened on: {error}.", config.listen))
+        })?;
+        log::info!("listening on http://{address}");
+        Ok(Self { address, app, background, server })
+    }
+
+    /// The address that it listens on; the port that the system chose, if port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The service behind it.
+    pub fn app(&self) -> App {
+        self.app.clone()
+    }
+
+    /// Stops it from elsewhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Answers requests until it is stopped, by its handle or by a signal: SIGTERM from a service manager or Ctrl-C
+    /// from a person. Requests under way are finished first, and then what the background tasks still have to write
+    /// is written. A second signal ends it at once.
+    pub async fn run(self) -> io::Result<()> {
+        let mut signals = Signals::listen()?;
+        let handle = self.server.handle();
+        let mut server = self.server;
+        tokio::select! {
+            ended = &mut server => return finish(ended, self.background).await,
+            () = signals.next() => {}
+        }
+        log::info!("stopping: requests under way are finished; a second signal stops at once");
+        // The command is sent by the call; it has come to its end when the server has.
+        drop(handle.stop(true));
+        tokio::select! {
+            ended = async { finish(server.await, self.background).await } => ended,
+            () = signals.next() => {
+                log::warn!("stopped at once");
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn finish(ended: io::Result<()>, background: Background) -> io::Result<()> {
+    background.stop().await;
+    ended
+}
+
+/// What asks a process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn listen(config: &Config, site: Site) -> io::Result<(SocketAddr, actix_web::dev::Server)> {
+    let server = HttpServer::new(move || http::application(site.for_worker()))
+        .workers(config.workers)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .backlog(BACKLOG)
+        .max_connections(MAX_CONNECTIONS)
+        .shutdown_timeout(STOP_TIMEOUT_SECONDS)
+        .disable_signals()
+        .bind(config.listen)?;
+    let address = server.addrs().first().copied().unwrap_or(config.listen);
+    Ok((address, server.run()))
+}
