@@ -1,0 +1,22 @@
+//! The contracts of the two memories, against real servers: the ledger on SQLite and PostgreSQL, the records on
+//! Redis of every shape.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod fence;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod shards;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,210 @@
+//! A database of one test's own: an SQLite file in a folder, or a database in the private PostgreSQL that
+//! `tests/run` has started.
+//!
+//! Owns the creating and dropping of it, and plain SQL against it from outside of sessiond. Must never connect
+//! to a PostgreSQL that `tests/run` did not start.
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{Nullable, Text};
+use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use tempfile::TempDir;
+
+/// The environment variable with the URL of the private PostgreSQL.
+pub const POSTGRES_VARIABLE: &str = "SESSIOND_TEST_POSTGRES";
+
+/// One test's database. It is gone when the value is dropped.
+pub enum Database {
+    /// A file, which several processes may open.
+    Sqlite(TempDir),
+    /// A database with a name of its own.
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::PrivateDatabase),
+}
+
+impl Database {
+    /// An SQLite file that does not exist yet, in a new folder.
+    pub fn sqlite() -> Self {
+        Self::Sqlite(TempDir::with_prefix("sqlite-").expect("a folder for SQLite"))
+    }
+
+    /// A new, empty PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    pub fn postgres() -> Self {
+        Self::Postgres(postgres::PrivateDatabase::create())
+    }
+
+    /// What sessiond takes as `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("sessiond.db").display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.url(),
+        }
+    }
+
+    /// Runs statements that answer nothing.
+    pub fn execute(&self, sql: &str) {
+        self.connected(|connection| connection.execute(sql));
+    }
+
+    /// The rows of a query with one column, named `value`, as text:
+    /// `SELECT CAST(count(*) AS TEXT) AS value FROM sessions`.
+    pub fn values(&self, sql: &str) -> Vec<Option<String>> {
+        self.connected(|connection| connection.values(sql))
+    }
+
+    /// The one value of a query with one row; see [`Database::values`].
+    pub fn value(&self, sql: &str) -> String {
+        let mut rows = self.values(sql);
+        assert_eq!(rows.len(), 1, "one row was expected: {sql}");
+        rows.pop().flatten().unwrap_or_else(|| panic!("a value was expected: {sql}"))
+    }
+
+    /// How many rows of `table` match `condition`.
+    pub fn count(&self, table: &str, condition: &str) -> usize {
+        let sql = format!("SELECT CAST(count(*) AS TEXT) AS value FROM {table} WHERE {condition}");
+        self.value(&sql).parse().expect("a number")
+    }
+
+    /// Everything that is stored, as one text: to search for what must not be there. Binary columns are
+    /// upper-case hexadecimal.
+    pub fn dump_text(&self) -> String {
+        self.tables().iter().map(|table| format!("{table}\n{}\n", self.rows(table).join("\n"))).collect()
+    }
+
+    fn tables(&self) -> Vec<String> {
+        let sql = match self {
+            Self::Sqlite(_) => "SELECT name AS value FROM sqlite_master WHERE type = 'table'",
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "SELECT tablename::text AS value FROM pg_tables WHERE schemaname = 'public'",
+        };
+        self.values(sql).into_iter().flatten().collect()
+    }
+
+    fn rows(&self, table: &str) -> Vec<String> {
+        let columns = match self {
+            Self::Sqlite(_) => format!("SELECT name AS value FROM pragma_table_info('{table}')"),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => format!(
+                "SELECT column_name::text AS value FROM information_schema.columns WHERE table_name = '{table}'"
+            ),
+        };
+        let as_text = |column: String| match self {
+            Self::Sqlite(_) => format!(
+                "coalesce(CASE WHEN typeof(\"{column}\") = 'blob' THEN hex(\"{column}\") \
+                 ELSE CAST(\"{column}\" AS TEXT) END, '')"
+            ),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                format!("coalesce(upper(ltrim(\"{column}\"::text, '\\\\x')) || ' ' || \"{column}\"::text, '')")
+            }
+        };
+        let row: Vec<String> = self.values(&columns).into_iter().flatten().map(as_text).collect();
+        self.values(&format!("SELECT {} AS value FROM \"{table}\"", row.join(" || ' ' || ")))
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn connected<T>(&self, work: impl FnOnce(&mut dyn PlainSql) -> T) -> T {
+        match self {
+            Self::Sqlite(folder) => {
+                let path = folder.path().join("sessiond.db");
+                let mut connection = SqliteConnection::establish(&path.to_string_lossy()).expect("SQLite opens");
+                connection.batch_execute("PRAGMA busy_timeout = 5000").expect("the pragma is known");
+                work(&mut connection)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => work(&mut database.connect()),
+        }
+    }
+}
+
+/// The two things that tests ask of a connection, whatever its kind.
+trait PlainSql {
+    fn execute(&mut self, sql: &str);
+    fn values(&mut self, sql: &str) -> Vec<Option<String>>;
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Nullable<Text>)]
+    value: Option<String>,
+}
+
+macro_rules! plain_sql {
+    ($connection:ty) => {
+        impl PlainSql for $connection {
+            fn execute(&mut self, sql: &str) {
+                self.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+
+            fn values(&mut self, sql: &str) -> Vec<Option<String>> {
+                let rows: Vec<Row> = sql_query(sql).load(self).unwrap_or_else(|error| panic!("{sql}: {error}"));
+                rows.into_iter().map(|row| row.value).collect()
+            }
+        }
+    };
+}
+
+plain_sql!(SqliteConnection);
+#[cfg(feature = "postgres")]
+plain_sql!(diesel::PgConnection);
+
+#[cfg(feature = "postgres")]
+pub mod postgres {
+    //! A database in the private PostgreSQL.
+
+    use diesel::connection::SimpleConnection;
+    use diesel::{Connection, PgConnection};
+
+    use super::POSTGRES_VARIABLE;
+    use crate::support::ports::random;
+
+    /// One database, dropped with the value.
+    pub struct PrivateDatabase {
+        server: String,
+        name: String,
+    }
+
+    impl PrivateDatabase {
+        /// Creates one with a name that no other test has.
+        pub fn create() -> Self {
+            let server = std::env::var(POSTGRES_VARIABLE).unwrap_or_else(|_| {
+                panic!("this test needs PostgreSQL: run tests/run, which starts one and sets {POSTGRES_VARIABLE}")
+            });
+            let name = format!("test_{:016x}", random());
+            let database = Self { server, name };
+            database.at_server(&format!("CREATE DATABASE {}", database.name)).expect("the database is created");
+            database
+        }
+
+        /// The URL of this database.
+        pub fn url(&self) -> String {
+            let (server, _) = self.server.rsplit_once('/').expect("the URL ends in a database's name");
+            format!("{server}/{}", self.name)
+        }
+
+        /// Where the server listens, for a proxy in front.
+        pub fn address(&self) -> std::net::SocketAddr {
+            let host = self.server.rsplit('@').next().and_then(|rest| rest.split('/').next());
+            host.and_then(|host| host.parse().ok()).expect("the URL names an address and a port")
+        }
+
+        /// A connection of the test's own.
+        pub fn connect(&self) -> PgConnection {
+            PgConnection::establish(&self.url()).expect("the private PostgreSQL answers")
+        }
+
+        fn at_server(&self, sql: &str) -> Result<(), Box<dyn std::error::Error>> {
+            Ok(PgConnection::establish(&self.server)?.batch_execute(sql)?)
+        }
+    }
+
+    impl Drop for PrivateDatabase {
+        fn drop(&mut self) {
+            // A test that already fails must not fail twice; tests/run throws the whole server away.
+            let _ = self.at_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}

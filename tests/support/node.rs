@@ -1,0 +1,106 @@
+//! A sessiond inside the test's process: the real server on a port of its own, with a clock that moves by hand.
+//!
+//! Owns the thread that it runs on. Must never share a runtime with the test, which may block or end early.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+use actix_web::rt::System;
+use sessiond::domain::{Clock, MovableClock, SystemRandom};
+use sessiond::server::{Parts, Server};
+use sessiond::service::App;
+use tokio::sync::oneshot;
+
+use super::client::Anonymous;
+use super::settings::Settings;
+
+/// One running server.
+pub struct Node {
+    address: SocketAddr,
+    app: App,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Started {
+    address: SocketAddr,
+    app: App,
+    handle: ServerHandle,
+}
+
+impl Node {
+    /// Starts a server; panics with its own sentence when it refuses to.
+    pub async fn start(settings: &Settings, clock: &Arc<MovableClock>) -> Self {
+        Self::try_start(settings, clock).await.unwrap_or_else(|error| panic!("the server does not start: {error}"))
+    }
+
+    /// Starts a server; an error is the sentence that a user would read.
+    pub async fn try_start(settings: &Settings, clock: &Arc<MovableClock>) -> Result<Self, String> {
+        let (config, clock) = (settings.config()?, Arc::clone(clock));
+        let (tell, told) = oneshot::channel();
+        let thread = std::thread::spawn(move || System::new().block_on(serve(config, clock, tell)));
+        let Started { address, app, handle } = told.await.map_err(|_| "the server's thread has ended".to_owned())??;
+        Ok(Self { address, app, handle, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The use cases behind it, for what has no route and to look inside.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Somebody who is not signed in.
+    pub fn anonymous(&self) -> Anonymous {
+        Anonymous::at(&self.url())
+    }
+
+    /// Stops it in order: requests that are under way are answered.
+    pub async fn stop(&mut self) {
+        self.handle.stop(true).await;
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was printed there; the test that saw its effect says the rest.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            // The command is sent by the call; only its completion would have to be awaited.
+            drop(self.handle.stop(false));
+            self.join();
+        }
+    }
+}
+
+async fn serve(
+    config: sessiond::config::Config,
+    clock: Arc<dyn Clock>,
+    tell: oneshot::Sender<Result<Started, String>>,
+) {
+    let parts = Parts { clock, random: Arc::new(SystemRandom) };
+    let server = match Server::build(config, parts).await {
+        Ok(server) => server,
+        Err(error) => return drop(tell.send(Err(error.to_string()))),
+    };
+    let started = Started { address: server.address(), app: server.app(), handle: server.handle() };
+    if tell.send(Ok(started)).is_ok() {
+        server.run().await.expect("the server runs until it is stopped");
+    }
+}

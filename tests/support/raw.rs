@@ -1,0 +1,68 @@
+//! Raw bytes over TCP, for requests that no well-behaved client would send.
+//!
+//! Owns the writing of exactly the bytes of the test. Must never repair them.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came back, unparsed but for the status.
+#[derive(Clone, Debug)]
+pub struct RawResponse {
+    /// The status code; none when the server closed without an answer.
+    pub status: Option<u16>,
+    /// The status line and the headers.
+    pub head: String,
+    /// What follows them.
+    pub body: String,
+}
+
+/// Sends `bytes` to `host:port` (or `http://host:port`) and reads until the server closes. Ask for
+/// `Connection: close`, or use [`get_with`].
+pub async fn raw(server: &str, bytes: &[u8]) -> RawResponse {
+    let address = server.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("the server accepts");
+    // A server may answer and close before it has read everything.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let reading = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let _ = reading.expect("the server closes the connection");
+    RawResponse::parse(&String::from_utf8_lossy(&answer))
+}
+
+/// A `GET` with exactly these header lines besides `Host` and `Connection: close`.
+pub async fn get_with(server: &str, path: &str, header_lines: &[&[u8]]) -> RawResponse {
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").into_bytes();
+    for line in header_lines {
+        request.extend_from_slice(line);
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    raw(server, &request).await
+}
+
+/// Opens a connection, sends `bytes` and drops it without reading: a client that gives up.
+pub async fn abandon(server: &str, bytes: &[u8]) {
+    let address = server.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("the server accepts");
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.set_zero_linger();
+}
+
+impl RawResponse {
+    fn parse(answer: &str) -> Self {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The values of a header, in order; its name in any case.
+    pub fn header(&self, name: &str) -> Vec<&str> {
+        let pairs = self.head.lines().filter_map(|line| line.split_once(':'));
+        pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+}
