@@ -1,0 +1,123 @@
+//! Administrators: who is one, what they can do, and how many sessions anybody may have.
+
+use serde_json::json;
+
+use crate::support::client::{PASSWORD, SignedIn};
+use crate::support::process::command_line_ok;
+use crate::support::requests::Requests;
+use crate::support::server::{TestServer, on_each_backend};
+use crate::tools::{NOBODY, fingerprint};
+
+fn audited(server: &TestServer, event: &str, user: &SignedIn) -> usize {
+    server.stores.database.count("audit", &format!("event = '{event}' AND user_id = '{}'", user.user_id))
+}
+
+on_each_backend! {
+    async fn a_disabled_account_is_out_at_once_and_enabling_revives_nothing(server: TestServer) {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        let other = server.issue(&user).await;
+        assert!(user.is_signed_in().await && other.is_signed_in().await);
+        for _ in 0..2 {
+            admin.disable(&user.user_id).await.assert_status(204);
+            assert!(!user.is_signed_in().await && !other.is_signed_in().await);
+        }
+        assert_eq!(audited(&server, "user_disabled", &user), 1, "again is no news");
+        let visitor = server.anonymous();
+        visitor.login(&user.email, PASSWORD).await.assert_problem(401, "wrong-credentials");
+        for _ in 0..2 {
+            admin.enable(&user.user_id).await.assert_status(204);
+        }
+        assert!(!user.is_signed_in().await && !other.is_signed_in().await, "sessions stay ended");
+        assert_eq!(audited(&server, "user_enabled", &user), 1);
+        visitor.login(&user.email, PASSWORD).await.assert_status(200);
+        assert!(admin.person().is_signed_in().await);
+    }
+
+    async fn only_administrators_may(server: TestServer) {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        let target = server.signed_in().await;
+        let before = fingerprint(&server.stores.database);
+        for action in ["disable", "enable"] {
+            let path = format!("/admin/users/{}/{action}", target.user_id);
+            server.anonymous().post(&path).await.assert_problem(401, "unauthenticated");
+            user.post(&path).await.assert_problem(403, "forbidden");
+            // Whether there is such a user is not for everybody to know.
+            user.post(&format!("/admin/users/{NOBODY}/{action}")).await.assert_problem(403, "forbidden");
+            admin.post(&format!("/admin/users/{NOBODY}/{action}")).await.assert_problem(404, "not-found");
+        }
+        assert_eq!(fingerprint(&server.stores.database), before);
+        assert!(target.is_signed_in().await);
+    }
+
+    async fn the_role_is_read_fresh_for_each_request(server: TestServer) {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        admin.enable(&user.user_id).await.assert_status(204);
+        // Behind sessiond's back: no session ends, so that only the role can make the difference.
+        let set = |roles: &str| {
+            let sql = format!("UPDATE users SET roles = '{roles}' WHERE id = '{}'", admin.person().user_id);
+            server.stores.database.execute(&sql);
+        };
+        set("user");
+        admin.enable(&user.user_id).await.assert_problem(403, "forbidden");
+        assert_eq!(admin.person().me().await.json().pointer("/user/roles"), Some(&json!(["user"])));
+        set("user admin");
+        admin.enable(&user.user_id).await.assert_status(204);
+    }
+
+    async fn a_change_of_roles_ends_the_sessions(server: TestServer) {
+        let user = server.signed_in().await;
+        let other = server.issue(&user).await;
+        for (command, roles) in [("grant", json!(["user", "admin"])), ("revoke", json!(["user"]))] {
+            let session = user.sign_in_again().await;
+            assert!(session.is_signed_in().await);
+            command_line_ok(&server.settings, &["user", command, &user.email, "admin"], "");
+            assert!(!session.is_signed_in().await && !user.is_signed_in().await && !other.is_signed_in().await);
+            let again = user.sign_in_again().await;
+            assert_eq!(again.me().await.json().pointer("/user/roles"), Some(&roles));
+            let expected = if command == "grant" { 204 } else { 403 };
+            again.post(&format!("/admin/users/{}/enable", user.user_id)).await.assert_status(expected);
+        }
+    }
+
+    async fn the_command_line_disables_enables_and_ends_sessions(server: TestServer) {
+        let user = server.signed_in().await;
+        let other = server.issue(&user).await;
+        command_line_ok(&server.settings, &["sessions", "revoke", &other.session_id], "");
+        assert!(!other.is_signed_in().await && user.is_signed_in().await);
+        command_line_ok(&server.settings, &["user", "disable", &user.email], "");
+        assert!(!user.is_signed_in().await);
+        server.anonymous().login(&user.email, PASSWORD).await.assert_problem(401, "wrong-credentials");
+        command_line_ok(&server.settings, &["user", "enable", &user.email], "");
+        server.anonymous().login(&user.email, PASSWORD).await.assert_status(200);
+    }
+
+    async fn at_the_limit_the_oldest_session_makes_room(server: TestServer)
+    with { "SESSIOND_MAX_SESSIONS": "2" } {
+        let first = server.signed_in().await;
+        let second = first.sign_in_again().await;
+        assert!(first.is_signed_in().await && second.is_signed_in().await);
+        let third = first.sign_in_again().await;
+        assert!(!first.is_signed_in().await, "the oldest");
+        assert!(second.is_signed_in().await && third.is_signed_in().await);
+        // A sign-in with a cookie takes its own place and nobody else's.
+        third.post_json("/login", &json!({ "email": first.email, "password": PASSWORD })).await.assert_status(200);
+        assert!(second.is_signed_in().await && third.is_signed_in().await);
+        assert_eq!(second.sessions().await.len(), 2);
+        assert_eq!(server.stores.database.count("sessions", "end_reason = 'evicted'"), 1);
+    }
+
+    async fn at_the_limit_a_sign_in_is_refused_where_the_operator_wants_that(server: TestServer)
+    with { "SESSIOND_MAX_SESSIONS": "2", "SESSIOND_MAX_SESSIONS_POLICY": "refuse" } {
+        let first = server.signed_in().await;
+        let second = first.sign_in_again().await;
+        let visitor = server.anonymous();
+        let answer = visitor.login(&first.email, PASSWORD).await;
+        assert!(answer.assert_problem(409, "too-many-sessions").set_cookies().is_empty(), "{answer}");
+        visitor.login(&first.email, "another password").await.assert_problem(401, "wrong-credentials");
+        assert!(first.is_signed_in().await && second.is_signed_in().await);
+        second.post_json("/login", &json!({ "email": first.email, "password": PASSWORD })).await.assert_status(200);
+        first.sign_out().await.assert_status(204);
+        visitor.login(&first.email, PASSWORD).await.assert_status(200);
+        assert_eq!(server.stores.database.count("sessions", "ended_at IS NULL"), 2);
+    }
+}

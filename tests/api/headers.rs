@@ -1,0 +1,179 @@
+//! The headers of every answer, whatever its status, and the one place where a token may stand.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::client::PASSWORD;
+use crate::support::requests::{Requests, Response};
+use crate::support::server::{TestServer, on_each_backend};
+use crate::tools::{NOBODY, operations};
+
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// One answer of every status that there is, with what was asked.
+async fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, Response)> {
+    let visitor = server.anonymous();
+    let owner = server.signed_in().await;
+    let tag = visitor.get("/").await.header("etag").expect("a tag").to_owned();
+    let mut answers = vec![
+        (200, "me", owner.me().await),
+        (200, "forward", owner.get("/auth/forward").await),
+        (200, "live", visitor.get("/health/live").await),
+        (200, "document", visitor.get("/openapi.json").await),
+        (200, "page", visitor.get("/").await),
+        (200, "file", visitor.get("/static/index.js").await),
+        (304, "page again", visitor.call(Method::GET, "/").header("If-None-Match", &tag).send().await),
+        (201, "register", visitor.register("somebody@example.org").await),
+        (409, "register again", visitor.register("somebody@example.org").await),
+        (200, "login", visitor.login("somebody@example.org", PASSWORD).await),
+        (401, "wrong password", server.anonymous().login("somebody@example.org", "wrong").await),
+        (204, "logout", visitor.post("/logout").await),
+        (401, "nobody", visitor.get("/me").await),
+        (401, "forward", visitor.get("/auth/forward").await),
+        (400, "no JSON", visitor.change(Method::POST, "/login").body("application/json", "{").send().await),
+        (400, "query", owner.delete("/sessions?include_current=x").await),
+        (403, "no administrator", owner.post(&format!("/admin/users/{NOBODY}/enable")).await),
+        (403, "origin", owner.call(Method::POST, "/logout").header("Origin", "https://evil.example").send().await),
+        (403, "wrong password", owner.change_password("wrong", "long enough, this one").await),
+        (404, "nothing", visitor.get("/nothing/here").await),
+        (404, "no file", visitor.get("/static/nothing.js").await),
+        (404, "session", owner.end_session(NOBODY).await),
+        (405, "method", visitor.delete("/login").await),
+        (405, "method", visitor.delete("/").await),
+        (413, "body", visitor.post_json("/login", &json!({ "email": "x".repeat(20_000) })).await),
+        (
+            415,
+            "form",
+            visitor
+                .change(Method::POST, "/login")
+                .header("Origin", "https://app.example.org")
+                .body("text/plain", "{}")
+                .send()
+                .await,
+        ),
+        (422, "field", visitor.post_json("/login", &json!({})).await),
+    ];
+    server.clock.advance(Duration::from_secs(3));
+    answers.push((503, "not ready", visitor.get("/health/ready").await));
+    server.clock.rewind(Duration::from_secs(3));
+    // A ledger that cannot answer.
+    server.stores.database.execute("ALTER TABLE users RENAME TO users_away");
+    answers.push((503, "login", visitor.login("somebody@example.org", PASSWORD).await));
+    answers.push((503, "me", owner.me().await));
+    server.stores.database.execute("ALTER TABLE users_away RENAME TO users");
+    owner.me().await.assert_status(200);
+    answers
+}
+
+fn assert_common(what: &str, answer: &Response) {
+    let is = |name: &str, value: &str| assert_eq!(answer.header(name), Some(value), "{name} of {what}: {answer}");
+    is("x-content-type-options", "nosniff");
+    is("referrer-policy", "no-referrer");
+    is("cross-origin-resource-policy", "same-origin");
+    let policy = answer.header("content-security-policy").unwrap_or_default();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{what}: {answer}");
+    assert!(!policy.contains("unsafe-"), "{what}: {answer}");
+    let id = answer.header("x-request-id").unwrap_or_default();
+    assert!(uuid::Uuid::parse_str(id).is_ok(), "{what}: {answer}");
+    for name in answer.headers.keys().map(reqwest::header::HeaderName::as_str) {
+        assert!(!name.starts_with("access-control-"), "no CORS: {what}: {answer}");
+        assert!(!["server", "x-powered-by", "via"].contains(&name), "no word about what is behind: {what}: {answer}");
+    }
+}
+
+fn assert_problem(what: &str, status: u16, answer: &Response) {
+    if status < 400 || what == "not ready" {
+        return;
+    }
+    let body = answer.json();
+    answer.problem();
+    assert_eq!(body.get("status"), Some(&json!(status)), "{what}: {answer}");
+    let instance = format!("urn:uuid:{}", answer.header("x-request-id").unwrap_or_default());
+    assert_eq!(body.get("instance"), Some(&json!(instance)), "{what}: {answer}");
+    for inside in ["diesel", "sqlite", "postgres", "redis", "relation", "table", "src/", "panicked", "sessiond.db"] {
+        assert!(!answer.text().to_lowercase().contains(inside), "{inside} in {what}: {answer}");
+    }
+}
+
+on_each_backend! {
+    async fn every_answer_of_every_status_carries_them(server: TestServer)
+    with { "SESSIOND_ORIGIN": "https://app.example.org" } {
+        for (status, what, answer) in one_of_each(&server).await {
+            assert_eq!(answer.status, status, "{what}: {answer}");
+            assert_common(what, &answer);
+            assert_problem(what, status, &answer);
+            assert_eq!(answer.header("strict-transport-security"), Some("max-age=63072000; includeSubDomains"), "{what}");
+            let is_file = ["page", "page again", "file"].contains(&what);
+            let expected = if is_file { "no-cache" } else { "no-store" };
+            assert_eq!(answer.header("cache-control"), Some(expected), "{what}: {answer}");
+            assert_eq!(answer.header("content-security-policy") == Some(DATA_POLICY), !is_file, "{what}: {answer}");
+            assert_eq!(answer.header("www-authenticate").is_some(), status == 401, "{what}: {answer}");
+            assert_eq!(answer.header("allow").is_some(), status == 405, "{what}: {answer}");
+            assert_eq!(answer.header("retry-after").is_some(), status == 503, "{what}: {answer}");
+            if status == 401 {
+                assert_eq!(answer.header("www-authenticate"), Some("Cookie realm=\"sessiond\""), "{what}");
+            }
+            let sets = !answer.set_cookies().is_empty();
+            assert_eq!(sets, ["login", "logout"].contains(&what) && status < 300, "{what}: {answer}");
+        }
+    }
+
+    async fn without_https_nothing_is_promised_about_it(server: TestServer) {
+        for path in ["/", "/me", "/nothing", "/health/ready"] {
+            let answer = server.anonymous().get(path).await;
+            assert_common(path, &answer);
+            assert_eq!(answer.header("strict-transport-security"), None, "{path}");
+        }
+    }
+
+    async fn every_route_refuses_a_stranger_in_the_same_words(server: TestServer) {
+        let anyone = ["/login", "/register", "/reset", "/logout", "/health/live", "/health/ready", "/openapi.json"];
+        let mut refused = 0;
+        for operation in operations(&server).await {
+            if anyone.contains(&operation.template.as_str()) {
+                continue;
+            }
+            let call = server.anonymous();
+            let call = call.change(operation.method.clone(), &operation.path());
+            let answer = if operation.has_body { call.json(&json!({})).send().await } else { call.send().await };
+            answer.assert_problem(401, "unauthenticated");
+            assert_common(&operation.template, &answer);
+            refused += 1;
+        }
+        assert!(refused >= 9, "{refused}");
+    }
+
+    async fn a_token_stands_in_set_cookie_and_nowhere_else(server: TestServer) {
+        let owner = server.signed_in().await;
+        let other = server.issue(&owner).await;
+        let mut secrets = vec![owner.token(), owner.cookie(), other.token(), other.cookie()];
+        let mut answers = vec![owner.me().await, owner.get("/sessions").await, owner.get("/auth/forward").await];
+        answers.push(owner.rename(Some("Ana")).await);
+        answers.push(owner.end_session(&other.session_id).await);
+        let changed = owner.change_password(PASSWORD, "another four plain words").await;
+        let set = changed.set_cookies();
+        secrets.extend([owner.token(), owner.cookie()]);
+        assert!(set.len() == 1 && set[0].contains(&owner.token()), "{set:?}");
+        answers.push(changed);
+        let visitor = server.anonymous();
+        let signed_in = visitor.login(&owner.email, "another four plain words").await;
+        answers.push(signed_in.clone());
+        let again = visitor.into_signed_in(&owner.email, "", &signed_in);
+        secrets.extend([again.token(), again.cookie()]);
+        answers.push(again.get("/sessions").await);
+        answers.push(again.get(&format!("/nothing?token={}", again.token())).await);
+        answers.push(again.end_all().await);
+        answers.push(again.sign_out().await);
+        for answer in &answers {
+            for secret in &secrets {
+                let mut shown = answer.text();
+                for (name, value) in answer.headers.iter().filter(|(name, _)| *name != "set-cookie") {
+                    shown.push_str(&format!("\n{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+                }
+                assert!(!shown.contains(secret.as_str()), "{answer}");
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The hot path: what a check costs the stores. Production only: without Redis every check is one read of the ledger.
+//!
+//! Redis tells what it was sent (`MONITOR`), less the `INFO` by which each connection asks every second whether it still
+//! speaks to the same master. The ledger counts statements, among them two a second of background tasks: so the requests
+//! go in short windows, and the cheapest window is what the requests themselves cost.
+#![cfg(feature = "postgres")]
+
+use std::time::Duration;
+
+use crate::support::client::{COOKIE, PASSWORD, SignedIn};
+use crate::support::monitor::Monitor;
+use crate::support::raw::get_with;
+use crate::support::requests::Requests;
+use crate::support::server::{Backend, TestServer};
+use crate::support::wait::until;
+
+const WINDOWS: usize = 10;
+const REQUESTS: usize = 10;
+
+/// What Redis was sent by requests since the last call.
+fn commands(monitor: &mut Monitor) -> Vec<String> {
+    monitor.commands().into_iter().filter(|command| !command.starts_with("\"INFO\"")).collect()
+}
+
+/// Statements that `work` costs, in the cheapest of several windows.
+async fn statements(server: &TestServer, work: impl AsyncFn()) -> u64 {
+    let ledger = server.node().app().ledger().clone();
+    let mut least = u64::MAX;
+    for _ in 0..WINDOWS {
+        let before = ledger.statements();
+        work().await;
+        least = least.min(ledger.statements() - before);
+    }
+    least
+}
+
+/// A server on which both workers have their connections, and somebody with a record.
+async fn warm() -> (TestServer, SignedIn) {
+    let server = TestServer::start(Backend::Production).await;
+    let owner = server.signed_in().await;
+    // Each new connection of a client goes to the next worker.
+    for _ in 0..4 {
+        assert_eq!(owner.copy_at(&server.url()).get("/auth/forward").await.status, 200);
+    }
+    (server, owner)
+}
+
+#[tokio::test]
+async fn a_check_on_a_warm_record_is_one_redis_command_and_no_sql() {
+    let (server, owner) = warm().await;
+    let mut monitor = server.stores.redis().monitor();
+    let per_window = statements(&server, async || {
+        for _ in 0..REQUESTS {
+            assert_eq!(owner.get("/auth/forward").await.status, 200);
+        }
+    });
+    assert_eq!(per_window.await, 0, "no SQL at all");
+    let sent = commands(&mut monitor);
+    assert_eq!(sent.len(), WINDOWS * REQUESTS, "one for each request: {sent:#?}");
+    let key = server.stores.redis().keys("session:*").pop().expect("a record");
+    assert!(sent.iter().all(|command| *command == format!("\"GETEX\" \"{key}\"")), "{sent:#?}");
+}
+
+/// The counter counts: the same window without a record is not free.
+#[tokio::test]
+async fn a_check_without_a_record_is_a_question_to_the_ledger_and_leaves_one() {
+    let (server, owner) = warm().await;
+    let mut monitor = server.stores.redis().monitor();
+    let per_window = statements(&server, async || {
+        for _ in 0..REQUESTS {
+            for key in server.stores.redis().keys("session:*") {
+                let _gone: i64 = server.stores.redis().cli(&["DEL", &key]);
+            }
+            assert_eq!(owner.get("/auth/forward").await.status, 200);
+        }
+    });
+    let least = per_window.await;
+    assert!(least >= u64::try_from(REQUESTS).expect("a small number"), "{least}");
+    let puts = commands(&mut monitor).iter().filter(|command| command.starts_with("lua \"SET\"")).count();
+    assert_eq!(puts, WINDOWS * REQUESTS * 2, "a lease and a record each");
+}
+
+#[tokio::test]
+async fn a_burst_of_requests_is_one_touch() {
+    let (server, owner) = warm().await;
+    server.clock.advance(Duration::from_secs(11));
+    let mut monitor = server.stores.redis().monitor();
+    let others = (0..20).map(|_| {
+        let copy = owner.copy_at(&server.url());
+        tokio::spawn(async move { copy.get("/auth/forward").await.status })
+    });
+    for request in others.collect::<Vec<_>>() {
+        assert_eq!(request.await.expect("a request"), 200);
+    }
+    // The touch is off their latency; whatever comes after it finds it done.
+    let key = server.stores.redis().keys("session:*").pop().expect("a record");
+    let now = server.node().app().clock().now().ms() - 5_000;
+    until("the touch", Duration::from_secs(5), async || {
+        let record: String = server.stores.redis().cli(&["GET", &key]);
+        record.split(' ').nth(5).and_then(|seen| seen.parse::<i64>().ok()).is_some_and(|seen| seen > now)
+    })
+    .await;
+    assert_eq!(owner.get("/auth/forward").await.status, 200);
+    let sent: Vec<String> = commands(&mut monitor);
+    let touches = sent.iter().filter(|command| command.starts_with("\"EVALSHA\"")).count();
+    let reads = sent.iter().filter(|command| command.starts_with("\"GETEX\"")).count();
+    assert!(reads >= 21, "{sent:#?}");
+    assert_eq!(touches, 1, "{sent:#?}");
+}
+
+#[tokio::test]
+async fn forged_cookies_never_reach_a_store() {
+    let (server, owner) = warm().await;
+    let mut monitor = server.stores.redis().monitor();
+    let cookie = owner.cookie();
+    let tampered = format!("{COOKIE}={cookie}x");
+    let lines = [
+        String::new(),
+        format!("{COOKIE}="),
+        format!("{COOKIE}=x"),
+        tampered,
+        format!("{COOKIE}={}", owner.token()),
+        format!("{COOKIE}={cookie}; {COOKIE}={cookie}"),
+        format!("{COOKIE}=\r\n DEL x"),
+        format!("{COOKIE}={}", "a".repeat(10_000)),
+    ];
+    let per_window = statements(&server, async || {
+        for line in &lines {
+            for path in ["/auth/forward", "/me"] {
+                let answer = get_with(&server.url(), path, &[format!("Cookie: {line}").as_bytes()]).await;
+                assert!([Some(400), Some(401)].contains(&answer.status), "{line}: {answer:?}");
+            }
+        }
+    });
+    assert_eq!(per_window.await, 0);
+    assert_eq!(commands(&mut monitor), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_sign_in_does_not_touch_redis_and_a_refused_one_reads_the_same_for_everybody() {
+    let (server, owner) = warm().await;
+    let mut monitor = server.stores.redis().monitor();
+    let visitor = server.anonymous();
+    visitor.login(&owner.email, PASSWORD).await.assert_status(200);
+    let stranger = server.anonymous();
+    let known = statements(&server, async || drop(stranger.login(&owner.email, "not the password").await)).await;
+    let unknown =
+        statements(&server, async || drop(stranger.login("nobody@example.org", "not the password").await)).await;
+    assert!(known > 0);
+    assert_eq!(known, unknown, "who has no account costs the same look");
+    assert_eq!(commands(&mut monitor), Vec::<String>::new());
+}

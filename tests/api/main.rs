@@ -1,0 +1,40 @@
+//! The interface over HTTP: the real server in this process on a port of its own, asked as clients ask it, on SQLite
+//! alone and on PostgreSQL with Redis.
+//!
+//! One file for each idea. Only what is about Redis runs on one backend.
+
+#[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod administration;
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod cookies;
+#[cfg(test)]
+mod deadlines;
+#[cfg(test)]
+mod deployment;
+#[cfg(test)]
+mod embedding;
+#[cfg(test)]
+mod forgery;
+#[cfg(test)]
+mod headers;
+#[cfg(test)]
+mod hot_path;
+#[cfg(test)]
+mod invariants;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod passwords;
+#[cfg(test)]
+mod paths;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod tools;
