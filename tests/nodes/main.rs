@@ -1,0 +1,9 @@
+//! Several server processes on the same stores: what holds on one node holds on all, and over restarts.
+
+#[cfg(test)]
+mod embedded;
+#[cfg(test)]
+mod production;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,60 @@
+//! P3: a sick store is 503 with Retry-After, never 401, and never a cookie that is cleared.
+#![cfg(feature = "postgres")]
+
+use crate::support::database::Database;
+use crate::support::process::Process;
+use crate::support::proxy::Proxy;
+use crate::support::redis::PrivateRedis;
+use crate::support::requests::{Requests, Response};
+use crate::support::server::Stores;
+
+fn assert_honest(answer: &Response, what: &str) {
+    assert_eq!(answer.status, 503, "{what}: {answer}");
+    assert!(answer.header("retry-after").is_some(), "{what}: {answer}");
+    assert!(answer.set_cookies().is_empty(), "{what}: {answer}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
+    let told = answer.text().to_lowercase();
+    for inside in ["redis", "sql", "postgres", "diesel", "connection"] {
+        assert!(!told.contains(inside), "{what}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn sql_is_away() {
+    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL") };
+    let proxy = Proxy::start(database.address());
+    let url = proxy.in_url(&stores.database.url());
+    let server = Process::start(&stores.settings().with("DATABASE_URL", &url));
+    let person = server.anonymous().sign_up().await;
+    let unseen = person.sign_in_again().await;
+    assert!(person.is_signed_in().await, "there is a record");
+    proxy.refuse();
+    proxy.cut();
+    assert_eq!(person.get("/auth/forward").await.status, 200, "one Redis goes on being believed");
+    assert_honest(&unseen.get("/auth/forward").await, "a check that needs SQL");
+    assert_honest(&person.me().await, "/me");
+    assert_honest(&person.end_session(&unseen.session_id).await, "a revocation");
+    assert_honest(&server.anonymous().login(&person.email, &person.password).await, "a sign-in");
+    proxy.pass();
+    crate::support::wait::until("SQL is back", std::time::Duration::from_secs(15), || async {
+        person.me().await.status == 200
+    })
+    .await;
+    assert!(unseen.is_signed_in().await, "nobody was signed out, and nothing was half done");
+}
+
+/// The person asked to be signed out, so the cookie goes whatever the stores say: the one exception.
+#[tokio::test]
+async fn signing_out_clears_the_cookie_in_any_case() {
+    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let server = Process::start(&stores.settings());
+    let person = server.anonymous().sign_up().await;
+    assert!(person.is_signed_in().await);
+    let stolen = person.copy_at(&server.url());
+    stores.redis().kill();
+    let answer = person.sign_out().await;
+    answer.assert_problem(503, "unconfirmed");
+    assert!(answer.set_cookies().iter().any(|cookie| cookie.contains("Max-Age=0")), "{answer}");
+    assert_eq!(stolen.get("/auth/forward").await.status, 401, "the ledger has said no");
+}

@@ -1,0 +1,25 @@
+//! Races: two things at once, a thousand times, on SQLite alone and on PostgreSQL with Redis. Zero violations.
+//!
+//! Those that hash passwords run 50 rounds, and 1 000 with `tests/run --soak`.
+
+#[cfg(test)]
+mod embedded_application;
+#[cfg(test)]
+mod password;
+#[cfg(test)]
+mod record;
+#[cfg(test)]
+mod revocation;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Rounds of a race that hashes no password.
+#[cfg(test)]
+const ROUNDS: usize = 1_000;
+
+/// Rounds of a race that hashes passwords.
+#[cfg(test)]
+fn hashing_rounds() -> usize {
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 50 }
+}
