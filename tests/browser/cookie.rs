@@ -1,0 +1,57 @@
+//! What the browser keeps: one cookie that no script can read, and nothing else.
+
+use fantoccini::cookies::Cookie;
+use serde_json::json;
+
+use super::driver::Driver;
+use super::page::NOBODY;
+use super::window::Window;
+use crate::support::client::{COOKIE, PASSWORD, new_email};
+use crate::support::server::{Backend, TestServer};
+
+/// Panics unless the browser has the session cookie as it must be, and nothing else.
+async fn assert_kept(window: &Window, host: &str) -> Cookie<'static> {
+    let cookies = window.cookies().await;
+    let cookie = window.cookie(COOKIE).await.expect("the session cookie");
+    assert_eq!(cookies.len(), 1, "{cookies:?}");
+    assert_eq!((cookie.http_only(), cookie.secure()), (Some(true), Some(true)));
+    assert_eq!((cookie.path(), cookie.domain()), (Some("/"), Some(host)), "one host, every path");
+    assert_eq!(cookie.same_site().map(|same_site| same_site.to_string()).as_deref(), Some("Strict"));
+
+    let kept = window
+        .script(
+            "return Promise.all([document.cookie, localStorage.length, sessionStorage.length, window.name,
+               indexedDB.databases(), caches.keys(), navigator.serviceWorker.getRegistrations()])",
+        )
+        .await;
+    assert_eq!(kept, json!(["", 0, 0, "", [], [], []]));
+    let token = cookie.value().get(cookie.value().len() - 36..).expect("a token");
+    assert!(!window.everything().await.contains(token), "the token is in the page");
+    assert!(!window.address().await.as_str().contains(token), "the token is in the address");
+    cookie
+}
+
+#[tokio::test]
+async fn the_browser_keeps_one_cookie_that_no_script_can_read_and_nothing_else() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, email) = (Driver::start(), new_email());
+    let window = driver.window().await;
+    let port = server.node().address().port();
+    window.register(&format!("http://localhost:{port}"), &email, PASSWORD).await;
+    let cookie = assert_kept(&window, "localhost").await;
+    assert_eq!(cookie.expires_datetime(), None, "gone with the browser");
+
+    // The other name of this machine is another host: nobody is signed in there.
+    let site = format!("http://127.0.0.1:{port}");
+    window.open(&format!("{site}/")).await;
+    window.click("#sign-in-remember").await;
+    window.fill("#sign-in-email", &email).await;
+    window.fill("#sign-in-password", PASSWORD).await;
+    window.click("#sign-in-submit").await;
+    window.has_account().await;
+    let remembered = assert_kept(&window, "127.0.0.1").await;
+    assert!(remembered.expires_datetime().is_some(), "outlives the browser");
+    assert_ne!(remembered.value(), cookie.value());
+    window.text(".current .remembered").await;
+    window.assert_quiet_but_for(&[NOBODY]).await;
+}

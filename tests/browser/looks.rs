@@ -1,0 +1,111 @@
+//! How every page looks: on a telephone and on a desk, by day and by night.
+//!
+//! Nothing may stick out sideways. With `SESSIOND_TEST_SCREENSHOTS` set to a folder, the pictures are there
+//! afterwards, for people to look at.
+
+use std::path::PathBuf;
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::driver::Driver;
+use super::page::{NOBODY, site};
+use super::window::Window;
+use crate::support::client::PASSWORD;
+use crate::support::requests::Requests as _;
+use crate::support::server::{Backend, TestServer};
+
+const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desk", 1280, 900)];
+const SCHEMES: [&str; 2] = ["light", "dark"];
+
+const DEVICES: [&str; 4] = [
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "curl/8.5.0",
+    "<img src=x onerror=alert(1)>",
+];
+
+/// Looks at a page in every size and colour.
+async fn look(window: &Window, name: &str) {
+    let folder = std::env::var_os("SESSIOND_TEST_SCREENSHOTS").map(PathBuf::from);
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder).expect("a folder for the pictures");
+    }
+    for (size, width, height) in SIZES {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone" });
+        window.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        // Not `innerWidth`: a telephone zooms out until a page that is too wide fits.
+        let sideways = window.script(&format!("return document.documentElement.scrollWidth > {width}")).await;
+        assert_eq!(sideways, false, "{name} sticks out sideways on a {size}");
+        let Some(folder) = &folder else { continue };
+        for scheme in SCHEMES {
+            // Without motion, or a button would be half way from one colour to the other.
+            let features = json!([
+                { "name": "prefers-color-scheme", "value": scheme },
+                { "name": "prefers-reduced-motion", "value": "reduce" },
+            ]);
+            window.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+            let file = folder.join(format!("{name}-{size}-{scheme}.png"));
+            std::fs::write(file, window.picture().await).expect("a picture can be written");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_page_fits_on_a_telephone_and_on_a_desk() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site) = (Driver::start(), site(&server));
+    let window = driver.window().await;
+    let email = format!("{}@{}.example.org", "long".repeat(15), "longer".repeat(8));
+
+    window.open(&format!("{site}/")).await;
+    window.is_at_the_door().await;
+    look(&window, "1-sign-in").await;
+    window.try_sign_in(&site, &email, PASSWORD).await;
+    window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
+    look(&window, "2-sign-in-refused").await;
+    window.click("#to-register").await;
+    window.fill("#register-email", &email).await;
+    window.fill("#register-password", "short").await;
+    window.click("#register-submit").await;
+    window.text("#register-password[aria-invalid]").await;
+    look(&window, "3-register-refused").await;
+    window.register(&site, &email, PASSWORD).await;
+    look(&window, "4-account-new").await;
+
+    window.rename("Ana Example").await;
+    window.says("#name-result", "Saved.").await;
+    let credentials = json!({ "email": email, "password": PASSWORD, "remember": true });
+    for device in DEVICES {
+        let somebody = server.anonymous();
+        let call = somebody.call(Method::POST, "/login").header("User-Agent", device).json(&credentials);
+        call.send().await.assert_status(200);
+    }
+    window.reload().await;
+    let rows = window.rows(5).await;
+    let devices: Vec<&str> = rows.iter().map(|row| row.device.as_str()).collect();
+    assert_eq!(devices, ["Chrome on Linux", "Unknown device", "curl", "Firefox on Windows", "Safari on iOS"]);
+    look(&window, "5-account").await;
+    window.click(".session:not(.current) .end").await;
+    window.text("#confirm-title").await;
+    look(&window, "6-confirm").await;
+    window.click("#confirm-yes").await;
+    window.rows(4).await;
+    window.change_password("not the password", "another pass phrase").await;
+    window.text("#current-password[aria-invalid]").await;
+    look(&window, "7-password-refused").await;
+
+    window.open(&format!("{site}/reset#{}", server.reset_token(&email))).await;
+    window.text("#reset-title").await;
+    look(&window, "8-reset").await;
+    window.fill("#reset-password", "another pass phrase").await;
+    window.click("#reset-submit").await;
+    window.text("#done-title").await;
+    look(&window, "9-reset-done").await;
+    window.open(&format!("{site}/reset#used")).await;
+    window.fill("#reset-password", "another pass phrase").await;
+    window.click("#reset-submit").await;
+    window.text("#invalid-title").await;
+    look(&window, "10-reset-refused").await;
+    window.assert_quiet_but_for(&[NOBODY, "401 /login", "422 /register", "403 /me/password", "422 /reset"]).await;
+}

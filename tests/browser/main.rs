@@ -1,0 +1,20 @@
+//! The pages in a real browser: Chromium, driven over WebDriver, against the real server.
+//!
+//! Every test is in the module `browser`: by that name cargo-nextest knows that they run one at a time.
+
+#[cfg(test)]
+#[path = "."]
+mod browser {
+    mod account;
+    mod cookie;
+    mod driver;
+    mod hostile;
+    mod looks;
+    mod page;
+    mod paths;
+    mod reset;
+    mod window;
+}
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
