@@ -1,0 +1,54 @@
+//! The arrows: who may import whom, read from the sources.
+//!
+//! Owns the table of layers and the test that holds the code to it, so that the map of the code in the README
+//! stays true. Must never need a server, and must never be loosened for one file: move the code instead.
+
+#[cfg(test)]
+#[path = "arrows/check.rs"]
+mod check;
+#[cfg(test)]
+#[path = "arrows/imports.rs"]
+mod imports;
+#[cfg(test)]
+#[path = "arrows/planted.rs"]
+mod planted;
+#[cfg(test)]
+#[path = "arrows/tokens.rs"]
+mod tokens;
+
+/// What each layer may import of this crate, besides itself. The crate root only names the modules.
+#[cfg(test)]
+const LAYERS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("config", &["domain"]),
+    ("telemetry", &["domain", "config"]),
+    ("live", &["domain"]),
+    ("ledger", &["domain"]),
+    ("service", &["domain", "live", "ledger", "config"]),
+    ("http", &["domain", "service", "config"]),
+    ("server", &["domain", "config", "telemetry", "live", "ledger", "service", "http"]),
+    ("cli", &["domain", "config", "telemetry", "ledger", "service", "server"]),
+    ("main", &["cli", "config", "telemetry", "server"]),
+    ("lib", &["domain", "config", "telemetry", "live", "ledger", "service", "http", "server", "cli"]),
+];
+
+/// Where a foreign crate may be named: a layer, or one module of it.
+#[cfg(test)]
+const HOMES: &[(&str, &[&str])] = &[
+    ("actix_web", &["http", "server"]),
+    ("actix_session", &["http", "server"]),
+    ("actix_identity", &["http", "server"]),
+    ("redis", &["live"]),
+    ("deadpool", &["live"]),
+    ("deadpool_redis", &["live"]),
+    ("diesel", &["ledger"]),
+    ("diesel_migrations", &["ledger"]),
+    ("argon2", &["domain::password"]),
+];
+
+#[test]
+fn imports_go_one_way_without_a_cycle() {
+    let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let violations = check::violations(&sources);
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
