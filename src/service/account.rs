@@ -57,8 +57,6 @@ pub struct Renewed {
     pub token: Token,
     /// The session, which keeps its id.
     pub session: SessionView,
-    /// Whether the cookie outlives the browser.
-    pub remember: bool,
     /// Whether no record of what was ended can stand any more. If not: it is done, and being confirmed.
     pub confirmed: bool,
 }
@@ -129,9 +127,8 @@ impl App {
         // This is a use; the ledger may learn of it later.
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
-        let remember = session.remember;
         let view = SessionView::new(&session, None, Some(checked.session));
-        Ok(Renewed { token, session: view, remember, confirmed })
+        Ok(Renewed { token, session: view, confirmed })
     }
 
     /// The transaction. None, with nothing changed, when this session is no longer live under the token that was

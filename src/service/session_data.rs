@@ -101,7 +101,7 @@ impl App {
         // This is a use; the ledger may learn of it later.
         row.last_seen_at = row.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
-        let (view, remember) = (SessionView::new(&row, None, Some(session)), row.remember);
-        Ok(Renewed { token, session: view, remember, confirmed })
+        let view = SessionView::new(&row, None, Some(session));
+        Ok(Renewed { token, session: view, confirmed })
     }
 }

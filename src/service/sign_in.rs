@@ -41,8 +41,6 @@ pub struct SignedIn {
     pub user: UserView,
     /// The new session.
     pub session: SessionView,
-    /// Whether its cookie outlives the browser.
-    pub remember: bool,
 }
 
 /// Why a sign-in was refused.
@@ -164,7 +162,7 @@ impl App {
                     log::info!("left to the sweeper: {error}");
                 }
                 let view = SessionView::new(&session, None, Some(session.id));
-                Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view, remember })
+                Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view })
             }
         }
     }
