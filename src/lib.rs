@@ -28,6 +28,7 @@
 pub mod cli;
 pub mod config;
 pub mod domain;
+mod fault_point;
 pub mod http;
 pub mod ledger;
 pub mod live;

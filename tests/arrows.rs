@@ -20,16 +20,17 @@ mod tokens;
 #[cfg(test)]
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("fault_point", &[]),
     ("config", &["domain"]),
     ("telemetry", &["domain", "config"]),
     ("live", &["domain"]),
     ("ledger", &["domain"]),
-    ("service", &["domain", "live", "ledger", "config"]),
+    ("service", &["domain", "live", "ledger", "config", "fault_point"]),
     ("http", &["domain", "service", "config"]),
     ("server", &["domain", "config", "telemetry", "live", "ledger", "service", "http"]),
     ("cli", &["domain", "config", "telemetry", "ledger", "service", "server"]),
     ("main", &["cli", "config", "telemetry", "server"]),
-    ("lib", &["domain", "config", "telemetry", "live", "ledger", "service", "http", "server", "cli"]),
+    ("lib", &["domain", "fault_point", "config", "telemetry", "live", "ledger", "service", "http", "server", "cli"]),
 ];
 
 /// Where a foreign crate may be named: a layer, or one module of it.

@@ -8,6 +8,7 @@ use super::{App, Cause, Checked, Me, SessionView, Unavailable, UserView};
 use crate::domain::event::Event;
 use crate::domain::password::{Verdict, WeakPassword};
 use crate::domain::{Client, EndReason, Password, Token, TokenHash};
+use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::users::{self, User};
@@ -121,9 +122,11 @@ impl App {
             renewed: token.hash(),
             cause: Cause::user(id, client),
         };
+        fault_point::reach("password: hashed");
         let app = self.clone();
         let changed = self.shared.ledger.write(move |db| app.apply(db, &change)).await.map_err(Unavailable::from)?;
         let (mut session, records) = changed.ok_or(ChangePasswordError::Ended)?;
+        fault_point::reach("password: committed");
         // This is a use; the ledger may learn of it later.
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
@@ -140,15 +143,22 @@ impl App {
         if !unchanged || !sessions::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
             return Ok(None);
         }
+        fault_point::reach("password: token renewed");
         users::set_password(db, user, &change.password_hash)?;
+        fault_point::reach("password: set");
         users::raise_epoch(db, user)?;
+        fault_point::reach("password: epoch raised");
         resets::void(db, user)?;
+        fault_point::reach("password: links void");
         let others = Which::OfUser(user, Some(session));
         let mut records = self.end_rows(db, &others, EndReason::PasswordChanged, &change.cause)?.records;
+        fault_point::reach("password: others ended");
         let old = self.obligation(token_hash, session);
         unconfirmed::add(db, &[old], now)?;
+        fault_point::reach("password: old token noted");
         records.push(old);
         audit::append(db, &self.entry(Event::PasswordChanged, &change.cause, Some(user), Some(session)))?;
+        fault_point::reach("password: line written");
         Ok(sessions::find(db, session)?.map(|row| (row, records)))
     }
 }

@@ -6,6 +6,7 @@
 use super::{App, Cause, NewAccount, RegisterError, RevokeError, Unavailable, UserRow, UserView};
 use crate::domain::event::Event;
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
+use crate::fault_point;
 use crate::ledger::sessions::{self, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, unconfirmed};
@@ -147,13 +148,17 @@ impl App {
         let changed = self.shared.ledger.write(move |db| {
             let Some(user) = users::lock(db, id)? else { return Ok(None) };
             let news = change(&app, db, &user)?;
+            fault_point::reach("account: changed");
             if news {
                 audit::append(db, &app.entry(event, &cause, Some(id), None))?;
+                fault_point::reach("account: line written");
             }
             match ends {
                 Some(reason) if news || reason == EndReason::Disabled => {
                     users::raise_epoch(db, id)?;
+                    fault_point::reach("account: epoch raised");
                     let ended = app.end_rows(db, &Which::OfUser(id, None), reason, &cause)?;
+                    fault_point::reach("account: sessions ended");
                     Ok(Some((ended.records, ended.live)))
                 }
                 // Nothing to do, but perhaps still something to confirm.
@@ -161,6 +166,7 @@ impl App {
             }
         });
         let (records, live) = changed.await.map_err(Unavailable::from)?.ok_or(AdminError::UnknownUser)?;
+        fault_point::reach("account: committed");
         self.confirm(&records).await.map_err(|error| AdminError::Unconfirmed(RevokeError::from(error).to_string()))?;
         Ok(live)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{App, Unavailable};
 use crate::domain::Stamp;
+use crate::fault_point;
 use crate::ledger::live_store;
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::live::Live;
@@ -61,6 +62,7 @@ impl App {
             tokio::time::sleep(pause).await;
         }
         self.announce(records).await;
+        fault_point::reach("confirm: announced");
         Ok(())
     }
 
@@ -69,12 +71,15 @@ impl App {
             Some(live) => delete(live, records).await,
             None => Ok(Vec::new()),
         };
+        fault_point::reach("confirm: deleted");
         // Where nothing could be deleted, it is over only if no Redis at all may speak.
         let stamps = deleted.clone().unwrap_or_default();
         match self.still_believed(stamps).await? {
             Some(Duration::ZERO) => {
+                fault_point::reach("confirm: may be forgotten");
                 let records = records.to_vec();
                 self.shared.ledger.write(move |db| unconfirmed::remove(db, &records)).await.map_err(unknown)?;
+                fault_point::reach("confirm: forgotten");
                 Ok(Attempt::Confirmed)
             }
             Some(left) => Ok(Attempt::Wait(left)),

@@ -10,6 +10,7 @@ use super::confirm::NotConfirmed;
 use super::{App, Cause, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{EndReason, SessionId, TokenHash, UserId};
+use crate::fault_point;
 use crate::ledger::sessions::{self, Ended, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::{Db, LedgerError, audit, users};
@@ -70,12 +71,15 @@ impl App {
     ) -> Result<EndedSessions, LedgerError> {
         let now = self.clock().now();
         let ended_now = sessions::end(db, which, reason, now)?;
+        fault_point::reach("end: rows ended");
         let before = if ended_now.is_empty() { sessions::find_ended(db, which)? } else { Vec::new() };
         let records = self.obligations(db, which, &ended_now, &before)?;
+        fault_point::reach("end: records noted");
         for session in &ended_now {
             let mut line = self.entry(Event::SessionRevoked, cause, Some(session.user_id), Some(session.id));
             line.detail = Some(reason.name().to_owned());
             audit::append(db, &line)?;
+            fault_point::reach("end: line written");
         }
         Ok(EndedSessions {
             records,
@@ -120,6 +124,7 @@ impl App {
     ) -> Result<EndedSessions, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
         let ended = self.shared.ledger.write(move |db| app.end_rows(db, &which, reason, &cause)).await?;
+        fault_point::reach("revoke: committed");
         self.confirm(&ended.records).await?;
         Ok(ended)
     }
@@ -140,9 +145,11 @@ impl App {
             .write(move |db| {
                 users::lock(db, user)?;
                 users::raise_epoch(db, user)?;
+                fault_point::reach("revoke all: epoch raised");
                 app.end_rows(db, &Which::OfUser(user, except), reason, &cause)
             })
             .await?;
+        fault_point::reach("revoke all: committed");
         self.confirm(&ended.records).await?;
         Ok(ended.live)
     }

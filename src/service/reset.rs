@@ -9,6 +9,7 @@ use super::{App, Cause, RevokeError, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
+use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::{audit, resets, users};
 
@@ -78,13 +79,19 @@ impl App {
             if !enabled || !resets::consume(db, &hash, now)? {
                 return Ok(None);
             }
+            fault_point::reach("reset: link used");
             users::set_password(db, user, &password_hash)?;
+            fault_point::reach("reset: password set");
             users::raise_epoch(db, user)?;
+            fault_point::reach("reset: epoch raised");
             let ended = app.end_rows(db, &Which::OfUser(user, None), EndReason::PasswordReset, &cause)?;
+            fault_point::reach("reset: sessions ended");
             audit::append(db, &app.entry(Event::PasswordReset, &cause, Some(user), None))?;
+            fault_point::reach("reset: line written");
             Ok(Some(ended.records))
         });
         let records = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        fault_point::reach("reset: committed");
         self.confirm(&records).await.map_err(|error| ResetError::Unconfirmed(RevokeError::from(error).to_string()))
     }
 }

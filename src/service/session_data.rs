@@ -9,6 +9,7 @@ use super::confirm::NotConfirmed;
 use super::{App, Cause, Checked, Renewed, SessionView, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{Client, Token};
+use crate::fault_point;
 use crate::ledger::unconfirmed;
 use crate::ledger::{LedgerError, audit, sessions};
 
@@ -89,15 +90,19 @@ impl App {
             if !sessions::rotate(db, session, &shown, &renewed, None)? {
                 return Ok(None);
             }
+            fault_point::reach("renewal: token renewed");
             let Some(row) = sessions::find(db, session)? else { return Ok(None) };
             unconfirmed::add(db, &[old], app.clock().now())?;
+            fault_point::reach("renewal: old token noted");
             // With whatever earlier renewals have left to be confirmed.
             let records = unconfirmed::of_sessions_or_token(db, &[session], None)?;
             let cause = Cause::user(row.user_id, &client);
             audit::append(db, &app.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
+            fault_point::reach("renewal: line written");
             Ok(Some((row, records)))
         });
         let (mut row, records) = done.await?.ok_or(DataError::Ended)?;
+        fault_point::reach("renewal: committed");
         // This is a use; the ledger may learn of it later.
         row.last_seen_at = row.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::warn!("{error}")).is_ok();

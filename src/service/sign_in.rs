@@ -10,6 +10,7 @@ use super::{App, AtLimit, Cause, SessionView, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
 use crate::domain::{Client, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::Unconfirmed;
 use crate::ledger::users::{self, User};
@@ -122,6 +123,7 @@ impl App {
             true => Some((user.password_hash, self.shared.gate.hash(request.password).await?)),
             false => None,
         };
+        fault_point::reach("sign-in: verified");
         let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces };
         self.enter(proven, request.remember, client).await.map_err(|error| match error {
             IssueError::UnknownUser => SignInError::Refused,
@@ -158,6 +160,7 @@ impl App {
             Admission::Refused => Err(IssueError::UnknownUser),
             Admission::Full => Err(IssueError::TooManySessions),
             Admission::Admitted { user, ended } => {
+                fault_point::reach("sign-in: committed");
                 if let Err(error) = self.confirm_within(&ended, REPLACED_WAIT).await {
                     log::info!("left to the sweeper: {error}");
                 }
@@ -204,16 +207,21 @@ impl App {
         let mut ended = Vec::new();
         if let Some(token_hash) = entrance.proven.replaces {
             ended.extend(self.end_rows(db, &Which::Token(token_hash), EndReason::Replaced, &server)?.records);
+            fault_point::reach("sign-in: replaced session ended");
         }
         for session in evicted {
             ended.extend(self.end_rows(db, &Which::Any(session), EndReason::Evicted, &server)?.records);
+            fault_point::reach("sign-in: oldest session ended");
         }
         if let Some((old, new)) = &entrance.proven.upgrade {
             users::upgrade_hash(db, user.id, old, new)?;
+            fault_point::reach("sign-in: hash upgraded");
         }
         sessions::insert(db, entrance.session.clone())?;
+        fault_point::reach("sign-in: session inserted");
         let cause = Cause::user(user.id, &entrance.client);
         audit::append(db, &self.entry(Event::LoginSuccess, &cause, Some(user.id), Some(entrance.session.id)))?;
+        fault_point::reach("sign-in: line written");
         Ok(Admission::Admitted { user: Box::new(user), ended })
     }
 }

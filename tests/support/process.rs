@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -99,6 +99,18 @@ impl Process {
     /// Goes on after [`Process::pause`].
     pub fn resume(&self) {
         signal("CONT", self.pid());
+    }
+
+    /// Waits until it ends by itself; none when it goes on.
+    pub fn wait_for_end(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
+        for _ in 0..250 {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
     }
 
     fn has_ended(&mut self) -> bool {

@@ -1,0 +1,27 @@
+//! Fault points: named places, between two writes, where a test has the process end as in a crash.
+//!
+//! Owns the one question whether this is the place. Exists only in builds with the cargo feature `fault-points`, which
+//! a release build refuses; in every other build [`reach`] compiles to nothing. Must never change what happens at a
+//! point but by ending the process, and must never stand on the way of a check.
+
+#[cfg(all(feature = "fault-points", not(debug_assertions)))]
+compile_error!("the feature `fault-points` is for tests: a release build must not have a way to be killed");
+
+/// The environment variable with the name of the point to end at.
+#[cfg(feature = "fault-points")]
+const VARIABLE: &str = "SESSIOND_FAULT_POINT";
+
+/// Ends the process, with nothing written, flushed or answered any more, if this is the point that the environment
+/// names.
+#[cfg(feature = "fault-points")]
+pub(crate) fn reach(point: &str) {
+    static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    if CHOSEN.get_or_init(|| std::env::var(VARIABLE).ok()).as_deref() == Some(point) {
+        std::process::abort();
+    }
+}
+
+/// Does nothing: this build has no fault points.
+#[cfg(not(feature = "fault-points"))]
+#[inline(always)]
+pub(crate) fn reach(_point: &str) {}
