@@ -104,8 +104,8 @@ impl Ledger {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// How many reads may run at once.
-    pub fn read_bound(&self) -> usize {
-        self.reads.bound()
+    /// How many connections there may be at once.
+    pub fn connection_bound(&self) -> usize {
+        self.reads.bound() + self.writes.bound()
     }
 }

@@ -1,9 +1,20 @@
 //! The promises under faults: real servers, killed, cut off, deposed and brought back.
 
-#[cfg(all(test, feature = "fault-points"))]
+#[cfg(test)]
+mod hanging_up;
+#[cfg(test)]
+#[cfg(feature = "fault-points")]
 mod killed;
+#[cfg(test)]
+mod linear;
+#[cfg(test)]
+mod rebuild;
+#[cfg(test)]
+mod slow_revoke;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
 mod topologies;
+#[cfg(test)]
+mod trouble;

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::ports::random;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What came back, unparsed but for the status.
@@ -45,11 +47,16 @@ pub async fn get_with(server: &str, path: &str, header_lines: &[&[u8]]) -> RawRe
     raw(server, &request).await
 }
 
-/// Opens a connection, sends `bytes` and drops it without reading: a client that gives up.
+/// Opens a connection, sends `bytes` or only the beginning of them, and drops it at any moment of the next few
+/// milliseconds: before, in or after the answer. A client that gives up.
 pub async fn abandon(server: &str, bytes: &[u8]) {
     let address = server.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).await.expect("the server accepts");
-    let _ = stream.write_all(bytes).await;
+    // A server that is being restarted refuses; then there is nothing to abandon.
+    let Ok(mut stream) = TcpStream::connect(address).await else { return };
+    let chance = random();
+    let length = if chance.is_multiple_of(8) { bytes.len() / 2 } else { bytes.len() };
+    let _ = stream.write_all(bytes.get(..length).unwrap_or(bytes)).await;
+    tokio::time::sleep(Duration::from_micros((chance >> 8) % 8_000)).await;
     let _ = stream.set_zero_linger();
 }
 
