@@ -1,3 +1,4 @@
+DROP TABLE lineage;
 DROP TABLE audit;
 DROP TABLE password_resets;
 DROP TABLE live_store;

@@ -89,3 +89,17 @@ CREATE TABLE audit (
     detail     TEXT
 );
 CREATE INDEX audit_user ON audit (user_id, at);
+
+-- One row: which ledger this is, and how far its history has come. Redis is told, so that an older copy of the ledger
+-- is known for what it is.
+CREATE TABLE lineage (
+    id          INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+    -- Stays the same for ever.
+    ledger      TEXT    NOT NULL,
+    -- Of the history since the ledger was made, or since a restored copy was declared to be the ledger.
+    name        TEXT    NOT NULL,
+    -- Raised after whatever must not be forgotten.
+    height      BIGINT  NOT NULL,
+    -- The histories that were given up for this one, with a space between.
+    forerunners TEXT    NOT NULL
+);

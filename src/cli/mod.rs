@@ -5,6 +5,7 @@
 //! use case, called by [`Cause::command_line`](crate::service::Cause::command_line).
 
 mod failure;
+mod ledger;
 mod output;
 mod password;
 mod serve;
@@ -49,6 +50,9 @@ enum Command {
     /// See and end sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Sessions(sessions::Command),
+    /// Say what happened to the database
+    #[command(subcommand, disable_help_subcommand = true)]
+    Ledger(ledger::Command),
     /// Check the settings and print the effective ones, secrets masked
     CheckConfig {
         /// Print one JSON object
@@ -83,6 +87,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
         Command::Migrate => block_on(migrate(&config, out)),
         Command::User(command) => block_on(users::run(command, &config, out)),
         Command::Sessions(command) => block_on(sessions::run(command, &config, out)),
+        Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
         Command::CheckConfig { json } => check_config(&config, json, out),
     }
 }
@@ -145,6 +150,7 @@ mod tests {
             "sessiond user",
             "sessiond user grant ana@example.org",
             "sessiond sessions revoke 7",
+            "sessiond ledger",
             "sessiond user add a@b.c --role user",
         ] {
             assert_eq!(parse(line).err().unwrap().exit_code(), 2, "{line}");

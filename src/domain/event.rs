@@ -28,6 +28,8 @@ pub enum Event {
     UserEnabled,
     /// An account's roles were changed.
     RolesChanged,
+    /// A restored copy of the ledger was declared to be the ledger; every session ended.
+    LedgerRestored,
 }
 
 impl Event {
@@ -44,6 +46,7 @@ impl Event {
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
             Self::RolesChanged => "authz_change",
+            Self::LedgerRestored => "sys_ledger_restored",
         }
     }
 }

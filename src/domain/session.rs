@@ -91,6 +91,8 @@ pub enum EndReason {
     Evicted,
     /// Its browser signed in again.
     Replaced,
+    /// The ledger was restored from an older copy: nobody knows any more whether it had ended.
+    LedgerRestored,
 }
 
 impl EndReason {
@@ -106,6 +108,7 @@ impl EndReason {
             Self::RolesChanged => "roles_changed",
             Self::Evicted => "evicted",
             Self::Replaced => "replaced",
+            Self::LedgerRestored => "ledger_restored",
         }
     }
 }

@@ -16,6 +16,9 @@ pub enum LedgerError {
     /// Two transactions stood in each other's way and this one was rolled back; it can be run again.
     #[error("the transaction was rolled back: {0}")]
     Conflict(String),
+    /// It was found to be an older copy of the ledger: what it says may have been taken back since.
+    #[error("the database is older than what Redis has seen of it; if it was restored: sessiond ledger restored")]
+    Outdated,
     /// A row holds something that this version never writes.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),

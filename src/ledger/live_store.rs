@@ -158,6 +158,19 @@ pub fn retire_current(db: &mut Db) -> Result<bool, LedgerError> {
     Ok(diesel::update(current).set(live_store::retired_at.eq(Some(now))).execute(db)? > 0)
 }
 
+/// Retires every stamp that is current, and none of the processes: what any of them holds under it is a past that is
+/// given up, and each may come back under a new one. Whether there was any. In a write transaction.
+///
+/// The rows stay, so that whoever confirms a revocation waits for nodes that still believe one of these stamps; without
+/// a name, so that they are no process's.
+pub fn retire_stamps(db: &mut Db) -> Result<bool, LedgerError> {
+    serialise(db)?;
+    let now = now_ms(db)?;
+    let current = diesel::update(live_store::table.filter(live_store::retired_at.is_null()));
+    let nameless = (live_store::run_id.eq(""), live_store::replid.eq(""), live_store::retired_at.eq(Some(now)));
+    Ok(current.set(nameless).execute(db)? > 0)
+}
+
 fn insert(db: &mut Db, process: &Process, stamp: Stamp) -> Result<(), LedgerError> {
     let (node, shard, epoch) = claim(process);
     let row = (

@@ -4,10 +4,14 @@
 //! Owns diesel. Must never know Redis, HTTP or a token: it holds hashes. Rows are read and written by the plain
 //! functions of the table's module over a [`Db`]; [`Ledger::read`] and [`Ledger::write`] lend one, off the async
 //! threads and with a bound on every wait. What belongs into one transaction is decided above, in one closure.
+//!
+//! A ledger that was found to be an older copy of itself answers nobody ([`Ledger::set_outdated`]): all questions and
+//! changes pass here, so none is missed.
 
 pub mod audit;
 mod db;
 mod error;
+pub mod lineage;
 pub mod live_store;
 mod migrate;
 mod pool;
@@ -18,7 +22,7 @@ pub mod unconfirmed;
 pub mod users;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
@@ -33,6 +37,8 @@ pub struct Ledger {
     reads: LedgerPool,
     writes: LedgerPool,
     statements: Arc<AtomicU64>,
+    outdated: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
 }
 
 impl Ledger {
@@ -40,7 +46,14 @@ impl Ledger {
     pub fn open(database: Database) -> Result<Self, LedgerError> {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
-        Ok(Self { reads: pool(Purpose::Read)?, writes: pool(Purpose::Write)?, statements, database })
+        Ok(Self {
+            reads: pool(Purpose::Read)?,
+            writes: pool(Purpose::Write)?,
+            outdated: Arc::default(),
+            written: Arc::default(),
+            statements,
+            database,
+        })
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
@@ -59,16 +72,32 @@ impl Ledger {
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.reads
-            .run(move |db| {
-                sent();
-                body(db)
-            })
-            .await
+        self.read(move |db| {
+            sent();
+            body(db)
+        })
+        .await
     }
 
     /// Runs short reads, each a statement of its own. Never waits behind a write.
     pub async fn read<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        let outdated = Arc::clone(&self.outdated);
+        let answer = self.reads.run(move |db| {
+            still_counts(&outdated)?;
+            let answer = body(db)?;
+            // What was read meanwhile may be the past, too.
+            still_counts(&outdated)?;
+            Ok(answer)
+        });
+        answer.await
+    }
+
+    /// The same for whoever has to know what stands in it, whether it counts or not.
+    pub async fn read_regardless<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
@@ -84,9 +113,32 @@ impl Ledger {
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
+        let written = Arc::clone(&self.written);
+        self.transact(body, move || {
+            written.fetch_add(1, Ordering::SeqCst);
+        })
+        .await
+    }
+
+    /// The same for what may be forgotten when an older copy of the ledger is put back: it is not counted.
+    pub async fn write_aside<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.transact(body, || ()).await
+    }
+
+    async fn transact<T, F>(&self, body: F, done: impl FnOnce() + Send + 'static) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
         const ATTEMPTS: usize = 4;
+        let outdated = Arc::clone(&self.outdated);
         self.writes
             .run(move |db| {
+                still_counts(&outdated)?;
                 let mut result = db::write_transaction(db, &body);
                 for _ in 1..ATTEMPTS {
                     if !matches!(result, Err(LedgerError::Conflict(_))) {
@@ -94,9 +146,27 @@ impl Ledger {
                     }
                     result = db::write_transaction(db, &body);
                 }
+                // Also after an error: it may have happened.
+                done();
                 result
             })
             .await
+    }
+
+    /// How many changes were made through this handle that must not be forgotten.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
+    }
+
+    /// Says whether this is an older copy of the ledger: then it answers nobody and takes nothing. Whether that is
+    /// news.
+    pub fn set_outdated(&self, outdated: bool) -> bool {
+        self.outdated.swap(outdated, Ordering::SeqCst) != outdated
+    }
+
+    /// Whether it was found to be an older copy.
+    pub fn outdated(&self) -> bool {
+        self.outdated.load(Ordering::SeqCst)
     }
 
     /// How many SQL statements were sent since the ledger was opened.
@@ -108,4 +178,8 @@ impl Ledger {
     pub fn connection_bound(&self) -> usize {
         self.reads.bound() + self.writes.bound()
     }
+}
+
+fn still_counts(outdated: &AtomicBool) -> Result<(), LedgerError> {
+    if outdated.load(Ordering::SeqCst) { Err(LedgerError::Outdated) } else { Ok(()) }
 }

@@ -35,6 +35,12 @@ pub fn void(db: &mut Db, user: UserId) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Makes everybody's links worthless.
+pub fn void_all(db: &mut Db) -> Result<(), LedgerError> {
+    diesel::delete(password_resets::table).execute(db)?;
+    Ok(())
+}
+
 /// Whose password the token may still set.
 pub fn find(db: &mut Db, token_hash: &TokenHash, now: Timestamp) -> Result<Option<UserId>, LedgerError> {
     let row = password_resets::table

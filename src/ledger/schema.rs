@@ -15,6 +15,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    lineage (id) {
+        id -> Integer,
+        ledger -> Text,
+        name -> Text,
+        height -> BigInt,
+        forerunners -> Text,
+    }
+}
+
+diesel::table! {
     live_store (stamp) {
         stamp -> Binary,
         run_id -> Text,
@@ -86,4 +96,12 @@ diesel::table! {
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 
-diesel::allow_tables_to_appear_in_same_query!(audit, live_store, password_resets, sessions, unconfirmed, users,);
+diesel::allow_tables_to_appear_in_same_query!(
+    audit,
+    lineage,
+    live_store,
+    password_resets,
+    sessions,
+    unconfirmed,
+    users,
+);

@@ -106,6 +106,17 @@ pub fn raise_epoch(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Raises the epochs of so many users in the order of their ids, after the given one. The last of them; none when
+/// there was nobody.
+pub fn raise_epochs(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Option<UserId>, LedgerError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let page = users::table.filter(users::id.gt(after)).order(users::id).limit(limit).select(users::id);
+    let ids: Vec<String> = page.load(db)?;
+    diesel::update(users::table.filter(users::id.eq_any(&ids))).set(users::epoch.eq(users::epoch + 1)).execute(db)?;
+    let last = ids.last().map(|id| UserId::parse(id).ok_or(LedgerError::Corrupt(format!("user id {id:?}"))));
+    last.transpose()
+}
+
 /// Sets a new password of a locked user.
 pub fn set_password(db: &mut Db, id: UserId, password_hash: &str) -> Result<(), LedgerError> {
     let row = diesel::update(users::table.find(id.to_string()));

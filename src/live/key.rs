@@ -1,6 +1,6 @@
-//! The key of a session in Redis: `{prefix}session:{token hash in base64url}`.
+//! The keys in Redis: a session's, `{prefix}session:{token hash in base64url}`, and a ledger's, `{prefix}ledger:{name}`.
 //!
-//! Owns its spelling. Must never hold a token: only the hash ever leaves the process.
+//! Owns their spelling. Must never hold a token: only the hash ever leaves the process.
 
 use std::io::Write;
 
@@ -9,29 +9,38 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{RedisWrite, ToRedisArgs};
 
 use super::slot::SlotOf;
-use crate::domain::{Slots, TokenHash};
+use crate::domain::{Lineage, Slots, TokenHash};
 
-const KIND: &[u8] = b"session:";
-const HASH_LENGTH: usize = 43;
+pub(super) const SESSION: &str = "session:";
+pub(super) const LEDGER: &str = "ledger:";
+/// 32 bytes in base64url.
+const LONGEST: usize = 43;
 
 /// A hundred times as many as one slot needs.
 const PROBES: u32 = 1_638_400;
 
-/// A session's key; written straight into the command, so that the hot path builds no text for it.
+/// A key; written straight into the command, so that the hot path builds no text for it.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     prefix: &'a str,
-    hash: &'a TokenHash,
+    kind: &'static str,
+    name: &'a [u8],
 }
 
 impl<'a> Key<'a> {
-    pub(super) fn new(prefix: &'a str, hash: &'a TokenHash) -> Self {
-        Self { prefix, hash }
+    /// A session's.
+    pub(super) fn session(prefix: &'a str, hash: &'a TokenHash) -> Self {
+        Self { prefix, kind: SESSION, name: hash.as_bytes() }
+    }
+
+    /// A ledger's.
+    pub(super) fn ledger(prefix: &'a str, ledger: &'a Lineage) -> Self {
+        Self { prefix, kind: LEDGER, name: ledger.as_bytes() }
     }
 
     /// How many bytes it is.
     pub(super) fn length(&self) -> usize {
-        self.prefix.len() + KIND.len() + HASH_LENGTH
+        self.prefix.len() + self.kind.len() + (self.name.len() * 4).div_ceil(3)
     }
 
     /// Its slot in a cluster.
@@ -43,17 +52,17 @@ impl<'a> Key<'a> {
     }
 
     fn write(&self, mut out: impl Write) -> std::io::Result<()> {
-        let mut hash = [0; HASH_LENGTH];
-        URL_SAFE_NO_PAD.encode_slice(self.hash.as_bytes(), &mut hash).map_err(std::io::Error::other)?;
+        let mut name = [0; LONGEST];
+        let length = URL_SAFE_NO_PAD.encode_slice(self.name, &mut name).map_err(std::io::Error::other)?;
         out.write_all(self.prefix.as_bytes())?;
-        out.write_all(KIND)?;
-        out.write_all(&hash)
+        out.write_all(self.kind.as_bytes())?;
+        out.write_all(name.get(..length).unwrap_or_default())
     }
 }
 
-/// A key that is no session's, in one of these slots.
-pub(super) fn probe(prefix: &str, slots: Option<&Slots>) -> String {
-    let whole = format!("{prefix}session:");
+/// A key of this kind that is nobody's, in one of these slots.
+pub(super) fn probe(prefix: &str, kind: &str, slots: Option<&Slots>) -> String {
+    let whole = format!("{prefix}{kind}");
     let Some(slots) = slots else { return whole };
     let fits = |key: &String| {
         let mut slot = SlotOf::default();
@@ -64,7 +73,7 @@ pub(super) fn probe(prefix: &str, slots: Option<&Slots>) -> String {
 
 impl ToRedisArgs for Key<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        // Neither can fail: 32 bytes are always 43 characters, and the command grows as it needs.
+        // Neither can fail: no name is longer than 32 bytes, and the command grows as it needs.
         let written = self.write(out.writer_for_next_arg());
         debug_assert!(written.is_ok(), "a key fits");
     }
@@ -76,19 +85,23 @@ mod tests {
     use crate::domain::{SystemRandom, Token};
 
     #[test]
-    fn a_key_is_the_prefix_the_kind_and_the_hash() {
+    fn a_key_is_the_prefix_the_kind_and_the_name() {
         let hash = Token::generate(&SystemRandom).hash();
-        let key = Key::new("shop:", &hash);
-        let text = format!("shop:session:{}", hash.to_base64url());
-        assert_eq!(key.to_redis_args(), [text.as_bytes()]);
-        assert_eq!(key.length(), text.len());
+        let ledger = Lineage::generate(&SystemRandom);
+        for (key, text) in [
+            (Key::session("shop:", &hash), format!("shop:session:{}", hash.to_base64url())),
+            (Key::ledger("shop:", &ledger), format!("shop:ledger:{ledger}")),
+        ] {
+            assert_eq!(key.to_redis_args(), [text.as_bytes()]);
+            assert_eq!(key.length(), text.len());
+        }
     }
 
     #[test]
     fn a_probe_is_in_the_slots_that_it_is_for() {
-        assert_eq!(probe("shop:", None), "shop:session:");
+        assert_eq!(probe("shop:", SESSION, None), "shop:session:");
         let slots = Slots::parse("9000-9010").unwrap();
-        let key = probe("", Some(&slots));
+        let key = probe("", SESSION, Some(&slots));
         let mut slot = SlotOf::default();
         slot.write_all(key.as_bytes()).unwrap();
         assert!(slots.contains(slot.slot()), "{key}");

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::address::{Node, at, node, unreadable};
 use super::connection::Stamped;
 use super::fault::Fault;
-use super::key::probe;
+use super::key::{LEDGER, SESSION, probe};
 use super::process::{Replication, is_cluster, run_id, shard};
 use super::sentinel::Sentinels;
 use super::{Fence, LiveConfig, LiveError};
@@ -103,8 +103,10 @@ impl StampedManager {
             Target::Server(_) | Target::Sentinels(..) => None,
         };
         // Whatever would refuse the reads refuses this one: then there is no connection, and the lane holds back.
-        let key = probe(&self.prefix, shard.as_ref().map(|shard| &shard.slots));
-        self.try_out(&mut redis, &key).await.map_err(permission)?;
+        for kind in [SESSION, LEDGER] {
+            let key = probe(&self.prefix, kind, shard.as_ref().map(|shard| &shard.slots));
+            self.try_out(&mut redis, &key).await.map_err(permission)?;
+        }
         let solo = replication.solo && matches!(self.target, Target::Server(_));
         let (replid, database, prefix) = (replication.replid, self.database, self.prefix.clone());
         Ok(Found { redis, process: Process { run_id, replid, database, prefix, shard }, solo, elected })
@@ -198,8 +200,8 @@ pub(super) fn compare_and_set() -> Script {
 fn permission(error: LiveError) -> LiveError {
     match error {
         LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(
-            "its user lacks a right: grant it with ACL SETUSER … ~PREFIXsession:* &PREFIXended +info +ping +unwatch \
-            +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots +cluster|info",
+            "its user lacks a right: grant it with ACL SETUSER … ~PREFIXsession:* ~PREFIXledger:* &PREFIXended +info +ping \
+            +unwatch +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots +cluster|info",
         ),
         other => other,
     }

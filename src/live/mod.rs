@@ -14,6 +14,9 @@
 //! - A **fill** is [`Live::take`], then the ledger, then [`Live::put`], which stores the record only over that very
 //!   nonce. A revocation in between deletes the nonce, so a fill that read the ledger too early stores nothing.
 //!
+//! Beside the records there is one **marker** for each ledger ([`Marker`]): how far its history was seen to come, so that
+//! an older copy of it is known for what it is.
+//!
 //! The layer must never: create a record that no lease was taken for, store anything without a time to live, touch
 //! two keys in one command, wait without a bound, reconnect behind a connection's back, or hold a token. It knows
 //! nothing of SQL, and no type of the Redis client leaves it.
@@ -32,6 +35,7 @@ mod fault;
 mod key;
 mod lane;
 mod manager;
+mod marker;
 mod process;
 mod record;
 mod route;
@@ -43,6 +47,7 @@ mod store;
 pub use belief::{Belief, Enrolled, Fence, FenceError};
 pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};
 pub use error::LiveError;
+pub use marker::Marker;
 pub use record::{NewRecord, Record};
 pub use settings::LiveConfig;
 pub use store::Live;

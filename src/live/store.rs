@@ -19,11 +19,14 @@ use super::manager::{Target, compare_and_set, pool};
 use super::record::{is_lease, lease_text};
 use super::route::{Lanes, Route};
 use super::sentinel::Sentinels;
-use super::{Doubt, Fence, Lease, LiveConfig, LiveError, NewRecord, Record, Seen, SeenRecord, Taken};
-use crate::domain::{Clock, Nonce, SessionId, Stamp, Timestamp, TokenHash};
+use super::{Doubt, Fence, Lease, LiveConfig, LiveError, Marker, NewRecord, Record, Seen, SeenRecord, Taken};
+use crate::domain::{Clock, Lineage, Mark, Nonce, SessionId, Stamp, Timestamp, TokenHash};
 
 /// How long a fill has for reading the ledger.
 const LEASE_LIFETIME: Duration = Duration::from_secs(5);
+
+/// Longer than any session that an older copy of a ledger may hold can live: 400 days are the most that can be set.
+const MARKER_LIFETIME: Duration = Duration::from_secs(401 * 24 * 60 * 60);
 
 /// Longer than connecting and enrolling can last together, counted in time-outs of either.
 const ATTEMPTS: u32 = 3;
@@ -133,6 +136,28 @@ impl Live {
         join_all(hashes.iter().map(read)).await
     }
 
+    /// Reads how far a ledger has been seen to come.
+    pub async fn marker(&self, ledger: &Lineage) -> Result<Marker, LiveError> {
+        match self.marker_once(ledger).await {
+            Err(error) if self.shared.route.corrected_after(&error).await => self.marker_once(ledger).await,
+            answer => answer,
+        }
+    }
+
+    async fn marker_once(&self, ledger: &Lineage) -> Result<Marker, LiveError> {
+        let key = Key::ledger(&self.shared.prefix, ledger);
+        let connection = self.lanes.connection(key).await?;
+        Ok(Marker::of(connection.text(key).await?))
+    }
+
+    /// Notes how far a ledger has come, if what was read still stands there: false when another node was faster.
+    pub async fn mark(&self, ledger: &Lineage, seen: &Marker, mark: &Mark) -> Result<bool, LiveError> {
+        let key = Key::ledger(&self.shared.prefix, ledger);
+        let connection = self.lanes.connection(key).await?;
+        let texts = [seen.text(), &Marker::text_of(mark)];
+        Ok(connection.compare_and_set(&self.shared.script, key, texts, MARKER_LIFETIME).await?.is_none())
+    }
+
     /// Tells every node that a session has ended. Nobody may rely on its being heard.
     pub async fn announce(&self, session: SessionId) -> Result<(), LiveError> {
         let channel = format!("{}ended", self.shared.prefix);
@@ -154,7 +179,7 @@ impl Live {
     }
 
     fn key<'a>(&'a self, hash: &'a TokenHash) -> Key<'a> {
-        Key::new(&self.shared.prefix, hash)
+        Key::session(&self.shared.prefix, hash)
     }
 
     fn judge(&self, connection: Arc<Stamped>, hash: &TokenHash, text: Option<Vec<u8>>, now: Timestamp) -> Seen {

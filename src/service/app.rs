@@ -15,6 +15,7 @@ use super::flights::Flights;
 use super::gate::Gate;
 use super::notes::Notes;
 use super::sightings::Sightings;
+use super::witness::Witness;
 use crate::domain::event::Event;
 use crate::domain::{Clock, Random, SessionId, Terms, UserId, random};
 use crate::ledger::{Ledger, audit};
@@ -80,6 +81,7 @@ pub(super) struct Shared {
     pub(super) last_seen: Notes,
     pub(super) flights: Flights<Answer>,
     pub(super) sightings: Sightings,
+    pub(super) witness: tokio::sync::Mutex<Witness>,
 }
 
 /// What a fill found: the same for all who waited for it.
@@ -99,6 +101,7 @@ impl App {
             policy: parts.policy,
             flights: Flights::default(),
             sightings: Sightings::default(),
+            witness: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), live }
     }

@@ -48,7 +48,8 @@ impl From<LedgerError> for RevokeError {
 pub(super) struct EndedSessions {
     /// All whose records have to go.
     pub(super) records: Vec<Unconfirmed>,
-    /// How many were alive until now.
+    /// How many rows this ended, and how many of them were alive until now.
+    pub(super) ended: usize,
     pub(super) live: usize,
     /// Whether there was anything, ended before or now.
     pub(super) found: bool,
@@ -83,6 +84,7 @@ impl App {
         }
         Ok(EndedSessions {
             records,
+            ended: ended_now.len(),
             live: ended_now.iter().filter(|session| session.deadlines.hold_with_lag(now)).count(),
             found: !ended_now.is_empty() || !before.is_empty(),
         })
@@ -101,7 +103,7 @@ impl App {
         let mut records = match which {
             Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
             Which::Token(hash) => unconfirmed::of_sessions_or_token(db, &ids, Some(hash))?,
-            Which::One(..) | Which::Any(_) => unconfirmed::of_sessions_or_token(db, &ids, None)?,
+            Which::One(..) | Which::Any(_) | Which::Living(..) => unconfirmed::of_sessions_or_token(db, &ids, None)?,
         };
         let hashes = |of: &[Ended]| -> Vec<(TokenHash, SessionId)> {
             of.iter().flat_map(|session| session.token_hashes.iter().map(|&hash| (hash, session.id))).collect()

@@ -59,15 +59,24 @@ impl StoreFence {
         current
     }
 
+    /// Believes nobody any more: nothing that any of them says can be checked against the ledger.
+    pub(super) fn retire_all(&self) {
+        self.lock().drain().for_each(|(_, belief)| belief.retire());
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Arc<Belief>>> {
         self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn believe(&self, stamp: Stamp, started: Duration) -> Enrolled {
+    fn believe(&self, stamp: Stamp, started: Duration) -> Result<Enrolled, FenceError> {
         let mut beliefs = self.lock();
+        // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
+        if self.ledger.outdated() {
+            return Err(FenceError(LedgerError::Outdated.to_string()));
+        }
         let belief = Arc::clone(beliefs.entry(stamp).or_default());
         belief.believe_until(started.saturating_add(self.lease));
-        Enrolled { stamp, belief }
+        Ok(Enrolled { stamp, belief })
     }
 }
 
@@ -77,8 +86,8 @@ impl Fence for StoreFence {
             let started = self.clock.monotonic();
             let fresh = Stamp::generate(self.random.as_ref());
             let asked = process.clone();
-            match self.ledger.write(move |db| live_store::enroll(db, &asked, fresh)).await {
-                Ok(Enrolment::Current(stamp)) => Ok(self.believe(stamp, started)),
+            match self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await {
+                Ok(Enrolment::Current(stamp)) => self.believe(stamp, started),
                 Ok(Enrolment::Retired) => {
                     log::warn!(
                         "the Redis process {} was retired: it may have missed revocations and stays unused until it is restarted",

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
-use crate::ledger;
+use crate::ledger::{self, LedgerError};
 
 /// Most that this node's clock may differ from the database's.
 const MAX_SKEW: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const MAX_SKEW: Duration = Duration::from_secs(2);
 pub struct Readiness {
     /// Whether requests should be sent here.
     pub ready: bool,
-    /// Whether the ledger answers.
+    /// Whether the ledger answers; `outdated` when it is an older copy that was put back: `sessiond ledger restored`.
     pub ledger: Condition,
     /// Whether Redis answers; `unused` when there is none.
     pub redis: Condition,
@@ -35,6 +35,8 @@ pub enum Condition {
     Ok,
     /// It does not.
     Failing,
+    /// It is older than it was seen to be.
+    Outdated,
     /// It cannot be told.
     Unknown,
     /// It is not there and need not be.
@@ -48,6 +50,7 @@ impl App {
         let there = self.shared.ledger.read(ledger::now_ms).await;
         let (ledger, clock) = match there {
             Ok(there) => (Condition::Ok, self.skew(started.ms(), there)),
+            Err(LedgerError::Outdated) => (Condition::Outdated, Condition::Unknown),
             Err(error) => {
                 log::warn!("not ready: {error}");
                 (Condition::Failing, Condition::Unknown)

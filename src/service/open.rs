@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{App, AtLimit, Parts, Policy, StoreFence};
 use crate::config::{Config, Database, MaxSessionsPolicy, Redis, Registration};
-use crate::domain::{Clock, Random, SystemClock, SystemRandom};
-use crate::ledger::{self, Ledger, LedgerError};
+use crate::domain::{Clock, History, Lineage, Mark, Random, SystemClock, SystemRandom};
+use crate::ledger::{self, Ledger, LedgerError, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
 
 /// How long a Redis is believed where the operator gave none: the default of the setting.
@@ -35,24 +35,35 @@ impl From<LiveError> for StartError {
 impl App {
     /// The service over the ledger alone, its tables brought up to date: for the command line.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let ledger = Ledger::open(database(config))?;
-        ledger.migrate().await?;
         let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        let ledger = ledger(config, random.as_ref()).await?;
         Ok(Self::new(Parts { ledger, live: None, clock, random, policy: Policy::from(config) }))
     }
 
     /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
-    /// one need not answer now.
+    /// one need not answer now; when it does and says that the ledger is an older copy, there is no service.
     pub async fn open_to_serve(
         config: &Config,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
-        let ledger = Ledger::open(database(config))?;
-        ledger.migrate().await?;
+        let ledger = ledger(config, random.as_ref()).await?;
         let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
-        Ok(Self::new(Parts { ledger, live, clock, random, policy: Policy::from(config) }))
+        let app = Self::new(Parts { ledger, live, clock, random, policy: Policy::from(config) });
+        app.look_before_serving().await?;
+        Ok(app)
     }
+}
+
+/// The ledger, its tables brought up to date, with a name from the first moment on: no copy of it is without.
+async fn ledger(config: &Config, random: &dyn Random) -> Result<Ledger, LedgerError> {
+    let ledger = Ledger::open(database(config))?;
+    ledger.migrate().await?;
+    if ledger.read(lineage::read).await?.is_none() {
+        let new = History { ledger: Lineage::generate(random), mark: Mark::first(Lineage::generate(random)) };
+        ledger.write_aside(move |db| lineage::establish(db, &new)).await?;
+    }
+    Ok(ledger)
 }
 
 fn records(

@@ -1,5 +1,5 @@
-//! What a serving node does by itself: go on believing the right Redis, delete records that are still unconfirmed,
-//! write last-seen times.
+//! What a serving node does by itself: go on believing the right Redis, watch the ledger's age, delete records that
+//! are still unconfirmed, write last-seen times.
 //!
 //! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
 //! when [`Background::stop`] is called.
@@ -39,7 +39,9 @@ impl App {
             tokio::spawn(self.for_worker().sweep(stop.clone())),
         ];
         if self.live.is_some() {
-            tasks.push(tokio::spawn(self.for_worker().keep_believing(stop)));
+            tasks.push(tokio::spawn(self.for_worker().keep_believing(stop.clone())));
+            // Over the connection that the look before serving has made.
+            tasks.push(tokio::spawn(self.clone().keep_looking(stop)));
         }
         Background { app: self.clone(), stopping, tasks }
     }
@@ -54,6 +56,13 @@ impl App {
                 let _seen = self.still_believed(stamps.clone()).await;
             }
             complaint.about("reading which Redis may speak", current.err());
+        }
+    }
+
+    async fn keep_looking(self, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            complaint.about("comparing the database with what Redis has seen of it", self.look().await.err());
         }
     }
 

@@ -63,7 +63,7 @@ impl App {
         let due = self.shared.last_seen.take_due(now);
         for (told, batch) in due.chunks(BATCH).enumerate() {
             let rows = batch.to_vec();
-            let written = self.shared.ledger.write(move |db| {
+            let written = self.shared.ledger.write_aside(move |db| {
                 rows.iter().try_for_each(|(id, note)| sessions::touch(db, *id, note.seen_at, note.ip))
             });
             if let Err(error) = written.await {

@@ -10,6 +10,10 @@ mod leases;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod lineage;
+#[cfg(test)]
+mod markers;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod shapes;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sessiond::domain::{Lineage, Mark, SystemRandom};
 use sessiond::live::{LiveError, Seen};
 
 use crate::support::process::signal;
@@ -103,7 +104,7 @@ async fn a_slot_that_moves_is_followed_and_what_was_there_is_doubted() {
 }
 
 /// What the README tells operators to grant.
-const RIGHTS: &str = "on >secret ~session:* &ended +info +ping +unwatch +getex +get +set +del +evalsha \
+const RIGHTS: &str = "on >secret ~session:* ~ledger:* &ended +info +ping +unwatch +getex +get +set +del +evalsha \
     +script|load +publish +cluster|nodes +cluster|slots +cluster|info";
 
 async fn with_rights(topology: Topology, rights: &str) -> World {
@@ -127,6 +128,9 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         assert!(world.live.touch(&seen, world.now(), crate::world::IP, world.now()).await.unwrap());
         world.live.announce(world.session().session).await.unwrap();
         world.live.ping().await.unwrap();
+        let (ledger, mark) = (Lineage::generate(&SystemRandom), Mark::first(Lineage::generate(&SystemRandom)));
+        let marker = world.live.marker(&ledger).await.unwrap();
+        assert!(world.live.mark(&ledger, &marker, &mark).await.unwrap());
         world.live.delete(&[hash]).await.unwrap();
         world.doubt(&hash).await;
     }
@@ -134,7 +138,7 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
 
 #[tokio::test]
 async fn a_right_that_is_missing_is_told_at_the_first_connection() {
-    for missing in ["+getex", "+get", "+set", "+del", "+evalsha", "+script|load"] {
+    for missing in ["~session:*", "~ledger:*", "+getex", "+get", "+set", "+del", "+evalsha", "+script|load"] {
         let rights: Vec<&str> = RIGHTS.split_whitespace().filter(|right| *right != missing).collect();
         let world = with_rights(Topology::One, &rights.join(" ")).await;
         let answer = world.read(&hash()).await;

@@ -10,6 +10,8 @@ mod linear;
 #[cfg(test)]
 mod rebuild;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod slow_revoke;
 #[cfg(test)]
 #[path = "../support/mod.rs"]

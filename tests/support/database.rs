@@ -66,6 +66,48 @@ impl Database {
         self.value(&sql).parse().expect("a number")
     }
 
+    /// Copies all rows aside, under this name.
+    pub fn back_up(&self, name: &str) {
+        let copy = |table: &String| format!("CREATE TABLE {name}.{table} AS SELECT * FROM main.{table};");
+        let copies: String = self.own_tables().iter().map(copy).collect();
+        match self {
+            Self::Sqlite(_) => self.execute(&format!("{} BEGIN; {copies} COMMIT", self.attached(name))),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => self.execute(&format!(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ; CREATE SCHEMA {name}; {} COMMIT",
+                copies.replace(" main.", " public.")
+            )),
+        }
+    }
+
+    /// Puts the rows of [`Database::back_up`] in the place of all that is there now, in one transaction: under whoever
+    /// has the database open.
+    pub fn put_back(&self, name: &str) {
+        let tables = self.own_tables();
+        let delete = |table: &String| format!("DELETE FROM {table};");
+        let insert = |table: &String| format!("INSERT INTO {table} SELECT * FROM {name}.{table};");
+        let rows: String = tables.iter().map(delete).chain(tables.iter().map(insert)).collect();
+        match self {
+            Self::Sqlite(_) => self
+                .execute(&format!("PRAGMA foreign_keys = OFF; {} BEGIN IMMEDIATE; {rows} COMMIT", self.attached(name))),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => self.execute(&format!(
+                "SET session_replication_role = replica; BEGIN; LOCK TABLE {} IN EXCLUSIVE MODE; {rows} COMMIT",
+                tables.join(", ")
+            )),
+        }
+    }
+
+    fn attached(&self, name: &str) -> String {
+        let url = self.url();
+        format!("ATTACH '{}.{name}' AS {name};", url.trim_start_matches("sqlite://"))
+    }
+
+    /// Without those of the tools that made them.
+    fn own_tables(&self) -> Vec<String> {
+        self.tables().into_iter().filter(|table| !table.starts_with("__") && !table.starts_with("sqlite_")).collect()
+    }
+
     /// Everything that is stored, as one text: to search for what must not be there. Binary columns are
     /// upper-case hexadecimal.
     pub fn dump_text(&self) -> String {

@@ -1,0 +1,75 @@
+//! `sessiond ledger …`: what to tell the server about its database.
+//!
+//! Owns the words of these commands, and the question before one that ends every session.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::service::{App, Cause};
+
+use super::failure::Failure;
+use super::output::Output;
+
+/// What can be said about the database.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Say that the database was restored from a backup: ends every session
+    ///
+    /// Always run this after restoring the database, before or while the nodes run. Sessions that were ended after the
+    /// backup was made are alive in it. Redis tells the nodes that the database is older than it was, and they answer
+    /// 503 until this has been run; without Redis nothing can tell them. Everybody has to sign in again, and links to
+    /// reset a password are void. It can be repeated, also when it was interrupted.
+    Restored {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let Command::Restored { yes } = command;
+    if !yes {
+        let stdin = io::stdin();
+        let on_terminal = stdin.is_terminal();
+        out.line(&format!("This ends every session in {}; everybody has to sign in again.", config.database))?;
+        confirm(on_terminal, stdin.lock(), out)?;
+    }
+    let app = App::open(config).await?;
+    let ended = app.ledger_restored(&Cause::command_line()).await?;
+    out.line(&format!("It is the database now; live sessions ended: {ended}. Nodes that run go on by themselves."))
+}
+
+fn confirm(on_terminal: bool, mut input: impl BufRead, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    if !on_terminal {
+        return Err(Failure::Usage("Say --yes to do it without being asked on a terminal.".to_owned()));
+    }
+    out.line("Type yes to go on:")?;
+    let mut answer = String::new();
+    input.read_line(&mut answer)?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(Failure::failed("Nothing was done.")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(on_terminal: bool, answer: &str) -> Result<(), Failure> {
+        confirm(on_terminal, answer.as_bytes(), &mut Output::new(Vec::new()))
+    }
+
+    #[test]
+    fn only_a_yes_is_one() {
+        assert_eq!(asked(true, "yes\n"), Ok(()));
+        for answer in ["", "\n", "y\n", "no\n", "yes please\n"] {
+            assert_eq!(asked(true, answer), Err(Failure::failed("Nothing was done.")), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_script_has_to_say_it() {
+        assert!(matches!(asked(false, "yes\n"), Err(Failure::Usage(_))));
+    }
+}

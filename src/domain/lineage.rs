@@ -1,0 +1,270 @@
+//! Lineage: whether the ledger goes on from what was seen of it before, or is an older copy.
+//!
+//! Owns the rule. A ledger counts its history in heights; a copy that was put back is lower than what was seen, and
+//! must never be taken for the ledger itself: sessions that were ended since then live in it. An operator who puts one
+//! back declares it, and it begins a lineage of its own. Must never be told from a clock: nodes' clocks differ, and a
+//! height that was seen is one that was committed.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Random, random};
+
+/// A copy that is older than this many declarations is not known any more.
+const FORERUNNERS: usize = 64;
+
+/// The name of one unbroken history of a ledger, or of the ledger itself: sixteen random bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lineage([u8; 16]);
+
+impl Lineage {
+    /// A name that no other history bears.
+    pub fn generate(random: &dyn Random) -> Self {
+        Self(random::bytes(random))
+    }
+
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The name's bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How far a history has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which history.
+    pub lineage: Lineage,
+    /// How far: raised after whatever must not be forgotten.
+    pub height: i64,
+    /// The histories that were given up for this one.
+    pub forerunners: Vec<Lineage>,
+}
+
+impl Mark {
+    /// The beginning of a history.
+    pub fn first(lineage: Lineage) -> Self {
+        Self { lineage, height: 0, forerunners: Vec::new() }
+    }
+
+    /// Whether a ledger that stands here goes on from `seen`. An unknown history under the ledger's own name is one
+    /// that was declared: nothing else begins one.
+    pub fn continues(&self, seen: &Self) -> bool {
+        if self.lineage == seen.lineage {
+            return self.height >= seen.height;
+        }
+        !seen.forerunners.contains(&self.lineage)
+    }
+
+    /// The same place, with all that `seen` knows to be given up.
+    #[must_use]
+    pub fn heir_of(mut self, seen: &Self) -> Self {
+        let given_up = seen.forerunners.iter().chain([&seen.lineage]);
+        let new: Vec<_> = given_up.filter(|one| **one != self.lineage && !self.forerunners.contains(one)).collect();
+        self.forerunners.extend(new);
+        let surplus = self.forerunners.len().saturating_sub(FORERUNNERS);
+        self.forerunners.drain(..surplus);
+        self
+    }
+
+    /// One step further.
+    #[must_use]
+    pub fn raised(mut self) -> Self {
+        self.height = self.height.saturating_add(1);
+        self
+    }
+
+    /// The beginning of the history that an operator declares.
+    #[must_use]
+    pub fn declared(&self, fresh: Lineage) -> Self {
+        Self::first(fresh).heir_of(self)
+    }
+
+    /// The given-up histories as they are stored: with a space between.
+    pub fn forerunners_text(&self) -> String {
+        self.forerunners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads what [`Mark::forerunners_text`] writes.
+    pub fn parse_forerunners(text: &str) -> Option<Vec<Lineage>> {
+        text.split(' ').filter(|name| !name.is_empty()).map(Lineage::parse).collect()
+    }
+}
+
+/// What a ledger says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Which ledger it is, whatever becomes of its history: two that share a Redis do not meet.
+    pub ledger: Lineage,
+    /// How far it has come.
+    pub mark: Mark,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    fn name(number: u8) -> Lineage {
+        Lineage([number; 16])
+    }
+
+    fn mark(lineage: u8, height: i64, forerunners: &[u8]) -> Mark {
+        Mark { lineage: name(lineage), height, forerunners: forerunners.iter().map(|one| name(*one)).collect() }
+    }
+
+    #[test]
+    fn of_one_history_the_lower_is_the_older() {
+        for (ours, seen, continues) in [(7, 7, true), (8, 7, true), (6, 7, false), (0, 0, true), (0, 1, false)] {
+            assert_eq!(mark(1, ours, &[]).continues(&mark(1, seen, &[])), continues, "{ours} after {seen}");
+            // Whatever came before either.
+            assert_eq!(mark(1, ours, &[0]).continues(&mark(1, seen, &[])), continues);
+            assert_eq!(mark(1, ours, &[]).continues(&mark(1, seen, &[0])), continues);
+        }
+    }
+
+    #[test]
+    fn what_was_declared_goes_on_from_anything_and_what_was_given_up_from_nothing() {
+        let declared = mark(1, 3, &[]).declared(name(2));
+        assert_eq!(declared, mark(2, 0, &[1]));
+        for height in [0, 3, 9] {
+            assert!(declared.continues(&mark(1, height, &[])), "{height}");
+            assert!(!mark(1, height, &[]).continues(&declared), "{height}");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_put_back_twice_is_noticed_twice() {
+        let backup = mark(1, 3, &[]);
+        let first = backup.declared(name(2)).heir_of(&mark(1, 9, &[])).raised();
+        assert!(!backup.continues(&first));
+        let second = backup.declared(name(3));
+        assert!(second.continues(&first));
+        // From now on the first one is an older copy, too, although the second does not descend from it.
+        let second = second.heir_of(&first);
+        assert!(!first.continues(&second) && !backup.continues(&second));
+    }
+
+    #[test]
+    fn forerunners_are_known_once_and_the_latest_ones_stay() {
+        let seen = mark(1, 5, &[7, 8]);
+        let heir = mark(2, 0, &[8, 1]).heir_of(&seen);
+        assert_eq!(heir, mark(2, 0, &[8, 1, 7]));
+        assert_eq!(heir.clone().heir_of(&seen), heir);
+        assert_eq!(heir.clone().heir_of(&heir), heir);
+        let many = (3..=u8::MAX).fold(heir, |heir, one| heir.heir_of(&mark(one, 0, &[])));
+        assert_eq!(many.forerunners.len(), FORERUNNERS);
+        assert_eq!(many.forerunners.last(), Some(&name(u8::MAX)));
+    }
+
+    #[test]
+    fn a_name_reads_back_and_is_nobody_elses() {
+        let drawn = Lineage::generate(&SystemRandom);
+        assert_eq!(Lineage::parse(&drawn.to_string()), Some(drawn));
+        assert_ne!(drawn, Lineage::generate(&SystemRandom));
+        for text in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAA==", "!AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(Lineage::parse(text), None, "{text}");
+        }
+        let of = mark(2, 0, &[1, 7]);
+        assert_eq!(Mark::parse_forerunners(&of.forerunners_text()), Some(of.forerunners));
+        assert_eq!((Mark::parse_forerunners(""), Mark::parse_forerunners("x")), (Some(Vec::new()), None));
+    }
+
+    /// What can happen to a ledger and to what is seen of it.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A node raises it and is gone before it tells Redis. No copy is put back until a node has: what happens in
+        /// that moment is not covered.
+        Raise,
+        /// A node raises it and tells Redis.
+        See,
+        /// Redis is emptied and every node starts anew.
+        Forget,
+        Backup,
+        Restore(prop::sample::Index),
+        Declare,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            2 => Just(Step::Raise),
+            4 => Just(Step::See),
+            1 => Just(Step::Forget),
+            2 => Just(Step::Backup),
+            2 => any::<prop::sample::Index>().prop_map(Step::Restore),
+            1 => Just(Step::Declare),
+        ];
+        prop::collection::vec(step, 1..60)
+    }
+
+    /// A ledger that keeps every step of its history, each with a number of its own.
+    #[derive(Clone, Debug)]
+    struct Whole {
+        mark: Mark,
+        steps: Vec<usize>,
+    }
+
+    impl Whole {
+        fn raise(&mut self, seen: Option<&Mark>, number: usize) {
+            self.mark = seen.iter().fold(self.mark.clone(), |mark, seen| mark.heir_of(seen)).raised();
+            self.steps.push(number);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_older_copy_never_continues_and_the_ledger_itself_always_does(steps in steps()) {
+            let mut ledger = Whole { mark: mark(0, 0, &[]), steps: vec![usize::MAX] };
+            let (mut backups, mut met) = (vec![ledger.clone()], vec![name(0)]);
+            let (mut seen, mut last, mut told) = (None::<Mark>, usize::MAX, true);
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Backup => backups.push(ledger.clone()),
+                    Step::Restore(which) if told => ledger = which.get(&backups).clone(),
+                    Step::Restore(_) => {}
+                    Step::Declare => {
+                        ledger = Whole { mark: ledger.mark.declared(name(u8::try_from(number + 1).unwrap())), steps: vec![] };
+                        prop_assert!(seen.as_ref().is_none_or(|seen| ledger.mark.continues(seen)), "{ledger:?} {seen:?}");
+                    }
+                    Step::Raise | Step::See | Step::Forget => {
+                        let continues = seen.as_ref().is_none_or(|seen| ledger.mark.continues(seen));
+                        let holds = seen.is_none() || ledger.steps.contains(&last);
+                        let unheard_of = !met.contains(&ledger.mark.lineage);
+                        prop_assert!(!continues || holds || unheard_of, "an older copy: {ledger:?} after {seen:?}");
+                        prop_assert!(continues || !holds, "the ledger itself: {ledger:?} after {seen:?}");
+                        if !continues {
+                            continue;
+                        }
+                        ledger.raise(seen.as_ref(), number);
+                        told = !matches!(step, Step::Raise);
+                        if told {
+                            (seen, last) = (Some(ledger.mark.clone()), number);
+                            met.push(ledger.mark.lineage);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Which ledger this is, and how far its history has come.
+//!
+//! Owns the one row of `lineage`. Its height is only ever raised, by a step at a time and from what was read: so a
+//! height that anybody was told is in every later state of this history, and in no earlier one.
+
+use diesel::prelude::*;
+
+use super::db::{Db, each};
+use super::error::LedgerError;
+use super::schema::lineage;
+use crate::domain::{History, Lineage, Mark};
+
+/// There is one row.
+const ID: i32 = 1;
+
+/// What the ledger says of itself; none when it is not one yet, or was emptied.
+pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
+    let columns = (lineage::ledger, lineage::name, lineage::height, lineage::forerunners);
+    let row = lineage::table.find(ID).select(columns).first::<(String, String, i64, String)>(db).optional()?;
+    row.map(|(ledger, name, height, forerunners)| {
+        let parts = (Lineage::parse(&ledger), Lineage::parse(&name), Mark::parse_forerunners(&forerunners));
+        let (Some(ledger), Some(lineage), Some(forerunners)) = parts else {
+            return Err(LedgerError::Corrupt("the ledger's lineage".to_owned()));
+        };
+        Ok(History { ledger, mark: Mark { lineage, height, forerunners } })
+    })
+    .transpose()
+}
+
+/// Gives the ledger a name, unless it has one.
+pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
+    let row = (
+        lineage::id.eq(ID),
+        lineage::ledger.eq(history.ledger.to_string()),
+        lineage::name.eq(history.mark.lineage.to_string()),
+        lineage::height.eq(history.mark.height),
+        lineage::forerunners.eq(history.mark.forerunners_text()),
+    );
+    each!(db, c => diesel::insert_into(lineage::table).values(row).on_conflict(lineage::id).do_nothing().execute(c))?;
+    Ok(())
+}
+
+/// Moves on from what was read; false when the ledger does not stand there any more.
+pub fn advance(db: &mut Db, from: &Mark, to: &Mark) -> Result<bool, LedgerError> {
+    let row = lineage::table
+        .find(ID)
+        .filter(lineage::name.eq(from.lineage.to_string()))
+        .filter(lineage::height.eq(from.height));
+    let moved = diesel::update(row)
+        .set((
+            lineage::name.eq(to.lineage.to_string()),
+            lineage::height.eq(to.height),
+            lineage::forerunners.eq(to.forerunners_text()),
+        ))
+        .execute(db)?;
+    Ok(moved == 1)
+}
+
+/// Begins a history of its own, in a write transaction: whatever was seen of the ledger before, this is it.
+pub fn declare(db: &mut Db, fresh: Lineage) -> Result<(), LedgerError> {
+    let Some(history) = read(db)? else { return Ok(()) };
+    if advance(db, &history.mark, &history.mark.declared(fresh))? {
+        return Ok(());
+    }
+    Err(LedgerError::Conflict("the ledger's height was raised meanwhile".to_owned()))
+}

@@ -1,0 +1,83 @@
+//! How far a ledger was seen to come: `1 {history} {height} {given-up history}…`, one line of text.
+//!
+//! Owns the spelling. What cannot be read stands for nothing seen, and is replaced: nobody else writes there.
+
+use crate::domain::{Lineage, Mark};
+
+const VERSION: &str = "1";
+
+/// What stands at a ledger's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marker {
+    /// How far the ledger was seen to come, if it was seen.
+    pub mark: Option<Mark>,
+    text: Option<Vec<u8>>,
+}
+
+impl Marker {
+    pub(super) fn of(text: Option<Vec<u8>>) -> Self {
+        Self { mark: text.as_deref().and_then(parse), text }
+    }
+
+    /// What has to stand there for it to be replaced; empty: nothing.
+    pub(super) fn text(&self) -> &[u8] {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn text_of(mark: &Mark) -> Vec<u8> {
+        let Mark { lineage, height, .. } = mark;
+        format!("{VERSION} {lineage} {height} {}", mark.forerunners_text()).trim_end().as_bytes().to_vec()
+    }
+}
+
+fn parse(text: &[u8]) -> Option<Mark> {
+    let mut words = std::str::from_utf8(text).ok()?.splitn(4, ' ');
+    if words.next()? != VERSION {
+        return None;
+    }
+    let (lineage, height) = (Lineage::parse(words.next()?)?, words.next()?.parse().ok()?);
+    Some(Mark { lineage, height, forerunners: Mark::parse_forerunners(words.next().unwrap_or_default())? })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    #[test]
+    fn a_marker_reads_back() {
+        let name = || Lineage::generate(&SystemRandom);
+        for forerunners in [vec![], vec![name()], vec![name(), name()]] {
+            let mark = Mark { lineage: name(), height: 42, forerunners };
+            let marker = Marker::of(Some(Marker::text_of(&mark)));
+            assert_eq!(marker.mark, Some(mark));
+        }
+        let mark = Mark::first(Lineage::parse("AQEBAQEBAQEBAQEBAQEBAQ").unwrap());
+        assert_eq!(Marker::text_of(&mark), b"1 AQEBAQEBAQEBAQEBAQEBAQ 0");
+    }
+
+    #[test]
+    fn what_is_no_marker_shows_nothing_and_can_be_replaced() {
+        for text in [
+            "",
+            "1",
+            "2 AQEBAQEBAQEBAQEBAQEBAQ 0",
+            "1 AQ 0",
+            "1 AQEBAQEBAQEBAQEBAQEBAQ x",
+            "1 AQEBAQEBAQEBAQEBAQEBAQ 0 x",
+        ] {
+            let marker = Marker::of(Some(text.as_bytes().to_vec()));
+            assert_eq!((marker.mark.as_ref(), marker.text()), (None, text.as_bytes()), "{text}");
+        }
+        assert_eq!(Marker::of(None), Marker::default());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in any::<Vec<u8>>()) {
+            Marker::of(Some(text));
+        }
+    }
+}

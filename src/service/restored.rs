@@ -1,0 +1,69 @@
+//! Restored: an operator declares that an older copy of the ledger, put back from a backup, is the ledger now.
+//!
+//! Owns the end of every session in it: nobody knows which of them were ended since the backup was made. Asks nothing
+//! of Redis. Can be repeated, and interrupted anywhere: only its last transaction makes the copy the ledger, and until
+//! then the nodes refuse it.
+
+use super::{App, Cause, Unavailable};
+use crate::domain::event::Event;
+use crate::domain::{EndReason, Lineage};
+use crate::ledger::sessions::{self, Which};
+use crate::ledger::{Db, LedgerError, audit, lineage, live_store, resets, users};
+
+/// Rows in one transaction.
+const BATCH: i64 = 500;
+
+/// What one transaction came to.
+struct Step {
+    ended: usize,
+    /// None: there is more to do. Otherwise it is done, and perhaps a Redis process is still believed for a lease.
+    believed: Option<bool>,
+}
+
+impl App {
+    /// Ends every session, voids every reset link, gives up what Redis holds, and has the ledger begin anew. How many
+    /// sessions were ended.
+    pub async fn ledger_restored(&self, cause: &Cause) -> Result<usize, Unavailable> {
+        self.raise_all_epochs().await?;
+        let mut ended = 0;
+        loop {
+            let (app, cause) = (self.clone(), cause.clone());
+            let step = self.shared.ledger.write(move |db| app.end_some(db, &cause, ended)).await?;
+            ended += step.ended;
+            let Some(believed) = step.believed else { continue };
+            if believed {
+                // A node may have read that its Redis may speak just before.
+                tokio::time::sleep(self.shared.policy.store_lease).await;
+            }
+            return Ok(ended);
+        }
+    }
+
+    /// A sign-in that is on its way has read the ledger before it was replaced: it is refused.
+    async fn raise_all_epochs(&self) -> Result<(), Unavailable> {
+        let mut after = None;
+        loop {
+            let last = self.shared.ledger.write(move |db| users::raise_epochs(db, after, BATCH)).await?;
+            if last.is_none() {
+                return Ok(());
+            }
+            after = last;
+        }
+    }
+
+    fn end_some(&self, db: &mut Db, cause: &Cause, ended_before: usize) -> Result<Step, LedgerError> {
+        let now = self.clock().now();
+        let ended = self.end_rows(db, &Which::Living(now, BATCH), EndReason::LedgerRestored, cause)?.ended;
+        if sessions::any_living(db, now)? {
+            return Ok(Step { ended, believed: None });
+        }
+        // They may have been used since the backup was made.
+        resets::void_all(db)?;
+        let believed = live_store::retire_stamps(db)?;
+        lineage::declare(db, Lineage::generate(self.random()))?;
+        let mut line = self.entry(Event::LedgerRestored, cause, None, None);
+        line.detail = Some(format!("sessions ended: {}", ended_before + ended));
+        audit::append(db, &line)?;
+        Ok(Step { ended, believed: Some(believed) })
+    }
+}

@@ -1,0 +1,32 @@
+//! Witness: what this node remembers of its ledger between two looks, and the judgement.
+//!
+//! Owns both. Must never forget what it has seen for want of a Redis that still knows it.
+
+use crate::domain::{History, Lineage, Mark};
+use crate::ledger::{Ledger, LedgerError, lineage};
+
+/// What this node remembers between two looks.
+#[derive(Default)]
+pub(super) struct Witness {
+    ledger: Option<Lineage>,
+    pub(super) seen: Option<Mark>,
+    /// How many changes through this node the height stands for.
+    pub(super) raised_for: Option<u64>,
+}
+
+impl Witness {
+    /// The ledger's own name; none when it has none.
+    pub(super) async fn ledger(&mut self, ledger: &Ledger) -> Result<Option<Lineage>, LedgerError> {
+        if self.ledger.is_none() {
+            self.ledger = ledger.read_regardless(lineage::read).await?.map(|history| history.ledger);
+        }
+        Ok(self.ledger)
+    }
+}
+
+/// Where the ledger stands, with all that was seen to be given up; none when it does not go on from what was seen.
+pub(super) fn judge(history: Option<&History>, seen: [Option<&Mark>; 2]) -> Option<Mark> {
+    let seen = || seen.into_iter().flatten();
+    let mark = &history?.mark;
+    seen().all(|seen| mark.continues(seen)).then(|| seen().fold(mark.clone(), Mark::heir_of))
+}
