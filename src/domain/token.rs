@@ -74,9 +74,12 @@ impl TokenHash {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The first eight bytes: what a record repeats, so that a record under a foreign key is seen.
-    pub fn check(&self) -> [u8; 8] {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
+    /// The first eight bytes of SHA-256 over this hash and what a record says: what the record repeats, so that one
+    /// that stands under a foreign key, or does not say what was written, is seen. It is no signature: whoever may
+    /// write to Redis can make one.
+    pub fn check_of(&self, said: &[u8]) -> [u8; 8] {
+        let digest: [u8; 32] = Sha256::new().chain_update(self.0).chain_update(said).finalize().into();
+        let [a, b, c, d, e, f, g, h, ..] = digest;
         [a, b, c, d, e, f, g, h]
     }
 }

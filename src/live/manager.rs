@@ -89,12 +89,20 @@ impl StampedManager {
     async fn find(&self) -> Result<Found, LiveError> {
         let (mut redis, elected) = self.dial().await?;
         let mut questions = redis::pipe();
-        questions.cmd("INFO").arg("server").cmd("INFO").arg("replication");
-        let (server, replication): (String, String) = questions.query_async(&mut redis).await.map_err(refused)?;
+        questions.cmd("INFO").arg("server").cmd("INFO").arg("server").cmd("INFO").arg("server");
+        questions.cmd("INFO").arg("replication");
+        let (server, again, once_more, replication): (String, String, String, String) =
+            questions.query_async(&mut redis).await.map_err(refused)?;
         self.fitting(&server)?;
-        let (Some(run_id), Some(replication)) = (run_id(&server), Replication::parse(&replication)) else {
+        let (Some(own), Some(replication)) = (run_id(&server), Replication::parse(&replication)) else {
             return Err(fenced("its INFO does not tell which process it is"));
         };
+        if [again, once_more].iter().any(|other| run_id(other).as_ref() != Some(&own)) {
+            return Err(fenced(
+                "several Redis processes answer over one connection, so a record could outlive its deletion: a proxy \
+                stands in front of them; name the server itself in REDIS_URL, or use redis+sentinel://",
+            ));
+        }
         if !replication.master {
             return Err(fenced("it is a replica"));
         }
@@ -105,11 +113,11 @@ impl StampedManager {
         // Whatever would refuse the reads refuses this one: then there is no connection, and the lane holds back.
         for kind in [SESSION, LEDGER] {
             let key = probe(&self.prefix, kind, shard.as_ref().map(|shard| &shard.slots));
-            self.try_out(&mut redis, &key).await.map_err(permission)?;
+            self.try_out(&mut redis, &key).await.map_err(advised)?;
         }
         let solo = replication.solo && matches!(self.target, Target::Server(_));
         let (replid, database, prefix) = (replication.replid, self.database, self.prefix.clone());
-        Ok(Found { redis, process: Process { run_id, replid, database, prefix, shard }, solo, elected })
+        Ok(Found { redis, process: Process { run_id: own, replid, database, prefix, shard }, solo, elected })
     }
 
     /// Does once what every request will do, to a key that is no session's. A full server may refuse the write.
@@ -196,9 +204,12 @@ pub(super) fn compare_and_set() -> Script {
     Script::new(include_str!("lua/compare_and_set.lua"))
 }
 
-/// Says what to do about a right that is missing.
-fn permission(error: LiveError) -> LiveError {
+/// Says what to do about a right or a command that is missing.
+fn advised(error: LiveError) -> LiveError {
     match error {
+        LiveError::Refused(code) if code.starts_with("ERR unknown command") => {
+            fenced("it does not know a command that is needed: it must be Redis 6.2 or later, with no command renamed")
+        }
         LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(
             "its user lacks a right: grant it with ACL SETUSER … ~PREFIXsession:* ~PREFIXledger:* &PREFIXended +info +ping \
             +unwatch +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots +cluster|info",

@@ -9,7 +9,8 @@
 //! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <flags> <ip>
 //! ```
 //!
-//! Stamp and check are base64url; the flags are `-`, or `d` when the session has data. Every record has exactly
+//! Stamp and check are base64url; the check is of the token hash that the record belongs to and of all that follows,
+//! so that what was damaged, or stands in another's place, is no record. The flags are `-`, or `d` when the session has data. Every record has exactly
 //! one spelling. Whatever is spelled otherwise is no record, a record of another version included.
 
 use std::fmt::Display;
@@ -22,7 +23,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::session::Deadlines;
-use crate::domain::{Nonce, SessionId, Stamp, Timestamp, UserId};
+use crate::domain::{Nonce, SessionId, Stamp, Timestamp, TokenHash, UserId};
 
 const VERSION: &[u8] = b"1";
 const NO_FLAGS: &str = "-";
@@ -41,8 +42,6 @@ const LEASE: &[u8] = b"lease ";
 pub struct Record {
     /// The Redis process that it was written to.
     pub stamp: Stamp,
-    /// The first eight bytes of the token hash that it belongs to.
-    pub check: [u8; 8],
     /// The session's public name.
     pub session: SessionId,
     /// Whose session it is.
@@ -79,19 +78,23 @@ pub struct NewRecord {
 }
 
 impl Record {
-    /// Reads a record; none when the text is not exactly one. Allocates nothing.
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    /// Reads the record of a token hash; none when the text is not exactly one. Allocates nothing.
+    pub fn parse(text: &[u8], hash: &TokenHash) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
         }
-        let mut fields = text.split(|byte| *byte == b' ');
-        let mut field = || fields.next();
-        if field()? != VERSION {
+        let mut head = text.splitn(4, |byte| *byte == b' ');
+        if head.next()? != VERSION {
             return None;
         }
+        let (stamp, check, said) = (eight_bytes(head.next()?)?, eight_bytes(head.next()?)?, head.next()?);
+        if check != hash.check_of(said) {
+            return None;
+        }
+        let mut fields = said.split(|byte| *byte == b' ');
+        let mut field = || fields.next();
         let record = Self {
-            stamp: Stamp::from_slice(&eight_bytes(field()?)?)?,
-            check: eight_bytes(field()?)?,
+            stamp: Stamp::from_slice(&stamp)?,
             session: SessionId::parse(utf8(field()?)?)?,
             user: UserId::parse(utf8(field()?)?)?,
             last_seen: Timestamp::from_ms(number(field()?)?),
@@ -103,13 +106,16 @@ impl Record {
         field().is_none().then_some(record)
     }
 
-    /// The record's one spelling. Parts of a second in `idle` are dropped: it may end earlier, never later.
-    pub fn to_text(&self) -> String {
-        let Self { stamp, check, session, user, last_seen, expires, idle, has_data, ip } = self;
-        let (stamp, check) = (URL_SAFE_NO_PAD.encode(stamp.as_bytes()), URL_SAFE_NO_PAD.encode(check));
+    /// The record's one spelling, for this token hash. Parts of a second in `idle` are dropped: it may end earlier,
+    /// never later.
+    pub fn to_text(&self, hash: &TokenHash) -> String {
+        let Self { stamp, session, user, last_seen, expires, idle, has_data, ip } = self;
         let (last_seen, expires, idle) = (last_seen.ms(), expires.ms(), idle.as_secs());
         let flags = if *has_data { HAS_DATA } else { NO_FLAGS };
-        format!("1 {stamp} {check} {session} {user} {last_seen} {expires} {idle} {flags} {ip}")
+        let said = format!("{session} {user} {last_seen} {expires} {idle} {flags} {ip}");
+        let stamp = URL_SAFE_NO_PAD.encode(stamp.as_bytes());
+        let check = URL_SAFE_NO_PAD.encode(hash.check_of(said.as_bytes()));
+        format!("1 {stamp} {check} {said}")
     }
 
     /// When the session ends by itself. The last-seen time of a record is exact.
@@ -119,10 +125,10 @@ impl Record {
 }
 
 impl NewRecord {
-    /// The record as it is written to the process that bears `stamp`, for the token hash that `check` is of.
-    pub(super) fn stamped(&self, stamp: Stamp, check: [u8; 8]) -> Record {
+    /// The record as it is written to the process that bears `stamp`.
+    pub(super) fn stamped(&self, stamp: Stamp) -> Record {
         let Self { session, user, last_seen, expires, idle, has_data, ip } = *self;
-        Record { stamp, check, session, user, last_seen, expires, idle, has_data, ip }
+        Record { stamp, session, user, last_seen, expires, idle, has_data, ip }
     }
 }
 
@@ -185,17 +191,18 @@ mod tests {
     use super::*;
     use crate::domain::SystemRandom;
 
-    const TEXT: &str = "1 AQIDBAUGBwg CQoLDA0ODxA 01937c5e-7b1a-7c3d-8e4f-001122334455 \
+    const HASH: [u8; 32] = [7; 32];
+
+    const TEXT: &str = "1 AQIDBAUGBwg nRlZ19wh1NE 01937c5e-7b1a-7c3d-8e4f-001122334455 \
         01937c5e-7b1a-7c3d-8e4f-554433221100 1795331082007 1795374282007 1800 d 2001:db8::7";
 
     fn records() -> impl Strategy<Value = Record> {
         let times = (0..=i64::MAX, 0..=i64::MAX, any::<u64>());
-        let ids = (any::<[u8; 8]>(), any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
+        let ids = (any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
         (ids, times, any::<bool>(), any::<IpAddr>()).prop_map(|(ids, times, has_data, ip)| Record {
             stamp: Stamp::from_slice(&ids.0).unwrap(),
-            check: ids.1,
-            session: SessionId::parse(&uuid::Uuid::from_bytes(ids.2).to_string()).unwrap(),
-            user: UserId::parse(&uuid::Uuid::from_bytes(ids.3).to_string()).unwrap(),
+            session: SessionId::parse(&uuid::Uuid::from_bytes(ids.1).to_string()).unwrap(),
+            user: UserId::parse(&uuid::Uuid::from_bytes(ids.2).to_string()).unwrap(),
             last_seen: Timestamp::from_ms(times.0),
             expires: Timestamp::from_ms(times.1),
             idle: Duration::from_secs(times.2),
@@ -204,47 +211,79 @@ mod tests {
         })
     }
 
+    fn hash() -> TokenHash {
+        TokenHash::from_slice(&HASH).unwrap()
+    }
+
+    fn parse(text: &[u8]) -> Option<Record> {
+        Record::parse(text, &hash())
+    }
+
+    /// The text with the check of what it says, so that only its spelling can be wrong.
+    fn checked(text: &[u8]) -> Vec<u8> {
+        let fields: Vec<_> = text.splitn(4, |byte| *byte == b' ').collect();
+        let [version, stamp, _, said] = fields.as_slice() else { return text.to_vec() };
+        let check = URL_SAFE_NO_PAD.encode(hash().check_of(said));
+        [version, stamp, check.as_bytes(), said].join(&b' ')
+    }
+
     proptest! {
         #[test]
         fn every_record_reads_back(record in records()) {
-            let text = record.to_text();
+            let text = record.to_text(&hash());
             prop_assert!(text.len() <= MAX_LENGTH, "{} bytes", text.len());
-            prop_assert_eq!(Record::parse(text.as_bytes()), Some(record));
+            prop_assert_eq!(parse(text.as_bytes()), Some(record));
+        }
+
+        #[test]
+        fn a_record_says_what_was_written_and_belongs_to_one_hash(
+            record in records(), place in any::<prop::sample::Index>(), flip in 1..=u8::MAX, other in any::<[u8; 32]>(),
+        ) {
+            let text = record.to_text(&hash()).into_bytes();
+            prop_assert_eq!(Record::parse(&text, &TokenHash::from_slice(&other).unwrap()), None);
+            let mut damaged = text;
+            // The stamp is compared with that of the connection.
+            let place = 14 + place.index(damaged.len() - 14);
+            damaged[place] ^= flip;
+            prop_assert_eq!(parse(&damaged), None);
         }
 
         #[test]
         fn arbitrary_bytes_are_no_record(bytes in any::<Vec<u8>>()) {
-            prop_assert_eq!(Record::parse(&bytes), None);
+            prop_assert_eq!(parse(&checked(&bytes)), None);
         }
 
         #[test]
         fn a_record_has_one_spelling(record in records(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            let mut text = record.to_text().into_bytes();
+            let mut text = record.to_text(&hash()).into_bytes();
             let place = place.index(text.len());
             text[place] = byte;
-            if let Some(other) = Record::parse(&text) {
-                prop_assert_eq!(other.to_text().into_bytes(), text);
+            let text = checked(&text);
+            if let Some(other) = parse(&text) {
+                prop_assert_eq!(other.to_text(&hash()).into_bytes(), text);
             }
         }
     }
 
     #[test]
     fn the_fields_are_where_the_manual_says() {
-        let record = Record::parse(TEXT.as_bytes()).unwrap();
+        let record = parse(TEXT.as_bytes()).unwrap();
         assert_eq!(record.stamp.as_bytes(), &[1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(record.check, [9, 10, 11, 12, 13, 14, 15, 16]);
         assert_eq!(record.session.to_string(), "01937c5e-7b1a-7c3d-8e4f-001122334455");
         assert_eq!(record.user.to_string(), "01937c5e-7b1a-7c3d-8e4f-554433221100");
         assert_eq!((record.last_seen.ms(), record.expires.ms()), (1_795_331_082_007, 1_795_374_282_007));
         assert_eq!((record.idle, record.has_data), (Duration::from_secs(1800), true));
-        assert_eq!(record.to_text(), TEXT);
+        assert_eq!(record.to_text(&hash()), TEXT);
     }
 
     #[test]
     fn whatever_is_spelled_otherwise_is_no_record() {
         let other = |from: &str, to: &str| TEXT.replacen(from, to, 1);
         let v4 = other("2001:db8::7", "192.0.2.7");
-        assert!(Record::parse(v4.as_bytes()).is_some());
+        assert!(parse(&checked(v4.as_bytes())).is_some());
+        for check in ["nRlZ19wh1NE=", "nRlZ19wh1NEJ", "nRlZ19wh1NF", ""] {
+            assert_eq!(parse(other("nRlZ19wh1NE", check).as_bytes()), None, "{check}");
+        }
         for text in [
             String::new(),
             format!(" {TEXT}"),
@@ -275,14 +314,14 @@ mod tests {
             other("2001:db8::7", "192.0.2.07"),
             other("2001:db8::7", &"7".repeat(MAX_LENGTH)),
         ] {
-            assert_eq!(Record::parse(text.as_bytes()), None, "{text}");
+            assert_eq!(parse(&checked(text.as_bytes())), None, "{text}");
         }
     }
 
     #[test]
     fn a_lease_is_no_record_and_nothing_else_is_a_lease() {
         let lease = lease_text(Nonce::generate(&SystemRandom));
-        assert!(is_lease(&lease) && Record::parse(&lease).is_none());
+        assert!(is_lease(&lease) && parse(&lease).is_none());
         let text = String::from_utf8(lease).unwrap();
         for other in [
             "lease",

@@ -97,7 +97,7 @@ impl Live {
     pub async fn put(&self, lease: Lease, record: &NewRecord, now: Timestamp) -> Result<bool, LiveError> {
         let Lease { hash, text, connection } = lease;
         still_usable(&connection)?;
-        let record = record.stamped(connection.stamp(), hash.check());
+        let record = record.stamped(connection.stamp());
         self.replace(&connection, &hash, &text, &record, now).await
     }
 
@@ -195,8 +195,8 @@ impl Live {
     /// The record, if it was written to the process that it was read from, for this token hash, and that process
     /// may speak now.
     fn trusted(&self, connection: &Stamped, hash: &TokenHash, text: &[u8]) -> Option<Record> {
-        let record = Record::parse(text)?;
-        let fits = record.stamp == connection.stamp() && record.check == hash.check();
+        let record = Record::parse(text, hash)?;
+        let fits = record.stamp == connection.stamp();
         (fits && connection.believed(self.shared.clock.monotonic())).then_some(record)
     }
 
@@ -209,7 +209,7 @@ impl Live {
         now: Timestamp,
     ) -> Result<bool, LiveError> {
         let lifetime = record.deadlines().record_lifetime(now).max(Duration::from_millis(1));
-        let stands = self.swap(connection, hash, [expected, record.to_text().as_bytes()], lifetime).await?;
+        let stands = self.swap(connection, hash, [expected, record.to_text(hash).as_bytes()], lifetime).await?;
         Ok(stands.is_none())
     }
 

@@ -21,7 +21,6 @@ on_each_topology! {
         let got = world.record(&hash).await.record;
         let expected = Record {
             stamp: world.fence.stamp(),
-            check: hash.check(),
             session: put.session,
             user: put.user,
             last_seen: put.last_seen,
@@ -31,7 +30,7 @@ on_each_topology! {
             ip: put.ip,
         };
         assert_eq!(got, expected);
-        assert_eq!(world.text(&hash), Some(expected.to_text()));
+        assert_eq!(world.text(&hash), Some(expected.to_text(&hash)));
     }
 
     async fn a_record_under_another_hash_is_not_believed(world: World) {

@@ -149,3 +149,13 @@ async fn a_right_that_is_missing_is_told_at_the_first_connection() {
         assert_eq!(world.fence.asked(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_command_that_is_missing_is_told_at_the_first_connection() {
+    for missing in ["GETEX", "EVALSHA", "DEL"] {
+        let world = World::with(&["--rename-command", missing, "elsewhere"]);
+        let answer = world.read(&hash()).await;
+        assert!(matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("6.2")), "{missing}: {answer:?}");
+        assert_eq!(world.fence.asked(), 0);
+    }
+}
