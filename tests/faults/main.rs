@@ -1,16 +1,32 @@
 //! The promises under faults: real servers, killed, cut off, deposed and brought back.
 
 #[cfg(test)]
+mod balancers;
+#[cfg(test)]
 mod hanging_up;
+#[cfg(test)]
+mod judge;
 #[cfg(test)]
 #[cfg(feature = "fault-points")]
 mod killed;
 #[cfg(test)]
 mod linear;
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod mixer;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod restored;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod slow_revoke;
 #[cfg(test)]

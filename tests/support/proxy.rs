@@ -26,6 +26,7 @@ enum Mode {
     Pass,
     Delay(Duration),
     BlackHole,
+    ResetAfter(usize),
 }
 
 /// One proxy in front of one address.
@@ -37,7 +38,9 @@ pub struct Proxy {
 }
 
 struct Shared {
-    target: SocketAddr,
+    /// Connections go to each in turn.
+    targets: Vec<SocketAddr>,
+    connected: AtomicUsize,
     mode: watch::Sender<Mode>,
     /// Raised to cut every connection that was accepted before.
     generation: watch::Sender<u64>,
@@ -57,10 +60,16 @@ struct Held {
 impl Proxy {
     /// Starts a proxy that passes everything on to `target`.
     pub fn start(target: SocketAddr) -> Self {
+        Self::in_turn(vec![target])
+    }
+
+    /// Starts a proxy that passes everything on, each connection to the next of the targets: a balancer.
+    pub fn in_turn(targets: Vec<SocketAddr>) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let shared = Arc::new(Shared {
-            target,
+            targets,
+            connected: AtomicUsize::new(0),
             mode: watch::Sender::new(Mode::Pass),
             generation: watch::Sender::new(0),
             holds: Mutex::default(),
@@ -102,6 +111,11 @@ impl Proxy {
     /// lost something is cut when this ends, as a real one would be.
     pub fn black_hole(&self) {
         self.set(Mode::BlackHole);
+    }
+
+    /// Of the next answer on every connection, also on new ones, so many bytes come through; then it is reset.
+    pub fn reset_after(&self, bytes: usize) {
+        self.set(Mode::ResetAfter(bytes));
     }
 
     /// Cuts every open connection with a reset; new ones are welcome.
@@ -251,7 +265,8 @@ async fn connect(shared: &Shared) -> Option<TcpStream> {
     if *shared.mode.borrow() == Mode::BlackHole {
         return None;
     }
-    let server = TcpStream::connect(shared.target).await.ok()?;
+    let number = shared.connected.fetch_add(1, Ordering::SeqCst);
+    let server = TcpStream::connect(shared.targets.get(number % shared.targets.len())?).await.ok()?;
     server.set_nodelay(true).ok()?;
     Some(server)
 }
@@ -273,6 +288,13 @@ async fn copy(from: &mut tcp::OwnedReadHalf, to: &tcp::OwnedWriteHalf, shared: &
             Mode::Pass => {}
             Mode::Delay(by) => tokio::time::sleep(by).await,
             Mode::BlackHole => return swallow(from, shared).await,
+            Mode::ResetAfter(_) if client_speaks => {}
+            Mode::ResetAfter(bytes) => {
+                // What comes through must arrive before the reset, which would overtake it.
+                let _ = write(to, message.get(..bytes).unwrap_or(message)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                return true;
+            }
         }
         if write(to, message).await.is_err() {
             return true;
