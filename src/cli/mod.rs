@@ -14,6 +14,7 @@ mod users;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
@@ -92,10 +93,16 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
     }
 }
 
+/// How long threads that still wait for the database are waited for at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Runs one command to its end on this thread.
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, command)
+    let outcome = LocalSet::new().block_on(&runtime, command);
+    // A database that never answers may hold a thread for ever: the program ends all the same.
+    runtime.shutdown_timeout(LAST_WORDS);
+    outcome
 }
 
 async fn migrate(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {

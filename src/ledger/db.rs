@@ -56,6 +56,8 @@ pub enum Database {
 pub(super) enum Purpose {
     /// Short reads, each a statement of its own; never behind a write.
     Read,
+    /// The question which Redis may speak: never behind a read either.
+    Watch,
     /// Transactions.
     Write,
 }
@@ -142,7 +144,7 @@ fn prepare_postgres(c: &mut diesel::PgConnection) -> QueryResult<()> {
 }
 
 fn prepare_sqlite(c: &mut SqliteConnection, purpose: Purpose) -> QueryResult<()> {
-    let query_only = if purpose == Purpose::Read { "ON" } else { "OFF" };
+    let query_only = if purpose == Purpose::Write { "OFF" } else { "ON" };
     // The busy timeout first: switching to WAL can itself meet a lock.
     c.batch_execute(&format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

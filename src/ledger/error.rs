@@ -7,9 +7,12 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 /// Why the ledger did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database cannot be reached, refuses, or gave an answer that makes no sense now. Nothing is known.
+    /// The database refuses, went away, or gave an answer that makes no sense now. Nothing is known.
     #[error("the database failed: {0}")]
     Unavailable(String),
+    /// No connection can be had: nothing was sent, and nothing has happened.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
     /// Too many questions are waiting already, or this one waited too long. A write may have happened.
     #[error("the database is too busy: {0}")]
     Busy(&'static str),

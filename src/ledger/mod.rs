@@ -35,6 +35,7 @@ use pool::LedgerPool;
 pub struct Ledger {
     database: Database,
     reads: LedgerPool,
+    watch: LedgerPool,
     writes: LedgerPool,
     statements: Arc<AtomicU64>,
     outdated: Arc<AtomicBool>,
@@ -46,14 +47,9 @@ impl Ledger {
     pub fn open(database: Database) -> Result<Self, LedgerError> {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
-        Ok(Self {
-            reads: pool(Purpose::Read)?,
-            writes: pool(Purpose::Write)?,
-            outdated: Arc::default(),
-            written: Arc::default(),
-            statements,
-            database,
-        })
+        let (reads, watch, writes) = (pool(Purpose::Read)?, pool(Purpose::Watch)?, pool(Purpose::Write)?);
+        let (outdated, written) = (Arc::default(), Arc::default());
+        Ok(Self { reads, watch, writes, outdated, written, statements, database })
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
@@ -103,6 +99,16 @@ impl Ledger {
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
         self.reads.run(body).await
+    }
+
+    /// Runs the short read by which a node watches the database. Never waits behind the requests' own: what they are
+    /// answered depends on it.
+    pub async fn watch<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.watch.run(body).await
     }
 
     /// Runs one transaction, again if the database rolled it back to let another one pass. An error means that

@@ -65,7 +65,7 @@ impl LedgerPool {
         let job = tokio::task::spawn_blocking(move || {
             // The turn is given back when the work is done, not when the caller has lost patience.
             let _turn = turn;
-            let mut db = connections.get().map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+            let mut db = connections.get().map_err(|error| LedgerError::Unreachable(error.to_string()))?;
             body(&mut db)
         });
         timeout(ANSWER_WAIT, job)
@@ -80,8 +80,10 @@ fn size(database: &Database, purpose: Purpose) -> usize {
     match (database, purpose) {
         (Database::Sqlite { .. }, Purpose::Write) => 1,
         (Database::Sqlite { .. }, Purpose::Read) => 4,
+        // One asks at a time; the other place is for the next, while the database owes the first its answer.
+        (_, Purpose::Watch) => 2,
         #[cfg(feature = "postgres")]
-        (Database::Postgres { .. }, _) => 8,
+        (Database::Postgres { .. }, Purpose::Read | Purpose::Write) => 8,
     }
 }
 

@@ -60,10 +60,12 @@ pub fn any(db: &mut Db, records: &[Unconfirmed]) -> Result<bool, LedgerError> {
     Ok(false)
 }
 
-/// The records that have waited longest.
-pub fn oldest(db: &mut Db, limit: i64) -> Result<Vec<Unconfirmed>, LedgerError> {
+/// The records that have waited longest, of those that were noted after another.
+pub fn oldest(db: &mut Db, after: Option<Uuid>, limit: i64) -> Result<Vec<Unconfirmed>, LedgerError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
     let columns = (unconfirmed::id, unconfirmed::token_hash, unconfirmed::session_id);
-    let rows = unconfirmed::table.order(unconfirmed::id).limit(limit).select(columns);
+    let rows = unconfirmed::table.filter(unconfirmed::id.gt(after));
+    let rows = rows.order(unconfirmed::id).limit(limit).select(columns);
     rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
 }
 

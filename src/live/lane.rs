@@ -60,7 +60,8 @@ impl Lane {
         }
     }
 
-    fn parked(&self) -> Option<Arc<Stamped>> {
+    /// The connection, if there is one that may be used.
+    pub(super) fn parked(&self) -> Option<Arc<Stamped>> {
         let mut spot = lock(&self.parked);
         if let Some(gone) = spot.take_if(|parked| !parked.connection.usable()) {
             self.part_with(&gone);

@@ -56,6 +56,7 @@ pub(super) struct StampedManager {
     database: i64,
     prefix: String,
     patience: Duration,
+    fence_patience: Duration,
 }
 
 /// What is known of a process before the ledger is asked.
@@ -81,6 +82,7 @@ impl StampedManager {
             script: compare_and_set(),
             prefix: config.prefix.clone(),
             patience: config.connect_timeout,
+            fence_patience: config.fence_timeout,
             target,
         })
     }
@@ -166,7 +168,7 @@ impl Manager for StampedManager {
     async fn create(&self) -> Result<Arc<Stamped>, LiveError> {
         let found = timeout(self.patience, self.find()).await;
         let Found { redis, process, solo, elected } = found.map_err(|_| LiveError::Timeout)??;
-        let enrolled = timeout(self.patience, self.fence.enroll(process.clone())).await;
+        let enrolled = timeout(self.fence_patience, self.fence.enroll(process.clone())).await;
         let enrolled = enrolled
             .map_err(|_| fenced("the ledger did not say in time whether it may speak"))?
             .map_err(|error| LiveError::FencedOff(error.to_string()))?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadpool::managed::PoolError;
 use futures_util::FutureExt;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, select_ok, try_join_all};
 use tokio::time::timeout;
 
 use super::LiveError;
@@ -72,6 +72,24 @@ impl Lanes {
         }
     }
 
+    /// A connection to any process: one that is there already, or the first that can be made.
+    pub(super) async fn any(&self) -> Result<Arc<Stamped>, LiveError> {
+        match (&*self.route, &self.whole) {
+            (Route::Cluster(cluster), _) => {
+                let masters = cluster.masters().await?;
+                let lanes = masters.iter().map(|master| self.lane(cluster, master));
+                let lanes = lanes.collect::<Result<Vec<_>, _>>()?;
+                if let Some(connection) = lanes.iter().find_map(|lane| lane.parked()) {
+                    return Ok(connection);
+                }
+                let (connection, _) = select_ok(lanes.iter().map(|lane| lane.connection().boxed())).await?;
+                Ok(connection)
+            }
+            (_, Some(lane)) => lane.connection().await,
+            (_, None) => Err(LiveError::Down("there is no lane".to_owned())),
+        }
+    }
+
     async fn in_cluster(&self, cluster: &Arc<Cluster>, slot: u16) -> Result<Arc<Stamped>, LiveError> {
         let master = cluster.owner(slot).await?;
         let connection = self.lane(cluster, &master)?.connection().await;
@@ -106,6 +124,14 @@ impl Route {
         }
     }
 
+    /// The process that a key is deleted from, as far as can be told: keys that share one share its fate.
+    pub(super) async fn home(&self, key: Key<'_>) -> Option<Arc<Node>> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Cluster(cluster) => cluster.owner(key.slot()).boxed().await.ok(),
+        }
+    }
+
     /// Deletes each key where it belongs. Gives the stamps of the processes that something was deleted from.
     pub(super) async fn delete(&self, keys: &[Key<'_>], patience: Duration) -> Result<Vec<Stamp>, LiveError> {
         let deleted = match self {
@@ -119,7 +145,7 @@ impl Route {
     }
 }
 
-/// Each master's keys by themselves, all masters at once.
+/// Each master's keys by themselves, all masters at once: one that does not answer keeps no other from deleting.
 async fn delete_in(cluster: &Cluster, keys: &[Key<'_>], patience: Duration) -> Result<Vec<Stamp>, LiveError> {
     let mut shares: HashMap<Arc<Node>, (Vec<Key<'_>>, Vec<u16>)> = HashMap::new();
     for key in keys {
@@ -131,7 +157,7 @@ async fn delete_in(cluster: &Cluster, keys: &[Key<'_>], patience: Duration) -> R
     let delete = async |(master, (keys, slots)): (Arc<Node>, (Vec<Key<'_>>, Vec<u16>))| {
         delete(&cluster.pool(&master)?, &keys, &slots, patience).await
     };
-    try_join_all(shares.into_iter().map(delete)).await
+    join_all(shares.into_iter().map(delete)).await.into_iter().collect()
 }
 
 async fn delete(pool: &StampedPool, keys: &[Key<'_>], slots: &[u16], patience: Duration) -> Result<Stamp, LiveError> {

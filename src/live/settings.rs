@@ -15,8 +15,10 @@ pub struct LiveConfig {
     pub prefix: String,
     /// How long one command may take.
     pub command_timeout: Duration,
-    /// How long connecting may take, and how long the fence may take to answer.
+    /// How long connecting may take.
     pub connect_timeout: Duration,
+    /// How long the fence may take to answer: a transaction of several statements, in a database that may be far.
+    pub fence_timeout: Duration,
     /// How many connections there may be beside those of the workers.
     pub pool_size: usize,
 }
@@ -29,6 +31,7 @@ impl LiveConfig {
             prefix: String::new(),
             command_timeout: Duration::from_millis(250),
             connect_timeout: Duration::from_millis(500),
+            fence_timeout: Duration::from_secs(2),
             pool_size: 8,
         }
     }
@@ -37,11 +40,12 @@ impl LiveConfig {
 /// Without the URL: there may be a password in it.
 impl fmt::Debug for LiveConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, prefix, command_timeout, connect_timeout, pool_size } = self;
+        let Self { url: _, prefix, command_timeout, connect_timeout, fence_timeout, pool_size } = self;
         f.debug_struct("LiveConfig")
             .field("prefix", prefix)
             .field("command_timeout", command_timeout)
             .field("connect_timeout", connect_timeout)
+            .field("fence_timeout", fence_timeout)
             .field("pool_size", pool_size)
             .finish_non_exhaustive()
     }

@@ -3,6 +3,7 @@
 //! Owns [`Live`], and the judgement whether a text is to be believed. Must never write a record but through the
 //! compare-and-set script.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::{join_all, try_join_all};
 use redis::Script;
 
-use super::address::Place;
+use super::address::{Node, Place};
 use super::cluster::Cluster;
 use super::connection::Stamped;
 use super::key::Key;
@@ -28,8 +29,8 @@ const LEASE_LIFETIME: Duration = Duration::from_secs(5);
 /// Longer than any session that an older copy of a ledger may hold can live: 400 days are the most that can be set.
 const MARKER_LIFETIME: Duration = Duration::from_secs(401 * 24 * 60 * 60);
 
-/// Longer than connecting and enrolling can last together, counted in time-outs of either.
-const ATTEMPTS: u32 = 3;
+/// Longer than connecting can last, counted in its time-outs.
+const ATTEMPTS: u32 = 2;
 
 /// The records of live sessions. Clones share one connection: one clone family for each worker.
 #[derive(Clone)]
@@ -50,7 +51,7 @@ struct Shared {
 impl Live {
     /// Prepares the store; connects to nothing yet.
     pub fn open(config: LiveConfig, fence: Arc<dyn Fence>, clock: Arc<dyn Clock>) -> Result<Self, LiveError> {
-        let patience = config.connect_timeout.saturating_mul(ATTEMPTS);
+        let patience = config.connect_timeout.saturating_mul(ATTEMPTS).saturating_add(config.fence_timeout);
         let route = Arc::new(route(&config, fence, &clock)?);
         let script = compare_and_set();
         let shared = Arc::new(Shared { route, clock, script, prefix: config.prefix, patience });
@@ -127,6 +128,16 @@ impl Live {
         }
     }
 
+    /// The positions of token hashes, together where one process holds what they name: such a share is deleted whole
+    /// or not at all, whatever becomes of the others.
+    pub async fn shares(&self, hashes: &[TokenHash]) -> Vec<Vec<usize>> {
+        let mut shares: HashMap<Option<Arc<Node>>, Vec<usize>> = HashMap::new();
+        for (position, hash) in hashes.iter().enumerate() {
+            shares.entry(self.shared.route.home(self.key(hash)).await).or_default().push(position);
+        }
+        shares.into_values().collect()
+    }
+
     /// Reads many records at once, for a list: none wherever there is no record to believe, or no answer.
     pub async fn read_many(&self, hashes: &[TokenHash], now: Timestamp) -> Vec<Option<Record>> {
         let read = async |hash| match self.read(hash, now).await {
@@ -161,10 +172,8 @@ impl Live {
     /// Tells every node that a session has ended. Nobody may rely on its being heard.
     pub async fn announce(&self, session: SessionId) -> Result<(), LiveError> {
         let channel = format!("{}ended", self.shared.prefix);
-        let connections = self.lanes.all().boxed().await?;
-        // A cluster passes it on by itself.
-        let Some(connection) = connections.first() else { return Ok(()) };
-        connection.publish(&channel, session).await
+        // A cluster passes it on by itself, from whichever node.
+        self.lanes.any().boxed().await?.publish(&channel, session).await
     }
 
     /// Whether Redis answers; in a cluster, every master.

@@ -94,7 +94,7 @@ impl App {
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
         let user = checked.user;
-        let renamed = self.shared.ledger.write(move |db| users::set_name(db, user, name.as_deref())).await;
+        let renamed = self.write(move |db| users::set_name(db, user, name.as_deref())).await;
         renamed.map_err(Unavailable::from)?.map(|user| UserView::from(&user)).ok_or(RenameError::Ended)
     }
 
@@ -124,7 +124,7 @@ impl App {
         };
         fault_point::reach("password: hashed");
         let app = self.clone();
-        let changed = self.shared.ledger.write(move |db| app.apply(db, &change)).await.map_err(Unavailable::from)?;
+        let changed = self.write(move |db| app.apply(db, &change)).await.map_err(Unavailable::from)?;
         let (mut session, records) = changed.ok_or(ChangePasswordError::Ended)?;
         fault_point::reach("password: committed");
         // This is a use; the ledger may learn of it later.

@@ -145,7 +145,7 @@ impl App {
         change: impl Fn(&Self, &mut Db, &User) -> Result<bool, LedgerError> + Send + 'static,
     ) -> Result<usize, AdminError> {
         let (app, cause) = (self.clone(), cause.clone());
-        let changed = self.shared.ledger.write(move |db| {
+        let changed = self.write(move |db| {
             let Some(user) = users::lock(db, id)? else { return Ok(None) };
             let news = change(&app, db, &user)?;
             fault_point::reach("account: changed");

@@ -9,13 +9,14 @@ use std::time::Duration;
 use super::{App, Unavailable};
 use crate::domain::Stamp;
 use crate::fault_point;
-use crate::ledger::live_store;
+use crate::ledger::live_store::{self, Standing};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::live::Live;
 
-/// How long a revocation may take to be confirmed: the longest a node can go on believing a retired Redis, and
-/// time to ask.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// Time to ask, beside what has to be waited for.
+const TIME_TO_ASK: Duration = Duration::from_secs(2);
+/// However long the lease is, a client is answered before common proxies give up on it (after 30 s the least patient).
+const LONGEST: Duration = Duration::from_secs(20);
 /// Pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -40,7 +41,7 @@ enum Attempt {
 impl App {
     /// Deletes these records for good. Their rows in `unconfirmed` are there already.
     pub(super) async fn confirm(&self, records: &[Unconfirmed]) -> Result<(), NotConfirmed> {
-        self.confirm_within(records, DEADLINE).await
+        self.confirm_within(records, deadline(self.shared.policy.store_lease)).await
     }
 
     /// As [`App::confirm`], with a deadline of the caller's.
@@ -78,7 +79,7 @@ impl App {
             Some(Duration::ZERO) => {
                 fault_point::reach("confirm: may be forgotten");
                 let records = records.to_vec();
-                self.shared.ledger.write(move |db| unconfirmed::remove(db, &records)).await.map_err(unknown)?;
+                self.write(move |db| unconfirmed::remove(db, &records)).await.map_err(unknown)?;
                 fault_point::reach("confirm: forgotten");
                 Ok(Attempt::Confirmed)
             }
@@ -89,10 +90,15 @@ impl App {
     }
 
     /// How long a node may still believe another Redis than those of `stamps`; none when one of them may not speak.
-    pub(super) async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
+    async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
         let standing = self.shared.ledger.read(move |db| live_store::standing(db, &stamps)).await.map_err(unknown)?;
+        Ok(self.sight(standing))
+    }
+
+    /// What follows from the standing, and since when this node knows it.
+    pub(super) fn sight(&self, standing: Standing) -> Option<Duration> {
         let (lease, now) = (self.shared.policy.store_lease, self.clock().monotonic());
-        Ok(self.shared.sightings.still_believed(standing, lease, now))
+        self.shared.sightings.still_believed(standing, lease, now)
     }
 
     async fn swept(&self, records: &[Unconfirmed]) -> Result<bool, NotConfirmed> {
@@ -117,6 +123,13 @@ impl App {
     }
 }
 
+/// How long a revocation may take to be confirmed: the longest that a node can go on believing a retired Redis, and time
+/// to ask. With a lease that is longer than a client waits, a revocation right after a switch is 503 at once, until what
+/// is left of the lease can be waited for.
+fn deadline(lease: Duration) -> Duration {
+    lease.saturating_add(TIME_TO_ASK).min(LONGEST)
+}
+
 async fn delete(live: &Live, records: &[Unconfirmed]) -> Result<Vec<Stamp>, NotConfirmed> {
     let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
     live.delete(&hashes).await.map_err(|error| NotConfirmed(error.to_string()))
@@ -128,4 +141,17 @@ fn still_believed() -> NotConfirmed {
 
 fn unknown(error: impl Into<Unavailable>) -> NotConfirmed {
     NotConfirmed(error.into().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_waited_out_unless_it_is_longer_than_a_client_waits() {
+        let seconds = Duration::from_secs;
+        for (lease, waited) in [(2, 4), (3, 5), (18, 20), (30, 20)] {
+            assert_eq!(deadline(seconds(lease)), seconds(waited), "a lease of {lease} s");
+        }
+    }
 }

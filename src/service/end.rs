@@ -125,7 +125,7 @@ impl App {
         cause: &Cause,
     ) -> Result<EndedSessions, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
-        let ended = self.shared.ledger.write(move |db| app.end_rows(db, &which, reason, &cause)).await?;
+        let ended = self.write(move |db| app.end_rows(db, &which, reason, &cause)).await?;
         fault_point::reach("revoke: committed");
         self.confirm(&ended.records).await?;
         Ok(ended)
@@ -142,8 +142,6 @@ impl App {
     ) -> Result<usize, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
         let ended = self
-            .shared
-            .ledger
             .write(move |db| {
                 users::lock(db, user)?;
                 users::raise_epoch(db, user)?;

@@ -4,15 +4,21 @@
 //! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
 use crate::domain::{Clock, Process, Random, Stamp};
 use crate::ledger::live_store::{self, Enrolment};
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::{Belief, Enrolled, Fence, FenceError};
+
+/// The part of a lease after which a ledger that is still silent counts as one that does not answer: soon enough that
+/// no belief has run out by then.
+const SILENCE: u32 = 3;
 
 /// The fence in SQL.
 pub struct StoreFence {
@@ -37,11 +43,16 @@ impl StoreFence {
         let started = self.clock.monotonic();
         // What is enrolled while the ledger is read is younger than the answer.
         let known: Vec<Stamp> = self.lock().keys().copied().collect();
-        let current = self.ledger.read(live_store::current).await;
+        let mut reading = pin!(self.ledger.watch(live_store::current));
+        let current = loop {
+            match timeout(self.lease / SILENCE, &mut reading).await {
+                Ok(current) => break current,
+                Err(_) => self.go_on_alone(),
+            }
+        };
         let until = started.saturating_add(self.lease);
-        let mut beliefs = self.lock();
         match &current {
-            Ok(current) => beliefs.retain(|stamp, belief| {
+            Ok(current) => self.lock().retain(|stamp, belief| {
                 let holds = current.contains(stamp) || !known.contains(stamp);
                 if holds {
                     belief.believe_until(until);
@@ -50,10 +61,8 @@ impl StoreFence {
                 }
                 holds
             }),
-            Err(LedgerError::Unavailable(_)) => {
-                beliefs.values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
-            }
-            // Too busy here says nothing about the database: others may read in it what this node does not.
+            // Nobody else of this node asks this way: when it is too busy, it is the database that does not answer.
+            Err(LedgerError::Unreachable(_) | LedgerError::Unavailable(_) | LedgerError::Busy(_)) => self.go_on_alone(),
             Err(_) => {}
         }
         current
@@ -62,6 +71,12 @@ impl StoreFence {
     /// Believes nobody any more: nothing that any of them says can be checked against the ledger.
     pub(super) fn retire_all(&self) {
         self.lock().drain().for_each(|(_, belief)| belief.retire());
+    }
+
+    /// The ledger does not answer: a Redis that stands alone is believed for one lease more.
+    fn go_on_alone(&self) {
+        let until = self.clock.monotonic().saturating_add(self.lease);
+        self.lock().values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Arc<Belief>>> {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::domain::{SessionId, Timestamp};
 
@@ -35,13 +35,15 @@ struct Untold {
 pub(super) struct Notes {
     notes: Mutex<Untold>,
     urgent: Notify,
+    /// Whether the ledger was away when it should have been told.
+    overdue: watch::Sender<bool>,
     /// Whether records in Redis learn of a use at once, so that the ledger may lag.
     pub(super) has_records: bool,
 }
 
 impl Notes {
     pub(super) fn new(has_records: bool) -> Self {
-        Self { notes: Mutex::default(), urgent: Notify::new(), has_records }
+        Self { notes: Mutex::default(), urgent: Notify::new(), overdue: watch::Sender::new(false), has_records }
     }
 
     /// The latest use that this node knows and the ledger may not.
@@ -105,6 +107,24 @@ impl Notes {
 
     fn lock(&self) -> MutexGuard<'_, Untold> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether the ledger has yet to be told what is due, because it is away.
+    pub(super) fn set_overdue(&self, overdue: bool) {
+        self.overdue.send_replace(overdue);
+    }
+
+    pub(super) fn overdue(&self) -> bool {
+        *self.overdue.borrow()
+    }
+
+    /// Waits until nothing is overdue; false when it still is after `at_most`.
+    pub(super) async fn until_told(&self, at_most: Duration) -> bool {
+        if !self.overdue() {
+            return true;
+        }
+        let mut overdue = self.overdue.subscribe();
+        tokio::time::timeout(at_most, overdue.wait_for(|overdue| !overdue)).await.is_ok()
     }
 
     /// Waits until something is due at once, or for `at_most`.

@@ -86,7 +86,7 @@ impl App {
             created_at: self.clock().now(),
         };
         let line = self.entry(Event::UserCreated, &cause, Some(user.id), None);
-        let made = self.shared.ledger.write(move |db| {
+        let made = self.write(move |db| {
             if !users::insert(db, &user)? {
                 return Ok(None);
             }

@@ -55,13 +55,11 @@ impl App {
         let now = self.clock().now();
         let expires_at = now.plus(LIFETIME);
         let (hash, line) = (token.hash(), self.entry(Event::PasswordResetIssued, cause, Some(user), None));
-        self.shared
-            .ledger
-            .write(move |db| {
-                resets::issue(db, user, &hash, now, expires_at)?;
-                audit::append(db, &line)
-            })
-            .await?;
+        self.write(move |db| {
+            resets::issue(db, user, &hash, now, expires_at)?;
+            audit::append(db, &line)
+        })
+        .await?;
         Ok(IssuedReset { token, expires_at })
     }
 
@@ -74,7 +72,7 @@ impl App {
         let user = user.ok_or(ResetError::Invalid)?;
         let password_hash = self.shared.gate.hash(new).await?;
         let (app, cause) = (self.clone(), Cause::anonymous(client));
-        let done = self.shared.ledger.write(move |db| {
+        let done = self.write(move |db| {
             let enabled = users::lock(db, user)?.is_some_and(|row| !row.is_disabled());
             if !enabled || !resets::consume(db, &hash, now)? {
                 return Ok(None);

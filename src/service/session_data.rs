@@ -67,7 +67,7 @@ impl App {
         let Checked { session, token_hash, has_data, .. } = *checked;
         // The record says whether there is data: the first write makes it wrong, as a revocation would.
         let outdated = (!has_data).then(|| self.obligation(token_hash, session));
-        let stored = self.shared.ledger.write(move |db| {
+        let stored = self.write(move |db| {
             let stored = sessions::set_data(db, session, &token_hash, Some(&text), now)?;
             if stored {
                 unconfirmed::add(db, outdated.as_slice(), now)?;
@@ -86,7 +86,7 @@ impl App {
         let (app, client, renewed) = (self.clone(), client.clone(), token.hash());
         let Checked { session, token_hash: shown, .. } = *checked;
         let old = self.obligation(shown, session);
-        let done = self.shared.ledger.write(move |db| {
+        let done = self.write(move |db| {
             if !sessions::rotate(db, session, &shown, &renewed, None)? {
                 return Ok(None);
             }

@@ -155,7 +155,7 @@ impl App {
             client: client.clone(),
         };
         let app = self.clone();
-        let admission = self.shared.ledger.write(move |db| app.admit(db, &entrance)).await;
+        let admission = self.write(move |db| app.admit(db, &entrance)).await;
         match admission.map_err(Unavailable::from)? {
             Admission::Refused => Err(IssueError::UnknownUser),
             Admission::Full => Err(IssueError::TooManySessions),

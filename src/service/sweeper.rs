@@ -6,16 +6,20 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::App;
 use crate::domain::Clock;
-use crate::ledger::{live_store, unconfirmed};
+use crate::ledger::live_store;
+use crate::ledger::unconfirmed::{self, Unconfirmed};
 
 /// How often which Redis may speak is read, and what is unconfirmed is swept.
 const EVERY: Duration = Duration::from_secs(1);
+/// How soon last-seen times that are overdue are tried again.
+const OVERDUE_AGAIN: Duration = Duration::from_millis(100);
 /// Records swept in one go.
 const BATCH: i64 = 500;
 /// What stays unconfirmed for so long has no node with Redis any more.
@@ -53,7 +57,9 @@ impl App {
             let current = fence.renew().await;
             // The sooner a switch is seen, the less a revocation after it has to wait.
             if let Ok(stamps) = &current {
-                let _seen = self.still_believed(stamps.clone()).await;
+                let stamps = stamps.clone();
+                let standing = self.shared.ledger.watch(move |db| live_store::standing(db, &stamps)).await;
+                let _seen = standing.map(|standing| self.sight(standing));
             }
             complaint.about("reading which Redis may speak", current.err());
         }
@@ -79,7 +85,7 @@ impl App {
     }
 
     async fn oldest_unconfirmed(&self) -> Option<Uuid> {
-        let oldest = self.shared.ledger.read(|db| unconfirmed::oldest(db, 1)).await.ok()?;
+        let oldest = self.shared.ledger.read(|db| unconfirmed::oldest(db, None, 1)).await.ok()?;
         oldest.first().map(|record| record.id)
     }
 
@@ -96,23 +102,36 @@ impl App {
         }
     }
 
-    /// Confirms what has waited longest, until nothing waits.
+    /// Confirms what has waited longest, to the end. What cannot be confirmed now holds nothing else up: in a cluster
+    /// one master may be away. Gives the last failure.
     async fn sweep_once(&self) -> Result<(), String> {
+        let (mut after, mut outcome) = (None, Ok(()));
         loop {
-            let waiting = self.shared.ledger.read(|db| unconfirmed::oldest(db, BATCH)).await;
+            let waiting = self.shared.ledger.read(move |db| unconfirmed::oldest(db, after, BATCH)).await;
             let waiting = waiting.map_err(|error| error.to_string())?;
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            self.confirm_within(&waiting, EVERY).await.map_err(|error| error.to_string())?;
+            let Some(last) = waiting.last() else { return outcome };
+            after = Some(last.id);
+            let shares = self.shares(&waiting).await;
+            let confirmed = join_all(shares.iter().map(|share| self.confirm_within(share, EVERY))).await;
+            let failed = confirmed.into_iter().find_map(Result::err);
+            outcome = failed.map_or(outcome, |error| Err(error.to_string()));
         }
+    }
+
+    /// The records that each process of Redis holds, or would.
+    async fn shares(&self, records: &[Unconfirmed]) -> Vec<Vec<Unconfirmed>> {
+        let Some(live) = &self.live else { return vec![records.to_vec()] };
+        let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
+        let shares = live.shares(&hashes).await.into_iter();
+        shares.map(|share| share.into_iter().filter_map(|at| records.get(at).copied()).collect()).collect()
     }
 
     async fn write_last_seen(self, mut stop: watch::Receiver<bool>) {
         let mut complaint = Complaint::default();
         while !*stop.borrow_and_update() {
+            let pause = if self.shared.last_seen.overdue() { OVERDUE_AGAIN } else { EVERY };
             tokio::select! {
-                () = self.shared.last_seen.until_urgent(EVERY) => {}
+                () = self.shared.last_seen.until_urgent(pause) => {}
                 _ = stop.changed() => {}
             }
             complaint.about("writing last-seen times", self.flush_last_seen(false).await.err());

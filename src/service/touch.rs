@@ -10,11 +10,15 @@ use std::time::Duration;
 use super::notes::Note;
 use super::{App, Checked, Unavailable};
 use crate::domain::{Timestamp, session};
-use crate::ledger::sessions;
+use crate::ledger::{Db, LedgerError, sessions};
 use crate::live::SeenRecord;
 
 /// How soon the ledger is told of a session's first use: long enough for a page's burst of requests to be one use.
 const FIRST_USE: Duration = Duration::from_secs(1);
+/// How long other writes wait for last-seen times that are overdue.
+const OVERDUE_WAIT: Duration = Duration::from_secs(2);
+/// What other writes are told meanwhile.
+const OVERDUE_FIRST: LedgerError = LedgerError::Busy("overdue last-seen times are written first");
 /// Rows written in one transaction.
 const BATCH: usize = 256;
 
@@ -67,11 +71,32 @@ impl App {
                 rows.iter().try_for_each(|(id, note)| sessions::touch(db, *id, note.seen_at, note.ip))
             });
             if let Err(error) = written.await {
+                // A row that somebody has locked is no reason to let everything else wait.
+                if matches!(error, LedgerError::Unreachable(_) | LedgerError::Busy(_)) {
+                    self.shared.last_seen.set_overdue(true);
+                }
                 self.shared.last_seen.give_back(due.get(told * BATCH..).unwrap_or_default());
                 return Err(error.into());
             }
             self.shared.last_seen.told(batch);
         }
+        self.shared.last_seen.set_overdue(false);
         Ok(())
+    }
+
+    /// Runs one transaction in the ledger, but none before last-seen times that are overdue because the ledger was
+    /// away: until they are written, another node that has lost Redis would take a session in use for one that rested.
+    pub(super) async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        if !self.shared.last_seen.until_told(OVERDUE_WAIT).await {
+            return Err(OVERDUE_FIRST);
+        }
+        let app = self.clone();
+        // Once more when its turn has come: it may have waited since before the ledger went away.
+        let in_turn = move |db: &mut Db| if app.shared.last_seen.overdue() { Err(OVERDUE_FIRST) } else { body(db) };
+        self.shared.ledger.write(in_turn).await
     }
 }
