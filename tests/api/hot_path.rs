@@ -1,26 +1,30 @@
 //! The hot path: what a check costs the stores. Production only: without Redis every check is one read of the ledger.
 //!
-//! Redis tells what it was sent (`MONITOR`), less what passes once a second whatever the requests: the `INFO` by which each
-//! connection asks whether it still speaks to the same master, and the look at the ledger's marker. The ledger counts statements, among them those of background tasks: so the requests
+//! Redis tells what it was sent (`MONITOR`), less what passes once a second whatever the requests: the questions by which
+//! each connection makes sure that it still speaks to the same master, and the look at the ledger's marker. The ledger
+//! counts statements, among them those of background tasks: so the requests
 //! go in short windows, and the cheapest window is what the requests themselves cost.
 #![cfg(feature = "postgres")]
 
 use std::time::Duration;
 
 use crate::support::client::{COOKIE, PASSWORD, SignedIn};
-use crate::support::monitor::Monitor;
 use crate::support::raw::get_with;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer};
+use crate::support::topologies::Monitors;
 use crate::support::wait::until;
 
 const WINDOWS: usize = 10;
 const REQUESTS: usize = 10;
 
 /// What Redis was sent by requests since the last call.
-fn commands(monitor: &mut Monitor) -> Vec<String> {
-    let every_second = |command: &String| command.starts_with("\"INFO\"") || command.contains("ledger:");
-    monitor.commands().into_iter().filter(|command| !every_second(command)).collect()
+fn commands(monitor: &mut Monitors) -> Vec<String> {
+    let every_second = ["\"INFO\"", "\"CLUSTER\" \"NODES\""];
+    let own = |command: &String| {
+        !command.contains("ledger:") && !every_second.iter().any(|question| command.starts_with(question))
+    };
+    monitor.commands().into_iter().filter(own).collect()
 }
 
 /// Statements that `work` costs, in the cheapest of several windows.
@@ -49,7 +53,7 @@ async fn warm() -> (TestServer, SignedIn) {
 #[tokio::test]
 async fn a_check_on_a_warm_record_is_one_redis_command_and_no_sql() {
     let (server, owner) = warm().await;
-    let mut monitor = server.stores.redis().monitor();
+    let mut monitor = server.stores.servers().monitor();
     let per_window = statements(&server, async || {
         for _ in 0..REQUESTS {
             assert_eq!(owner.get("/auth/forward").await.status, 200);
@@ -58,7 +62,7 @@ async fn a_check_on_a_warm_record_is_one_redis_command_and_no_sql() {
     assert_eq!(per_window.await, 0, "no SQL at all");
     let sent = commands(&mut monitor);
     assert_eq!(sent.len(), WINDOWS * REQUESTS, "one for each request: {sent:#?}");
-    let key = server.stores.redis().keys("session:*").pop().expect("a record");
+    let key = server.stores.servers().keys("session:*").pop().expect("a record");
     assert!(sent.iter().all(|command| *command == format!("\"GETEX\" \"{key}\"")), "{sent:#?}");
 }
 
@@ -66,11 +70,11 @@ async fn a_check_on_a_warm_record_is_one_redis_command_and_no_sql() {
 #[tokio::test]
 async fn a_check_without_a_record_is_a_question_to_the_ledger_and_leaves_one() {
     let (server, owner) = warm().await;
-    let mut monitor = server.stores.redis().monitor();
+    let mut monitor = server.stores.servers().monitor();
     let per_window = statements(&server, async || {
         for _ in 0..REQUESTS {
-            for key in server.stores.redis().keys("session:*") {
-                let _gone: i64 = server.stores.redis().cli(&["DEL", &key]);
+            for key in server.stores.servers().keys("session:*") {
+                let _gone: i64 = server.stores.servers().of(&key).cli(&["DEL", &key]);
             }
             assert_eq!(owner.get("/auth/forward").await.status, 200);
         }
@@ -85,7 +89,7 @@ async fn a_check_without_a_record_is_a_question_to_the_ledger_and_leaves_one() {
 async fn a_burst_of_requests_is_one_touch() {
     let (server, owner) = warm().await;
     server.clock.advance(Duration::from_secs(11));
-    let mut monitor = server.stores.redis().monitor();
+    let mut monitor = server.stores.servers().monitor();
     let others = (0..20).map(|_| {
         let copy = owner.copy_at(&server.url());
         tokio::spawn(async move { copy.get("/auth/forward").await.status })
@@ -94,10 +98,10 @@ async fn a_burst_of_requests_is_one_touch() {
         assert_eq!(request.await.expect("a request"), 200);
     }
     // The touch is off their latency; whatever comes after it finds it done.
-    let key = server.stores.redis().keys("session:*").pop().expect("a record");
+    let key = server.stores.servers().keys("session:*").pop().expect("a record");
     let now = server.node().app().clock().now().ms() - 5_000;
     until("the touch", Duration::from_secs(5), async || {
-        let record: String = server.stores.redis().cli(&["GET", &key]);
+        let record: String = server.stores.servers().of(&key).cli(&["GET", &key]);
         record.split(' ').nth(5).and_then(|seen| seen.parse::<i64>().ok()).is_some_and(|seen| seen > now)
     })
     .await;
@@ -112,7 +116,7 @@ async fn a_burst_of_requests_is_one_touch() {
 #[tokio::test]
 async fn forged_cookies_never_reach_a_store() {
     let (server, owner) = warm().await;
-    let mut monitor = server.stores.redis().monitor();
+    let mut monitor = server.stores.servers().monitor();
     let cookie = owner.cookie();
     let tampered = format!("{COOKIE}={cookie}x");
     let lines = [
@@ -140,7 +144,7 @@ async fn forged_cookies_never_reach_a_store() {
 #[tokio::test]
 async fn a_sign_in_does_not_touch_redis_and_a_refused_one_reads_the_same_for_everybody() {
     let (server, owner) = warm().await;
-    let mut monitor = server.stores.redis().monitor();
+    let mut monitor = server.stores.servers().monitor();
     let visitor = server.anonymous();
     visitor.login(&owner.email, PASSWORD).await.assert_status(200);
     let stranger = server.anonymous();

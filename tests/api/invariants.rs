@@ -212,9 +212,9 @@ mod records {
 
     use super::TestServer;
     use crate::support::client::SignedIn;
-    use crate::support::redis::PrivateRedis;
     use crate::support::requests::Requests;
     use crate::support::server::Backend;
+    use crate::support::topologies::Servers;
     use crate::support::wait::until;
 
     const KEYS: &str = "session:*";
@@ -223,7 +223,7 @@ mod records {
     const TRANSIT_MS: i64 = 250;
 
     /// The key of a session: the one that its first check adds.
-    async fn key_of(redis: &PrivateRedis, who: &SignedIn) -> String {
+    async fn key_of(redis: &Servers, who: &SignedIn) -> String {
         let before = redis.keys(KEYS);
         assert!(who.is_signed_in().await);
         let added: Vec<String> = redis.keys(KEYS).into_iter().filter(|key| !before.contains(key)).collect();
@@ -240,46 +240,46 @@ mod records {
     #[tokio::test]
     async fn invariant_1_what_was_read_before_a_revocation_is_not_put_after_it() {
         let server = TestServer::start(Backend::Production).await;
-        let redis = server.stores.redis();
+        let redis = server.stores.servers();
         let owner = server.signed_in().await;
         let victim = server.issue(&owner).await;
         let key = key_of(redis, &victim).await;
-        let record: String = redis.cli(&["GET", &key]);
+        let record: String = redis.of(&key).cli(&["GET", &key]);
         owner.end_session(&victim.session_id).await.assert_status(204);
         assert!(!redis.keys(KEYS).contains(&key), "deleted before it was answered");
         // Ten refusals leave nothing that could be believed.
         for _ in 0..10 {
             assert!(!victim.is_signed_in().await);
-            let stands: Option<String> = redis.cli(&["GET", &key]);
+            let stands: Option<String> = redis.of(&key).cli(&["GET", &key]);
             assert!(stands.is_none_or(|text| text.starts_with("lease ")), "only a lease may stand there");
         }
         // Nothing is ever put without a lease: a key that a fill does not own is left as it is.
-        redis.cli::<()>(&["SET", &key, "lease AAAAAAAAAAAAAAAAAAAAAA", "PX", "60000"]);
+        redis.of(&key).cli::<()>(&["SET", &key, "lease AAAAAAAAAAAAAAAAAAAAAA", "PX", "60000"]);
         assert!(!victim.is_signed_in().await);
-        assert_eq!(redis.cli::<String>(&["GET", &key]), "lease AAAAAAAAAAAAAAAAAAAAAA");
+        assert_eq!(redis.of(&key).cli::<String>(&["GET", &key]), "lease AAAAAAAAAAAAAAAAAAAAAA");
         assert!(record.starts_with("1 "), "{record}");
     }
 
     #[tokio::test]
     async fn invariant_3_a_record_under_another_key_is_not_believed() {
         let server = TestServer::start(Backend::Production).await;
-        let redis = server.stores.redis();
+        let redis = server.stores.servers();
         let (ana, eve) = (server.signed_in().await, server.signed_in().await);
         let (anas, eves) = (key_of(redis, &ana).await, key_of(redis, &eve).await);
-        let record: String = redis.cli(&["GET", &anas]);
+        let record: String = redis.of(&anas).cli(&["GET", &anas]);
         for check in 0..2 {
-            redis.cli::<()>(&["SET", &eves, &record, "PX", "60000"]);
+            redis.of(&eves).cli::<()>(&["SET", &eves, &record, "PX", "60000"]);
             let answer = eve.get("/auth/forward").await;
             answer.assert_status(200);
             assert_eq!(answer.header("x-session-user"), Some(eve.user_id.as_str()), "check {check}");
             assert_eq!(answer.header("x-session-id"), Some(eve.session_id.as_str()), "check {check}");
         }
-        let healed: String = redis.cli(&["GET", &eves]);
+        let healed: String = redis.of(&eves).cli(&["GET", &eves]);
         assert!(healed.contains(&eve.session_id), "{healed}");
         // And under the key of a session that has ended: it opens nothing.
         let ended = ana.copy_at(&server.url());
         ana.sign_out().await.assert_status(204);
-        redis.cli::<()>(&["SET", &anas, &healed, "PX", "60000"]);
+        redis.of(&anas).cli::<()>(&["SET", &anas, &healed, "PX", "60000"]);
         ended.get("/auth/forward").await.assert_problem(401, "unauthenticated");
         assert!(eve.is_signed_in().await);
     }
@@ -288,7 +288,7 @@ mod records {
     async fn invariant_4_every_session_key_has_a_ttl_within_the_absolute_lifetime() {
         let variables = [("SESSIOND_IDLE_TIMEOUT", "30m"), ("SESSIOND_ABSOLUTE_TIMEOUT", "40m")];
         let server = TestServer::with(Backend::Production, &variables).await;
-        let redis = server.stores.redis();
+        let redis = server.stores.servers();
         let owner = server.signed_in().await;
         let mut sessions = Vec::new();
         for _ in 0..20 {
@@ -300,7 +300,7 @@ mod records {
         let bounded = |session: &SignedIn, key: &String| {
             // Asked in this order: what passes in between can only make the TTL smaller.
             let remaining = remaining_ms(&server, session);
-            let ttl: i64 = redis.cli(&["PTTL", key]);
+            let ttl: i64 = redis.of(key).cli(&["PTTL", key]);
             assert!(ttl > 0, "an immortal record, or none: {ttl}");
             ttl <= remaining + TRANSIT_MS
         };
@@ -311,12 +311,12 @@ mod records {
             for (session, key) in &sessions {
                 assert!(session.is_signed_in().await);
                 until("the touch is written", std::time::Duration::from_secs(5), async || bounded(session, key)).await;
-                redis.cli::<()>(&["DEL", key]);
+                redis.of(key).cli::<()>(&["DEL", key]);
                 assert!(session.is_signed_in().await);
                 assert!(bounded(session, key), "a fill that outlives the session");
             }
             for key in redis.keys("*") {
-                let ttl: i64 = redis.cli(&["PTTL", &key]);
+                let ttl: i64 = redis.of(&key).cli(&["PTTL", &key]);
                 assert!(ttl > 0, "{key} has no TTL: {ttl}");
             }
         }

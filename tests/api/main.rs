@@ -32,6 +32,8 @@ mod passwords;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod real_seconds;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 #[path = "../support/mod.rs"]

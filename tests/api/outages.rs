@@ -41,7 +41,7 @@ async fn without_redis_everything_goes_on_and_a_revocation_says_that_it_is_not_c
     let owner = server.signed_in().await;
     let (warm, cold, bystander) = (server.issue(&owner).await, server.issue(&owner).await, server.issue(&owner).await);
     assert_eq!((forward(&warm).await, forward(&bystander).await), (200, 200));
-    server.stores.redis().kill();
+    server.stores.servers().kill();
 
     for who in [&owner, &warm, &cold] {
         assert_eq!(forward(who).await, 200);
@@ -62,12 +62,12 @@ async fn without_redis_everything_goes_on_and_a_revocation_says_that_it_is_not_c
         }
     }
     assert!(server.stores.database.count("unconfirmed", "1 = 1") >= 2);
-    server.stores.redis().restart();
+    server.stores.servers().restart();
     until_settled(&server).await;
     assert_eq!(owner.end_session(&warm.session_id).await.status, 204, "and again, confirmed");
     assert_eq!((forward(&warm).await, forward(&cold).await, forward(&bystander).await), (401, 401, 200));
     until("Redis is used again", PATIENCE, async || {
-        forward(&owner).await == 200 && !server.stores.redis().keys("session:*").is_empty()
+        forward(&owner).await == 200 && !server.stores.servers().keys("session:*").is_empty()
     })
     .await;
 }
@@ -78,7 +78,7 @@ async fn signing_out_without_redis_is_honest_and_clears_the_cookie() {
     let owner = server.signed_in().await;
     let copy = owner.copy_at(&server.url());
     assert_eq!(forward(&owner).await, 200);
-    server.stores.redis().kill();
+    server.stores.servers().kill();
     let answer = owner.sign_out().await;
     answer.assert_problem(503, "unconfirmed");
     assert_eq!(answer.header("retry-after"), Some("1"));
@@ -86,7 +86,7 @@ async fn signing_out_without_redis_is_honest_and_clears_the_cookie() {
     assert!(cookies.len() == 1 && cookies[0].starts_with(&format!("{COOKIE}=;")), "{answer}");
     assert!(cookies[0].contains("Max-Age=0"), "the person asked: {answer}");
     assert_eq!(forward(&copy).await, 401);
-    server.stores.redis().restart();
+    server.stores.servers().restart();
     until_settled(&server).await;
     assert_eq!(copy.sign_out().await.status, 204, "repeated, confirmed");
 }
@@ -98,12 +98,12 @@ async fn a_password_change_without_redis_keeps_the_new_token() {
     let other = server.issue(&owner).await;
     let before = owner.copy_at(&server.url());
     assert_eq!((forward(&owner).await, forward(&other).await), (200, 200));
-    server.stores.redis().kill();
+    server.stores.servers().kill();
     let answer = owner.change_password(PASSWORD, "another four plain words").await;
     answer.assert_problem(503, "unconfirmed");
     assert_eq!(answer.set_cookies().len(), 1, "without the new token the user would be out: {answer}");
     assert_eq!((forward(&owner).await, forward(&before).await, forward(&other).await), (200, 401, 401));
-    server.stores.redis().restart();
+    server.stores.servers().restart();
     until_settled(&server).await;
     assert_eq!((forward(&owner).await, forward(&before).await, forward(&other).await), (200, 401, 401));
 }
@@ -113,15 +113,15 @@ async fn a_redis_that_does_not_answer_is_not_waited_for() {
     let server = start().await;
     let owner = server.signed_in().await;
     assert_eq!(forward(&owner).await, 200);
-    server.stores.redis().pause();
+    server.stores.servers().pause();
     for attempt in 0..6 {
         let watch = stopwatch();
         assert_eq!(forward(&owner).await, 200, "attempt {attempt}");
         assert!(watch() < Duration::from_millis(2_500), "attempt {attempt}: {:?}", watch());
     }
-    server.stores.redis().resume();
+    server.stores.servers().resume();
     until("Redis is used again", PATIENCE, async || {
-        let mut monitor = server.stores.redis().monitor();
+        let mut monitor = server.stores.servers().monitor();
         assert_eq!(forward(&owner).await, 200);
         monitor.commands().iter().any(|command| command.starts_with("\"GETEX\" \"session:"))
     })
@@ -179,7 +179,7 @@ async fn flushall_signs_nobody_out_and_nobody_in() {
     }
     owner.end_session(&ended.session_id).await.assert_status(204);
     for round in 0..3 {
-        let _ok: String = server.stores.redis().cli(&["FLUSHALL"]);
+        server.stores.servers().everywhere(&["FLUSHALL"]);
         for who in sessions.iter().chain([&owner]) {
             assert_eq!(forward(who).await, 200, "round {round}");
         }
@@ -190,11 +190,11 @@ async fn flushall_signs_nobody_out_and_nobody_in() {
 #[tokio::test]
 async fn whatever_stands_in_a_records_place_the_ledger_answers() {
     let server = start().await;
-    let redis = server.stores.redis();
+    let redis = server.stores.servers();
     let owner = server.signed_in().await;
     assert_eq!(forward(&owner).await, 200);
     let key = redis.keys("session:*").pop().expect("a record");
-    let good: String = redis.cli(&["GET", &key]);
+    let good: String = redis.of(&key).cli(&["GET", &key]);
     let longer = format!("{good} more");
     let foreign = good.replacen(good.split(' ').nth(1).expect("a stamp"), "AQIDBAUGBwg", 1);
     let next = good.replacen("1 ", "2 ", 1);
@@ -214,23 +214,23 @@ async fn whatever_stands_in_a_records_place_the_ledger_answers() {
         "\u{0}\u{1}",
     ];
     for text in texts {
-        redis.cli::<()>(&["SET", &key, text, "PX", "60000"]);
+        redis.of(&key).cli::<()>(&["SET", &key, text, "PX", "60000"]);
         let answer = owner.get("/auth/forward").await;
         assert_eq!(answer.header("x-session-user"), Some(owner.user_id.as_str()), "{text:.60}: {answer}");
-        let healed: String = redis.cli(&["GET", &key]);
+        let healed: String = redis.of(&key).cli(&["GET", &key]);
         assert!(healed == text || healed == good, "{text:.60} became {healed:.100}");
     }
     for command in [&["LPUSH", &key, "x"], &["SADD", &key, "x"], &["PFADD", &key, "x"]] {
-        let _gone: i64 = redis.cli(&["DEL", &key]);
-        let _added: i64 = redis.cli(command);
+        let _gone: i64 = redis.of(&key).cli(&["DEL", &key]);
+        let _added: i64 = redis.of(&key).cli(command);
         for _ in 0..2 {
             assert_eq!(forward(&owner).await, 200, "{command:?}");
         }
         owner.me().await.assert_status(200);
     }
     // Such a thing is no way round a revocation either.
-    let _gone: i64 = redis.cli(&["DEL", &key]);
-    let _added: i64 = redis.cli(&["LPUSH", &key, "x"]);
+    let _gone: i64 = redis.of(&key).cli(&["DEL", &key]);
+    let _added: i64 = redis.of(&key).cli(&["LPUSH", &key, "x"]);
     let copy = owner.copy_at(&server.url());
     owner.sign_out().await.assert_status(204);
     assert_eq!(forward(&copy).await, 401);
@@ -239,11 +239,11 @@ async fn whatever_stands_in_a_records_place_the_ledger_answers() {
 #[tokio::test]
 async fn a_full_redis_takes_no_records_and_hinders_nobody() {
     let server = start().await;
-    let redis = server.stores.redis();
+    let redis = server.stores.servers();
     let owner = server.signed_in().await;
     let warm = server.issue(&owner).await;
     assert_eq!(forward(&warm).await, 200);
-    redis.cli::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    redis.everywhere(&["CONFIG", "SET", "maxmemory", "1"]);
     let cold = server.issue(&owner).await;
     for who in [&owner, &warm, &cold] {
         assert_eq!(forward(who).await, 200);
@@ -252,7 +252,7 @@ async fn a_full_redis_takes_no_records_and_hinders_nobody() {
     let answer = owner.end_session(&warm.session_id).await;
     assert!([204, 503].contains(&answer.status), "{answer}");
     assert_eq!(forward(&warm).await, 401);
-    redis.cli::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.everywhere(&["CONFIG", "SET", "maxmemory", "0"]);
     until_settled(&server).await;
     assert_eq!((forward(&owner).await, forward(&warm).await), (200, 401));
 }

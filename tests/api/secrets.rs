@@ -144,7 +144,7 @@ on_each_backend! {
             let mut process = Process::start(&settings);
             let mut secrets = walk(&server, &process).await;
             secrets.add("the cookie key", server.settings.get("SESSIOND_COOKIE_KEY").expect("a key"));
-            if let Some(redis) = server.stores.redis_if_any() {
+            if let Some(redis) = server.stores.servers_if_any() {
                 let dump = redis.dump_text();
                 assert!(dump.contains("session:"), "there is something to look at: {dump}");
                 secrets.assert_not_in("Redis", &dump);

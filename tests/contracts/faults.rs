@@ -68,11 +68,14 @@ async fn while_one_request_tries_to_connect_the_others_do_not_wait() {
 }
 
 #[tokio::test]
-async fn a_fence_that_does_not_answer_is_not_waited_for() {
+async fn a_fence_that_does_not_answer_is_waited_for_within_its_bound() {
     let world = World::new();
     world.fence.fall_silent();
-    let answer = within(Duration::from_millis(800), "a silent fence", world.read(&hash())).await;
+    // Two seconds, once: whoever comes after that learns at once that it was in vain.
+    let answer = within(Duration::from_millis(2_500), "a silent fence", world.read(&hash())).await;
     assert!(matches!(answer, Err(LiveError::FencedOff(_))), "{answer:?}");
+    let again = within(AT_ONCE, "the next one", world.read(&hash())).await;
+    assert!(matches!(again, Err(LiveError::Down(_))), "{again:?}");
 }
 
 #[tokio::test]

@@ -225,7 +225,7 @@ on_each_database! {
         let now = it.now();
         let added = records.clone();
         it.ledger.write(move |db| unconfirmed::add(db, &added, now)).await.expect("add");
-        assert_eq!(it.ledger.read(|db| unconfirmed::oldest(db, 5_000)).await.expect("read").len(), records.len());
+        assert_eq!(it.ledger.read(|db| unconfirmed::oldest(db, None, 5_000)).await.expect("read").len(), records.len());
         // The same record is wrong once more: an obligation of its own, which outlives the first.
         let last = *records.last().expect("a record");
         let again = record(last.token_hash);

@@ -3,12 +3,20 @@
 #[cfg(test)]
 mod balancers;
 #[cfg(test)]
+mod database;
+#[cfg(test)]
+mod embedded;
+#[cfg(test)]
 mod hanging_up;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
 #[cfg(feature = "fault-points")]
 mod killed;
+#[cfg(test)]
+mod last_seen;
+#[cfg(test)]
+mod lease;
 #[cfg(test)]
 mod linear;
 #[cfg(test)]
@@ -25,6 +33,8 @@ mod recovery;
 mod refusals;
 #[cfg(test)]
 mod restored;
+#[cfg(test)]
+mod shards;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
@@ -15,6 +16,10 @@ use tokio::sync::oneshot;
 
 use super::client::Anonymous;
 use super::settings::Settings;
+use super::wait::stopwatch;
+
+/// How long a server may take to stop when its test is over.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One running server.
 pub struct Node {
@@ -79,12 +84,28 @@ impl Node {
     }
 }
 
+impl Node {
+    /// As [`Node::join`], but a thread that waits for a database which never answers is left behind: the test that
+    /// made the database silent has failed, and should say so now.
+    fn join_soon(&mut self) {
+        let watch = stopwatch();
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            if watch() > PATIENCE {
+                eprintln!("the server's thread does not end within {PATIENCE:?} and is left behind");
+                self.thread = None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.join();
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         if self.thread.is_some() {
             // The command is sent by the call; only its completion would have to be awaited.
             drop(self.handle.stop(false));
-            self.join();
+            self.join_soon();
         }
     }
 }

@@ -46,7 +46,7 @@ impl Stores {
         match backend {
             Backend::Embedded => Self::of(Database::sqlite(), None),
             #[cfg(feature = "postgres")]
-            Backend::Production => Self::over(Database::postgres(), Servers::start(production())),
+            Backend::Production => Self::over(Database::postgres(), production()),
             #[cfg(feature = "postgres")]
             Backend::Sentinel => Self::over(Database::postgres(), Servers::start(Topology::Sentinel)),
             #[cfg(feature = "postgres")]
@@ -67,6 +67,11 @@ impl Stores {
     /// All servers of this test's Redis; panics on a backend without one.
     pub fn servers(&self) -> &Servers {
         self.redis.as_ref().expect("this backend has no Redis")
+    }
+
+    /// All servers of this test's Redis, if the backend has one.
+    pub fn servers_if_any(&self) -> Option<&Servers> {
+        self.redis.as_ref()
     }
 
     /// The Redis of this test (of several servers the first); panics on a backend without one.
@@ -90,12 +95,13 @@ impl Stores {
 }
 
 #[cfg(feature = "postgres")]
-fn production() -> Topology {
+fn production() -> Servers {
     match std::env::var("SESSIOND_TEST_REDIS").as_deref() {
-        Ok("sentinel") => Topology::Sentinel,
-        Ok("cluster") => Topology::Cluster,
+        Ok("sentinel") => Servers::start(Topology::Sentinel),
+        // Three masters, and three replicas.
+        Ok("cluster") => Servers::cluster(1),
         Ok(other) => panic!("SESSIOND_TEST_REDIS is {other:?}, but can only be sentinel or cluster"),
-        Err(_) => Topology::One,
+        Err(_) => Servers::start(Topology::One),
     }
 }
 

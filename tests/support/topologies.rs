@@ -11,12 +11,13 @@ use std::time::Duration;
 use redis::{FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
+use super::monitor::Monitor;
 use super::ports::free_port;
 use super::redis::{Persistence, PrivateRedis};
 use super::tls;
 use super::wait::until_found;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The name of the master.
 pub const SERVICE: &str = "main";
@@ -133,6 +134,58 @@ impl Servers {
         self.servers.iter().filter(|server| is_master(server)).collect()
     }
 
+    /// All keys that match a pattern, of all masters, in order.
+    pub fn keys(&self, pattern: &str) -> Vec<String> {
+        let mut keys: Vec<String> = self.masters().iter().flat_map(|master| master.keys(pattern)).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Everything that is stored on any master; see [`PrivateRedis::dump_text`].
+    pub fn dump_text(&self) -> String {
+        self.masters().into_iter().map(PrivateRedis::dump_text).collect()
+    }
+
+    /// Starts to write down every command that any client sends to any master.
+    pub fn monitor(&self) -> Monitors {
+        Monitors(self.masters().into_iter().map(PrivateRedis::monitor).collect())
+    }
+
+    /// SIGKILL, for all of them.
+    pub fn kill(&self) {
+        self.servers.iter().for_each(PrivateRedis::kill);
+    }
+
+    /// Starts all of them again.
+    pub fn restart(&self) {
+        self.servers.iter().for_each(PrivateRedis::restart);
+    }
+
+    /// SIGSTOP, for all of them.
+    pub fn pause(&self) {
+        self.servers.iter().for_each(PrivateRedis::pause);
+    }
+
+    /// SIGCONT, for all of them.
+    pub fn resume(&self) {
+        self.servers.iter().for_each(PrivateRedis::resume);
+    }
+
+    /// One command for each master, which answers nothing of interest.
+    pub fn everywhere(&self, command: &[&str]) {
+        for master in self.masters() {
+            let _answer: redis::Value = master.cli(command);
+        }
+    }
+
+    /// Panics if any server was ever asked about keys of two slots at once: it counts the errors that it answered.
+    pub fn assert_no_crossslot(&self) {
+        for server in &self.servers {
+            let errors: String = server.try_cli(&["INFO", "errorstats"]).unwrap_or_default();
+            assert!(!errors.contains("CROSSSLOT"), "{errors}");
+        }
+    }
+
     /// One number from each master, summed.
     pub fn sum(&self, command: &[&str]) -> i64 {
         self.masters().iter().map(|master| master.cli::<i64>(command)).sum()
@@ -147,6 +200,25 @@ impl Servers {
                 && others.is_ok_and(|others| others.len() + 1 == self.sentinels.len())
         };
         until_found("the Sentinels agree", PATIENCE, || self.sentinels.iter().all(ready).then_some(()));
+    }
+}
+
+/// Whatever a test was about, nothing that it did may have crossed slots.
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if self.clustered && !std::thread::panicking() {
+            self.assert_no_crossslot();
+        }
+    }
+}
+
+/// What clients send to several masters.
+pub struct Monitors(Vec<Monitor>);
+
+impl Monitors {
+    /// Every command since the start (or since the last call), master by master.
+    pub fn commands(&mut self) -> Vec<String> {
+        self.0.iter_mut().flat_map(Monitor::commands).collect()
     }
 }
 
@@ -171,7 +243,9 @@ pub fn is_master(server: &PrivateRedis) -> bool {
 
 /// Waits until a replica has all that its master has.
 pub fn await_link(replica: &PrivateRedis) {
-    let up = || replica.cli::<String>(&["INFO", "replication"]).contains("master_link_status:up");
+    // On a busy machine it may be a while before it answers at all.
+    let linked = |info: String| info.contains("master_link_status:up");
+    let up = || replica.try_cli::<String>(&["INFO", "replication"]).is_ok_and(linked);
     until_found("the replica has synchronised", PATIENCE, || up().then_some(()));
 }
 
@@ -211,7 +285,9 @@ fn tls_server() -> Servers {
         let port = free_port();
         redis.try_cli::<()>(&["CONFIG", "SET", "tls-port", &port.to_string()]).ok().map(|()| port)
     });
-    Servers { url: format!("rediss://localhost:{port}"), ..Servers::one(redis) }
+    let mut servers = Servers::one(redis);
+    servers.url = format!("rediss://localhost:{port}");
+    servers
 }
 
 /// One private Sentinel.
