@@ -36,6 +36,11 @@ macro_rules! uuid_v7 {
                 parse_hyphenated(text).map(Self)
             }
 
+            /// The id of these bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// The id as a UUID.
             pub fn uuid(self) -> Uuid {
                 self.0

@@ -74,13 +74,13 @@ impl TokenHash {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The first eight bytes of SHA-256 over this hash and what a record says: what the record repeats, so that one
+    /// The first six bytes of SHA-256 over this hash and what a record says: what the record repeats, so that one
     /// that stands under a foreign key, or does not say what was written, is seen. It is no signature: whoever may
     /// write to Redis can make one.
-    pub fn check_of(&self, said: &[u8]) -> [u8; 8] {
+    pub fn check_of(&self, said: &[u8]) -> [u8; 6] {
         let digest: [u8; 32] = Sha256::new().chain_update(self.0).chain_update(said).finalize().into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        [a, b, c, d, e, f, g, h]
+        let [a, b, c, d, e, f, ..] = digest;
+        [a, b, c, d, e, f]
     }
 }
 

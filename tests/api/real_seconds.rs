@@ -6,6 +6,7 @@ use std::time::Duration;
 use sessiond::domain::Clock;
 
 use crate::support::client::SignedIn;
+use crate::support::record::from_record;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores, TestServer};
 use crate::support::wait::stopwatch;
@@ -40,7 +41,7 @@ fn longest_beyond(server: &TestServer) -> i64 {
         let ttl: i64 = redis.of(&key).cli(&["PTTL", &key]);
         let Some(text): Option<String> = redis.of(&key).cli(&["GET", &key]) else { continue };
         // A lease names no session, and lasts five seconds.
-        let Some(session) = text.split(' ').nth(3).filter(|_| ttl >= 0) else {
+        let Some(session) = text.split(' ').nth(3).filter(|_| ttl >= 0).map(from_record) else {
             assert!(ttl != -1, "no TTL: {text}");
             continue;
         };

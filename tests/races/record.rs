@@ -10,6 +10,7 @@ use crate::ROUNDS;
 use crate::support::database::Database;
 use crate::support::proxy::{Proxy, contains};
 use crate::support::redis::PrivateRedis;
+use crate::support::record::in_record;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores, TestServer};
 
@@ -61,7 +62,7 @@ async fn a_put_that_arrives_after_a_revoke_and_an_eviction() {
     for round in 0..ROUNDS {
         let victim = slow.issue(&owner).await;
         // A record repeats the session's id; a lease does not.
-        let hold = proxy.hold_first(1, contains(victim.session_id.clone()));
+        let hold = proxy.hold_first(1, contains(in_record(&victim.session_id)));
         let fill = tokio::spawn({
             let victim = victim.copy_at(&slow.url());
             async move { victim.get("/auth/forward").await.status }

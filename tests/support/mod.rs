@@ -17,6 +17,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod record;
 pub mod redis;
 pub mod requests;
 pub mod server;
