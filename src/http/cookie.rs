@@ -7,14 +7,12 @@
 
 use std::time::Duration;
 
-use actix_web::cookie::{Cookie, CookieJar, Key, SameSite};
+use actix_web::cookie::{Cookie, Key, SameSite};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
+use super::signature::Verifier;
 use crate::config::Config;
 use crate::domain::{Random, Token};
-
-/// Longest value that is looked at, in bytes; browsers keep no longer cookies (RFC 6265bis §5.6).
-const MAX_VALUE: usize = 4096;
 
 /// Browsers keep no cookie for longer (RFC 6265bis §5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -73,6 +71,7 @@ pub struct SessionCookie {
     name: &'static str,
     domain: Option<String>,
     key: Key,
+    verifier: Verifier,
     removal: HeaderValue,
 }
 
@@ -84,7 +83,7 @@ impl SessionCookie {
         let key = Key::try_from(key.as_bytes()).map_err(|error| InvalidCookie::Key(error.to_string()))?;
         let domain = config.cookie_domain.clone();
         let removal = removal(name, domain.as_deref())?;
-        Ok(Self { name, domain, key, removal })
+        Ok(Self { name, domain, verifier: Verifier::new(&key), key, removal })
     }
 
     /// The cookie's name.
@@ -171,14 +170,9 @@ impl SessionCookie {
     }
 
     fn verify(&self, pair: &str) -> Option<Token> {
+        // As the readers of cookies do: blanks around the value are not a part of it.
         let (_, value) = pair.split_once('=')?;
-        // Quotes are a part of the value (RFC 6265bis §5.6); the parser would take them off.
-        if value.len() > MAX_VALUE || value.contains('"') {
-            return None;
-        }
-        let cookie = Cookie::parse_encoded(pair.to_owned()).ok()?;
-        let signed = CookieJar::new().signed(&self.key).verify(cookie)?;
-        Token::parse(signed.value())
+        self.verifier.token(value.trim())
     }
 }
 
@@ -208,13 +202,16 @@ fn with_max_age(line: HeaderValue, age: Duration) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::cookie::CookieJar;
+
     use super::*;
     use crate::domain::SystemRandom;
 
     fn cookie() -> SessionCookie {
         let key = Key::from(&[7; 64]);
         let name = "__Host-session";
-        SessionCookie { name, domain: None, key, removal: removal(name, None).unwrap() }
+        let verifier = Verifier::new(&key);
+        SessionCookie { name, domain: None, key, verifier, removal: removal(name, None).unwrap() }
     }
 
     fn signed(token: &str) -> String {

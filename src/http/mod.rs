@@ -26,6 +26,7 @@ pub mod request_id;
 pub mod routes;
 pub mod sessions;
 pub mod sign_in;
+mod signature;
 pub mod site;
 
 pub use context::remember_me;

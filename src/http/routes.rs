@@ -17,24 +17,24 @@ use super::rank::Rank;
 use super::site::Site;
 use super::{account, admin, gateway, headers, openapi, operator, pages, sessions, sign_in};
 
-/// The routes, by who may come in.
+/// The routes, by who may come in. The two that are asked all the time stand first: routes are tried in this order.
 #[rustfmt::skip]
 pub fn table() -> Vec<Path> {
     vec![
+        open("/auth/forward").any(gateway::forward),
+        account("/me").get(account::me).patch(account::rename),
+
         public("/register").post(sign_in::register),
         public("/login").post(sign_in::login),
         public("/logout").post(sign_in::logout),
         public("/reset").post(sign_in::reset).page(pages::reset),
 
-        account("/me").get(account::me).patch(account::rename),
         account("/me/password").put(account::change_password),
         account("/sessions").get(sessions::list).delete(sessions::revoke_all),
         account("/sessions/{id}").delete(sessions::revoke),
 
         account("/admin/users/{id}/disable").post(admin::disable),
         account("/admin/users/{id}/enable").post(admin::enable),
-
-        open("/auth/forward").any(gateway::forward),
 
         open("/health/live").get(operator::live),
         open("/health/ready").get(operator::ready),
