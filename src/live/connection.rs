@@ -9,13 +9,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, RedisResult, Script, Value};
+use redis::{Pipeline, RedisResult, Script, Value};
 use tokio::time::sleep;
 
 use super::address::Node;
 use super::fault::{Fault, out_of_step};
 use super::key::Key;
 use super::process::{Replication, shard};
+use super::reads::{Batch, Duty, Reads, Text};
 use super::sentinel::Sentinels;
 use super::{Belief, Enrolled, LiveError};
 use crate::domain::{Process, SessionId, Shard, Stamp};
@@ -39,6 +40,7 @@ pub(super) struct Stamped {
     /// Whether nothing but its own replicas could take its place.
     alone: bool,
     broken: AtomicBool,
+    reads: Reads,
 }
 
 impl Stamped {
@@ -52,7 +54,8 @@ impl Stamped {
     ) -> Arc<Self> {
         let (Enrolled { stamp, belief }, Process { replid, shard, .. }) = (enrolled, process);
         let broken = AtomicBool::new(false);
-        let stamped = Arc::new(Self { redis, stamp, belief, replid, shard, elected, alone, broken });
+        let stamped =
+            Arc::new(Self { redis, stamp, belief, replid, shard, elected, alone, broken, reads: Reads::default() });
         tokio::spawn(watch(Arc::downgrade(&stamped)));
         stamped
     }
@@ -86,12 +89,43 @@ impl Stamped {
         self.broken.load(Ordering::SeqCst)
     }
 
-    /// Reads a text. `GETEX` without options reads like `GET`, but counts as a write, so that a replica refuses it.
-    /// A key of another type holds no text.
-    pub(super) async fn text(&self, key: Key<'_>) -> Result<Option<Vec<u8>>, LiveError> {
-        let mut command = Cmd::with_capacity(2, "GETEX".len() + key.length());
-        command.arg("GETEX").arg(key);
-        match self.redis.clone().send_packed_command(&command).await.and_then(Value::extract_error) {
+    /// Reads a text. A key of another type holds none.
+    pub(super) async fn text(self: &Arc<Self>, key: Key<'_>) -> Text {
+        let (duty, answer) = self.reads.add(key);
+        // In tasks of their own: a client that hangs up takes only its own read along.
+        let connection = Arc::clone(self);
+        match duty {
+            Duty::None => {}
+            Duty::SendSoon => drop(tokio::spawn(async move { connection.send(connection.reads.take()).await })),
+            Duty::SendNow(batch) => drop(tokio::spawn(async move { connection.send(batch).await })),
+        }
+        answer.await.unwrap_or_else(|_| Err(LiveError::Down("the worker is stopping".to_owned())))
+    }
+
+    /// Sends reads and gives each reader its own answer: one key's fault is not the others'.
+    async fn send(&self, Batch { pipeline, readers }: Batch) {
+        if readers.is_empty() {
+            return;
+        }
+        let fault = match self.redis().send_packed_commands(&pipeline, 0, readers.len()).await {
+            Ok(values) if values.len() == readers.len() => {
+                for (reader, value) in readers.into_iter().zip(values) {
+                    // Whoever has gone needs no answer.
+                    let _gone = reader.send(self.as_text(value));
+                }
+                return;
+            }
+            Ok(_) => out_of_step(),
+            Err(error) => error.into(),
+        };
+        let error = self.fail(fault);
+        for reader in readers {
+            let _gone = reader.send(Err(error.clone()));
+        }
+    }
+
+    fn as_text(&self, value: Value) -> Text {
+        match value.extract_error() {
             Ok(Value::BulkString(text)) => Ok(Some(text)),
             Ok(Value::Nil) => Ok(None),
             Ok(_) => Err(self.fail(out_of_step())),
@@ -149,6 +183,7 @@ impl Stamped {
         answer.map_err(|error| self.fail(error))
     }
 
+    /// What a fault means; one that puts the process in doubt breaks the connection.
     fn fail(&self, fault: impl Into<Fault>) -> LiveError {
         let Fault { error, fatal } = fault.into();
         if fatal {

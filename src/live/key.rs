@@ -38,11 +38,6 @@ impl<'a> Key<'a> {
         Self { prefix, kind: LEDGER, name: ledger.as_bytes() }
     }
 
-    /// How many bytes it is.
-    pub(super) fn length(&self) -> usize {
-        self.prefix.len() + self.kind.len() + (self.name.len() * 4).div_ceil(3)
-    }
-
     /// Its slot in a cluster.
     pub(super) fn slot(&self) -> u16 {
         let mut slot = SlotOf::default();
@@ -93,7 +88,6 @@ mod tests {
             (Key::ledger("shop:", &ledger), format!("shop:ledger:{ledger}")),
         ] {
             assert_eq!(key.to_redis_args(), [text.as_bytes()]);
-            assert_eq!(key.length(), text.len());
         }
     }
 

@@ -37,6 +37,7 @@ mod lane;
 mod manager;
 mod marker;
 mod process;
+mod reads;
 mod record;
 mod route;
 mod sentinel;

@@ -312,7 +312,8 @@ impl Monitor {
     fn deletions(self, redis: &PrivateRedis) -> (usize, usize) {
         redis.cli::<String>(&["ECHO", "the end"]);
         let lines = self.0.lines().map(Result::unwrap).take_while(|line| !line.contains("the end"));
-        let deletions: Vec<String> = lines.filter(|line| line.contains("\"DEL\"")).collect();
+        let deletions: Vec<String> =
+            lines.filter(|line| line.contains("\"DEL\"") && line.contains("session:")).collect();
         // A new connection tries it out on a key that is no session's.
         let deletions: Vec<String> = deletions.into_iter().filter(|line| !line.contains("\"session:\"")).collect();
         let clients: BTreeSet<&str> = deletions.iter().filter_map(|line| line.split(['[', ']']).nth(1)).collect();
