@@ -12,6 +12,7 @@ use diesel::r2d2::{self, R2D2Connection};
 use diesel::{Connection, ConnectionResult, QueryResult, SqliteConnection, sql_query};
 
 use super::LedgerError;
+use crate::domain::{Clock, SystemClock};
 
 /// A connection to SQLite or PostgreSQL; one set of queries runs on both.
 #[derive(diesel::MultiConnection)]
@@ -62,18 +63,28 @@ pub(super) enum Purpose {
     Write,
 }
 
+/// A connection that answered so short a time ago is not asked whether it still does.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
+
 /// Opens connections for one pool and keeps the driver's own words when that fails.
 pub(super) struct DbManager {
     pub(super) database: Database,
     pub(super) purpose: Purpose,
     pub(super) statements: Arc<AtomicU64>,
+    pub(super) clock: SystemClock,
+}
+
+/// A connection of a pool, and when it last came back.
+pub(super) struct Pooled {
+    pub(super) db: Db,
+    returned: Duration,
 }
 
 impl r2d2::ManageConnection for DbManager {
-    type Connection = Db;
+    type Connection = Pooled;
     type Error = r2d2::Error;
 
-    fn connect(&self) -> Result<Db, r2d2::Error> {
+    fn connect(&self) -> Result<Pooled, r2d2::Error> {
         let mut db = self.database.open().map_err(r2d2::Error::ConnectionError)?;
         prepare(&mut db, self.purpose).map_err(r2d2::Error::QueryError)?;
         let statements = Arc::clone(&self.statements);
@@ -82,16 +93,20 @@ impl r2d2::ManageConnection for DbManager {
                 statements.fetch_add(1, Ordering::Relaxed);
             }
         });
-        Ok(db)
+        Ok(Pooled { db, returned: self.clock.monotonic() })
     }
 
-    fn is_valid(&self, db: &mut Db) -> Result<(), r2d2::Error> {
-        // Asking costs a round trip, and spares the first question after the server was restarted.
-        each!(db, c => c.ping()).map_err(r2d2::Error::QueryError)
+    /// Asking costs a round trip, and spares the first question after the server was restarted.
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), r2d2::Error> {
+        if self.clock.monotonic().saturating_sub(pooled.returned) < SURELY_ALIVE {
+            return Ok(());
+        }
+        each!(&mut pooled.db, c => c.ping()).map_err(r2d2::Error::QueryError)
     }
 
-    fn has_broken(&self, db: &mut Db) -> bool {
-        std::thread::panicking() || each!(db, c => c.is_broken())
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.returned = self.clock.monotonic();
+        std::thread::panicking() || each!(&mut pooled.db, c => c.is_broken())
     }
 }
 

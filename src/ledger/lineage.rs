@@ -16,7 +16,7 @@ const ID: i32 = 1;
 /// What the ledger says of itself; none when it is not one yet, or was emptied.
 pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
     let columns = (lineage::ledger, lineage::name, lineage::height, lineage::forerunners);
-    let row = lineage::table.find(ID).select(columns).first::<(String, String, i64, String)>(db).optional()?;
+    let row = lineage::table.find(ID).select(columns).get_result::<(String, String, i64, String)>(db).optional()?;
     row.map(|(ledger, name, height, forerunners)| {
         let parts = (Lineage::parse(&ledger), Lineage::parse(&name), Mark::parse_forerunners(&forerunners));
         let (Some(ledger), Some(lineage), Some(forerunners)) = parts else {

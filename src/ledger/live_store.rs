@@ -232,7 +232,7 @@ pub fn standing(db: &mut Db, stamps: &[Stamp]) -> Result<Standing, LedgerError> 
     }
     let retired = live_store::table.filter(live_store::retired_at.is_not_null());
     let (count, last): (i64, Option<i64>) =
-        retired.select((diesel::dsl::count_star(), diesel::dsl::max(live_store::retired_at))).first(db)?;
+        retired.select((diesel::dsl::count_star(), diesel::dsl::max(live_store::retired_at))).get_result(db)?;
     let Some(last) = last else { return Ok(Standing::Always) };
     let ago = Duration::from_millis(u64::try_from(now_ms(db)?.saturating_sub(last)).unwrap_or(0));
     Ok(Standing::Since { retired: count, ago })

@@ -5,6 +5,9 @@
 //! functions of the table's module over a [`Db`]; [`Ledger::read`] and [`Ledger::write`] lend one, off the async
 //! threads and with a bound on every wait. What belongs into one transaction is decided above, in one closure.
 //!
+//! What can have one answer only is asked for with `get_result`, not with `first`: `first` adds a `LIMIT` whose number is
+//! a parameter, and SQLite prepares a statement with one anew each time (half of what a look-up costs).
+//!
 //! A ledger that was found to be an older copy of itself answers nobody ([`Ledger::set_outdated`]): all questions and
 //! changes pass here, so none is missed.
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::db::{Database, Db, DbManager, Purpose};
 use super::error::LedgerError;
+use crate::domain::SystemClock;
 
 /// Callers that may wait for a connection beyond those that have one.
 const MAX_WAITING: usize = 4_096;
@@ -34,7 +35,8 @@ pub(super) struct LedgerPool {
 impl LedgerPool {
     pub(super) fn new(database: &Database, purpose: Purpose, statements: &Arc<AtomicU64>) -> Result<Self, LedgerError> {
         let bound = size(database, purpose);
-        let manager = DbManager { database: database.clone(), purpose, statements: Arc::clone(statements) };
+        let (database, statements, clock) = (database.clone(), Arc::clone(statements), SystemClock::new());
+        let manager = DbManager { database, purpose, statements, clock };
         let connections = Pool::builder()
             .max_size(u32::try_from(bound).unwrap_or(u32::MAX))
             .min_idle(Some(0))
@@ -65,8 +67,8 @@ impl LedgerPool {
         let job = tokio::task::spawn_blocking(move || {
             // The turn is given back when the work is done, not when the caller has lost patience.
             let _turn = turn;
-            let mut db = connections.get().map_err(|error| LedgerError::Unreachable(error.to_string()))?;
-            body(&mut db)
+            let mut pooled = connections.get().map_err(|error| LedgerError::Unreachable(error.to_string()))?;
+            body(&mut pooled.db)
         });
         timeout(ANSWER_WAIT, job)
             .await

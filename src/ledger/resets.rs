@@ -47,7 +47,7 @@ pub fn find(db: &mut Db, token_hash: &TokenHash, now: Timestamp) -> Result<Optio
         .find(token_hash.as_bytes().to_vec())
         .filter(password_resets::used_at.is_null())
         .filter(password_resets::expires_at.gt(now.ms()));
-    let user = row.select(password_resets::user_id).first::<String>(db).optional()?;
+    let user = row.select(password_resets::user_id).get_result::<String>(db).optional()?;
     user.map(|id| UserId::parse(&id).ok_or(LedgerError::Corrupt(format!("user id {id:?}")))).transpose()
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::db::Db;
+use super::db::{Db, each};
 use super::error::LedgerError;
-use super::schema::sessions;
+use super::schema::{sessions, users};
+use super::users::User;
 use crate::domain::session::Deadlines;
 use crate::domain::{EndReason, SessionId, Timestamp, TokenHash, UserId};
 
@@ -99,7 +100,9 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, Le
         sessions::data.is_not_null(),
     );
     let rows = sessions::table.filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()));
-    let row = rows.filter(sessions::ended_at.is_null()).select(columns).first::<LiveRow>(db).optional()?;
+    let row = rows.filter(sessions::ended_at.is_null()).select(columns);
+    // On the concrete connection, which does not write the statement out again: this is the check without Redis.
+    let row = each!(db, c => row.get_result::<LiveRow>(c)).optional()?;
     row.map(live).transpose()
 }
 
@@ -125,7 +128,15 @@ pub fn insert(db: &mut Db, session: Session) -> Result<(), LedgerError> {
 
 /// The session of this id, ended or not.
 pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, LedgerError> {
-    Ok(sessions::table.find(id.to_string()).select(sessions::all_columns).first(db).optional()?)
+    Ok(sessions::table.find(id.to_string()).select(sessions::all_columns).get_result(db).optional()?)
+}
+
+/// The session of this id with its owner, unless it was ended.
+pub fn find_with_owner(db: &mut Db, id: SessionId) -> Result<Option<(User, Session)>, LedgerError> {
+    let rows = users::table.inner_join(sessions::table);
+    let row = rows.filter(sessions::id.eq(id.to_string())).filter(sessions::ended_at.is_null());
+    let row = row.select((users::all_columns, sessions::all_columns));
+    Ok(each!(db, c => row.get_result(c)).optional()?)
 }
 
 /// A user's sessions that were not ended and not over at `now`, the oldest first. Idle deadlines are for the
@@ -310,7 +321,7 @@ pub fn touch(db: &mut Db, id: SessionId, seen_at: Timestamp, ip: IpAddr) -> Resu
 /// What the application keeps in a live session; the outer none when the session is not live.
 pub fn data(db: &mut Db, id: SessionId) -> Result<Option<Option<String>>, LedgerError> {
     let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
-    Ok(row.select(sessions::data).first(db).optional()?)
+    Ok(row.select(sessions::data).get_result(db).optional()?)
 }
 
 /// Replaces what the application keeps in a live session, opened by this token; false when it is not live.

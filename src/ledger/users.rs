@@ -79,13 +79,13 @@ pub fn insert(db: &mut Db, user: &NewUser) -> Result<bool, LedgerError> {
 
 /// The user of this id.
 pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
-    Ok(users::table.find(id.to_string()).select(users::all_columns).first(db).optional()?)
+    Ok(users::table.find(id.to_string()).select(users::all_columns).get_result(db).optional()?)
 }
 
 /// The user of this address, given as [`Email::key_of`] makes it.
 pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, LedgerError> {
     let rows = users::table.filter(users::email_key.eq(email_key));
-    Ok(rows.select(users::all_columns).first(db).optional()?)
+    Ok(rows.select(users::all_columns).get_result(db).optional()?)
 }
 
 /// The user of this id, whose row nobody else can lock or change until the transaction is over. On SQLite the
@@ -94,8 +94,8 @@ pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
     let row = users::table.find(id.to_string()).select(users::all_columns);
     Ok(match db {
         #[cfg(feature = "postgres")]
-        Db::Pg(c) => row.for_update().first(c).optional()?,
-        Db::Sqlite(c) => row.first(c).optional()?,
+        Db::Pg(c) => row.for_update().get_result(c).optional()?,
+        Db::Sqlite(c) => row.get_result(c).optional()?,
     })
 }
 
