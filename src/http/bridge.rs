@@ -76,7 +76,7 @@ impl Bridge {
         if let Some(checked) = context.checked() {
             return Ok((checked.token_hash == token.hash()).then_some(checked));
         }
-        let checked = self.app.check(&token, context.client(), Activity::Active).await?;
+        let checked = self.app.check(&token, context.client().ip, Activity::Active).await?;
         context.set_checked(checked.clone());
         Ok(checked)
     }
@@ -137,7 +137,7 @@ impl Bridge {
         }
         let issued = self.app.issue(user, context.remembers(), context.presented_hash(), context.client()).await?;
         if !data.is_empty() {
-            let checked = self.app.check(&issued.token, context.client(), Activity::Active).await?;
+            let checked = self.app.check(&issued.token, context.client().ip, Activity::Active).await?;
             self.app.store_data(&checked.ok_or_else(Problem::unauthenticated)?, &data).await?;
         }
         context.new_cookie(&issued.session);

@@ -35,8 +35,8 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     let Presented::One(token) = site.cookie.read(request.headers()) else {
         return Err(Problem::unauthenticated());
     };
-    let client = site.client(request.peer_addr(), request.headers());
-    let checked = site.app.check(&token, &client, Activity::Active).await?.ok_or_else(Problem::unauthenticated)?;
+    let from = site.proxies.client_address(request.peer_addr(), request.headers());
+    let checked = site.app.check(&token, from, Activity::Active).await?.ok_or_else(Problem::unauthenticated)?;
     let mut response = HttpResponse::Ok();
     response.insert_header((SESSION_USER, id_value(checked.user.uuid())?));
     response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));

@@ -160,7 +160,7 @@ impl SessionLayer {
         let Presented::One(token) = presented else {
             return Err(Problem::unauthenticated());
         };
-        let checked = self.site.app.check(token, client, Activity::Active).await?;
+        let checked = self.site.app.check(token, client.ip, Activity::Active).await?;
         checked.ok_or_else(Problem::unauthenticated)
     }
 

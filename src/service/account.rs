@@ -74,14 +74,9 @@ struct Change {
 impl App {
     /// Who asks, fresh from the ledger; none when the session ended meanwhile.
     pub async fn me(&self, checked: &Checked) -> Result<Option<Me>, Unavailable> {
-        let found = checked.clone();
-        let (user, session) = self
-            .shared
-            .ledger
-            .read(move |db| Ok((users::find(db, found.user)?, sessions::find(db, found.session)?)))
-            .await?;
-        let session = session.filter(|session| session.ended_at.is_none());
-        Ok(user.zip(session).map(|(user, session)| self.me_of(&user, session, checked)))
+        let id = checked.session;
+        let found = self.shared.ledger.read(move |db| sessions::find_with_owner(db, id)).await?;
+        Ok(found.map(|(user, session)| self.me_of(&user, session, checked)))
     }
 
     fn me_of(&self, user: &User, mut session: Session, checked: &Checked) -> Me {

@@ -4,33 +4,30 @@
 //! everything else is a question to the ledger ([`super::fill`]). Must never answer no on Redis' word, and never
 //! answer yes on the word of a store that may have forgotten.
 
+use std::net::IpAddr;
+
 use super::{Activity, App, Checked, Unavailable};
-use crate::domain::{Client, Timestamp, Token, TokenHash};
+use crate::domain::{Timestamp, Token, TokenHash};
 use crate::live::{Doubt, Seen, SeenRecord};
 
 impl App {
-    /// Looks a token up. None: there is no such live session. An error: nobody can tell.
-    pub async fn check(
-        &self,
-        token: &Token,
-        client: &Client,
-        activity: Activity,
-    ) -> Result<Option<Checked>, Unavailable> {
+    /// Looks a token up, for a client at this address. None: there is no such live session. An error: nobody can tell.
+    pub async fn check(&self, token: &Token, from: IpAddr, activity: Activity) -> Result<Option<Checked>, Unavailable> {
         let token_hash = token.hash();
         let now = self.clock().now();
         let doubt = match self.read_record(&token_hash, now).await {
             Reading::Yes(seen) => {
                 let checked = Checked::of_record(&seen.record, token_hash);
-                self.touch_if_due(&checked, Some(seen), client, activity, now);
+                self.touch_if_due(&checked, Some(seen), from, activity, now);
                 return Ok(Some(checked));
             }
             Reading::Doubt(doubt) => Some(doubt),
             Reading::NoRedis => None,
         };
-        let active = (activity == Activity::Active).then_some(client.ip);
+        let active = (activity == Activity::Active).then_some(from);
         let found = self.fill(token_hash, doubt, active).await?;
         if let Some(checked) = &found {
-            self.touch_if_due(checked, None, client, activity, now);
+            self.touch_if_due(checked, None, from, activity, now);
         }
         Ok(found)
     }
@@ -52,13 +49,13 @@ impl App {
         &self,
         checked: &Checked,
         seen: Option<SeenRecord>,
-        client: &Client,
+        from: IpAddr,
         activity: Activity,
         now: Timestamp,
     ) {
         let configured = self.shared.policy.last_seen_resolution;
-        if activity == Activity::Active && checked.is_touch_due(now, client.ip, configured) {
-            self.touch(checked, seen, now, client.ip);
+        if activity == Activity::Active && checked.is_touch_due(now, from, configured) {
+            self.touch(checked, seen, now, from);
         }
     }
 }

@@ -156,11 +156,11 @@ on_each_backend! {
         let app = server.node().app();
         let data = SessionData::from([("count".to_owned(), "1".to_owned())]);
         let token = Token::parse(&owner.token()).expect("a token");
-        let checked = app.check(&token, &client(), Activity::Active).await.expect("an answer").expect("a live session");
+        let checked = app.check(&token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
         let renewed = app.renew(&checked, &client()).await.expect("the first one renews");
         assert_eq!(app.renew(&checked, &client()).await.map(drop), Err(DataError::Ended), "once");
         assert_eq!(app.store_data(&checked, &data).await, Err(DataError::Ended), "the old token writes nothing");
-        let now = app.check(&renewed.token, &client(), Activity::Active).await.expect("an answer").expect("a live session");
+        let now = app.check(&renewed.token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
         app.store_data(&now, &data).await.expect("the new one does");
         app.sign_out(renewed.token.hash(), &client()).await.expect("confirmed");
         assert_eq!(app.renew(&now, &client()).await.map(drop), Err(DataError::Ended), "only of a live row");

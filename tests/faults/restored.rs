@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use sessiond::domain::{Client, MovableClock, Token};
+use sessiond::domain::{MovableClock, Token};
 use sessiond::service::{Activity, Condition};
 
 use crate::support::client::{PASSWORD, SignedIn};
@@ -72,8 +72,7 @@ async fn refusal(settings: &Settings) -> String {
 /// record to believe.
 async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
     let token = Token::parse(&person.token()).expect("a token");
-    let client = Client { ip: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: None, request_id: uuid::Uuid::nil() };
-    let checked = match node.app().check(&token, &client, Activity::Background).await {
+    let checked = match node.app().check(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
         Ok(Some(_)) => 200,
         Ok(None) => 401,
         Err(_) => 503,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sessiond::domain::{Client, MovableClock, Token};
+use sessiond::domain::{MovableClock, Token};
 use sessiond::service::{Activity, Condition};
 
 use crate::support::client::SignedIn;
@@ -45,8 +45,7 @@ async fn status(person: &SignedIn, node: &Node) -> u16 {
 /// record is believed.
 async fn checked(person: &SignedIn, node: &Node) -> u16 {
     let token = Token::parse(&person.token()).expect("a token");
-    let client = Client { ip: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: None, request_id: uuid::Uuid::nil() };
-    match node.app().check(&token, &client, Activity::Background).await {
+    match node.app().check(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
         Ok(Some(_)) => 200,
         Ok(None) => 401,
         Err(_) => 503,
