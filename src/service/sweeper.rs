@@ -140,7 +140,7 @@ impl App {
 }
 
 impl Background {
-    /// Ends the tasks and writes what is still to be written, within a bound.
+    /// Ends the tasks, writes what is still to be written and tells what is still to be told, within a bound.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
         for task in self.tasks {
@@ -150,6 +150,10 @@ impl Background {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::warn!("the last last-seen times were not written: {error}"),
             Err(_) => log::warn!("the last last-seen times were not written in time"),
+        }
+        // So that Redis knows of the last revocation: an older copy may be put back before anybody looks again.
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.app.look()).await, Ok(Ok(_))) {
+            log::warn!("Redis was not told how far the database has come");
         }
     }
 }

@@ -34,6 +34,8 @@ mod refusals;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
+mod restored_at_once;
+#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod silence;

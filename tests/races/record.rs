@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::ROUNDS;
 use crate::support::database::Database;
 use crate::support::proxy::{Proxy, contains};
-use crate::support::redis::PrivateRedis;
 use crate::support::record::in_record;
+use crate::support::redis::PrivateRedis;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores, TestServer};
 
