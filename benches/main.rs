@@ -1,0 +1,43 @@
+//! Benchmarks: what sessiond costs, beside others and as it grows. They tell figures and judge none.
+//!
+//! `cargo bench` runs `idle`, `revocation` and `check` (some minutes); `cargo bench -- NAME [OPTION…]` runs one of them, and
+//! `cargo bench -- growth` the long one. docs/performance.md says what the figures mean.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+mod check;
+mod growth;
+mod idle;
+mod revocation;
+mod support;
+
+use anyhow::{Context, Result, bail};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let pinned = support::cpu::pin_self();
+    if !pinned {
+        println!("taskset is missing: the processes share all cores, and the figures are noisier");
+    }
+    // cargo itself adds `--bench`.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    match name.as_deref() {
+        None => {
+            idle::run().await?;
+            revocation::run().await?;
+            check::run(pinned).await
+        }
+        Some("idle") => idle::run().await,
+        Some("revocation") => revocation::run().await,
+        Some("check") => check::run(pinned).await,
+        Some("growth") => growth::run().await,
+        Some(other) => bail!("no benchmark is called {other}: there are idle, revocation, check and growth"),
+    }
+}
+
+/// The number after an option of the command line.
+fn option<T: std::str::FromStr>(name: &str, default: T) -> Result<T> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
+    arguments.next().map_or(Ok(default), |text| text.parse().ok().with_context(|| format!("{name} takes a number")))
+}

@@ -1,0 +1,11 @@
+//! What the benchmarks share: private servers, a load, and figures from the operating system.
+//!
+//! Must never talk to a server that it did not start, and never judge a figure: benchmarks tell, tests judge.
+
+pub mod child;
+pub mod cpu;
+pub mod figures;
+pub mod load;
+pub mod population;
+pub mod redis;
+pub mod server;

@@ -1,0 +1,131 @@
+//! People who are signed in: rows of a ledger, and the requests that their browsers send.
+//!
+//! Owns making many of them quickly, by the ledger's own functions, before a server starts. Their passwords fit
+//! nothing: benchmarks of checks need none.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::cookie::{Cookie, CookieJar, Key};
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sessiond::domain::{Clock, Email, Random, Roles, SessionId, SystemClock, SystemRandom, Token, UserId};
+use sessiond::ledger::sessions::{self, Session};
+use sessiond::ledger::users::{self, NewUser};
+use sessiond::ledger::{Database, Db, Ledger, LedgerError};
+
+const COOKIE: &str = "__Host-session";
+const IDLE_SECONDS: i64 = 30 * 60;
+const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1_000;
+/// Rows for each transaction: more would take longer than the ledger waits.
+const BATCH: usize = 20_000;
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+
+/// A ledger to fill.
+pub struct Population {
+    ledger: Ledger,
+    clock: SystemClock,
+}
+
+/// One session: what only its browser knows, and what others may.
+#[derive(Clone)]
+pub struct Person {
+    /// The token in the cookie.
+    pub token: Token,
+    /// The session's public id.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+}
+
+impl Population {
+    /// Over a new SQLite file.
+    pub async fn create(path: &Path) -> Result<Self> {
+        let ledger = Ledger::open(Database::Sqlite { path: path.display().to_string() })?;
+        ledger.migrate().await?;
+        Ok(Self { ledger, clock: SystemClock::new() })
+    }
+
+    /// So many users.
+    pub async fn users(&self, count: usize) -> Result<Vec<UserId>> {
+        let now = self.clock.now();
+        let ids: Arc<[UserId]> = (0..count).map(|_| UserId::generate(now, &SystemRandom)).collect();
+        for batch in ids.chunks(BATCH) {
+            let batch = batch.to_vec();
+            let add = move |db: &mut Db| batch.iter().try_for_each(|id| add_user(db, *id, now));
+            self.ledger.write(add).await?;
+        }
+        Ok(ids.to_vec())
+    }
+
+    /// So many sessions, spread evenly over these users.
+    pub async fn sessions(&self, users: &[UserId], count: usize) -> Result<Vec<Person>> {
+        let mut people = Vec::with_capacity(count);
+        while people.len() < count {
+            let owners = users.iter().cycle().skip(people.len() % users.len().max(1));
+            let batch: Vec<Person> =
+                owners.take(BATCH.min(count - people.len())).map(|user| self.person(*user)).collect();
+            people.extend(batch.iter().cloned());
+            let now = self.clock.now();
+            let add = move |db: &mut Db| batch.iter().try_for_each(|person| sessions::insert(db, row(person, now)));
+            self.ledger.write(add).await?;
+        }
+        Ok(people)
+    }
+
+    fn person(&self, user: UserId) -> Person {
+        let random: &dyn Random = &SystemRandom;
+        Person { token: Token::generate(random), session: SessionId::generate(self.clock.now(), random), user }
+    }
+}
+
+fn add_user(db: &mut Db, id: UserId, now: sessiond::domain::Timestamp) -> Result<(), LedgerError> {
+    let email = Email::parse(&format!("{id}@example.com")).map_err(|error| LedgerError::Corrupt(error.to_string()))?;
+    let (password_hash, roles) = (String::new(), Roles::new_account());
+    users::insert(db, &NewUser { id, email, name: Some("Ada".to_owned()), password_hash, roles, created_at: now })?;
+    Ok(())
+}
+
+fn row(person: &Person, now: sessiond::domain::Timestamp) -> Session {
+    Session {
+        id: person.session,
+        user_id: person.user,
+        token_hash: person.token.hash(),
+        previous_token_hash: None,
+        created_at: now,
+        authenticated_at: now,
+        last_seen_at: now,
+        expires_at: sessiond::domain::Timestamp::from_ms(now.ms() + ABSOLUTE_MS),
+        idle_seconds: IDLE_SECONDS,
+        remember: false,
+        sign_in_ip: "127.0.0.1".to_owned(),
+        last_ip: "127.0.0.1".to_owned(),
+        user_agent: Some(USER_AGENT.to_owned()),
+        data: None,
+        ended_at: None,
+        end_reason: None,
+    }
+}
+
+/// The cookie of a token, as a browser sends it, under a server's key (base64).
+pub fn cookie(key: &str, token: &Token) -> Result<String> {
+    let key = Key::from(&STANDARD.decode(key)?);
+    let mut jar = CookieJar::new();
+    jar.signed_mut(&key).add(Cookie::new(COOKIE, token.expose()));
+    let value = jar.get(COOKIE).context("it was just added")?.value().to_owned();
+    Ok(format!("{COOKIE}={}", value.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")))
+}
+
+/// A request with a cookie.
+pub fn request(method: &str, path: &str, cookie: &str) -> Vec<u8> {
+    let lines = [
+        format!("{method} {path} HTTP/1.1"),
+        "Host: localhost:8080".to_owned(),
+        format!("User-Agent: {USER_AGENT}"),
+        "Accept: */*".to_owned(),
+        "X-Requested-With: benchmark".to_owned(),
+        format!("Cookie: {cookie}"),
+    ];
+    (lines.join("\r\n") + "\r\n\r\n").into_bytes()
+}
