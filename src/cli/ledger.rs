@@ -39,7 +39,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     }
     let app = App::open(config).await?;
     let ended = app.ledger_restored(&Cause::command_line()).await?;
-    out.line(&format!("It is the database now; live sessions ended: {ended}. Nodes that run go on by themselves."))
+    out.line(&format!("It is the database now; sessions ended: {ended}. Nodes that run go on by themselves."))
 }
 
 fn confirm(on_terminal: bool, mut input: impl BufRead, out: &mut Output<impl Write>) -> Result<(), Failure> {

@@ -160,8 +160,8 @@ pub enum Which {
     Token(TokenHash),
     /// All of a user's but the named one.
     OfUser(UserId, Option<SessionId>),
-    /// So many that are not over at this moment, whosever they are.
-    Living(Timestamp, i64),
+    /// So many that have not ended, over or not, whosever they are.
+    Unended(i64),
 }
 
 /// A session that was ended, and what records of it may stand in Redis.
@@ -209,8 +209,8 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
         }
         Which::Any(id) => end_where!(sessions::id.eq(id.to_string())),
         Which::Token(hash) => end_where!(opened_by(hash)),
-        Which::Living(now, limit) => {
-            let ids = living(db, *now, *limit)?;
+        Which::Unended(limit) => {
+            let ids = unended(db, *limit)?;
             end_where!(sessions::id.eq_any(ids))
         }
         Which::OfUser(user, None) => end_where!(sessions::user_id.eq(user.to_string())),
@@ -221,14 +221,14 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
     rows.into_iter().map(ended).collect()
 }
 
-fn living(db: &mut Db, now: Timestamp, limit: i64) -> Result<Vec<String>, LedgerError> {
-    let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::expires_at.gt(now.ms()));
+fn unended(db: &mut Db, limit: i64) -> Result<Vec<String>, LedgerError> {
+    let rows = sessions::table.filter(sessions::ended_at.is_null());
     Ok(rows.order((sessions::user_id, sessions::created_at)).limit(limit).select(sessions::id).load(db)?)
 }
 
-/// Whether any session is not over at this moment.
-pub fn any_living(db: &mut Db, now: Timestamp) -> Result<bool, LedgerError> {
-    Ok(!living(db, now, 1)?.is_empty())
+/// Whether any session has not ended, over or not.
+pub fn any_unended(db: &mut Db) -> Result<bool, LedgerError> {
+    Ok(!unended(db, 1)?.is_empty())
 }
 
 /// What [`end`] would act on when all of it has ended already: for a revocation that is repeated.
@@ -249,7 +249,7 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
         Which::Any(id) => select_where!(sessions::id.eq(id.to_string())),
         Which::Token(hash) => select_where!(opened_by(hash)),
         // A user's history grows without end: what of it may still stand, `unconfirmed` knows.
-        Which::OfUser(..) | Which::Living(..) => Vec::new(),
+        Which::OfUser(..) | Which::Unended(_) => Vec::new(),
     };
     rows.into_iter().map(ended).collect()
 }

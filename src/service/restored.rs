@@ -52,9 +52,9 @@ impl App {
     }
 
     fn end_some(&self, db: &mut Db, cause: &Cause, ended_before: usize) -> Result<Step, LedgerError> {
-        let now = self.clock().now();
-        let ended = self.end_rows(db, &Which::Living(now, BATCH), EndReason::LedgerRestored, cause)?.ended;
-        if sessions::any_living(db, now)? {
+        // Also what is over by this machine's clock: the nodes' may say otherwise.
+        let ended = self.end_rows(db, &Which::Unended(BATCH), EndReason::LedgerRestored, cause)?.ended;
+        if sessions::any_unended(db)? {
             return Ok(Step { ended, believed: None });
         }
         // They may have been used since the backup was made.

@@ -205,7 +205,7 @@ on_each! {
 
         // It needs no Redis, and asks nothing of it.
         let said = command_line_ok(&settings.without("REDIS_URL"), &RESTORED, "");
-        assert!(said.contains("live sessions ended: 2"), "{said}");
+        assert!(said.contains("; sessions ended: 2."), "{said}");
         assert_eq!(stores.database.count("sessions", "end_reason = 'ledger_restored'"), 2);
         assert_eq!(stores.database.count("audit", "event = 'session_revoked' AND detail = 'ledger_restored'"), 2);
         assert_eq!(stores.database.count("audit", "event = 'sys_ledger_restored'"), 1);
@@ -383,9 +383,9 @@ async fn interrupted(stores: Stores) {
         Database::Postgres(_) => "DROP TRIGGER obstacle ON lineage",
     });
     let said = command_line_ok(&settings, &RESTORED, "");
-    assert!(said.contains("live sessions ended: 202"), "{said}");
+    assert!(said.contains("; sessions ended: 202."), "{said}");
     let again = command_line_ok(&settings, &RESTORED, "");
-    assert!(again.contains("live sessions ended: 0"), "{again}");
+    assert!(again.contains("; sessions ended: 0."), "{again}");
     it.assert_anew(&[&node(&settings).await]).await;
 }
 
@@ -432,6 +432,27 @@ async fn it_asks_before_it_ends_every_session() {
     assert!(owner.is_signed_in().await);
     command_line_ok(&stores.settings(), &RESTORED, "");
     assert!(!owner.is_signed_in().await);
+}
+
+/// The operator's clock may run ahead of the nodes', and what is over by it is not over by theirs.
+#[tokio::test]
+async fn what_is_over_by_the_operators_clock_ends_as_well() {
+    for database in [Database::sqlite(), Database::postgres()] {
+        let stores = Stores::of(database, None);
+        let a = node(&stores.settings()).await;
+        let owner = a.anonymous().sign_up().await;
+        let victim = owner.sign_in_again().await;
+        let expires = |of: &str| format!("SELECT CAST(expires_at AS TEXT) AS value FROM sessions WHERE id = '{of}'");
+        let later = stores.database.value(&expires(&owner.session_id));
+        let set = |to: &str| format!("UPDATE sessions SET expires_at = {to} WHERE id = '{}'", victim.session_id);
+        stores.database.execute(&set("1"));
+        let said = command_line_ok(&stores.settings(), &RESTORED, "");
+        assert!(said.contains("; sessions ended: 2."), "{said}");
+        stores.database.execute(&set(&later));
+        for person in [&owner, &victim] {
+            assert_eq!(statuses(person, &a).await, [401, 401]);
+        }
+    }
 }
 
 /// Only what must not be forgotten raises the height: neither time nor the use of a session does.
