@@ -414,8 +414,10 @@ async fn when_it_is_done_every_session_is_over_on_every_node() {
     command_line_ok(&stores.settings().without("REDIS_URL"), &RESTORED, "");
     for node in &nodes {
         assert_eq!(statuses(&owner, node).await, [401, 401]);
-        let reset = serde_json::json!({ "token": token, "password": "another four plain words" });
-        node.anonymous().post_json("/reset", &reset).await.assert_status(422);
+        let reset = serde_json::json!({ "token": token, "new_password": "another four plain words" });
+        let answer = node.anonymous().post_json("/reset", &reset).await;
+        let field = answer.assert_problem(422, "invalid-body").json().pointer("/errors/0/field").cloned();
+        assert_eq!(field, Some("token".into()), "the link is void: {answer}");
     }
     let again = nodes[1].anonymous().sign_in(&owner.email, PASSWORD).await;
     tokio::time::sleep(A_FEW_LOOKS).await;
