@@ -14,6 +14,7 @@
 pub mod audit;
 mod db;
 mod error;
+mod file;
 pub mod lineage;
 pub mod live_store;
 mod migrate;
@@ -43,6 +44,7 @@ pub struct Ledger {
     statements: Arc<AtomicU64>,
     outdated: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
+    file: Arc<file::File>,
 }
 
 impl Ledger {
@@ -51,14 +53,14 @@ impl Ledger {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
         let (reads, watch, writes) = (pool(Purpose::Read)?, pool(Purpose::Watch)?, pool(Purpose::Write)?);
-        let (outdated, written) = (Arc::default(), Arc::default());
-        Ok(Self { reads, watch, writes, outdated, written, statements, database })
+        let (outdated, written, file) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { reads, watch, writes, outdated, written, file, statements, database })
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
     pub async fn migrate(&self) -> Result<(), LedgerError> {
-        let database = self.database.clone();
-        tokio::task::spawn_blocking(move || migrate::run(&database))
+        let (database, file) = (self.database.clone(), Arc::clone(&self.file));
+        tokio::task::spawn_blocking(move || migrate::run(&database).map(|()| file.remember(&database)))
             .await
             .map_err(|error| LedgerError::Unavailable(error.to_string()))?
     }
@@ -176,6 +178,11 @@ impl Ledger {
     /// Whether it was found to be an older copy.
     pub fn outdated(&self) -> bool {
         self.outdated.load(Ordering::SeqCst)
+    }
+
+    /// Whether the SQLite file that was migrated has made way for another one: what stands in that, nobody here sees.
+    pub fn file_was_replaced(&self) -> bool {
+        self.file.was_replaced(&self.database)
     }
 
     /// How many SQL statements were sent since the ledger was opened.

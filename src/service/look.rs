@@ -17,6 +17,12 @@ use crate::live::{Live, LiveError, Marker};
 const RETRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Why nobody is answered.
+const OLDER: &str = "the database is older than what was seen of it: nobody is answered until the newer one is back, or \
+    `sessiond ledger restored` has ended every session";
+const REPLACED: &str = "the database file was replaced under this process, which has the old one open: nobody is answered \
+    until it is restarted; if the file was restored from a backup, run `sessiond ledger restored` first";
+
 /// What a look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
@@ -64,6 +70,10 @@ impl App {
 
     /// Compares the ledger with what was seen of it; refuses it, or accepts it and notes how far it has come.
     pub(super) async fn look(&self) -> Result<Outlook, Blind> {
+        if self.shared.ledger.file_was_replaced() {
+            self.refuse(REPLACED);
+            return Ok(Outlook::Outdated);
+        }
         let Some(live) = &self.live else { return Ok(Outlook::Continues) };
         let mut witness = self.shared.witness.lock().await;
         let ledger = &self.shared.ledger;
@@ -75,7 +85,7 @@ impl App {
         let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
         let Some(mark) = judge(history.as_ref(), [witness.seen.as_ref(), noted]) else {
             witness.seen = noted.or(witness.seen.as_ref()).cloned();
-            self.refuse();
+            self.refuse(OLDER);
             return Ok(Outlook::Outdated);
         };
         self.accept();
@@ -92,12 +102,9 @@ impl App {
         Ok(Outlook::Continues)
     }
 
-    fn refuse(&self) {
+    fn refuse(&self, why: &str) {
         if self.shared.ledger.set_outdated(true) {
-            log::error!(
-                "the database is older than what was seen of it: nobody is answered until the newer one is back, or \
-                 `sessiond ledger restored` has ended every session"
-            );
+            log::error!("{why}");
         }
         // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
         if let Some(fence) = &self.shared.fence {

@@ -41,11 +41,11 @@ impl App {
         let mut tasks = vec![
             tokio::spawn(self.for_worker().write_last_seen(stop.clone())),
             tokio::spawn(self.for_worker().sweep(stop.clone())),
+            // Over the connection that the look before serving has made; without Redis, at the database's file.
+            tokio::spawn(self.clone().keep_looking(stop.clone())),
         ];
         if self.live.is_some() {
-            tasks.push(tokio::spawn(self.for_worker().keep_believing(stop.clone())));
-            // Over the connection that the look before serving has made.
-            tasks.push(tokio::spawn(self.clone().keep_looking(stop)));
+            tasks.push(tokio::spawn(self.for_worker().keep_believing(stop)));
         }
         Background { app: self.clone(), stopping, tasks }
     }

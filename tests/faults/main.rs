@@ -36,6 +36,8 @@ mod restored;
 #[cfg(test)]
 mod restored_at_once;
 #[cfg(test)]
+mod restored_files;
+#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod silence;

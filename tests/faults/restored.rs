@@ -25,7 +25,7 @@ use crate::support::wait::{stopwatch, until};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Longer than a look and whatever it leads to, if it leads to anything.
 const A_FEW_LOOKS: Duration = Duration::from_secs(3);
-const RESTORED: [&str; 3] = ["ledger", "restored", "--yes"];
+pub const RESTORED: [&str; 3] = ["ledger", "restored", "--yes"];
 
 /// Runs a test on each database with one Redis, and on PostgreSQL with each of the others.
 macro_rules! on_each {
@@ -58,19 +58,19 @@ macro_rules! on_each {
     )+};
 }
 
-async fn node(settings: &Settings) -> Node {
+pub async fn node(settings: &Settings) -> Node {
     Node::start(settings, &Arc::<MovableClock>::default()).await
 }
 
 /// The sentence with which a server refuses to start.
-async fn refusal(settings: &Settings) -> String {
+pub async fn refusal(settings: &Settings) -> String {
     let started = Node::try_start(settings, &Arc::<MovableClock>::default()).await;
     started.map(|_| ()).expect_err("it must not start over an older copy")
 }
 
 /// What a node says of a session: 200, 401 or 503; by its route, and by a check that needs no SQL while there is a
 /// record to believe.
-async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
+pub async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
     let token = Token::parse(&person.token()).expect("a token");
     let checked = match node.app().check(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
         Ok(Some(_)) => 200,
@@ -93,19 +93,24 @@ fn marked(stores: &Stores) -> Option<i64> {
 }
 
 /// Two people; one of them ends a session after the backup was made.
-struct Ended {
+pub struct Ended {
     owner: SignedIn,
     victim: SignedIn,
 }
 
 impl Ended {
     async fn on(stores: &Stores, nodes: &[&Node]) -> Self {
+        Self::after(stores, nodes, || stores.database.back_up("backup")).await
+    }
+
+    /// The backup is made in this way.
+    pub async fn after(stores: &Stores, nodes: &[&Node], back_up: impl FnOnce()) -> Self {
         let owner = nodes[0].anonymous().sign_up().await;
         let victim = owner.sign_in_again().await;
         let it = Self { owner, victim };
         it.assert_all(nodes, 200, "before anything").await;
         it.assert_all(nodes, 200, "by their records").await;
-        stores.database.back_up("backup");
+        back_up();
         let at_backup = height(stores);
         it.owner.end_session(&it.victim.session_id).await.assert_status(204);
         until("Redis is told", PATIENCE, async || marked(stores) > Some(at_backup)).await;
@@ -124,7 +129,7 @@ impl Ended {
     }
 
     /// Watches the copy until every node refuses it. From then on nobody is answered.
-    async fn await_refusal(&self, nodes: &[&Node]) {
+    pub async fn await_refusal(&self, nodes: &[&Node]) {
         let watch = stopwatch();
         until("every node refuses the copy", PATIENCE, async || {
             let mut all = true;
@@ -162,7 +167,7 @@ impl Ended {
     }
 
     /// Everybody is signed out for good, and can sign in.
-    async fn assert_anew(&self, nodes: &[&Node]) {
+    pub async fn assert_anew(&self, nodes: &[&Node]) {
         until("every node answers again", PATIENCE, async || {
             let mut all = true;
             for node in nodes {
