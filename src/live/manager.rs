@@ -3,7 +3,7 @@
 //! Owns the deadpool manager: it finds the process, asks it who it is and what it refuses, and has the ledger
 //! enrol it. Must never hand out a connection to a process that was not enrolled.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -16,7 +16,7 @@ use super::address::{Node, at, node, unreadable};
 use super::connection::Stamped;
 use super::fault::Fault;
 use super::key::{LEDGER, SESSION, probe};
-use super::process::{Replication, is_cluster, run_id, shard};
+use super::process::{Replication, evicting, is_cluster, run_id, shard};
 use super::sentinel::Sentinels;
 use super::{Fence, LiveConfig, LiveError};
 use crate::domain::Process;
@@ -57,6 +57,8 @@ pub(super) struct StampedManager {
     prefix: String,
     patience: Duration,
     fence_patience: Duration,
+    /// The run of the last process of which the log says what it may evict.
+    warned: Mutex<Option<String>>,
 }
 
 /// What is known of a process before the ledger is asked.
@@ -83,6 +85,7 @@ impl StampedManager {
             prefix: config.prefix.clone(),
             patience: config.connect_timeout,
             fence_patience: config.fence_timeout,
+            warned: Mutex::default(),
             target,
         })
     }
@@ -92,8 +95,8 @@ impl StampedManager {
         let (mut redis, elected) = self.dial().await?;
         let mut questions = redis::pipe();
         questions.cmd("INFO").arg("server").cmd("INFO").arg("server").cmd("INFO").arg("server");
-        questions.cmd("INFO").arg("replication");
-        let (server, again, once_more, replication): (String, String, String, String) =
+        questions.cmd("INFO").arg("replication").cmd("INFO").arg("memory");
+        let (server, again, once_more, replication, memory): (String, String, String, String, String) =
             questions.query_async(&mut redis).await.map_err(refused)?;
         self.fitting(&server)?;
         let (Some(own), Some(replication)) = (run_id(&server), Replication::parse(&replication)) else {
@@ -115,8 +118,9 @@ impl StampedManager {
         // Whatever would refuse the reads refuses this one: then there is no connection, and the lane holds back.
         for kind in [SESSION, LEDGER] {
             let key = probe(&self.prefix, kind, shard.as_ref().map(|shard| &shard.slots));
-            self.try_out(&mut redis, &key).await.map_err(advised)?;
+            self.try_out(&mut redis, &key).await?;
         }
+        self.warn_of_evictions(&own, &memory);
         let solo = replication.solo && matches!(self.target, Target::Server(_));
         let (replid, database, prefix) = (replication.replid, self.database, self.prefix.clone());
         Ok(Found { redis, process: Process { run_id: own, replid, database, prefix, shard }, solo, elected })
@@ -134,6 +138,19 @@ impl StampedManager {
             Err(error) => return Err(error),
         }
         redis::cmd("DEL").arg(key).exec_async(redis).await.map_err(refused)
+    }
+
+    /// Says, once for each process, that it may evict how far a ledger has come.
+    fn warn_of_evictions(&self, run: &str, memory: &str) {
+        let Some(policy) = evicting(memory) else { return };
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.replace(run.to_owned()).as_deref() != Some(run) {
+            log::warn!(
+                "Redis may evict {}{LEDGER}…, and an older copy of the database that is put back is not noticed then: \
+                 its maxmemory-policy is {policy}; set noeviction or volatile-ttl",
+                self.prefix
+            );
+        }
     }
 
     async fn dial(&self) -> Result<(MultiplexedConnection, Option<(Arc<Sentinels>, Node)>), LiveError> {
@@ -167,7 +184,8 @@ impl Manager for StampedManager {
 
     async fn create(&self) -> Result<Arc<Stamped>, LiveError> {
         let found = timeout(self.patience, self.find()).await;
-        let Found { redis, process, solo, elected } = found.map_err(|_| LiveError::Timeout)??;
+        let found = found.map_err(|_| LiveError::Timeout)?;
+        let Found { redis, process, solo, elected } = found.map_err(|error| advised(error, &self.prefix))?;
         let enrolled = timeout(self.fence_patience, self.fence.enroll(process.clone())).await;
         let enrolled = enrolled
             .map_err(|_| fenced("the ledger did not say in time whether it may speak"))?
@@ -206,16 +224,20 @@ pub(super) fn compare_and_set() -> Script {
     Script::new(include_str!("lua/compare_and_set.lua"))
 }
 
-/// Says what to do about a right or a command that is missing.
-fn advised(error: LiveError) -> LiveError {
+/// Says what to do about a password that is wrong, and a right or a command that is missing.
+fn advised(error: LiveError, prefix: &str) -> LiveError {
     match error {
         LiveError::Refused(code) if code.starts_with("ERR unknown command") => {
             fenced("it does not know a command that is needed: it must be Redis 6.2 or later, with no command renamed")
         }
-        LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(
-            "its user lacks a right: grant it with ACL SETUSER … ~PREFIXsession:* ~PREFIXledger:* &PREFIXended +info +ping \
-            +unwatch +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots +cluster|info",
-        ),
+        LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(&format!(
+            "its user lacks a right: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* &{prefix}ended \
+            +info +ping +unwatch +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots \
+            +cluster|info",
+        )),
+        LiveError::Refused(code) if code == "WRONGPASS" || code == "NOAUTH" => fenced(&format!(
+            "it does not take the user and the password of REDIS_URL ({code}): name them there, redis://USER:PASSWORD@…"
+        )),
         other => other,
     }
 }

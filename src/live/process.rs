@@ -36,6 +36,14 @@ pub(super) fn run_id(info: &str) -> Option<String> {
     id(info, "run_id")
 }
 
+/// What `INFO memory` says that may be evicted though it is to be kept: the policy, unless that evicts nothing, or
+/// first of all what ends soonest.
+pub(super) fn evicting(info: &str) -> Option<&str> {
+    let policy = field(info, "maxmemory_policy")?;
+    let limited = field(info, "maxmemory").is_some_and(|limit| limit != "0");
+    (limited && !matches!(policy, "noeviction" | "volatile-ttl")).then_some(policy)
+}
+
 /// Whether `INFO server` is that of a node of a cluster.
 pub(super) fn is_cluster(info: &str) -> bool {
     field(info, "redis_mode") == Some("cluster")
@@ -124,6 +132,17 @@ mod tests {
         assert_eq!(Replication::parse(&ALONE.replace("111", "11")), None);
         assert_eq!(run_id(&SERVER.replace("run_id", "runid")), None);
         assert_eq!(run_id(&SERVER.replace("0b7f", "0B7F")), None);
+    }
+
+    #[test]
+    fn a_policy_counts_where_there_is_a_limit() {
+        let told = |limit: &str, policy: &str| format!("maxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
+        assert_eq!(evicting(&told("1048576", "allkeys-lru")), Some("allkeys-lru"));
+        assert_eq!(evicting(&told("1048576", "volatile-lfu")), Some("volatile-lfu"));
+        for (limit, policy) in [("0", "allkeys-lru"), ("1048576", "noeviction"), ("1048576", "volatile-ttl")] {
+            assert_eq!(evicting(&told(limit, policy)), None, "{limit} {policy}");
+        }
+        assert_eq!(evicting(""), None);
     }
 
     const NODES: &str = "aaa 127.0.0.1:7001@17001 master - 0 1 5 connected 5461-10922\n\

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -46,6 +47,8 @@ struct Shared {
     prefix: String,
     /// Longer than making a connection can last.
     patience: Duration,
+    /// Whether the log says that announcements are refused.
+    muted: AtomicBool,
 }
 
 impl Live {
@@ -54,7 +57,8 @@ impl Live {
         let patience = config.connect_timeout.saturating_mul(ATTEMPTS).saturating_add(config.fence_timeout);
         let route = Arc::new(route(&config, fence, &clock)?);
         let script = compare_and_set();
-        let shared = Arc::new(Shared { route, clock, script, prefix: config.prefix, patience });
+        let (prefix, muted) = (config.prefix, AtomicBool::default());
+        let shared = Arc::new(Shared { route, clock, script, prefix, patience, muted });
         Ok(Self { lanes: shared.lanes(), shared })
     }
 
@@ -173,7 +177,13 @@ impl Live {
     pub async fn announce(&self, session: SessionId) -> Result<(), LiveError> {
         let channel = format!("{}ended", self.shared.prefix);
         // A cluster passes it on by itself, from whichever node.
-        self.lanes.any().boxed().await?.publish(&channel, session).await
+        let told = self.lanes.any().boxed().await?.publish(&channel, session).await;
+        if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
+            && !self.shared.muted.swap(true, Ordering::SeqCst)
+        {
+            log::warn!("nobody can be told that a session ended: grant Redis' user +publish and &{channel}");
+        }
+        told
     }
 
     /// Whether Redis answers; in a cluster, every master.

@@ -138,16 +138,32 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
 
 #[tokio::test]
 async fn a_right_that_is_missing_is_told_at_the_first_connection() {
-    for missing in ["~session:*", "~ledger:*", "+getex", "+get", "+set", "+del", "+evalsha", "+script|load"] {
+    for missing in ["+info", "~session:*", "~ledger:*", "+getex", "+get", "+set", "+del", "+evalsha", "+script|load"] {
         let rights: Vec<&str> = RIGHTS.split_whitespace().filter(|right| *right != missing).collect();
         let world = with_rights(Topology::One, &rights.join(" ")).await;
         let answer = world.read(&hash()).await;
         assert!(
-            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("ACL SETUSER")),
+            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* &ended +info")),
             "{missing}: {answer:?}"
         );
         assert_eq!(world.fence.asked(), 0);
     }
+}
+
+/// The advice has the prefix in it.
+#[tokio::test]
+async fn a_password_that_is_wrong_and_a_prefix_are_told() {
+    let servers = || Servers::start(Topology::One);
+    let wrong = World::over_all(servers(), |config| config.url = config.url.replace("://", "://default:wrong@"));
+    wrong.redis.servers[0].cli::<()>(&["CONFIG", "SET", "requirepass", "secret"]);
+    let answer = wrong.read(&hash()).await;
+    assert!(matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("USER:PASSWORD")), "{answer:?}");
+    let servers = servers();
+    servers.servers[0].cli::<()>(&["ACL", "SETUSER", "default", "-getex"]);
+    let other = World::over_all(servers, |config| config.prefix = "shop:".to_owned());
+    let answer = other.read(&hash()).await;
+    let advice = "~shop:session:* ~shop:ledger:* &shop:ended";
+    assert!(matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains(advice)), "{answer:?}");
 }
 
 #[tokio::test]

@@ -154,6 +154,31 @@ fn size() -> (usize, Option<&'static str>) {
     if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { (50_000, Some("5mb")) } else { (1_200, None) }
 }
 
+/// Where what a ledger has come to may be evicted, the log says so; once, however many connections there are.
+#[tokio::test]
+async fn a_policy_that_may_evict_the_ledgers_mark_is_told_once() {
+    for (policy, maxmemory, told) in [
+        ("allkeys-lru", "100mb", 1),
+        ("volatile-random", "100mb", 1),
+        ("volatile-ttl", "100mb", 0),
+        ("noeviction", "100mb", 0),
+        ("allkeys-lru", "0", 0),
+    ] {
+        let arguments = ["--maxmemory-policy", policy, "--maxmemory", maxmemory];
+        let stores = Stores::of(Database::sqlite(), Some(PrivateRedis::with(Persistence::None, &arguments)));
+        let node = Process::start(&stores.settings().with("SESSIOND_WORKERS", "2"));
+        let owner = node.anonymous().sign_up().await;
+        for _ in 0..3 {
+            assert!(owner.copy_at(&node.url()).is_signed_in().await);
+        }
+        stores.redis().cli::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+        a_while().await;
+        assert!(owner.is_signed_in().await);
+        let log = node.output();
+        assert_eq!(log.matches("maxmemory-policy").count(), told, "{policy} with {maxmemory}: {log}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn allkeys_lru_with_far_too_many_sessions() {
     let (stores, _nodes, urls) = world("allkeys-lru");
