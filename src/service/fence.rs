@@ -105,8 +105,9 @@ impl Fence for StoreFence {
                 Ok(Enrolment::Current(stamp)) => self.believe(stamp, started),
                 Ok(Enrolment::Retired) => {
                     log::warn!(
-                        "the Redis process {} was retired: it may have missed revocations and stays unused until it is \
-                         restarted; if nobody has replaced it, REDIS_URL leads to several servers in turn: name one",
+                        "the Redis process {} was retired: it may have missed revocations and stays unused; restart it, \
+                         or set another SESSIOND_REDIS_PREFIX on every node; if nobody has replaced it, REDIS_URL leads \
+                         to several servers in turn: name one",
                         process.run_id
                     );
                     Err(FenceError("this Redis process was retired".to_owned()))
