@@ -155,6 +155,22 @@ async fn noauth() {
     drill.recovers(&[stores.redis()]).await;
 }
 
+/// Whoever listens for revocations hears of none, and the operator does once.
+#[tokio::test]
+async fn noperm_to_publish() {
+    let stores = Stores::of(Database::sqlite(), Some(PrivateRedis::start()));
+    stores.redis().cli::<()>(&["ACL", "SETUSER", "default", "-publish"]);
+    let node = Process::start(&stores.settings());
+    let owner = node.anonymous().sign_up().await;
+    for _ in 0..3 {
+        let victim = owner.sign_in_again().await;
+        owner.end_session(&victim.session_id).await.assert_status(204);
+        victim.me().await.assert_status(401);
+    }
+    let log = node.output();
+    assert_eq!(log.matches("grant Redis' user +publish and &ended").count(), 1, "{log}");
+}
+
 /// A record, and what may be put in its place. Never what stood there before: bringing a deleted record back is what
 /// nothing can be told from.
 struct Place<'a> {
