@@ -16,7 +16,7 @@ use redis::Script;
 use super::address::{Node, Place};
 use super::cluster::Cluster;
 use super::connection::Stamped;
-use super::key::Key;
+use super::key::{Key, LEDGER};
 use super::manager::{Target, compare_and_set, pool};
 use super::record::{is_lease, lease_text};
 use super::route::{Lanes, Route};
@@ -149,6 +149,11 @@ impl Live {
             _ => None,
         };
         join_all(hashes.iter().map(read)).await
+    }
+
+    /// The key of what a ledger has been seen to come to, for the log.
+    pub fn marker_key(&self, ledger: &Lineage) -> String {
+        format!("{}{LEDGER}{ledger}", self.shared.prefix)
     }
 
     /// Reads how far a ledger has been seen to come.

@@ -18,8 +18,6 @@ const RETRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why nobody is answered.
-const OLDER: &str = "the database is older than what was seen of it: nobody is answered until the newer one is back, or \
-    `sessiond ledger restored` has ended every session";
 const REPLACED: &str = "the database file was replaced under this process, which has the old one open: nobody is answered \
     until it is restarted; if the file was restored from a backup, run `sessiond ledger restored` first";
 
@@ -85,7 +83,7 @@ impl App {
         let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
         let Some(mark) = judge(history.as_ref(), [witness.seen.as_ref(), noted]) else {
             witness.seen = noted.or(witness.seen.as_ref()).cloned();
-            self.refuse(OLDER);
+            self.refuse(&older(&live.marker_key(&name)));
             return Ok(Outlook::Outdated);
         };
         self.accept();
@@ -117,6 +115,13 @@ impl App {
             log::warn!("the database goes on from what was seen of it: requests are answered again");
         }
     }
+}
+
+fn older(key: &str) -> String {
+    format!(
+        "the database is older than what was seen of it, which Redis has under {key}: nobody is answered until the newer \
+         one is back, or `sessiond ledger restored` has ended every session"
+    )
 }
 
 /// Raises the height. None when another node was faster: since this one has read where the ledger stood, and so after

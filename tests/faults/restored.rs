@@ -14,7 +14,7 @@ use sessiond::service::{Activity, Condition};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::database::Database;
 use crate::support::node::Node;
-use crate::support::process::{command_line, command_line_ok};
+use crate::support::process::{Process, command_line, command_line_ok};
 use crate::support::proxy::Proxy;
 use crate::support::requests::Requests;
 use crate::support::server::Stores;
@@ -235,6 +235,24 @@ on_each! {
 
 fn one() -> Stores {
     Stores::over(Database::postgres(), Servers::start(Topology::One))
+}
+
+/// Where a copy runs beside the same Redis on purpose, an operator has to know what to delete there.
+#[tokio::test]
+async fn the_log_names_the_key_in_redis() {
+    let stores = one();
+    let settings = stores.settings().with("SESSIOND_REDIS_PREFIX", "shop:");
+    let a = Process::start(&settings);
+    stores.database.back_up("backup");
+    let owner = a.anonymous().sign_up().await;
+    let before = height(&stores);
+    until("it is noted", PATIENCE, async || height(&stores) > before).await;
+    tokio::time::sleep(A_FEW_LOOKS).await;
+    stores.database.put_back("backup");
+    until("it is refused", PATIENCE, async || owner.me().await.status == 503).await;
+    let keys = stores.redis().keys("shop:ledger:*");
+    let log = a.output();
+    assert!(keys.len() == 1 && log.contains(&format!("under {}: nobody is answered", keys[0])), "{keys:?}: {log}");
 }
 
 /// A node remembers for itself.
