@@ -97,11 +97,13 @@ impl Notes {
         }
     }
 
+    /// The ledger does not know these. A use that was noted meanwhile is due when the one before it was.
     pub(super) fn give_back(&self, untold: &[(SessionId, Note)]) {
         let mut notes = self.lock();
         for (id, note) in untold {
             notes.telling.remove(id);
-            notes.waiting.entry(*id).or_insert(*note);
+            let newer = notes.waiting.entry(*id).and_modify(|newer| newer.due = newer.due.min(note.due));
+            newer.or_insert(*note);
         }
     }
 
@@ -167,5 +169,16 @@ mod tests {
         assert_eq!(notes.noted(id), Some(Timestamp::from_ms(5)));
         notes.told(&notes.take_due(Duration::from_secs(1)));
         assert_eq!(notes.noted(id), None);
+    }
+    #[test]
+    fn what_was_due_stays_due_when_the_ledger_did_not_take_it() {
+        let notes = Notes::new(true);
+        let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
+        notes.note(id, note(0, 10), Duration::ZERO);
+        let untold = notes.take_due(Duration::from_secs(10));
+        notes.note(id, note(5_000, 40), Duration::ZERO);
+        notes.give_back(&untold);
+        let due = notes.take_due(Duration::from_secs(10));
+        assert!(matches!(due.as_slice(), [(session, told)] if *session == id && told.seen_at.ms() == 5_000));
     }
 }
