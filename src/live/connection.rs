@@ -92,12 +92,17 @@ impl Stamped {
     /// Reads a text. A key of another type holds none.
     pub(super) async fn text(self: &Arc<Self>, key: Key<'_>) -> Text {
         let (duty, answer) = self.reads.add(key);
-        // In tasks of their own: a client that hangs up takes only its own read along.
-        let connection = Arc::clone(self);
+        // By tasks of their own: a client that hangs up takes only its own read along.
         match duty {
             Duty::None => {}
-            Duty::SendSoon => drop(tokio::spawn(async move { connection.send(connection.reads.take()).await })),
-            Duty::SendNow(batch) => drop(tokio::spawn(async move { connection.send(batch).await })),
+            Duty::SendSoon => {
+                let connection = Arc::clone(self);
+                drop(tokio::spawn(async move { connection.send(connection.reads.take()).await }));
+            }
+            Duty::SendNow(batch) => {
+                let connection = Arc::clone(self);
+                drop(tokio::spawn(async move { connection.send(batch).await }));
+            }
         }
         answer.await.unwrap_or_else(|_| Err(LiveError::Down("the worker is stopping".to_owned())))
     }
