@@ -71,13 +71,28 @@ pub(super) struct DbManager {
     pub(super) database: Database,
     pub(super) purpose: Purpose,
     pub(super) statements: Arc<AtomicU64>,
-    pub(super) clock: SystemClock,
+    pub(super) clock: Arc<SystemClock>,
 }
 
-/// A connection of a pool, and when it last came back.
+/// A connection of a pool, and when it last did what it was asked.
 pub(super) struct Pooled {
     pub(super) db: Db,
-    returned: Duration,
+    answered: Option<Duration>,
+}
+
+impl Pooled {
+    /// Has `body` use the connection. Whatever fails leaves it suspect: diesel does not know a PostgreSQL connection
+    /// that the server has closed for broken, and one that is used again and again would never be asked.
+    pub(super) fn use_for<T>(
+        &mut self,
+        clock: &SystemClock,
+        body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.answered = None;
+        let value = body(&mut self.db)?;
+        self.answered = Some(clock.monotonic());
+        Ok(value)
+    }
 }
 
 impl r2d2::ManageConnection for DbManager {
@@ -93,19 +108,19 @@ impl r2d2::ManageConnection for DbManager {
                 statements.fetch_add(1, Ordering::Relaxed);
             }
         });
-        Ok(Pooled { db, returned: self.clock.monotonic() })
+        Ok(Pooled { db, answered: Some(self.clock.monotonic()) })
     }
 
     /// Asking costs a round trip, and spares the first question after the server was restarted.
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), r2d2::Error> {
-        if self.clock.monotonic().saturating_sub(pooled.returned) < SURELY_ALIVE {
+        let since = pooled.answered.map(|then| self.clock.monotonic().saturating_sub(then));
+        if since.is_some_and(|since| since < SURELY_ALIVE) {
             return Ok(());
         }
         each!(&mut pooled.db, c => c.ping()).map_err(r2d2::Error::QueryError)
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.returned = self.clock.monotonic();
         std::thread::panicking() || each!(&mut pooled.db, c => c.is_broken())
     }
 }

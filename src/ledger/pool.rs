@@ -27,6 +27,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct LedgerPool {
     connections: Pool<DbManager>,
+    clock: Arc<SystemClock>,
     turns: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     bound: usize,
@@ -35,15 +36,16 @@ pub(super) struct LedgerPool {
 impl LedgerPool {
     pub(super) fn new(database: &Database, purpose: Purpose, statements: &Arc<AtomicU64>) -> Result<Self, LedgerError> {
         let bound = size(database, purpose);
-        let (database, statements, clock) = (database.clone(), Arc::clone(statements), SystemClock::new());
-        let manager = DbManager { database, purpose, statements, clock };
+        let (database, statements) = (database.clone(), Arc::clone(statements));
+        let clock = Arc::new(SystemClock::new());
+        let manager = DbManager { database, purpose, statements, clock: Arc::clone(&clock) };
         let connections = Pool::builder()
             .max_size(u32::try_from(bound).unwrap_or(u32::MAX))
             .min_idle(Some(0))
             .connection_timeout(CONNECT_WAIT)
             .error_handler(Box::new(LogOnce))
             .build_unchecked(manager);
-        Ok(Self { connections, turns: Arc::new(Semaphore::new(bound)), waiting: Arc::default(), bound })
+        Ok(Self { connections, clock, turns: Arc::new(Semaphore::new(bound)), waiting: Arc::default(), bound })
     }
 
     pub(super) fn bound(&self) -> usize {
@@ -63,12 +65,12 @@ impl LedgerPool {
                 .map_err(|_| LedgerError::Busy("no turn in time"))?
                 .map_err(|_| LedgerError::Busy("stopping"))?
         };
-        let connections = self.connections.clone();
+        let (connections, clock) = (self.connections.clone(), Arc::clone(&self.clock));
         let job = tokio::task::spawn_blocking(move || {
             // The turn is given back when the work is done, not when the caller has lost patience.
             let _turn = turn;
             let mut pooled = connections.get().map_err(|error| LedgerError::Unreachable(error.to_string()))?;
-            body(&mut pooled.db)
+            pooled.use_for(&clock, body)
         });
         timeout(ANSWER_WAIT, job)
             .await

@@ -302,6 +302,29 @@ async fn sql_read_only() {
     watch.finish(row).await;
 }
 
+/// Connections that the server has closed are noticed however often they are used.
+#[tokio::test]
+async fn sql_connections_closed_under_steady_requests() {
+    let (row, world) = ("SQL connections closed, requests every 20 ms", World::start().await);
+    for _ in 0..3 {
+        world.sql.cut();
+        let took = stopwatch();
+        // Sixteen connections at most: each fails one request, and is not seen again.
+        let mut refused = 0;
+        let mut in_a_row = 0;
+        while in_a_row < 50 {
+            let status = world.owner().me().await.status;
+            assert!([200, 503].contains(&status), "{row}: {status}");
+            in_a_row = if status == 200 { in_a_row + 1 } else { 0 };
+            refused += usize::from(status == 503);
+            assert!(refused <= 16, "{row}: a connection that is closed is used again and again");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("{row}: {refused} requests refused, fifty served after {:?}", took());
+    }
+    world.assert_recovers(row).await;
+}
+
 /// All connections wait for a lock, and many more requests for a connection.
 #[tokio::test]
 async fn sql_tables_locked_and_the_pool_exhausted() {
