@@ -2,9 +2,10 @@
 //!
 //! actix-session answers a sick store with an empty 500, a dead session with a fresh one, and two cookies with
 //! the first; so this stands around it. It decides by rank of the route who comes in, runs actix-session and
-//! actix-identity with the [`Context`] around them, and turns what the store refused into the right answer.
+//! actix-identity, where they have something to do, with the [`Context`] around them, and turns what the store refused
+//! into the right answer.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -101,6 +102,26 @@ where
     }
 }
 
+/// The layer without actix-session and actix-identity, for routes that only have to know who asks.
+pub struct CheckLayer(pub SessionLayer);
+
+impl<S, B> Transform<S, ServiceRequest> for CheckLayer
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform = Guard<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Guard { layer: Rc::new(self.0.clone()), service: Rc::new(service) }))
+    }
+}
+
 /// The layer around one service.
 pub struct Guard<S> {
     layer: Rc<SessionLayer>,
@@ -143,15 +164,19 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
         let checked = match self.rank {
-            Rank::Account => Some(self.signed_in(&presented, &client).await?),
+            Rank::Account | Rank::Renewal => Some(self.signed_in(&presented, &client).await?),
             Rank::Public | Rank::Embedded => None,
         };
         let through = match self.rank {
-            Rank::Public => LetThrough::Nothing,
-            Rank::Account => LetThrough::Session,
-            Rank::Embedded => LetThrough::All,
+            Rank::Public => Some(LetThrough::Nothing),
+            Rank::Renewal => Some(LetThrough::Session),
+            Rank::Embedded => Some(LetThrough::All),
+            // Nobody behind this reads a cookie.
+            Rank::Account => None,
         };
-        self.site.cookie.let_through(request.headers_mut(), &presented, through);
+        if let Some(through) = through {
+            self.site.cookie.let_through(request.headers_mut(), &presented, through);
+        }
         Ok(Context::new(client, presented, checked))
     }
 

@@ -10,6 +10,9 @@ pub enum Rank {
     Public,
     /// Only who is signed in: checked here, once, before anything else runs.
     Account,
+    /// The same, for a route that may give the session a new token, or begin another: actix-session sets the cookie.
+    /// On the others it would cost as much as the check and do nothing.
+    Renewal,
     /// Every route of another application, which asks for `Identity` where it needs one.
     Embedded,
 }

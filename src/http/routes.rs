@@ -11,7 +11,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpResponse, Resource, Responder, Route, guard};
 
-use super::guard::SessionLayer;
+use super::guard::{CheckLayer, SessionLayer};
 use super::problem::Problem;
 use super::rank::Rank;
 use super::site::Site;
@@ -29,7 +29,7 @@ pub fn table() -> Vec<Path> {
         public("/logout").post(sign_in::logout),
         public("/reset").post(sign_in::reset).page(pages::reset),
 
-        account("/me/password").put(account::change_password),
+        renewal("/me/password").put(account::change_password),
         account("/sessions").get(sessions::list).delete(sessions::revoke_all),
         account("/sessions/{id}").delete(sessions::revoke),
 
@@ -92,6 +92,11 @@ fn public(path: &'static str) -> Path {
 /// A route for who is signed in.
 fn account(path: &'static str) -> Path {
     Path::new(path, Some(Rank::Account))
+}
+
+/// A route for who is signed in, that can give the session a new token.
+fn renewal(path: &'static str) -> Path {
+    Path::new(path, Some(Rank::Renewal))
 }
 
 /// One path with its methods.
@@ -183,6 +188,7 @@ impl Path {
             resource = resource.guard(guard::fn_guard(move |request| methods.contains(&request.head().method)));
         }
         match rank {
+            Some(Rank::Account) => service.service(resource.wrap(CheckLayer(layer(Rank::Account)))),
             Some(rank) => service.service(resource.wrap(layer(rank))),
             None => service.service(resource),
         };

@@ -5,7 +5,7 @@
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// Why the ledger did not answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The database refuses, went away, or gave an answer that makes no sense now. Nothing is known.
     #[error("the database failed: {0}")]

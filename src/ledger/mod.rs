@@ -15,6 +15,7 @@ pub mod audit;
 mod db;
 mod error;
 mod file;
+mod gathered;
 pub mod lineage;
 pub mod live_store;
 mod migrate;
@@ -32,7 +33,12 @@ pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
 
 use db::Purpose;
+use gathered::Gathered;
 use pool::LedgerPool;
+use sessions::Session;
+use users::User;
+
+use crate::domain::SessionId;
 
 /// Handle to the ledger; cheap to clone.
 #[derive(Clone)]
@@ -41,6 +47,7 @@ pub struct Ledger {
     reads: LedgerPool,
     watch: LedgerPool,
     writes: LedgerPool,
+    owners: Gathered<SessionId, Option<(User, Session)>>,
     statements: Arc<AtomicU64>,
     outdated: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
@@ -54,7 +61,8 @@ impl Ledger {
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
         let (reads, watch, writes) = (pool(Purpose::Read)?, pool(Purpose::Watch)?, pool(Purpose::Write)?);
         let (outdated, written, file) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { reads, watch, writes, outdated, written, file, statements, database })
+        let owners = Gathered::new(&reads, sessions::find_with_owners);
+        Ok(Self { reads, watch, writes, owners, outdated, written, file, statements, database })
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
@@ -97,7 +105,16 @@ impl Ledger {
         answer.await
     }
 
-    /// The same for whoever has to know what stands in it, whether it counts or not.
+    /// A session with its owner, unless it was ended, as both are now. Asked all the time, so the questions of several
+    /// requests go out together.
+    pub async fn find_with_owner(&self, id: SessionId) -> Result<Option<(User, Session)>, LedgerError> {
+        still_counts(&self.outdated)?;
+        let found = self.owners.ask(id).await?;
+        still_counts(&self.outdated)?;
+        Ok(found)
+    }
+
+    /// Runs short reads for whoever has to know what stands in it, whether it counts or not.
     pub async fn read_regardless<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,

@@ -21,6 +21,8 @@ const MAX_WAITING: usize = 4_096;
 const QUEUE_WAIT: Duration = Duration::from_secs(4);
 /// How long a caller waits for the database once its turn has come.
 const ANSWER_WAIT: Duration = Duration::from_secs(6);
+/// How long a caller may wait in all.
+pub(super) const LONGEST_WAIT: Duration = QUEUE_WAIT.saturating_add(ANSWER_WAIT);
 /// How long opening a connection may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(1);
 

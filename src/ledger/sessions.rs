@@ -131,12 +131,39 @@ pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, LedgerError> 
     Ok(sessions::table.find(id.to_string()).select(sessions::all_columns).get_result(db).optional()?)
 }
 
-/// The session of this id with its owner, unless it was ended.
-pub fn find_with_owner(db: &mut Db, id: SessionId) -> Result<Option<(User, Session)>, LedgerError> {
-    let rows = users::table.inner_join(sessions::table);
-    let row = rows.filter(sessions::id.eq(id.to_string())).filter(sessions::ended_at.is_null());
-    let row = row.select((users::all_columns, sessions::all_columns));
-    Ok(each!(db, c => row.get_result(c)).optional()?)
+/// The sessions of these ids with their owners, in the same order; none for what was ended.
+pub(super) fn find_with_owners(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Option<(User, Session)>>, LedgerError> {
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => many_with_owners(c, ids),
+        // A look-up in SQLite is a call, not a round trip: what costs is to lock the file, which is done once.
+        Db::Sqlite(c) if ids.len() > 1 => c.transaction(|c| each_with_owner(c, ids)),
+        Db::Sqlite(c) => each_with_owner(c, ids),
+    }
+}
+
+macro_rules! unended_with_owner {
+    ($which:expr) => {
+        users::table
+            .inner_join(sessions::table)
+            .filter($which)
+            .filter(sessions::ended_at.is_null())
+            .select((users::all_columns, sessions::all_columns))
+    };
+}
+
+/// On the concrete connection, which does not write the statement out again.
+fn each_with_owner(c: &mut SqliteConnection, ids: &[SessionId]) -> Result<Vec<Option<(User, Session)>>, LedgerError> {
+    let mut row = |id: &SessionId| unended_with_owner!(sessions::id.eq(id.to_string())).get_result(c).optional();
+    Ok(ids.iter().map(&mut row).collect::<QueryResult<_>>()?)
+}
+
+#[cfg(feature = "postgres")]
+fn many_with_owners(c: &mut PgConnection, ids: &[SessionId]) -> Result<Vec<Option<(User, Session)>>, LedgerError> {
+    let names: Vec<_> = ids.iter().map(SessionId::to_string).collect();
+    let rows: Vec<(User, Session)> = unended_with_owner!(sessions::id.eq_any(names)).load(c)?;
+    // The same session may be asked for twice.
+    Ok(ids.iter().map(|id| rows.iter().find(|(_, session)| session.id == *id).cloned()).collect())
 }
 
 /// A user's sessions that were not ended and not over at `now`, the oldest first. Idle deadlines are for the

@@ -74,8 +74,7 @@ struct Change {
 impl App {
     /// Who asks, fresh from the ledger; none when the session ended meanwhile.
     pub async fn me(&self, checked: &Checked) -> Result<Option<Me>, Unavailable> {
-        let id = checked.session;
-        let found = self.shared.ledger.read(move |db| sessions::find_with_owner(db, id)).await?;
+        let found = self.shared.ledger.find_with_owner(checked.session).await?;
         Ok(found.map(|(user, session)| self.me_of(&user, session, checked)))
     }
 

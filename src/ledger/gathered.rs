@@ -1,0 +1,281 @@
+//! Questions of many requests, gathered: what is asked while others are on their way is asked in one go.
+//!
+//! Owns the row of those who wait. Waking a thread, taking a connection and locking the database cost more than one
+//! look-up, so under load this is what makes one cheap; alone, a question waits for no other. Must never answer with what
+//! was read before the question was put (a batch is closed before its first statement is sent), and never let one row
+//! that cannot be read keep others from their answers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::pool::{LONGEST_WAIT, LedgerPool};
+
+/// Most questions in one go: more wait for the next, so that no answer is held back by a long row of others.
+const MOST: usize = 64;
+
+/// How many batches are on their way at once. With one, a connection that hangs would hold everybody; with many, each
+/// would be small.
+const LANES: usize = 2;
+
+/// How many questions are answered at once: the answers in the same order.
+type Look<Q, A> = fn(&mut Db, &[Q]) -> Result<Vec<A>, LedgerError>;
+
+/// Whom to tell an answer.
+type Asker<A> = oneshot::Sender<Result<A, LedgerError>>;
+
+/// One kind of question, with those that wait to be asked.
+pub(super) struct Gathered<Q, A> {
+    pool: LedgerPool,
+    look: Look<Q, A>,
+    row: Arc<Mutex<Row<Q, A>>>,
+}
+
+/// Those who wait.
+struct Row<Q, A> {
+    questions: Vec<Q>,
+    askers: Vec<Asker<A>>,
+    /// Batches on their way, and the one that is about to be closed.
+    lanes: usize,
+    /// Whether a batch is about to be closed: whoever comes now is in it.
+    boarding: bool,
+}
+
+impl<Q, A> Clone for Gathered<Q, A> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), look: self.look, row: Arc::clone(&self.row) }
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
+    pub(super) fn new(pool: &LedgerPool, look: Look<Q, A>) -> Self {
+        let row = Row { questions: Vec::new(), askers: Vec::new(), lanes: 0, boarding: false };
+        Self { pool: pool.clone(), look, row: Arc::new(Mutex::new(row)) }
+    }
+
+    /// The answer, read after this was called.
+    pub(super) async fn ask(&self, question: Q) -> Result<A, LedgerError> {
+        let (asker, answer) = oneshot::channel();
+        if lock(&self.row).add(question, asker) {
+            let lane = Lane { look: self.look, row: Arc::clone(&self.row), state: State::Boarding };
+            let pool = self.pool.clone();
+            // By a task of its own: a client that hangs up takes only its own question along.
+            drop(tokio::spawn(async move { lane.drive(&pool).await }));
+        }
+        let dropped = |_| Err(LedgerError::Unavailable("nobody answered the question".to_owned()));
+        timeout(LONGEST_WAIT, answer)
+            .await
+            .map_err(|_| LedgerError::Busy("no answer in time"))?
+            .unwrap_or_else(dropped)
+    }
+}
+
+impl<Q, A> Row<Q, A> {
+    /// Adds a question; whether a lane has to be opened for it.
+    fn add(&mut self, question: Q, asker: Asker<A>) -> bool {
+        self.questions.push(question);
+        self.askers.push(asker);
+        let opens = !self.boarding && self.lanes < LANES;
+        if opens {
+            self.boarding = true;
+            self.lanes += 1;
+        }
+        opens
+    }
+
+    /// The next batch. With none, the lane that asks is closed: whoever comes after this opens another.
+    fn take(&mut self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
+        let count = self.questions.len().min(MOST);
+        if count == 0 {
+            self.lanes -= 1;
+            return None;
+        }
+        Some((self.questions.drain(..count).collect(), self.askers.drain(..count).collect()))
+    }
+}
+
+/// A batch after another on one connection, until nobody waits.
+struct Lane<Q, A> {
+    look: Look<Q, A>,
+    row: Arc<Mutex<Row<Q, A>>>,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    Boarding,
+    Moving,
+    Closed,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
+    async fn drive(self, pool: &LedgerPool) {
+        let row = Arc::clone(&self.row);
+        if let Err(error) = pool.run(move |db| self.answer(db)).await {
+            // Whoever was asked for has an answer, or gets one: these were not.
+            let waiting = {
+                let mut row = lock(&row);
+                row.questions.clear();
+                std::mem::take(&mut row.askers)
+            };
+            for asker in waiting {
+                drop(asker.send(Err(error.clone())));
+            }
+        }
+    }
+
+    /// Answers until nobody waits. The error is for the pool: it asks this connection before it lends it again.
+    fn answer(mut self, db: &mut Db) -> Result<(), LedgerError> {
+        self.state = State::Moving;
+        lock(&self.row).boarding = false;
+        while let Some((questions, askers)) = self.next() {
+            self.tell(db, &questions, askers)?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
+        let batch = lock(&self.row).take();
+        if batch.is_none() {
+            self.state = State::Closed;
+        }
+        batch
+    }
+
+    fn tell(&self, db: &mut Db, questions: &[Q], askers: Vec<Asker<A>>) -> Result<(), LedgerError> {
+        let error = match (self.look)(db, questions) {
+            Ok(answers) => {
+                for (asker, answer) in askers.into_iter().zip(answers) {
+                    drop(asker.send(Ok(answer)));
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if matches!(error, LedgerError::Corrupt(_)) && questions.len() > 1 {
+            // It is one of them.
+            let (first, others) = questions.split_at(questions.len() / 2);
+            let mut askers = askers;
+            let of_others = askers.split_off(first.len());
+            self.tell(db, first, askers)?;
+            return self.tell(db, others, of_others);
+        }
+        for asker in askers {
+            drop(asker.send(Err(error.clone())));
+        }
+        // A row that cannot be read says nothing of the connection.
+        if matches!(error, LedgerError::Corrupt(_)) { Ok(()) } else { Err(error) }
+    }
+}
+
+impl<Q, A> Drop for Lane<Q, A> {
+    /// However it ended, the next question finds a free lane.
+    fn drop(&mut self) {
+        if self.state == State::Closed {
+            return;
+        }
+        let mut row = lock(&self.row);
+        row.lanes -= 1;
+        if self.state == State::Boarding {
+            row.boarding = false;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::ledger::Database;
+    use crate::ledger::db::Purpose;
+
+    fn gathered<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> Gathered<Q, A> {
+        let database = Database::Sqlite { path: ":memory:".to_owned() };
+        Gathered::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default()).expect("a pool"), look)
+    }
+
+    #[tokio::test]
+    async fn everybody_gets_their_own_answer_and_many_come_with_one_look() {
+        static LOOKS: AtomicU64 = AtomicU64::new(0);
+        let doubled = gathered(|_, numbers: &[u64]| {
+            LOOKS.fetch_add(1, Ordering::SeqCst);
+            Ok(numbers.iter().map(|number| number * 2).collect())
+        });
+        let answers = join_all((0..500).map(|number| doubled.ask(number))).await;
+        for (number, answer) in (0..).zip(answers) {
+            assert_eq!(answer.expect("an answer"), number * 2);
+        }
+        let looks = LOOKS.load(Ordering::SeqCst);
+        assert!((8..=30).contains(&looks), "{looks} looks for 500 questions, of at most {MOST} each");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nobody_is_answered_with_what_was_read_before_they_asked() {
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let read = gathered(|_, questions: &[()]| {
+            let read = WRITTEN.load(Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            Ok(vec![read; questions.len()])
+        });
+        let people = (0..8).map(|_| {
+            let read = read.clone();
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    let mine = WRITTEN.fetch_add(1, Ordering::SeqCst) + 1;
+                    assert!(read.ask(()).await.expect("an answer") >= mine);
+                }
+            })
+        });
+        for person in join_all(people).await {
+            person.expect("no stale answer");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_one_persons_trouble() {
+        let careful = gathered(|_, numbers: &[u64]| match numbers.contains(&13) {
+            true => Err(LedgerError::Corrupt("13".to_owned())),
+            false => Ok(numbers.to_vec()),
+        });
+        let answers = join_all((0..100).map(|number| careful.ask(number))).await;
+        for (number, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.is_err(), number == 13, "{number}");
+        }
+    }
+
+    /// Whatever becomes of a lane, the next question finds a free one.
+    #[tokio::test]
+    async fn lanes_are_given_back() {
+        static SICK: AtomicBool = AtomicBool::new(true);
+        let moody = gathered(|_, numbers: &[u64]| match (SICK.load(Ordering::SeqCst), numbers) {
+            (true, [0, ..]) => panic!("this is part of the test"),
+            (true, _) => Err(LedgerError::Unavailable("sick".to_owned())),
+            (false, _) => Ok(numbers.to_vec()),
+        });
+        for number in 0..6 {
+            assert!(moody.ask(number % 2).await.is_err(), "{number}");
+        }
+        SICK.store(false, Ordering::SeqCst);
+        for number in 0..100 {
+            let asked = tokio::spawn({
+                let moody = moody.clone();
+                async move { moody.ask(number).await }
+            });
+            tokio::task::yield_now().await;
+            // A client that hung up.
+            asked.abort();
+        }
+        let answers = join_all((0..100).map(|number| moody.ask(number))).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+}
