@@ -19,7 +19,9 @@ use crate::support::population::{Person, Population, cookie, request};
 use crate::support::redis::Redis;
 use crate::support::server::{Server, cookie_key};
 
-const SIZES: [usize; 4] = [1_000, 100_000, 1_000_000, 10_000_000];
+/// Every other size is measured in turns with this one: what counts is the ratio of the two in one run.
+const SMALLEST: usize = 1_000;
+const LARGER: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 const SESSIONS_PER_USER: usize = 10;
 const OF_ONE_USER: [usize; 3] = [1, 100, 10_000];
 const NODES: [usize; 2] = [1, 8];
@@ -36,12 +38,7 @@ const CHUNK: usize = 1_000;
 /// Runs all parts.
 pub async fn run() -> Result<()> {
     let most = option("--most", usize::MAX)?;
-    let mut rows = Vec::new();
-    for size in SIZES.into_iter().filter(|size| *size <= most) {
-        rows.push(live_sessions(size).await?);
-        println!("({size} sessions measured)");
-    }
-    print_table(&["live sessions", "forward µs", "/me µs", "Redis µs", "Redis bytes", "SQLite bytes"], &rows);
+    live_sessions(LARGER.into_iter().filter(|size| *size <= most)).await?;
     println!();
     one_user().await?;
     println!();
@@ -71,13 +68,10 @@ impl World {
     }
 
     fn server(&self) -> Result<Server> {
-        // Not so long that a minute of measuring is a minute of writing last-seen times.
-        Server::start_with(
-            cpu::SERVER,
-            &self.database(),
-            Some(self.redis.url()),
-            &[("SESSIOND_LAST_SEEN_RESOLUTION", "60s")],
-        )
+        // Long enough that no last-seen time falls due while checks are measured: what that costs grows with how many
+        // sessions are in use, not with how many there are.
+        let resolution = [("SESSIOND_LAST_SEEN_RESOLUTION", "20m")];
+        Server::start_with(cpu::SERVER, &self.database(), Some(self.redis.url()), &resolution)
     }
 
     /// Requests about sessions spread over all of them.
@@ -114,40 +108,75 @@ fn record(person: &Person, sample: &Record) -> Record {
     Record { session: person.session, user: person.user, ..sample.clone() }
 }
 
-async fn live_sessions(size: usize) -> Result<Vec<String>> {
-    let mut world = World::of(size).await?;
-    let server = world.server()?;
-    let empty = world.redis.info("memory", "used_memory")?;
-    world.fill(&server).await?;
-    let filled = world.redis.info("memory", "used_memory")?;
-    let (forward, redis) = cost(&mut world, &server, "/auth/forward").await?;
-    let (me, _) = cost(&mut world, &server, "/me").await?;
-    let each = |bytes: u64| format!("{:.0}", number(bytes) / number(size));
-    let on_disk = disk(&world.database())?;
-    Ok(vec![
-        size.to_string(),
-        format!("{forward:.1}"),
-        format!("{me:.1}"),
-        format!("{redis:.1}"),
-        each(filled - empty),
-        each(on_disk),
-    ])
+/// What a check costs, and how much room a session takes, with many sessions and with few.
+async fn live_sessions(sizes: impl Iterator<Item = usize>) -> Result<()> {
+    let mut rows = Vec::new();
+    let mut few = Site::of(SMALLEST).await?;
+    for size in sizes {
+        let mut many = Site::of(size).await?;
+        let forward = in_turns(&mut few, &mut many, "/auth/forward").await?;
+        let me = in_turns(&mut few, &mut many, "/me").await?;
+        let pair = |(few, many): (f64, f64)| [format!("{few:.1}"), format!("{many:.1}"), format!("{:.2}", many / few)];
+        let mut row = vec![size.to_string()];
+        row.extend([pair(forward.server), pair(me.server), pair(forward.redis)].concat());
+        row.extend([many.in_redis, disk(&many.world.database())?].map(|it| format!("{:.0}", number(it) / number(size))));
+        rows.push(row);
+        println!("({size} sessions measured)");
+    }
+    println!("each cost at 1 000 live sessions, at so many, and the ratio; medians of {ROUNDS} rounds in turns");
+    let titles = ["live sessions", "forward µs", "", "", "/me µs", "", "", "Redis µs", "", "", "Redis B", "SQLite B"];
+    print_table(&titles, &rows);
+    Ok(())
 }
 
-/// Processor time of one request: the server's and Redis' share, medians of the rounds.
-async fn cost(world: &mut World, server: &Server, path: &str) -> Result<(f64, f64)> {
-    let requests = world.requests(path, SAMPLE)?;
-    load::once_each(&server.address, &requests, CONNECTIONS).await?;
-    let (mut of_server, mut of_redis) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let before = (cpu::used(server.pid())?, cpu::used(world.redis.pid())?);
-        let outcome = load::run(&server.address, &requests, CONNECTIONS, DURATION).await?;
-        anyhow::ensure!(outcome.refused == 0, "{} requests were refused", outcome.refused);
-        let answered = number(outcome.answered);
-        of_server.push((cpu::used(server.pid())? - before.0).as_secs_f64() * 1e6 / answered);
-        of_redis.push((cpu::used(world.redis.pid())? - before.1).as_secs_f64() * 1e6 / answered);
+/// So many sessions with their records, and a server.
+struct Site {
+    world: World,
+    server: Server,
+    /// Bytes that their records take.
+    in_redis: u64,
+}
+
+impl Site {
+    async fn of(size: usize) -> Result<Self> {
+        let mut world = World::of(size).await?;
+        let server = world.server()?;
+        let empty = world.redis.info("memory", "used_memory")?;
+        world.fill(&server).await?;
+        let in_redis = world.redis.info("memory", "used_memory")? - empty;
+        Ok(Self { world, server, in_redis })
     }
-    Ok((median(&of_server), median(&of_redis)))
+
+    /// Processor time of one request in µs: the server's and Redis' share.
+    async fn cost(&mut self, requests: &[Vec<u8>]) -> Result<(f64, f64)> {
+        let before = (cpu::used(self.server.pid())?, cpu::used(self.world.redis.pid())?);
+        let outcome = load::run(&self.server.address, requests, CONNECTIONS, DURATION).await?;
+        anyhow::ensure!(outcome.refused == 0, "{} requests were refused", outcome.refused);
+        let each = |used: Duration| used.as_secs_f64() * 1e6 / number(outcome.answered);
+        Ok((each(cpu::used(self.server.pid())? - before.0), each(cpu::used(self.world.redis.pid())? - before.1)))
+    }
+}
+
+/// Medians with few and with many sessions.
+struct Costs {
+    server: (f64, f64),
+    redis: (f64, f64),
+}
+
+async fn in_turns(few: &mut Site, many: &mut Site, path: &str) -> Result<Costs> {
+    let (of_few, of_many) = (few.world.requests(path, SAMPLE)?, many.world.requests(path, SAMPLE)?);
+    load::once_each(&few.server.address, &of_few, CONNECTIONS).await?;
+    load::once_each(&many.server.address, &of_many, CONNECTIONS).await?;
+    let mut costs: [Vec<f64>; 4] = Default::default();
+    for _ in 0..ROUNDS {
+        let (server, redis) = few.cost(&of_few).await?;
+        let (with_many, redis_with_many) = many.cost(&of_many).await?;
+        for (all, one) in costs.iter_mut().zip([server, with_many, redis, redis_with_many]) {
+            all.push(one);
+        }
+    }
+    let [few, many, redis_few, redis_many] = costs.map(|all| median(&all));
+    Ok(Costs { server: (few, many), redis: (redis_few, redis_many) })
 }
 
 fn disk(database: &Path) -> Result<u64> {

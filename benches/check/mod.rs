@@ -29,6 +29,7 @@ pub async fn run(pinned: bool) -> Result<()> {
     let mut contenders = contenders::start_all(&mut stores).await?;
     let only: String = option("--only", String::new())?;
     contenders.retain(|contender| contender.name.contains(&only));
+    anyhow::ensure!(!contenders.is_empty(), "no contender has {only:?} in its name");
     let mut report = Report::new(contenders.iter().map(|contender| contender.name).collect(), pinned);
     for _ in 0..rounds {
         for contender in &contenders {

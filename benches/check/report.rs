@@ -73,7 +73,7 @@ impl Report {
         let (server, redis): (Column, Column) = (|it| it.server_us, |it| it.redis_us);
         let named =
             |what: &str, of: &str, to: &str, column| (format!("{what}: {of} / {to}"), self.ratio(of, to, column));
-        vec![
+        let mut ratios = vec![
             named("server", contenders::FORWARD, contenders::HS256, server),
             named("server", contenders::FORWARD, contenders::STOCK_SLIDING, server),
             named("server", contenders::FORWARD, contenders::STOCK, server),
@@ -81,7 +81,10 @@ impl Report {
             named("Redis", contenders::FORWARD, contenders::STOCK_SLIDING, redis),
             named("Redis", contenders::FORWARD, contenders::STOCK, redis),
             named("server", contenders::ME, contenders::FORWARD, server),
-        ]
+        ];
+        // With --only, the other one may be missing.
+        ratios.retain(|(_, ratio)| ratio.is_finite());
+        ratios
     }
 
     pub fn print(&self) {

@@ -16,7 +16,7 @@ use sessiond::ledger::users::{self, NewUser};
 use sessiond::ledger::{Database, Db, Ledger, LedgerError};
 
 const COOKIE: &str = "__Host-session";
-const IDLE_SECONDS: i64 = 30 * 60;
+const IDLE_SECONDS: i64 = 8 * 60 * 60;
 const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1_000;
 /// Rows for each transaction: more would take longer than the ledger waits.
 const BATCH: usize = 20_000;
