@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use diesel::prelude::*;
 use redis::pipe;
 use sessiond::live::Record;
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ const LARGER: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 const SESSIONS_PER_USER: usize = 10;
 const OF_ONE_USER: [usize; 3] = [1, 100, 10_000];
 const NODES: [usize; 2] = [1, 8];
+const TOLD: usize = 100_000;
 const REBUILT: usize = 1_000_000;
 
 /// Sessions that are asked about, at most; spread over all of them.
@@ -44,6 +46,7 @@ pub async fn run() -> Result<()> {
     println!();
     nodes().await?;
     println!();
+    last_seen(TOLD.min(most)).await?;
     rebuild(REBUILT.min(most)).await
 }
 
@@ -57,9 +60,9 @@ struct World {
 impl World {
     async fn of(size: usize) -> Result<Self> {
         let (redis, folder) = (Redis::start()?, TempDir::new()?);
-        let population = Population::create(&folder.path().join("ledger.db")).await?;
-        let users = population.users(size.div_ceil(SESSIONS_PER_USER)).await?;
-        let people = population.sessions(&users, size).await?;
+        let mut population = Population::create(&folder.path().join("ledger.db")).await?;
+        let users = population.users(size.div_ceil(SESSIONS_PER_USER))?;
+        let people = population.sessions(&users, size)?;
         Ok(Self { redis, folder, people })
     }
 
@@ -191,8 +194,9 @@ async fn one_user() -> Result<()> {
     for count in OF_ONE_USER {
         let (redis, folder) = (Redis::start()?, TempDir::new()?);
         let database = folder.path().join("ledger.db");
-        let population = Population::create(&database).await?;
-        let people = population.sessions(&population.users(1).await?, count).await?;
+        let mut population = Population::create(&database).await?;
+        let owner = population.users(1)?;
+        let people = population.sessions(&owner, count)?;
         let server = Server::start(&database, Some(redis.url()))?;
         let key = cookie_key();
         let checks: Vec<_> = people
@@ -246,6 +250,39 @@ async fn nodes() -> Result<()> {
     }
     print_table(&["nodes on one Redis", "nodes µs", "Redis µs", "requests/s"], &rows);
     Ok(())
+}
+
+/// Each session is used once; how long until the ledger knows of all.
+async fn last_seen(size: usize) -> Result<()> {
+    let world = World::of(size).await?;
+    let server = world.server()?;
+    let requests = world.requests("/auth/forward", size)?;
+    let mut ledger = SqliteConnection::establish(&world.database().display().to_string())?;
+    let before = (cpu::used(server.pid())?, Instant::now());
+    load::once_each(&server.address, &requests, CONNECTIONS).await?;
+    let asked = before.1.elapsed().as_secs_f64();
+    while told(&mut ledger)? < i64::try_from(size)? {
+        anyhow::ensure!(before.1.elapsed() < Duration::from_secs(120), "the ledger is not told");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let used = (cpu::used(server.pid())? - before.0).as_secs_f64() * 1e6 / number(size);
+    println!(
+        "last-seen times: {size} sessions used once each in {asked:.1} s, all told to SQLite after {:.1} s ({used:.0} µs each)",
+        before.1.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn told(ledger: &mut SqliteConnection) -> Result<i64> {
+    Ok(sessions::table.filter(sessions::last_seen_at.gt(sessions::created_at)).count().get_result(ledger)?)
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        created_at -> BigInt,
+        last_seen_at -> BigInt,
+    }
 }
 
 /// After FLUSHALL each session is asked about once, as fast as one node answers.

@@ -41,10 +41,10 @@ pub async fn run() -> Result<()> {
     let rounds = option("--rounds", ROUNDS)?;
     let (redis, folder) = (Redis::start()?, TempDir::new()?);
     let database = folder.path().join("ledger.db");
-    let population = Population::create(&database).await?;
-    let owners = population.users(rounds.div_ceil(PER_USER)).await?;
-    let keepers = population.sessions(&owners, owners.len()).await?;
-    let victims = population.sessions(&owners, rounds).await?;
+    let mut population = Population::create(&database).await?;
+    let owners = population.users(rounds.div_ceil(PER_USER))?;
+    let keepers = population.sessions(&owners, owners.len())?;
+    let victims = population.sessions(&owners, rounds)?;
     drop(population);
     let nodes = [
         Server::start_on(cpu::SERVER, &database, Some(redis.url()))?,

@@ -124,8 +124,9 @@ async fn sign_in(address: &str) -> Result<Vec<Vec<u8>>> {
 
 async fn sessiond(stores: &Stores) -> Result<[Contender; 2]> {
     let database = stores.folder.path().join("ledger.db");
-    let population = Population::create(&database).await?;
-    let people = population.sessions(&population.users(USERS).await?, SESSIONS).await?;
+    let mut population = Population::create(&database).await?;
+    let users = population.users(USERS)?;
+    let people = population.sessions(&users, SESSIONS)?;
     drop(population);
     let server = std::rc::Rc::new(Server::start(&database, Some(stores.redis.url()))?);
     let key = cookie_key();
