@@ -122,7 +122,9 @@ async fn live_sessions(sizes: impl Iterator<Item = usize>) -> Result<()> {
         let pair = |(few, many): (f64, f64)| [format!("{few:.1}"), format!("{many:.1}"), format!("{:.2}", many / few)];
         let mut row = vec![size.to_string()];
         row.extend([pair(forward.server), pair(me.server), pair(forward.redis)].concat());
-        row.extend([many.in_redis, disk(&many.world.database())?].map(|it| format!("{:.0}", number(it) / number(size))));
+        row.extend(
+            [many.in_redis, disk(&many.world.database())?].map(|it| format!("{:.0}", number(it) / number(size))),
+        );
         rows.push(row);
         println!("({size} sessions measured)");
     }

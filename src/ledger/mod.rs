@@ -16,6 +16,7 @@ mod db;
 mod error;
 mod file;
 mod gathered;
+pub mod last_seen;
 pub mod lineage;
 pub mod live_store;
 mod migrate;

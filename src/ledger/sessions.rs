@@ -333,18 +333,6 @@ pub fn rotate(
     Ok(renewed == 1)
 }
 
-/// Moves a live session's last-seen time forward.
-pub fn touch(db: &mut Db, id: SessionId, seen_at: Timestamp, ip: IpAddr) -> Result<(), LedgerError> {
-    let row = sessions::table
-        .find(id.to_string())
-        .filter(sessions::ended_at.is_null())
-        .filter(sessions::last_seen_at.lt(seen_at.ms()));
-    diesel::update(row)
-        .set((sessions::last_seen_at.eq(seen_at.ms()), sessions::last_ip.eq(ip.to_string())))
-        .execute(db)?;
-    Ok(())
-}
-
 /// What the application keeps in a live session; the outer none when the session is not live.
 pub fn data(db: &mut Db, id: SessionId) -> Result<Option<Option<String>>, LedgerError> {
     let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::notes::Note;
 use super::{App, Checked, Unavailable};
 use crate::domain::{Timestamp, session};
-use crate::ledger::{Db, LedgerError, sessions};
+use crate::ledger::{Db, LedgerError, last_seen};
 use crate::live::SeenRecord;
 
 /// How soon the ledger is told of a session's first use: long enough for a page's burst of requests to be one use.
@@ -66,10 +66,8 @@ impl App {
         let now = if everything { Duration::MAX } else { self.clock().monotonic() };
         let due = self.shared.last_seen.take_due(now);
         for (told, batch) in due.chunks(BATCH).enumerate() {
-            let rows = batch.to_vec();
-            let written = self.shared.ledger.write_aside(move |db| {
-                rows.iter().try_for_each(|(id, note)| sessions::touch(db, *id, note.seen_at, note.ip))
-            });
+            let uses: Vec<_> = batch.iter().map(|(id, note)| (*id, note.seen_at, note.ip)).collect();
+            let written = self.shared.ledger.write_aside(move |db| last_seen::tell(db, &uses));
             if let Err(error) = written.await {
                 // A row that somebody has locked is no reason to let everything else wait.
                 if matches!(error, LedgerError::Unreachable(_) | LedgerError::Busy(_)) {

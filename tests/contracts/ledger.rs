@@ -14,7 +14,7 @@ use sessiond::domain::{
 use sessiond::ledger::live_store::{self, Enrolment, Standing};
 use sessiond::ledger::sessions::{self, Session, Which};
 use sessiond::ledger::unconfirmed::{self, Unconfirmed};
-use sessiond::ledger::{Database as Target, Ledger, audit, resets, users};
+use sessiond::ledger::{Database as Target, Ledger, audit, last_seen, resets, users};
 
 use crate::support::database::Database;
 
@@ -162,7 +162,7 @@ on_each_database! {
             .write(move |db| {
                 assert!(!sessions::rotate(db, id, &hash, &other, None)?, "an ended session is not renewed");
                 assert!(!sessions::set_data(db, id, &hash, Some("{}"), now)?, "an ended session takes no data");
-                sessions::touch(db, id, now, IpAddr::from([192, 0, 2, 9]))
+                last_seen::tell(db, &[(id, now, IpAddr::from([192, 0, 2, 9]))])
             })
             .await
             .expect("write");
@@ -200,13 +200,20 @@ on_each_database! {
 
     async fn last_seen_only_moves_forward(it: Fixture) {
         let user = it.user().await;
-        let (id, _) = it.session(user).await;
+        let (used, other, rested) = (it.session(user).await.0, it.session(user).await.0, it.session(user).await.0);
         let (earlier, later) = (it.now().minus(Duration::from_secs(9)), it.now().plus(Duration::from_secs(9)));
-        for at in [later, earlier] {
-            it.ledger.write(move |db| sessions::touch(db, id, at, IpAddr::from([192, 0, 2, 9]))).await.expect("touch");
+        let (here, there) = (IpAddr::from([192, 0, 2, 9]), "2001:db8::9".parse::<IpAddr>().expect("an address"));
+        let gone = SessionId::generate(it.now(), &SystemRandom);
+        for uses in [vec![(used, later, here), (gone, later, here), (other, later, there)], vec![(used, earlier, there)]] {
+            it.ledger.write(move |db| last_seen::tell(db, &uses)).await.expect("told");
         }
-        let row = it.ledger.read(move |db| sessions::find(db, id)).await.expect("read").expect("the row");
-        assert_eq!((row.last_seen_at, row.last_ip.as_str()), (later, "192.0.2.9"));
+        let ids = [used, other, rested];
+        let find = move |db: &mut _| ids.into_iter().map(|id| sessions::find(db, id)).collect::<Result<Vec<_>, _>>();
+        let rows = it.ledger.read(find).await.expect("read");
+        let seen: Vec<_> = rows.into_iter().flatten().map(|row| (row.last_seen_at, row.last_ip)).collect();
+        assert_eq!(seen[0], (later, "192.0.2.9".to_owned()));
+        assert_eq!(seen[1], (later, "2001:db8::9".to_owned()), "each its own");
+        assert!(seen[2].0 < later, "nobody told of this one");
     }
 
     async fn a_stronger_hash_replaces_only_the_one_that_was_verified(it: Fixture) {
