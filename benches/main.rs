@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod check;
+mod embedding;
 mod growth;
 mod idle;
 mod revocation;
@@ -16,12 +17,16 @@ use anyhow::{Context, Result, bail};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
+    // cargo itself adds `--bench`.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if name.as_deref() == Some(embedding::NAME) {
+        // A contender, on the core that was chosen for it.
+        return embedding::serve().await;
+    }
     let pinned = support::cpu::pin_self();
     if !pinned {
         println!("taskset is missing: the processes share all cores, and the figures are noisier");
     }
-    // cargo itself adds `--bench`.
-    let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     match name.as_deref() {
         None => {
             idle::run().await?;

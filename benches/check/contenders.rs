@@ -1,4 +1,4 @@
-//! Who takes part: the peers of `benches/peers`, and sessiond twice.
+//! Who takes part: the peers of `benches/peers`, sessiond twice, and an application on its session layer.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,6 +21,8 @@ const USERS: usize = 100;
 pub const FLOOR: &str = "actix-web, no session";
 pub const FORWARD: &str = "sessiond, /auth/forward";
 pub const ME: &str = "sessiond, /me";
+/// An application of its own on the session layer.
+pub const EMBEDDING: &str = "sessiond in actix-session";
 pub const HS256: &str = "JWT, HS256";
 pub const STOCK: &str = "actix-session + Redis";
 /// With what it takes to end idle sessions, as sessiond does.
@@ -122,19 +124,22 @@ async fn sign_in(address: &str) -> Result<Vec<Vec<u8>>> {
     Ok(requests)
 }
 
-async fn sessiond(stores: &Stores) -> Result<[Contender; 2]> {
+async fn sessiond(stores: &Stores) -> Result<[Contender; 3]> {
     let database = stores.folder.path().join("ledger.db");
     let mut population = Population::create(&database).await?;
     let users = population.users(USERS)?;
     let people = population.sessions(&users, SESSIONS)?;
     drop(population);
     let server = std::rc::Rc::new(Server::start(&database, Some(stores.redis.url()))?);
+    let embedding = std::rc::Rc::new(Server::start_embedding(&database, stores.redis.url())?);
     let key = cookie_key();
     let cookies: Vec<String> = people.iter().map(|person| cookie(&key, &person.token)).collect::<Result<_>>()?;
-    Ok([(FORWARD, "/auth/forward"), (ME, "/me")].map(|(name, path)| Contender {
-        name,
-        address: server.address.clone(),
-        requests: cookies.iter().map(|cookie| request("GET", path, cookie)).collect(),
-        process: Running::Sessiond(std::rc::Rc::clone(&server)),
-    }))
+    Ok([(FORWARD, "/auth/forward", &server), (ME, "/me", &server), (EMBEDDING, "/who", &embedding)].map(
+        |(name, path, server)| Contender {
+            name,
+            address: server.address.clone(),
+            requests: cookies.iter().map(|cookie| request("GET", path, cookie)).collect(),
+            process: Running::Sessiond(std::rc::Rc::clone(server)),
+        },
+    ))
 }

@@ -81,6 +81,8 @@ impl Report {
             named("Redis", contenders::FORWARD, contenders::STOCK_SLIDING, redis),
             named("Redis", contenders::FORWARD, contenders::STOCK, redis),
             named("server", contenders::ME, contenders::FORWARD, server),
+            named("server", contenders::EMBEDDING, contenders::FORWARD, server),
+            named("server", contenders::EMBEDDING, contenders::STOCK_SLIDING, server),
         ];
         // With --only, the other one may be missing.
         ratios.retain(|(_, ratio)| ratio.is_finite());

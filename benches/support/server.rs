@@ -1,6 +1,7 @@
 //! The product itself, as a process of its own on a core of its own.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -34,7 +35,22 @@ impl Server {
 
     /// Starts it with further settings.
     pub fn start_with(core: &str, database: &Path, redis: Option<&str>, settings: &[(&str, &str)]) -> Result<Self> {
-        let mut command = cpu::pinned(core, env!("CARGO_BIN_EXE_sessiond"));
+        Self::start_program(cpu::pinned(core, env!("CARGO_BIN_EXE_sessiond")), database, redis, settings)
+    }
+
+    /// Starts an application of its own on the session layer: this program again.
+    pub fn start_embedding(database: &Path, redis: &str) -> Result<Self> {
+        let mut command = cpu::pinned(cpu::SERVER, &std::env::current_exe()?.display().to_string());
+        command.arg(crate::embedding::NAME);
+        Self::start_program(command, database, Some(redis), &[])
+    }
+
+    fn start_program(
+        mut command: Command,
+        database: &Path,
+        redis: Option<&str>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
