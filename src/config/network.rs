@@ -12,6 +12,8 @@ use super::settings::{Settings, var};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 const MAX_WORKERS: usize = 512;
+/// `::ffff:0:0/96` is all of IPv4.
+const MAPPED_PREFIX: u8 = 96;
 
 /// The address to serve on. Port 0 asks the operating system for a free one.
 pub(super) fn listen(settings: &Settings) -> Result<SocketAddr, ConfigError> {
@@ -50,7 +52,7 @@ pub(super) fn proxies(settings: &Settings) -> Result<(Vec<IpNet>, Option<String>
 
 fn network(given: &Given<'_>, text: &str) -> Result<IpNet, ConfigError> {
     let read = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let Ok(network) = read else {
+    let Some(network) = read.ok().map(canonical) else {
         return Err(given.is_no(text, "which is no address or network: write it like 10.0.0.0/8 or 192.0.2.7."));
     };
     if network.prefix_len() == 0 {
@@ -59,6 +61,15 @@ fn network(given: &Given<'_>, text: &str) -> Result<IpNet, ConfigError> {
         );
     }
     Ok(network.trunc())
+}
+
+/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4: that is how a client's address is compared with it.
+fn canonical(network: IpNet) -> IpNet {
+    let unmapped = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_PREFIX)),
+        IpNet::V4(_) => None,
+    };
+    unmapped.and_then(|(address, prefix)| IpNet::new(address.into(), prefix).ok()).unwrap_or(network)
 }
 
 fn header_name(given: &Given<'_>, text: &str) -> Result<String, ConfigError> {
