@@ -66,6 +66,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// What a sign-in over that limit does.
     pub max_sessions_policy: MaxSessionsPolicy,
+    /// How many wrong passwords may come from one address in ten minutes, at least one.
+    pub sign_in_address_limit: u32,
     /// Whether anybody may make an account.
     pub registration: Registration,
     /// How log lines are written.
@@ -106,6 +108,8 @@ const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json",
 
 const MAX_SESSIONS: usize = 100;
 const MOST_SESSIONS: usize = 10_000;
+const SIGN_IN_ADDRESS_LIMIT: u32 = 100;
+const MOST_SIGN_INS: u32 = 1_000_000;
 
 impl TryFrom<Settings> for Config {
     type Error = ConfigError;
@@ -120,6 +124,7 @@ impl TryFrom<Settings> for Config {
         let (terms, remember_terms) = terms::both(&settings)?;
         let max_sessions = Given::new(var::MAX_SESSIONS, settings.max_sessions.as_ref());
         let policy = Given::new(var::MAX_SESSIONS_POLICY, settings.max_sessions_policy.as_ref());
+        let address_limit = Given::new(var::SIGN_IN_ADDRESS_LIMIT, settings.sign_in_address_limit.as_ref());
         let registration = Given::new(var::REGISTRATION, settings.registration.as_ref());
         Ok(Self {
             workers: network::workers(&settings)?,
@@ -129,6 +134,7 @@ impl TryFrom<Settings> for Config {
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
+            sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
             registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
             log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
                 .choice(LogFormat::Text, &LOG_FORMATS)?,
@@ -197,6 +203,7 @@ impl Config {
             (var::LAST_SEEN_RESOLUTION, Some(terms::text(self.last_seen_resolution))),
             (var::MAX_SESSIONS, Some(self.max_sessions.to_string())),
             (var::MAX_SESSIONS_POLICY, word(self.max_sessions_policy, &POLICIES)),
+            (var::SIGN_IN_ADDRESS_LIMIT, Some(self.sign_in_address_limit.to_string())),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
             (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
         ]

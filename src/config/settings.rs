@@ -98,6 +98,10 @@ pub struct Settings {
     #[arg(long, env = var::MAX_SESSIONS_POLICY, value_name = "POLICY", global = true, hide_short_help = true)]
     pub max_sessions_policy: Option<String>,
 
+    /// Wrong passwords that may come from one address in ten minutes; behind it may be a whole office [default: 100]
+    #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
+    pub sign_in_address_limit: Option<String>,
+
     /// Whether anybody may make an account: open or closed [default: open]
     #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
     pub registration: Option<String>,
@@ -131,6 +135,7 @@ impl Settings {
             var::LAST_SEEN_RESOLUTION => &mut self.last_seen_resolution,
             var::MAX_SESSIONS => &mut self.max_sessions,
             var::MAX_SESSIONS_POLICY => &mut self.max_sessions_policy,
+            var::SIGN_IN_ADDRESS_LIMIT => &mut self.sign_in_address_limit,
             var::REGISTRATION => &mut self.registration,
             var::LOG_FORMAT => &mut self.log_format,
             _ => return None,
@@ -160,6 +165,7 @@ pub(super) mod var {
     pub const LAST_SEEN_RESOLUTION: &str = "SESSIOND_LAST_SEEN_RESOLUTION";
     pub const MAX_SESSIONS: &str = "SESSIOND_MAX_SESSIONS";
     pub const MAX_SESSIONS_POLICY: &str = "SESSIOND_MAX_SESSIONS_POLICY";
+    pub const SIGN_IN_ADDRESS_LIMIT: &str = "SESSIOND_SIGN_IN_ADDRESS_LIMIT";
     pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
     pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
 }

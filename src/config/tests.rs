@@ -54,6 +54,7 @@ fn everything_has_a_default() {
     SESSIOND_LAST_SEEN_RESOLUTION=10s
     SESSIOND_MAX_SESSIONS=100
     SESSIOND_MAX_SESSIONS_POLICY=evict_oldest
+    SESSIOND_SIGN_IN_ADDRESS_LIMIT=100
     SESSIOND_REGISTRATION=open
     SESSIOND_LOG_FORMAT=text
     ");
@@ -80,7 +81,7 @@ fn the_help_tells_the_true_defaults() {
         assert_eq!(Config::try_from(given), Config::try_from(Settings::default()), "{help}");
         compared += 1;
     }
-    assert_eq!(compared, 13);
+    assert_eq!(compared, 14);
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn origins_follow_the_port_and_are_spelled_as_browsers_do() {
 
 #[test]
 fn every_bad_value_is_one_sentence() {
-    let bad: [(Change, &str); 37] = [
+    let bad: [(Change, &str); 39] = [
         (|s| s.listen = set("8080"), r#"SESSIOND_LISTEN is "8080", which is no address with a port: write"#),
         (|s| s.workers = set("0"), r#"SESSIOND_WORKERS is "0", which is no number from 1 to 512."#),
         (|s| s.database_url = set("sessiond.db"), "DATABASE_URL is no address: write sqlite://sessiond.db or"),
@@ -166,6 +167,8 @@ fn every_bad_value_is_one_sentence() {
             |s| s.trusted_proxies = set("proxy"),
             r#"SESSIOND_TRUSTED_PROXIES is "proxy", which is no address or network"#,
         ),
+        (|s| s.trusted_proxies = set("::ffff:0:0/96"), r#"SESSIOND_TRUSTED_PROXIES is "::ffff:0:0/96", which trusts"#),
+        (|s| s.sign_in_address_limit = set("0"), r#"SESSIOND_SIGN_IN_ADDRESS_LIMIT is "0", which is no number from 1"#),
         (|s| s.trusted_proxies = set("::/0"), r#"SESSIOND_TRUSTED_PROXIES is "::/0", which trusts every client"#),
         (|s| s.idle_timeout = set("30"), r#"SESSIOND_IDLE_TIMEOUT is "30", which is no duration: write it like"#),
         (
@@ -236,6 +239,11 @@ fn proxies_and_a_shared_cookie_are_read() {
     });
     assert_eq!(list(&config.trusted_proxies).unwrap(), "10.0.0.0/8,192.0.2.7/32,fd00::/8");
     assert_eq!(config.client_ip_header.as_deref(), Some("x-forwarded-for"));
+    let mapped = good(|s| {
+        s.trusted_proxies = set("::ffff:10.1.2.3/104,::ffff:192.0.2.7");
+        s.client_ip_header = set("X-Forwarded-For");
+    });
+    assert_eq!(list(&mapped.trusted_proxies).unwrap(), "10.0.0.0/8,192.0.2.7/32", "I-06");
     assert_eq!(config.cookie_domain.as_deref(), Some("example.com"));
     assert!(
         refused(|s| (s.origin, s.cookie_domain) = (set("https://badexample.com"), set("example.com")))

@@ -16,6 +16,8 @@ pub mod random;
 pub mod role;
 pub mod session;
 pub mod slots;
+pub mod throttle;
+pub mod throttle_key;
 pub mod token;
 
 pub use client::Client;
@@ -30,4 +32,5 @@ pub use random::{Random, SystemRandom};
 pub use role::{Role, Roles};
 pub use session::{EndReason, Terms};
 pub use slots::Slots;
+pub use throttle_key::{BucketId, DeviceCookie, ThrottleKey};
 pub use token::{Token, TokenHash};

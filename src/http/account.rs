@@ -46,6 +46,7 @@ pub struct SessionAnswer {
     responses(
         (status = 200, description = "The user, fresh from the ledger, and the session.", body = SignedInAnswer),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 503, description = "Try again after Retry-After."),
     )
 )]
@@ -60,6 +61,7 @@ pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<Si
     responses(
         (status = 200, description = "The user with the new name.", body = UserAnswer),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 422, description = "The name is not accepted."),
         (status = 503, description = "Try again after Retry-After."),
     )
@@ -81,6 +83,7 @@ pub async fn rename(
         (status = 401, description = "Not signed in."),
         (status = 403, description = "The current password is wrong."),
         (status = 422, description = "The new password is not accepted."),
+        (status = 429, description = "Too many wrong passwords, here or at sign-in; try again after Retry-After."),
         (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie."),
     )
 )]
@@ -92,7 +95,7 @@ pub async fn change_password(
     Json(body): Json<ChangePassword>,
 ) -> Result<Json<SessionAnswer>, Problem> {
     let (current, new) = (Password::new(body.current_password), Password::new(body.new_password));
-    let renewed = site.app.change_password(&checked, current, new, visit.client()).await?;
+    let renewed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await?;
     // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
     bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
     if !renewed.confirmed {

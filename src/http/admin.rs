@@ -18,6 +18,7 @@ use crate::service::{Cause, Checked};
     responses(
         (status = 204, description = "Disabled; its sessions have ended."),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 403, description = "Not an administrator."),
         (status = 404, description = "There is no such user."),
         (status = 503, description = "Not disabled, or (`unconfirmed`) disabled, but not confirmed yet."),
@@ -41,6 +42,7 @@ pub async fn disable(
     responses(
         (status = 204, description = "Enabled."),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 403, description = "Not an administrator."),
         (status = 404, description = "There is no such user."),
         (status = 503, description = "Try again after Retry-After."),

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::cookie::{CookieAnswer, Presented};
 use super::problem::Problem;
-use crate::domain::{Client, Token, TokenHash};
+use crate::domain::{Client, DeviceCookie, Token, TokenHash};
 use crate::service::{Checked, SessionView};
 
 tokio::task_local! {
@@ -40,6 +40,7 @@ pub fn remember_me() {
 pub struct Context {
     client: Client,
     presented: Presented,
+    device: Option<DeviceCookie>,
     checked: RefCell<Option<Checked>>,
     handed_over: RefCell<Option<Token>>,
     ending: Cell<Option<TokenHash>>,
@@ -56,6 +57,7 @@ impl Context {
         Self {
             client,
             presented,
+            device: None,
             checked: RefCell::new(checked),
             handed_over: RefCell::new(None),
             ending: Cell::new(None),
@@ -64,6 +66,17 @@ impl Context {
             remember: Cell::new(false),
             unconfirmed: Cell::new(false),
         }
+    }
+
+    /// The same request with what its browser keeps of an earlier sign-in.
+    #[must_use]
+    pub fn with_device(self, device: Option<DeviceCookie>) -> Self {
+        Self { device, ..self }
+    }
+
+    /// What the browser keeps of an earlier sign-in; not yet judged, and only on routes that check a password.
+    pub fn device(&self) -> Option<&DeviceCookie> {
+        self.device.as_ref()
     }
 
     /// Who is asking.

@@ -5,6 +5,7 @@
 //! that crate. Must never write a token anywhere, and never let two cookies of one name through to a reader that
 //! takes the first.
 
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, Key, SameSite};
@@ -73,6 +74,8 @@ pub struct SessionCookie {
     key: Key,
     verifier: Verifier,
     removal: HeaderValue,
+    /// Keyed anew at each start.
+    fingerprints: RandomState,
 }
 
 impl SessionCookie {
@@ -83,7 +86,8 @@ impl SessionCookie {
         let key = Key::try_from(key.as_bytes()).map_err(|error| InvalidCookie::Key(error.to_string()))?;
         let domain = config.cookie_domain.clone();
         let removal = removal(name, domain.as_deref())?;
-        Ok(Self { name, domain, verifier: Verifier::new(&key), key, removal })
+        let fingerprints = RandomState::new();
+        Ok(Self { name, domain, verifier: Verifier::new(&key), key, removal, fingerprints })
     }
 
     /// The cookie's name.
@@ -114,6 +118,13 @@ impl SessionCookie {
             (Some(pair), None) => self.verify(pair).map_or(Presented::Invalid, Presented::One),
             (Some(_), Some(_)) => Presented::Duplicate,
         }
+    }
+
+    /// Tells one cookie that opens nothing from another, in this process alone.
+    pub fn fingerprint(&self, headers: &HeaderMap) -> u64 {
+        let mut hasher = self.fingerprints.build_hasher();
+        pairs(headers).filter(|pair| self.is_ours(pair)).for_each(|pair| pair.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// Rewrites the request's Cookie headers to what may reach actix-session. That crate takes the first of two
@@ -177,7 +188,7 @@ impl SessionCookie {
 }
 
 /// The name-value pairs of all Cookie headers. What is not UTF-8 is left out, alone.
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(COOKIE)
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
@@ -211,7 +222,8 @@ mod tests {
         let key = Key::from(&[7; 64]);
         let name = "__Host-session";
         let verifier = Verifier::new(&key);
-        SessionCookie { name, domain: None, key, verifier, removal: removal(name, None).unwrap() }
+        let fingerprints = RandomState::new();
+        SessionCookie { name, domain: None, key, verifier, removal: removal(name, None).unwrap(), fingerprints }
     }
 
     fn signed(token: &str) -> String {

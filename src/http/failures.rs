@@ -53,6 +53,7 @@ impl From<SignInError> for Problem {
         match error {
             SignInError::Refused => Self::wrong_credentials(),
             SignInError::TooManySessions => Self::too_many_sessions(),
+            SignInError::Throttled(throttled) => throttled.into(),
             SignInError::Unavailable(error) => error.into(),
         }
     }
@@ -97,6 +98,7 @@ impl From<ChangePasswordError> for Problem {
             ChangePasswordError::WrongPassword => Self::wrong_password(),
             ChangePasswordError::WeakPassword(why) => Self::invalid_field("new_password", why),
             ChangePasswordError::Ended => Self::unauthenticated(),
+            ChangePasswordError::Throttled(throttled) => throttled.into(),
             ChangePasswordError::Unavailable(error) => error.into(),
         }
     }

@@ -32,11 +32,20 @@ const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
     )
 )]
 pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Presented::One(token) = site.cookie.read(request.headers()) else {
-        return Err(Problem::unauthenticated());
+    let address = || site.proxies.client_address(request.peer_addr(), request.headers());
+    // Counted and noted in the log, but still 401: proxies make an error of what they do not expect, and a gateway that
+    // is not told apart from its clients is one address for all of them.
+    let stranger = |from| {
+        let _too_many = site.stranger(request.headers(), from);
+        Problem::unauthenticated()
     };
-    let from = site.proxies.client_address(request.peer_addr(), request.headers());
-    let checked = site.app.check(&token, from, Activity::Active).await?.ok_or_else(Problem::unauthenticated)?;
+    let token = match site.cookie.read(request.headers()) {
+        Presented::One(token) => token,
+        Presented::Invalid => return Err(stranger(address())),
+        Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
+    };
+    let from = address();
+    let checked = site.app.check(&token, from, Activity::Active).await?.ok_or_else(|| stranger(from))?;
     let mut response = HttpResponse::Ok();
     response.insert_header((SESSION_USER, id_value(checked.user.uuid())?));
     response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));

@@ -17,11 +17,12 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::cookie::SameSite;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::SET_COOKIE;
+use actix_web::http::header::{HeaderMap, SET_COOKIE};
 
 use super::bridge::Bridge;
 use super::context::{self, Context};
 use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
+use super::device_cookie;
 use super::problem::Problem;
 use super::rank::Rank;
 use super::request_id;
@@ -164,8 +165,13 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
         let checked = match self.rank {
-            Rank::Account | Rank::Renewal => Some(self.signed_in(&presented, &client).await?),
+            Rank::Account | Rank::Renewal => Some(self.signed_in(&presented, headers, &client).await?),
             Rank::Public | Rank::Embedded => None,
+        };
+        // Where a password is checked; before cookies are taken away.
+        let device = match self.rank {
+            Rank::Public | Rank::Renewal => device_cookie::read(headers),
+            Rank::Account | Rank::Embedded => None,
         };
         let through = match self.rank {
             Rank::Public => Some(LetThrough::Nothing),
@@ -177,16 +183,18 @@ impl SessionLayer {
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);
         }
-        Ok(Context::new(client, presented, checked))
+        Ok(Context::new(client, presented, checked).with_device(device))
     }
 
     /// The live session of the request: missing, forged, doubled, ended and expired are one answer.
-    async fn signed_in(&self, presented: &Presented, client: &Client) -> Result<Checked, Problem> {
-        let Presented::One(token) = presented else {
-            return Err(Problem::unauthenticated());
+    async fn signed_in(&self, presented: &Presented, headers: &HeaderMap, client: &Client) -> Result<Checked, Problem> {
+        let token = match presented {
+            Presented::One(token) => token,
+            Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
+            Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
         };
         let checked = self.site.app.check(token, client.ip, Activity::Active).await?;
-        checked.ok_or_else(Problem::unauthenticated)
+        checked.ok_or_else(|| self.site.stranger(headers, client.ip))
     }
 
     /// Ends what was to end, and settles the cookie. An error of actix-session gets the reason that the store

@@ -11,6 +11,7 @@ pub mod client_address;
 pub mod context;
 pub mod cookie;
 pub mod csrf;
+mod device_cookie;
 pub mod extract;
 pub mod failures;
 pub mod gateway;
@@ -28,6 +29,7 @@ pub mod sessions;
 pub mod sign_in;
 mod signature;
 pub mod site;
+mod throttled;
 
 pub use context::remember_me;
 pub use extract::SignedIn;

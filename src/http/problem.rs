@@ -52,6 +52,7 @@ kinds! {
     EMAIL_TAKEN = "email-taken" CONFLICT "The e-mail address has an account";
     TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Signed in in too many places";
     BODY_TOO_LARGE = "body-too-large" PAYLOAD_TOO_LARGE "The body is too large";
+    TOO_MANY_ATTEMPTS = "too-many-attempts" TOO_MANY_REQUESTS "Too many attempts";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body must be JSON";
     INVALID_BODY = "invalid-body" UNPROCESSABLE_ENTITY "A field is not valid";
     INTERNAL = "internal" INTERNAL_SERVER_ERROR "Something went wrong";
@@ -199,6 +200,11 @@ impl Problem {
     /// The user has as many sessions as allowed.
     pub fn too_many_sessions() -> Self {
         Self::new(&TOO_MANY_SESSIONS, "End a session in another place first.")
+    }
+
+    /// Too many attempts; the headers tell when to come back.
+    pub fn too_many_attempts(detail: &'static str) -> Self {
+        Self::new(&TOO_MANY_ATTEMPTS, detail)
     }
 
     /// The current password that was given is another one.

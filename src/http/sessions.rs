@@ -42,6 +42,7 @@ pub struct Which {
     responses(
         (status = 200, description = "All that are alive.", body = SessionsAnswer),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 503, description = "Try again after Retry-After."),
     )
 )]
@@ -57,6 +58,7 @@ pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<
     responses(
         (status = 204, description = "It has ended."),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 404, description = "The user has no such session."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
@@ -79,6 +81,7 @@ pub async fn revoke(
     responses(
         (status = 200, description = "They have ended.", body = RevokedAnswer),
         (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]

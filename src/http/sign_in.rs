@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::bridge;
 use super::cookie::Presented;
+use super::device_cookie;
 use super::extract::{Json, Text, Visit};
 use super::problem::Problem;
 use super::site::Site;
@@ -98,6 +99,7 @@ pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>
         (status = 401, description = "Refused: one answer for every cause."),
         (status = 409, description = "Signed in in too many places."),
         (status = 422, description = "A field is not valid."),
+        (status = 429, description = "Too many wrong passwords; try again after Retry-After."),
         (status = 503, description = "Try again after Retry-After."),
     )
 )]
@@ -106,16 +108,19 @@ pub async fn login(
     visit: Visit,
     session: Session,
     Json(body): Json<Login>,
-) -> Result<Json<SignedInAnswer>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn {
         email: body.email.0,
         password: Password::new(body.password),
         remember: body.remember,
         replaces: visit.presented_hash(),
+        device: visit.device().cloned(),
     };
     let signed_in = site.app.sign_in(sign_in, visit.client()).await?;
     bridge::hand_over(&session, &visit, signed_in.token, &signed_in.session)?;
-    Ok(Json(SignedInAnswer { user: signed_in.user, session: signed_in.session }))
+    let device = device_cookie::set(&site.app.device_cookie(&signed_in.user.email))?;
+    let answer = SignedInAnswer { user: signed_in.user, session: signed_in.session };
+    Ok(HttpResponse::Ok().append_header((SET_COOKIE, device)).json(answer))
 }
 
 /// Signs out, whatever became of the session: it can be repeated until it is confirmed. The cookie goes in any

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisResult, Script, Value};
+use redis::{FromRedisValue, Pipeline, RedisResult, Script, Value};
 use tokio::time::sleep;
 
 use super::address::Node;
@@ -170,6 +170,11 @@ impl Stamped {
             }
         }
         Ok(())
+    }
+
+    /// Asks several things at once that are no records.
+    pub(super) async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, LiveError> {
+        self.settle(questions.query_async(&mut self.redis()).await)
     }
 
     /// Tells every subscriber of the channel.

@@ -1,4 +1,5 @@
-//! The keys in Redis: a session's, `{prefix}session:{token hash in base64url}`, and a ledger's, `{prefix}ledger:{name}`.
+//! The keys in Redis: a session's, `{prefix}session:{token hash in base64url}`, a ledger's, `{prefix}ledger:{name}`, and a
+//! counter's, `{prefix}attempts:{name}`.
 //!
 //! Owns their spelling. Must never hold a token: only the hash ever leaves the process.
 
@@ -9,10 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{RedisWrite, ToRedisArgs};
 
 use super::slot::SlotOf;
-use crate::domain::{Lineage, Slots, TokenHash};
+use crate::domain::{BucketId, Lineage, Slots, TokenHash};
 
 pub(super) const SESSION: &str = "session:";
 pub(super) const LEDGER: &str = "ledger:";
+pub(super) const ATTEMPTS: &str = "attempts:";
 /// 32 bytes in base64url.
 const LONGEST: usize = 43;
 
@@ -36,6 +38,11 @@ impl<'a> Key<'a> {
     /// A ledger's.
     pub(super) fn ledger(prefix: &'a str, ledger: &'a Lineage) -> Self {
         Self { prefix, kind: LEDGER, name: ledger.as_bytes() }
+    }
+
+    /// A counter's.
+    pub(super) fn attempts(prefix: &'a str, bucket: &'a BucketId) -> Self {
+        Self { prefix, kind: ATTEMPTS, name: bucket.as_bytes() }
     }
 
     /// Its slot in a cluster.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::address::{Node, at, node, unreadable};
 use super::connection::Stamped;
 use super::fault::Fault;
-use super::key::{LEDGER, SESSION, probe};
+use super::key::{ATTEMPTS, LEDGER, SESSION, probe};
 use super::process::{Replication, evicting, is_cluster, run_id, shard};
 use super::sentinel::Sentinels;
 use super::{Fence, LiveConfig, LiveError};
@@ -231,9 +231,9 @@ fn advised(error: LiveError, prefix: &str) -> LiveError {
             fenced("it does not know a command that is needed: it must be Redis 6.2 or later, with no command renamed")
         }
         LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(&format!(
-            "its user lacks a right: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* &{prefix}ended \
-            +info +ping +unwatch +getex +get +set +del +evalsha +script|load +publish +cluster|nodes +cluster|slots \
-            +cluster|info",
+            "its user lacks a right: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* ~{prefix}{ATTEMPTS}* \
+            &{prefix}ended +info +ping +unwatch +getex +get +set +del +evalsha +script|load +publish +hgetall +hsetnx \
+            +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info",
         )),
         LiveError::Refused(code) if code == "WRONGPASS" || code == "NOAUTH" => fenced(&format!(
             "it does not take the user and the password of REDIS_URL ({code}): name them there, redis://USER:PASSWORD@…"

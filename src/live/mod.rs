@@ -15,15 +15,17 @@
 //!   nonce. A revocation in between deletes the nonce, so a fill that read the ledger too early stores nothing.
 //!
 //! Beside the records there is one **marker** for each ledger ([`Marker`]): how far its history was seen to come, so that
-//! an older copy of it is known for what it is.
+//! an older copy of it is known for what it is. And there are **counters** of attempts to guess a password, which are no
+//! records: whoever counts goes on without them.
 //!
 //! The layer must never: create a record that no lease was taken for, store anything without a time to live, touch
 //! two keys in one command, wait without a bound, reconnect behind a connection's back, or hold a token. It knows
 //! nothing of SQL, and no type of the Redis client leaves it.
 //!
 //! It needs Redis 6.2 or later (`GETEX`), and the right to these commands: `INFO`, `GETEX`, `GET`, `SET`, `DEL`,
-//! `EVALSHA`, `SCRIPT LOAD`, `PUBLISH`, `PING`, `UNWATCH`; in a cluster `CLUSTER NODES`, `SLOTS` and `INFO`; of Sentinels
-//! `SENTINEL GET-MASTER-ADDR-BY-NAME`; it also sends `CLIENT SETINFO`, but can go without.
+//! `EVALSHA`, `SCRIPT LOAD`, `PUBLISH`, `PING`, `UNWATCH`; to count `HGETALL`, `HSETNX`, `HDEL`, `INCRBY`, `PEXPIRE`; in a
+//! cluster `CLUSTER NODES`, `SLOTS` and `INFO`; of Sentinels `SENTINEL GET-MASTER-ADDR-BY-NAME`; it also sends `CLIENT
+//! SETINFO`, but can go without.
 
 mod address;
 mod belief;
@@ -44,6 +46,7 @@ mod sentinel;
 mod settings;
 mod slot;
 mod store;
+mod tallies;
 
 pub use belief::{Belief, Enrolled, Fence, FenceError};
 pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};

@@ -36,15 +36,15 @@ const ATTEMPTS: u32 = 2;
 /// The records of live sessions. Clones share one connection: one clone family for each worker.
 #[derive(Clone)]
 pub struct Live {
-    shared: Arc<Shared>,
-    lanes: Arc<Lanes>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) lanes: Arc<Lanes>,
 }
 
-struct Shared {
-    route: Arc<Route>,
+pub(super) struct Shared {
+    pub(super) route: Arc<Route>,
     clock: Arc<dyn Clock>,
     script: Script,
-    prefix: String,
+    pub(super) prefix: String,
     /// Longer than making a connection can last.
     patience: Duration,
     /// Whether the log says that announcements are refused.

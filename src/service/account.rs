@@ -4,10 +4,10 @@
 //! token of this one, in one transaction under the user's lock.
 
 use super::register::tidy_name;
-use super::{App, Cause, Checked, Me, SessionView, Unavailable, UserView};
+use super::{App, Cause, Checked, Me, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::Event;
 use crate::domain::password::{Verdict, WeakPassword};
-use crate::domain::{Client, EndReason, Password, Token, TokenHash};
+use crate::domain::{Client, DeviceCookie, EndReason, Password, Token, TokenHash};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
@@ -40,6 +40,9 @@ pub enum ChangePasswordError {
     /// The session ended meanwhile, or another change of password was faster.
     #[error("the session has ended")]
     Ended,
+    /// There were too many attempts to show the current password, here or at sign-in.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -98,13 +101,16 @@ impl App {
         checked: &Checked,
         current: Password,
         new: Password,
+        device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<Renewed, ChangePasswordError> {
         new.check_rules()?;
         let id = checked.user;
         let user = self.shared.ledger.read(move |db| users::find(db, id)).await.map_err(Unavailable::from)?;
         let user = user.ok_or(ChangePasswordError::Ended)?;
-        match self.shared.gate.verify(current, Some(user.password_hash)).await? {
+        let attempt = self.reserve_attempt(&user.email_key, device, client).await?;
+        let verdict = self.shared.gate.verify(current, Some(user.password_hash)).await;
+        match attempt.settle(verdict, true).await? {
             Verdict::Match { .. } => {}
             Verdict::Mismatch | Verdict::Unusable => return Err(ChangePasswordError::WrongPassword),
         }
@@ -121,6 +127,7 @@ impl App {
         let changed = self.write(move |db| app.apply(db, &change)).await.map_err(Unavailable::from)?;
         let (mut session, records) = changed.ok_or(ChangePasswordError::Ended)?;
         fault_point::reach("password: committed");
+        self.forgive(&user.email_key).await;
         // This is a use; the ledger may learn of it later.
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();

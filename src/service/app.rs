@@ -8,16 +8,18 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Unavailable;
+use super::attempt::Throttle;
 use super::cause::Cause;
 use super::checked::Checked;
 use super::fence::StoreFence;
 use super::flights::Flights;
 use super::gate::Gate;
 use super::notes::Notes;
+use super::probing::Probing;
 use super::sightings::Sightings;
 use super::witness::Witness;
 use crate::domain::event::Event;
-use crate::domain::{Clock, Random, SessionId, Terms, UserId, random};
+use crate::domain::{Clock, Random, SessionId, Terms, ThrottleKey, UserId, random};
 use crate::ledger::{Ledger, audit};
 use crate::live::Live;
 
@@ -34,6 +36,8 @@ pub struct Policy {
     pub max_sessions: usize,
     /// What happens at the limit.
     pub at_limit: AtLimit,
+    /// How many wrong passwords may come from one address in ten minutes.
+    pub sign_in_address_limit: u32,
     /// Whether anybody may make an account.
     pub registration_open: bool,
     /// How long a node believes a stamp after it last read that it is current.
@@ -61,6 +65,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The operator's rules.
     pub policy: Policy,
+    /// What names the counters of attempts; the same on all nodes.
+    pub throttle_key: ThrottleKey,
 }
 
 /// The service; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -81,6 +87,8 @@ pub(super) struct Shared {
     pub(super) last_seen: Notes,
     pub(super) flights: Flights<Answer>,
     pub(super) sightings: Sightings,
+    pub(super) throttle: Throttle,
+    pub(super) probing: Probing,
     pub(super) witness: tokio::sync::Mutex<Witness>,
 }
 
@@ -101,6 +109,8 @@ impl App {
             policy: parts.policy,
             flights: Flights::default(),
             sightings: Sightings::default(),
+            throttle: Throttle::new(parts.throttle_key),
+            probing: Probing::default(),
             witness: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), live }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{App, AtLimit, Parts, Policy, StoreFence};
 use crate::config::{Config, Database, MaxSessionsPolicy, Redis, Registration};
-use crate::domain::{Clock, History, Lineage, Mark, Random, SystemClock, SystemRandom};
+use crate::domain::{Clock, History, Lineage, Mark, Random, SystemClock, SystemRandom, ThrottleKey, random};
 use crate::ledger::{self, Ledger, LedgerError, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
 
@@ -37,7 +37,9 @@ impl App {
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
         let ledger = ledger(config, random.as_ref()).await?;
-        Ok(Self::new(Parts { ledger, live: None, clock, random, policy: Policy::from(config) }))
+        // Nobody signs in here, so nothing is counted that another process would have to find again.
+        let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
+        Ok(Self::new(Parts { ledger, live: None, clock, random, policy: Policy::from(config), throttle_key }))
     }
 
     /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
@@ -49,7 +51,9 @@ impl App {
     ) -> Result<Self, StartError> {
         let ledger = ledger(config, random.as_ref()).await?;
         let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
-        let app = Self::new(Parts { ledger, live, clock, random, policy: Policy::from(config) });
+        let cookie_key = config.cookie_key.open(random.as_ref()).map_err(|error| StartError(error.to_string()))?;
+        let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
+        let app = Self::new(Parts { ledger, live, clock, random, policy: Policy::from(config), throttle_key });
         app.look_before_serving().await?;
         Ok(app)
     }
@@ -100,6 +104,7 @@ impl From<&Config> for Policy {
                 MaxSessionsPolicy::EvictOldest => AtLimit::EvictOldest,
                 MaxSessionsPolicy::Refuse => AtLimit::Refuse,
             },
+            sign_in_address_limit: config.sign_in_address_limit,
             registration_open: config.registration == Registration::Open,
             store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
         }

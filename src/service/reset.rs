@@ -73,8 +73,9 @@ impl App {
         let password_hash = self.shared.gate.hash(new).await?;
         let (app, cause) = (self.clone(), Cause::anonymous(client));
         let done = self.write(move |db| {
-            let enabled = users::lock(db, user)?.is_some_and(|row| !row.is_disabled());
-            if !enabled || !resets::consume(db, &hash, now)? {
+            let enabled = users::lock(db, user)?.filter(|row| !row.is_disabled());
+            let Some(row) = enabled else { return Ok(None) };
+            if !resets::consume(db, &hash, now)? {
                 return Ok(None);
             }
             fault_point::reach("reset: link used");
@@ -86,10 +87,12 @@ impl App {
             fault_point::reach("reset: sessions ended");
             audit::append(db, &app.entry(Event::PasswordReset, &cause, Some(user), None))?;
             fault_point::reach("reset: line written");
-            Ok(Some(ended.records))
+            Ok(Some((ended.records, row.email_key)))
         });
-        let records = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        let (records, email_key) = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
         fault_point::reach("reset: committed");
+        // Whoever guessed at the old password, the owner has a new one.
+        self.forgive(&email_key).await;
         self.confirm(&records).await.map_err(|error| ResetError::Unconfirmed(RevokeError::from(error).to_string()))
     }
 }

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use super::{App, AtLimit, Cause, SessionView, Unavailable, UserView};
+use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
-use crate::domain::{Client, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::Unconfirmed;
@@ -31,6 +31,8 @@ pub struct SignIn {
     pub remember: bool,
     /// The token hash of the session that the browser already has: it ends.
     pub replaces: Option<TokenHash>,
+    /// What the browser keeps of an earlier sign-in.
+    pub device: Option<DeviceCookie>,
 }
 
 /// A session that was just issued.
@@ -53,6 +55,9 @@ pub enum SignInError {
     /// The user has as many sessions as allowed.
     #[error("the user has as many sessions as allowed")]
     TooManySessions,
+    /// There were too many attempts; whether the account exists makes no difference.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -105,20 +110,20 @@ impl App {
     /// Signs a user in.
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         let key = Email::key_of(&request.email);
-        // What no account can have needs no look: PostgreSQL cannot even be asked about a NUL.
-        let known = if Email::parse(&request.email).is_ok() {
-            self.shared.ledger.read(move |db| users::find_by_email(db, &key)).await.map_err(Unavailable::from)?
-        } else {
-            None
+        let attempt = self.reserve_attempt(&key, request.device.as_ref(), client).await?;
+        let known = self.known(&request.email, key).await;
+        let verdict = match &known {
+            Ok(user) => {
+                let stored = user.as_ref().map(|user| user.password_hash.clone());
+                self.shared.gate.verify(request.password.clone(), stored).await
+            }
+            Err(cause) => Err(cause.clone()),
         };
-        let stored = known.as_ref().map(|user| user.password_hash.clone());
-        let verdict = self.shared.gate.verify(request.password.clone(), stored).await?;
-        let (Some(user), Verdict::Match { outdated }) = (known, verdict) else {
+        let enabled = matches!(&known, Ok(Some(user)) if !user.is_disabled());
+        let verdict = attempt.settle(verdict, enabled).await?;
+        let (Some(user), Verdict::Match { outdated }, true) = (known?, verdict, enabled) else {
             return Err(SignInError::Refused);
         };
-        if user.is_disabled() {
-            return Err(SignInError::Refused);
-        }
         let upgrade = match outdated {
             true => Some((user.password_hash, self.shared.gate.hash(request.password).await?)),
             false => None,
@@ -130,6 +135,20 @@ impl App {
             IssueError::TooManySessions => SignInError::TooManySessions,
             IssueError::Unavailable(cause) => SignInError::Unavailable(cause),
         })
+    }
+
+    /// The account of what was typed, if there is one.
+    async fn known(&self, typed: &str, key: String) -> Result<Option<User>, Unavailable> {
+        // What no account can have needs no look: PostgreSQL cannot even be asked about a NUL.
+        if Email::parse(typed).is_err() {
+            return Ok(None);
+        }
+        Ok(self.shared.ledger.read(move |db| users::find_by_email(db, &key)).await?)
+    }
+
+    /// What a browser is given to keep after its owner signed in to this account on it.
+    pub fn device_cookie(&self, email: &str) -> DeviceCookie {
+        self.shared.throttle.key().issue(&Email::key_of(email), self.random())
     }
 
     /// Issues a session to a user whom the application has recognised by its own means.

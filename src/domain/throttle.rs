@@ -1,0 +1,184 @@
+//! Throttling: how often a password may be guessed.
+//!
+//! Owns the rules of the two limits. An account ([`Backoff`]): some failures are free, each further one doubles the
+//! wait, and after [`HARD_STOP`] in a row there is an end. An address ([`Window`]): so many failures in ten minutes.
+//! Must never know whether an account exists: the same numbers hold for every text that somebody types.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use super::Timestamp;
+
+/// Failures in a row after which nobody may guess any more (NIST SP 800-63B §3.2.2).
+pub const HARD_STOP: u32 = 100;
+
+/// The longest wait between two guesses.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Doublings after which the longest wait is reached for certain.
+const DOUBLINGS: u32 = 12;
+
+/// How long the hard stop is remembered: as long as any cookie of ours can live.
+const STOP_MEMORY: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// How many failures there were in a row, and when the last one was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Failures, those under way included.
+    pub count: u32,
+    /// When the last of them began; without meaning when there are none.
+    pub last: Option<Timestamp>,
+}
+
+/// Whether one more attempt may be made, the freest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permit {
+    /// It may.
+    Go,
+    /// Not before this is over.
+    Wait(Duration),
+    /// Not until the password was reset.
+    Stopped,
+}
+
+/// The limit of an account, or of a device of its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Failures that cost no wait.
+    pub free: u32,
+}
+
+impl Backoff {
+    /// The rule: 5 free, then 1 s, 2 s, 4 s … 1 h.
+    pub const RULE: Self = Self { free: 5 };
+    /// What one node allows by its own count while Redis counts for all nodes: it holds if Redis forgets, and is
+    /// loose enough for a node that did not hear of a success elsewhere.
+    pub const CEILING: Self = Self { free: 15 };
+    /// What one node allows while Redis does not answer, and the other nodes may be guessed at as well.
+    pub const ALONE: Self = Self { free: 2 };
+
+    /// Whether an attempt may be made now, after these failures.
+    pub fn judge(self, tally: Tally, now: Timestamp) -> Permit {
+        let Some(last) = tally.last.filter(|_| tally.count > 0) else { return Permit::Go };
+        if tally.count >= HARD_STOP {
+            return Permit::Stopped;
+        }
+        let delay = self.delay(tally.count);
+        // A clock that was set back makes nobody wait for longer than the rule says.
+        let wait = last.plus(delay).since(now).min(delay);
+        if wait.is_zero() { Permit::Go } else { Permit::Wait(wait) }
+    }
+
+    /// The wait after so many failures.
+    pub fn delay(self, failures: u32) -> Duration {
+        match failures.checked_sub(self.free) {
+            None => Duration::ZERO,
+            Some(over) => Duration::from_secs(1 << over.min(DOUBLINGS)).min(LONGEST_WAIT),
+        }
+    }
+}
+
+/// How long so many failures are remembered after the last one: an hour for each, so that who waits for them to be
+/// forgotten guesses no more often than who waits out the longest delay.
+pub fn memory(failures: u32) -> Duration {
+    if failures >= HARD_STOP { STOP_MEMORY } else { LONGEST_WAIT.saturating_mul(failures.max(1)) }
+}
+
+/// The limit of an address: so many in each span of time, counted from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many.
+    pub limit: u32,
+    /// In which time.
+    pub length: Duration,
+}
+
+impl Window {
+    /// The number of the span that this moment is in.
+    pub fn number(self, now: Timestamp) -> i64 {
+        now.ms().div_euclid(self.length_ms())
+    }
+
+    /// How long it is until the next span.
+    pub fn rest(self, now: Timestamp) -> Duration {
+        let over = now.ms().rem_euclid(self.length_ms());
+        Duration::from_millis(u64::try_from(self.length_ms().saturating_sub(over)).unwrap_or(0))
+    }
+
+    fn length_ms(self) -> i64 {
+        i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX).max(1)
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 that one subscriber has of IPv6. An IPv4-mapped address is
+/// the IPv4 address.
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(count: u32) -> Tally {
+        Tally { count, last: Some(Timestamp::from_ms(0)) }
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// L-21, the exact sequence.
+    #[test]
+    fn l_21_five_are_free_then_the_wait_doubles_up_to_an_hour_and_a_hundred_is_the_end() {
+        let waits: Vec<u64> = (0..=18).map(|count| Backoff::RULE.delay(count).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 3_600, 3_600]);
+        let now = Timestamp::from_ms(0);
+        assert_eq!(Backoff::RULE.judge(Tally::default(), now), Permit::Go);
+        assert_eq!(Backoff::RULE.judge(after(4), now), Permit::Go);
+        assert_eq!(Backoff::RULE.judge(after(5), now), Permit::Wait(seconds(1)));
+        assert_eq!(Backoff::RULE.judge(after(5), Timestamp::from_ms(999)), Permit::Wait(Duration::from_millis(1)));
+        assert_eq!(Backoff::RULE.judge(after(5), Timestamp::from_ms(1_000)), Permit::Go);
+        assert_eq!(Backoff::RULE.judge(after(99), now), Permit::Wait(LONGEST_WAIT));
+        assert_eq!(Backoff::RULE.judge(after(99), now.plus(LONGEST_WAIT)), Permit::Go);
+        assert_eq!(Backoff::RULE.judge(after(100), now.plus(LONGEST_WAIT * 24)), Permit::Stopped);
+        assert_eq!(Backoff::RULE.judge(after(u32::MAX), now), Permit::Stopped);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait_for_longer() {
+        assert_eq!(Backoff::RULE.judge(after(6), Timestamp::from_ms(-1_000_000)), Permit::Wait(seconds(2)));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_worth_no_more_guesses_than_waiting() {
+        for failures in 1..HARD_STOP {
+            assert!(memory(failures) >= LONGEST_WAIT * failures);
+            assert!(memory(failures) >= Backoff::RULE.delay(failures));
+        }
+        assert!(memory(HARD_STOP) > LONGEST_WAIT * 24 * 365);
+    }
+
+    #[test]
+    fn a_window_ends_where_the_next_begins() {
+        let window = Window { limit: 1, length: seconds(600) };
+        let number = |ms| window.number(Timestamp::from_ms(ms));
+        assert_eq!((number(0), number(599_999), number(600_000), number(-1)), (0, 0, 1, -1));
+        assert_eq!(window.rest(Timestamp::from_ms(599_999)), Duration::from_millis(1));
+        assert_eq!(window.rest(Timestamp::from_ms(600_000)), seconds(600));
+    }
+
+    /// I-06 and I-07.
+    #[test]
+    fn i_07_an_ipv6_subscriber_is_a_64_and_a_mapped_address_is_ipv4() {
+        let of = |text: &str| subscriber(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:2:ffff::1"), of("2001:DB8:1:2::"));
+        assert_ne!(of("2001:db8:1:3::1"), of("2001:db8:1:2::1"));
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_ne!(of("192.0.2.8"), of("192.0.2.7"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The cookie of a device that somebody signed in on before (OWASP "device cookies").
+//!
+//! Owns its name, its attributes and its reading. It opens nothing: it only keeps others who guess at the password from
+//! locking the owner out. So it outlives the session, and one that is not ours is as good as none. It is always bound to
+//! one host, also where the session cookie is shared under a domain.
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{HeaderMap, HeaderValue};
+
+use super::cookie::pairs;
+use super::problem::Problem;
+use crate::domain::DeviceCookie;
+
+const NAME: &str = "__Host-device";
+
+/// Browsers keep no cookie for longer (RFC 6265bis §5.5). Each sign-in sets a new one.
+const MAX_AGE: Duration = Duration::days(400);
+
+/// The one that the request carries. Of two, neither counts.
+pub fn read(headers: &HeaderMap) -> Option<DeviceCookie> {
+    let mut ours = pairs(headers).filter_map(|pair| pair.split_once('=')).filter(|(name, _)| name.trim() == NAME);
+    match (ours.next(), ours.next()) {
+        (Some((_, value)), None) => DeviceCookie::parse(value.trim()),
+        _ => None,
+    }
+}
+
+/// A `Set-Cookie` value.
+pub fn set(cookie: &DeviceCookie) -> Result<HeaderValue, Problem> {
+    let cookie = Cookie::build(NAME, cookie.expose())
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .max_age(MAX_AGE)
+        .finish();
+    HeaderValue::from_str(&cookie.to_string()).map_err(Problem::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::COOKIE;
+
+    use super::*;
+
+    fn found(line: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+        read(&headers).map(|cookie| cookie.expose().to_owned())
+    }
+
+    #[test]
+    fn one_is_read_and_of_two_none() {
+        let value = "a".repeat(64);
+        assert_eq!(found(&format!("x=y; __Host-device={value}; z")), Some(value.clone()));
+        assert_eq!(found(&format!("__Host-device={value}; __Host-device={value}")), None);
+        for line in ["", "__Host-device=", "__Host-device=short", &format!("__host-device={value}")] {
+            assert_eq!(found(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn it_is_for_one_host_and_for_no_script() {
+        let set = set(&DeviceCookie::parse(&"a".repeat(64)).unwrap()).unwrap();
+        let line = set.to_str().unwrap();
+        assert!(line.starts_with("__Host-device=aaaa"), "{line}");
+        for attribute in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/", "Max-Age=34560000"] {
+            assert!(line.contains(attribute), "{line}");
+        }
+        assert!(!line.contains("Domain"), "{line}");
+    }
+}

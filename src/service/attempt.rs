@@ -1,0 +1,293 @@
+//! An attempt to show a password: whether it may be made, and what becomes of its count.
+//!
+//! Owns the throttle of every route that checks a password. An attempt is counted before anything is looked up or hashed,
+//! by what was typed and by where it comes from, so that attempts at the same time are as many as are allowed and no
+//! more, and so that an account which does not exist is throttled like one which does. It is given back when the password
+//! was right, or when nobody could tell. Must never fail: where Redis does not answer, this node counts alone, and more
+//! strictly.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::tallies::Tallies;
+use super::{App, Unavailable};
+use crate::domain::password::Verdict;
+use crate::domain::throttle::{Backoff, HARD_STOP, LONGEST_WAIT, Permit, Tally, Window, memory, subscriber};
+use crate::domain::{BucketId, Client, DeviceCookie, ThrottleKey, Timestamp};
+use crate::live::{Live, LiveError};
+
+/// The span of time that failures of an address are counted in.
+pub(super) const ADDRESS_WINDOW: Duration = Duration::from_secs(600);
+
+/// Of an address' limit, this node alone allows one part of so many while it does not know what the others allow.
+const ALONE_SHARE: u32 = 4;
+
+/// How often an attempt is claimed anew after another one was faster. Each time, one of them gets through, and after the
+/// free ones all the others have to wait.
+const CLAIMS: u32 = 8;
+
+/// What was exhausted, in the words of the RateLimit fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Its name.
+    pub name: &'static str,
+    /// How many it allows at once.
+    pub limit: u32,
+    /// In which time.
+    pub window: Duration,
+}
+
+/// Too many attempts were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many attempts")]
+pub struct Throttled {
+    /// By which rule.
+    pub quota: Quota,
+    /// How long it will be before the next one may be made.
+    pub retry_after: Duration,
+    /// Whether waiting does not help: a new password has to be set.
+    pub stopped: bool,
+}
+
+impl Throttled {
+    /// By the rule of accounts.
+    fn account(refusal: Permit) -> Self {
+        let quota = Quota { name: "account", limit: Backoff::RULE.free, window: LONGEST_WAIT };
+        let (retry_after, stopped) = match refusal {
+            Permit::Wait(wait) => (wait, false),
+            Permit::Go | Permit::Stopped => (LONGEST_WAIT, true),
+        };
+        Self { quota, retry_after, stopped }
+    }
+
+    fn address(window: Window, now: Timestamp) -> Self {
+        let quota = Quota { name: "address", limit: window.limit, window: window.length };
+        Self { quota, retry_after: window.rest(now), stopped: false }
+    }
+}
+
+/// What the throttle of a node needs.
+pub(super) struct Throttle {
+    key: ThrottleKey,
+    accounts: Tallies,
+    addresses: Tallies,
+    /// Whether the log says that Redis refuses to count.
+    muted: AtomicBool,
+}
+
+impl Throttle {
+    pub(super) fn new(key: ThrottleKey) -> Self {
+        let addresses = Tallies::new(|_| ADDRESS_WINDOW);
+        Self { key, accounts: Tallies::new(memory), addresses, muted: AtomicBool::default() }
+    }
+
+    pub(super) fn key(&self) -> &ThrottleKey {
+        &self.key
+    }
+
+    /// Redis did not count. What is behind it is said once by whoever keeps the connection, but for a missing right.
+    fn goes_alone(&self, error: &LiveError) {
+        if matches!(error, LiveError::Refused(code) if code == "NOPERM") && !self.muted.swap(true, Ordering::SeqCst) {
+            log::warn!(
+                "attempts to sign in are counted by this node alone: grant Redis' user ~PREFIXattempts:* +hgetall \
+                +hsetnx +hdel +incrby +pexpire"
+            );
+        } else {
+            log::debug!("attempts to sign in are counted by this node alone: {error}");
+        }
+    }
+}
+
+/// One attempt that may be made. If it is dropped, it has failed: also when the client hung up.
+#[must_use = "what is dropped has failed"]
+pub(super) struct Attempt {
+    app: App,
+    at: Reserved,
+    address: Option<Counted>,
+    from: IpAddr,
+}
+
+/// An attempt on an account's counter or a device's.
+struct Reserved {
+    bucket: BucketId,
+    before: Tally,
+    /// Its number in Redis, if Redis has counted it.
+    number: Option<u32>,
+}
+
+/// An attempt on an address' counter.
+struct Counted {
+    bucket: BucketId,
+    in_redis: bool,
+}
+
+impl App {
+    /// Counts an attempt to show the password of an account, by its [`crate::domain::Email::key_of`], or says how long
+    /// to wait. Every route that checks a password asks here first.
+    ///
+    /// Who shows a cookie of a device on which the owner has signed in is counted by that device alone: others, also
+    /// behind the same address, cannot lock the owner out.
+    pub(super) async fn reserve_attempt(
+        &self,
+        email_key: &str,
+        device: Option<&DeviceCookie>,
+        client: &Client,
+    ) -> Result<Attempt, Throttled> {
+        let key = &self.shared.throttle.key;
+        if let Some(bucket) = device.and_then(|device| key.recognise(device, email_key)) {
+            match self.reserve(bucket).await {
+                // Guessed at for too long: it is no better than any other device.
+                Err(Throttled { stopped: true, .. }) => {}
+                reserved => return Ok(Attempt { app: self.clone(), at: reserved?, address: None, from: client.ip }),
+            }
+        }
+        let address = self.count_address(client).await?;
+        match self.reserve(key.account(email_key)).await {
+            Ok(at) => Ok(Attempt { app: self.clone(), at, address: Some(address), from: client.ip }),
+            Err(throttled) => {
+                self.uncount_address(&address).await;
+                Err(throttled)
+            }
+        }
+    }
+
+    /// Forgets the failures of an account: its password is another one now.
+    pub(super) async fn forgive(&self, email_key: &str) {
+        self.clear(self.shared.throttle.key.account(email_key)).await;
+    }
+
+    async fn reserve(&self, bucket: BucketId) -> Result<Reserved, Throttled> {
+        let (throttle, now) = (&self.shared.throttle, self.clock().now());
+        let rule = if self.live.is_some() { Backoff::CEILING } else { Backoff::RULE };
+        // What is told is never less than the rule that holds for all nodes.
+        let refusal = |rule: Backoff| {
+            move |tally| Throttled::account(rule.judge(tally, now).max(Backoff::RULE.judge(tally, now)))
+        };
+        let before = throttle.accounts.reserve(bucket, rule, now).map_err(refusal(rule))?;
+        let Some(live) = &self.live else { return Ok(Reserved { bucket, before, number: None }) };
+        match claim(live, &bucket, now).await {
+            Ok(Ok(number)) => Ok(Reserved { bucket, before, number: Some(number) }),
+            Ok(Err(refusal)) => {
+                throttle.accounts.give_back(bucket, before, now);
+                Err(Throttled::account(refusal))
+            }
+            Err(error) => {
+                throttle.goes_alone(&error);
+                throttle.accounts.give_back(bucket, before, now);
+                let alone = throttle.accounts.reserve(bucket, Backoff::ALONE, now);
+                let before = alone.map_err(refusal(Backoff::ALONE))?;
+                Ok(Reserved { bucket, before, number: None })
+            }
+        }
+    }
+
+    async fn count_address(&self, client: &Client) -> Result<Counted, Throttled> {
+        let (throttle, now) = (&self.shared.throttle, self.clock().now());
+        let window = Window { limit: self.shared.policy.sign_in_address_limit, length: ADDRESS_WINDOW };
+        let bucket = throttle.key.address(subscriber(client.ip), window.number(now));
+        let refusal = || Throttled::address(window, now);
+        if !throttle.addresses.count(bucket, window.limit, now) {
+            return Err(refusal());
+        }
+        let Some(live) = &self.live else { return Ok(Counted { bucket, in_redis: false }) };
+        let counted = Counted { bucket, in_redis: true };
+        match live.count(&bucket, 1, ADDRESS_WINDOW).await {
+            Ok(count) if count <= i64::from(window.limit) => Ok(counted),
+            Ok(_) => {
+                self.uncount_address(&counted).await;
+                Err(refusal())
+            }
+            Err(error) => {
+                throttle.goes_alone(&error);
+                throttle.addresses.uncount(bucket, now);
+                let share = window.limit.div_ceil(ALONE_SHARE);
+                let fits = throttle.addresses.count(bucket, share, now);
+                fits.then_some(Counted { bucket, in_redis: false }).ok_or_else(refusal)
+            }
+        }
+    }
+
+    async fn uncount_address(&self, counted: &Counted) {
+        self.shared.throttle.addresses.uncount(counted.bucket, self.clock().now());
+        if let Some(live) = self.live.as_ref().filter(|_| counted.in_redis)
+            && let Err(error) = live.count(&counted.bucket, -1, ADDRESS_WINDOW).await
+        {
+            log::debug!("an attempt stays counted: {error}");
+        }
+    }
+
+    async fn clear(&self, bucket: BucketId) {
+        self.shared.throttle.accounts.clear(bucket, self.clock().now());
+        if let Some(live) = &self.live
+            && let Err(error) = live.clear(&bucket).await
+        {
+            log::debug!("attempts stay counted: {error}");
+        }
+    }
+}
+
+impl Attempt {
+    /// The end of it: `verdict` is what the password gate said, `open` whether the account may be entered at all. What
+    /// nobody could tell is given back.
+    pub(super) async fn settle(
+        self,
+        verdict: Result<Verdict, Unavailable>,
+        open: bool,
+    ) -> Result<Verdict, Unavailable> {
+        match &verdict {
+            Ok(Verdict::Match { .. }) if open => self.succeed().await,
+            Ok(_) => self.fail(),
+            Err(_) => self.give_back().await,
+        }
+        verdict
+    }
+
+    /// The account's count, or the device's, begins anew; the address' is what it was before.
+    async fn succeed(self) {
+        let given_back = async {
+            if let Some(address) = &self.address {
+                self.app.uncount_address(address).await;
+            }
+        };
+        tokio::join!(self.app.clear(self.at.bucket), given_back);
+    }
+
+    fn fail(self) {
+        let failures = self.at.number.unwrap_or(self.at.before.count.saturating_add(1));
+        if failures == Backoff::RULE.free || failures == HARD_STOP {
+            log::warn!("{failures} wrong passwords for one account, the last one from {}", self.from);
+        }
+    }
+
+    async fn give_back(self) {
+        let Reserved { bucket, before, number } = self.at;
+        self.app.shared.throttle.accounts.give_back(bucket, before, self.app.clock().now());
+        if let (Some(live), Some(number)) = (&self.app.live, number)
+            && let Err(error) = live.give_back(&bucket, number).await
+        {
+            log::debug!("an attempt stays counted: {error}");
+        }
+        if let Some(address) = &self.address {
+            self.app.uncount_address(address).await;
+        }
+    }
+}
+
+/// Claims the next attempt in Redis: its number, or why it may not be made.
+async fn claim(live: &Live, bucket: &BucketId, now: Timestamp) -> Result<Result<u32, Permit>, LiveError> {
+    let mut tally = Tally::default();
+    for _ in 0..CLAIMS {
+        tally = live.tally(bucket).await?;
+        match Backoff::RULE.judge(tally, now) {
+            Permit::Go => {}
+            refusal => return Ok(Err(refusal)),
+        }
+        let number = tally.count.saturating_add(1);
+        if live.claim(bucket, number, now, memory(number)).await? {
+            return Ok(Ok(number));
+        }
+    }
+    let wait = Backoff::RULE.delay(tally.count.saturating_add(1)).max(Duration::from_secs(1));
+    Ok(Err(Permit::Wait(wait)))
+}
