@@ -10,6 +10,8 @@ mod administration;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod client_address;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod deadlines;
@@ -32,11 +34,15 @@ mod passwords;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod probing;
+#[cfg(test)]
 mod real_seconds;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod throttle;
 #[cfg(test)]
 mod tools;

@@ -82,6 +82,11 @@ pub fn browser_with(server: &TestServer, cookie: &str) -> Holder {
     Holder(browser)
 }
 
+/// Whoever sits at this browser.
+pub fn holder(browser: Browser) -> Holder {
+    Holder(browser)
+}
+
 /// Whoever has a cookie, rightly or not.
 pub struct Holder(Browser);
 
@@ -110,9 +115,10 @@ pub fn cookie_line(who: &SignedIn) -> String {
     format!("Cookie: {COOKIE}={}", who.cookie())
 }
 
-/// The one `Set-Cookie` line of an answer.
+/// The one `Set-Cookie` line of an answer, other than the device's.
 pub fn only_cookie(answer: &Response) -> String {
-    let cookies = answer.set_cookies();
+    let mut cookies = answer.set_cookies();
+    cookies.retain(|line| !line.starts_with("__Host-device="));
     assert_eq!(cookies.len(), 1, "one cookie: {answer}");
     cookies.into_iter().next().unwrap_or_default()
 }

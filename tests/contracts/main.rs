@@ -23,4 +23,6 @@ mod shards;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod tallies;
+#[cfg(test)]
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sessiond::domain::{Lineage, Mark, SystemRandom};
+use sessiond::domain::{Lineage, Mark, SystemRandom, ThrottleKey};
 use sessiond::live::{LiveError, Seen};
 
 use crate::support::process::signal;
@@ -104,8 +104,8 @@ async fn a_slot_that_moves_is_followed_and_what_was_there_is_doubted() {
 }
 
 /// What the README tells operators to grant.
-const RIGHTS: &str = "on >secret ~session:* ~ledger:* &ended +info +ping +unwatch +getex +get +set +del +evalsha \
-    +script|load +publish +cluster|nodes +cluster|slots +cluster|info";
+const RIGHTS: &str = "on >secret ~session:* ~ledger:* ~attempts:* &ended +info +ping +unwatch +getex +get +set +del +evalsha \
+    +script|load +publish +hgetall +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info";
 
 async fn with_rights(topology: Topology, rights: &str) -> World {
     let servers = Servers::start(topology);
@@ -133,6 +133,12 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         assert!(world.live.mark(&ledger, &marker, &mark).await.unwrap());
         world.live.delete(&[hash]).await.unwrap();
         world.doubt(&hash).await;
+        let bucket = ThrottleKey::derive(&[7; 64]).account("ana@example.org");
+        assert_eq!(world.live.tally(&bucket).await.unwrap().count, 0);
+        assert!(world.live.claim(&bucket, 1, world.now(), Duration::from_secs(60)).await.unwrap());
+        world.live.give_back(&bucket, 1).await.unwrap();
+        world.live.clear(&bucket).await.unwrap();
+        assert_eq!(world.live.count(&bucket, 1, Duration::from_secs(60)).await.unwrap(), 1);
     }
 }
 
@@ -143,7 +149,7 @@ async fn a_right_that_is_missing_is_told_at_the_first_connection() {
         let world = with_rights(Topology::One, &rights.join(" ")).await;
         let answer = world.read(&hash()).await;
         assert!(
-            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* &ended +info")),
+            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* ~attempts:* &ended +info")),
             "{missing}: {answer:?}"
         );
         assert_eq!(world.fence.asked(), 0);
