@@ -108,7 +108,8 @@ fn key(person: &Person) -> String {
 }
 
 fn record(person: &Person, sample: &Record) -> Record {
-    Record { session: person.session, user: person.user, ..sample.clone() }
+    let proven_at = Some(person.session.made_at());
+    Record { session: person.session, user: person.user, proven_at, ..sample.clone() }
 }
 
 /// What a check costs, and how much room a session takes, with many sessions and with few.

@@ -3,6 +3,7 @@
 
 import { changePassword, logout, me, rename, revoke, revokeOthers, sessions } from './api.js';
 import { clear, say, wire } from './form.js';
+import { dismiss, withProof } from './step-up.js';
 
 const byId = (id) => document.getElementById(id);
 const KINDS = { desktop: 'Computer', mobile: 'Phone or tablet', program: 'Program', unknown: 'Unknown device' };
@@ -25,8 +26,10 @@ byId('confirm-yes').addEventListener('click', () => byId('confirm').close('yes')
 byId('confirm-no').addEventListener('click', () => byId('confirm').close('no'));
 
 wire(nameForm, async ({ name }, onWait) => {
-  const { user } = await rename(name.trim() || null, { onWait });
-  showUser(user);
+  let renamed = null;
+  const change = async () => { renamed = await rename(name.trim() || null, { onWait }); };
+  if (!(await withProof(change))) return;
+  showUser(renamed.user);
   say(nameForm.querySelector('.result'), 'Saved.', 'good');
 }, leaveIfEnded);
 
@@ -77,6 +80,8 @@ function conceal() {
   for (const id of ['who', 'email', 'since', 'password-username']) byId(id).textContent = '';
   [nameForm, passwordForm].forEach(clear);
   byId('confirm').close('no');
+  byId('step-up-username').value = '';
+  dismiss();
 }
 
 function showUser(user) {
@@ -86,6 +91,7 @@ function showUser(user) {
   byId('since').textContent = `Member since ${dayOnly.format(new Date(user.created_at))}`;
   byId('role').hidden = !user.roles.includes('admin');
   byId('password-username').value = user.email;
+  byId('step-up-username').value = user.email;
   nameForm.elements.namedItem('name').value = user.name ?? '';
 }
 
@@ -147,7 +153,7 @@ async function endOne(id, device) {
   const sure = await ask('End this session?', `${device} will be signed out at once and has to sign in again.`, 'End session');
   if (!sure) return;
   try {
-    await revoke(id, waiting);
+    if (!(await withProof(() => revoke(id, waiting)))) return;
   } catch (error) {
     if (error.status !== 404) throw error;
   }
@@ -157,7 +163,7 @@ async function endOne(id, device) {
 async function endOthers() {
   const sure = await ask('End all other sessions?', 'Every place but this one will be signed out at once.', 'End all others');
   if (!sure) return;
-  await revokeOthers(waiting);
+  if (!(await withProof(() => revokeOthers(waiting)))) return;
   await afterEnding('All other sessions have ended.');
 }
 

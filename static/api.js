@@ -11,6 +11,7 @@ const WORDS = {
   'unauthenticated': 'Your session has ended. Please sign in again.',
   'wrong-credentials': 'The e-mail address or the password is not right.',
   'wrong-password': 'That is not your current password.',
+  'step-up-required': 'Please confirm with your password first.',
   'forbidden-origin': 'This page was opened from an address the service does not accept. Open it from its usual address.',
   'forbidden': 'Your account is not allowed to do this.',
   'registration-closed': 'New accounts cannot be made here at the moment.',
@@ -69,6 +70,10 @@ export const rename = (name, options) => call('PATCH', 'me', { ...options, body:
 /** Changes the password; the service ends all other sessions and renews this one. */
 export const changePassword = (current, next, options) =>
   call('PUT', 'me/password', { ...options, onlyOnce: true, body: { current_password: current, new_password: next } });
+
+/** Proves again who is signed in; the service renews this session. */
+export const reauthenticate = (password, options) =>
+  call('POST', 'reauthenticate', { ...options, onlyOnce: true, body: { password } });
 
 /** Chooses a new password with the token of a reset link. */
 export const resetPassword = (token, next, options) =>

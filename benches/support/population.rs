@@ -109,6 +109,7 @@ fn row(person: &Person, now: sessiond::domain::Timestamp) -> Session {
         data: None,
         ended_at: None,
         end_reason: None,
+        challenged_at: None,
     }
 }
 

@@ -83,6 +83,8 @@ impl From<RevokeError> for Failure {
     fn from(error: RevokeError) -> Self {
         match error {
             RevokeError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
+            // The command line has no session whose age could be asked for.
+            RevokeError::StepUpRequired(_) | RevokeError::Ended => Self::failed(format!("{error}.")),
             RevokeError::Unavailable(error) => error.into(),
         }
     }
@@ -93,6 +95,7 @@ impl From<AdminError> for Failure {
         match error {
             AdminError::UnknownUser => Self::failed("There is no such account any more."),
             AdminError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
+            AdminError::StepUpRequired(_) | AdminError::Ended => Self::failed(format!("{error}.")),
             AdminError::Unavailable(error) => error.into(),
         }
     }

@@ -68,6 +68,10 @@ pub struct Config {
     pub max_sessions_policy: MaxSessionsPolicy,
     /// How many wrong passwords may come from one address in ten minutes, at least one.
     pub sign_in_address_limit: u32,
+    /// How old a proof of who somebody is may be, for what wants a recent one.
+    pub step_up_age: Duration,
+    /// What happens when a session is shown by another browser or system.
+    pub on_device_change: DeviceChangePolicy,
     /// Whether anybody may make an account.
     pub registration: Registration,
     /// How log lines are written.
@@ -81,6 +85,17 @@ pub enum MaxSessionsPolicy {
     EvictOldest,
     /// It is refused.
     Refuse,
+}
+
+/// What happens when a session is shown by another browser or system than the one that it is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChangePolicy {
+    /// A line in the audit log.
+    Log,
+    /// The same, and the session changes nothing before its owner has proven who they are.
+    StepUp,
+    /// The same, and the session ends.
+    Revoke,
 }
 
 /// Whether anybody may make an account.
@@ -103,6 +118,8 @@ pub enum LogFormat {
 
 const POLICIES: [(&str, MaxSessionsPolicy); 2] =
     [("evict_oldest", MaxSessionsPolicy::EvictOldest), ("refuse", MaxSessionsPolicy::Refuse)];
+const DEVICE_CHANGES: [(&str, DeviceChangePolicy); 3] =
+    [("log", DeviceChangePolicy::Log), ("step_up", DeviceChangePolicy::StepUp), ("revoke", DeviceChangePolicy::Revoke)];
 const REGISTRATIONS: [(&str, Registration); 2] = [("open", Registration::Open), ("closed", Registration::Closed)];
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
@@ -125,6 +142,7 @@ impl TryFrom<Settings> for Config {
         let max_sessions = Given::new(var::MAX_SESSIONS, settings.max_sessions.as_ref());
         let policy = Given::new(var::MAX_SESSIONS_POLICY, settings.max_sessions_policy.as_ref());
         let address_limit = Given::new(var::SIGN_IN_ADDRESS_LIMIT, settings.sign_in_address_limit.as_ref());
+        let on_device_change = Given::new(var::ON_DEVICE_CHANGE, settings.on_device_change.as_ref());
         let registration = Given::new(var::REGISTRATION, settings.registration.as_ref());
         Ok(Self {
             workers: network::workers(&settings)?,
@@ -135,6 +153,8 @@ impl TryFrom<Settings> for Config {
             max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
             sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
+            step_up_age: terms::step_up_age(&settings)?,
+            on_device_change: on_device_change.choice(DeviceChangePolicy::Log, &DEVICE_CHANGES)?,
             registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
             log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
                 .choice(LogFormat::Text, &LOG_FORMATS)?,
@@ -204,6 +224,8 @@ impl Config {
             (var::MAX_SESSIONS, Some(self.max_sessions.to_string())),
             (var::MAX_SESSIONS_POLICY, word(self.max_sessions_policy, &POLICIES)),
             (var::SIGN_IN_ADDRESS_LIMIT, Some(self.sign_in_address_limit.to_string())),
+            (var::STEP_UP_AGE, Some(terms::text(self.step_up_age))),
+            (var::ON_DEVICE_CHANGE, word(self.on_device_change, &DEVICE_CHANGES)),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
             (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
         ]

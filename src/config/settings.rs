@@ -102,6 +102,15 @@ pub struct Settings {
     #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
     pub sign_in_address_limit: Option<String>,
 
+    /// How old a proof of who somebody is may be, when they end other sessions or administer accounts
+    /// [default: 15m]
+    #[arg(long, env = var::STEP_UP_AGE, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub step_up_age: Option<String>,
+
+    /// What happens when a session is shown by another browser or system: log, step_up or revoke [default: log]
+    #[arg(long, env = var::ON_DEVICE_CHANGE, value_name = "ANSWER", global = true, hide_short_help = true)]
+    pub on_device_change: Option<String>,
+
     /// Whether anybody may make an account: open or closed [default: open]
     #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
     pub registration: Option<String>,
@@ -136,6 +145,8 @@ impl Settings {
             var::MAX_SESSIONS => &mut self.max_sessions,
             var::MAX_SESSIONS_POLICY => &mut self.max_sessions_policy,
             var::SIGN_IN_ADDRESS_LIMIT => &mut self.sign_in_address_limit,
+            var::STEP_UP_AGE => &mut self.step_up_age,
+            var::ON_DEVICE_CHANGE => &mut self.on_device_change,
             var::REGISTRATION => &mut self.registration,
             var::LOG_FORMAT => &mut self.log_format,
             _ => return None,
@@ -166,6 +177,8 @@ pub(super) mod var {
     pub const MAX_SESSIONS: &str = "SESSIOND_MAX_SESSIONS";
     pub const MAX_SESSIONS_POLICY: &str = "SESSIOND_MAX_SESSIONS_POLICY";
     pub const SIGN_IN_ADDRESS_LIMIT: &str = "SESSIOND_SIGN_IN_ADDRESS_LIMIT";
+    pub const STEP_UP_AGE: &str = "SESSIOND_STEP_UP_AGE";
+    pub const ON_DEVICE_CHANGE: &str = "SESSIOND_ON_DEVICE_CHANGE";
     pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
     pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
 }

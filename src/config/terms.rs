@@ -45,6 +45,13 @@ pub(super) fn last_seen_resolution(settings: &Settings) -> Result<Duration, Conf
     duration(&given, Duration::from_secs(10), SECOND, Duration::from_secs(HOUR))
 }
 
+/// How old a proof of who somebody is may be. One that is over before the password can be typed and the change be repeated
+/// would keep everybody from everything.
+pub(super) fn step_up_age(settings: &Settings) -> Result<Duration, ConfigError> {
+    let given = Given::new(var::STEP_UP_AGE, settings.step_up_age.as_ref());
+    duration(&given, Duration::from_secs(15 * MINUTE), Duration::from_secs(30), LONGEST)
+}
+
 fn pair(names: &Pair, idle: Option<&String>, absolute: Option<&String>, default: Terms) -> Result<Terms, ConfigError> {
     let idle = duration(&Given::new(names.idle, idle), default.idle, SECOND, LONGEST)?;
     let absolute = duration(&Given::new(names.absolute, absolute), default.absolute, SECOND, LONGEST)?;

@@ -55,6 +55,8 @@ fn everything_has_a_default() {
     SESSIOND_MAX_SESSIONS=100
     SESSIOND_MAX_SESSIONS_POLICY=evict_oldest
     SESSIOND_SIGN_IN_ADDRESS_LIMIT=100
+    SESSIOND_STEP_UP_AGE=15m
+    SESSIOND_ON_DEVICE_CHANGE=log
     SESSIOND_REGISTRATION=open
     SESSIOND_LOG_FORMAT=text
     ");
@@ -81,7 +83,7 @@ fn the_help_tells_the_true_defaults() {
         assert_eq!(Config::try_from(given), Config::try_from(Settings::default()), "{help}");
         compared += 1;
     }
-    assert_eq!(compared, 14);
+    assert_eq!(compared, 16);
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn origins_follow_the_port_and_are_spelled_as_browsers_do() {
 
 #[test]
 fn every_bad_value_is_one_sentence() {
-    let bad: [(Change, &str); 39] = [
+    let bad: [(Change, &str); 41] = [
         (|s| s.listen = set("8080"), r#"SESSIOND_LISTEN is "8080", which is no address with a port: write"#),
         (|s| s.workers = set("0"), r#"SESSIOND_WORKERS is "0", which is no number from 1 to 512."#),
         (|s| s.database_url = set("sessiond.db"), "DATABASE_URL is no address: write sqlite://sessiond.db or"),
@@ -177,6 +179,11 @@ fn every_bad_value_is_one_sentence() {
         ),
         (|s| s.idle_timeout = set("1500ms"), r#"SESSIOND_IDLE_TIMEOUT is "1500ms", but must be whole seconds"#),
         (|s| s.max_sessions = set("0"), r#"SESSIOND_MAX_SESSIONS is "0", which is no number from 1 to 10000."#),
+        (|s| s.step_up_age = set("5s"), r#"SESSIOND_STEP_UP_AGE is "5s", but must be whole seconds from 30s to 400d."#),
+        (
+            |s| s.on_device_change = set("block"),
+            r#"SESSIOND_ON_DEVICE_CHANGE is "block", but can only be log or step_up or revoke."#,
+        ),
         (|s| s.registration = set("off"), r#"SESSIOND_REGISTRATION is "off", but can only be open or closed."#),
         (|s| s.log_format = set("xml"), r#"SESSIOND_LOG_FORMAT is "xml", but can only be text or json."#),
     ];

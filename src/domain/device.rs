@@ -1,6 +1,7 @@
 //! Devices: what a User-Agent header says about itself, for people who read a list of sessions.
 //!
-//! Owns [`Device`]. Must never be used to decide anything: the header is whatever the client likes to send.
+//! Owns [`Device`]. Must never let anybody in: the header is whatever the client likes to send. That it is another one than
+//! before is a hint ([`super::binding`]).
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -16,6 +16,10 @@ pub enum Event {
     SessionRevoked,
     /// A session's token was renewed.
     SessionRenewed,
+    /// A live session was shown by another browser or system than the one it is bound to.
+    DeviceChanged,
+    /// Somebody who is signed in proved again who they are.
+    Reauthenticated,
     /// A password was changed by its owner.
     PasswordChanged,
     /// A link to set a new password was made.
@@ -40,6 +44,8 @@ impl Event {
             Self::LoginSuccess => "authn_login_success",
             Self::SessionRevoked => "session_revoked",
             Self::SessionRenewed => "session_renewed",
+            Self::DeviceChanged => "session_device_changed",
+            Self::Reauthenticated => "authn_reauthenticated",
             Self::PasswordChanged => "authn_password_change",
             Self::PasswordResetIssued => "authn_password_reset_issued",
             Self::PasswordReset => "authn_password_reset",

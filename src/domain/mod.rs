@@ -3,6 +3,7 @@
 //! Owns every decision that needs nothing but its arguments. Must never do I/O, never await, and never
 //! import anything else of this crate: time and randomness come in through [`Clock`] and [`Random`].
 
+pub mod binding;
 pub mod client;
 pub mod clock;
 pub mod device;
@@ -12,6 +13,7 @@ pub mod ids;
 pub mod lineage;
 pub mod password;
 pub mod process;
+pub mod proof;
 pub mod random;
 pub mod role;
 pub mod session;
@@ -20,6 +22,7 @@ pub mod throttle;
 pub mod throttle_key;
 pub mod token;
 
+pub use binding::DeviceMark;
 pub use client::Client;
 pub use clock::{Clock, MovableClock, SystemClock, Timestamp};
 pub use device::{Device, DeviceKind};
@@ -28,6 +31,7 @@ pub use ids::{Nonce, SessionId, Stamp, UserId};
 pub use lineage::{History, Lineage, Mark};
 pub use password::Password;
 pub use process::{Process, Shard};
+pub use proof::Proof;
 pub use random::{Random, SystemRandom};
 pub use role::{Role, Roles};
 pub use session::{EndReason, Terms};

@@ -91,6 +91,8 @@ pub enum EndReason {
     Evicted,
     /// Its browser signed in again.
     Replaced,
+    /// It was shown by another browser or system than the one it is bound to.
+    DeviceChanged,
     /// The ledger was restored from an older copy: nobody knows any more whether it had ended.
     LedgerRestored,
 }
@@ -108,6 +110,7 @@ impl EndReason {
             Self::RolesChanged => "roles_changed",
             Self::Evicted => "evicted",
             Self::Replaced => "replaced",
+            Self::DeviceChanged => "device_changed",
             Self::LedgerRestored => "ledger_restored",
         }
     }

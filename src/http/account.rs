@@ -62,6 +62,7 @@ pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<Si
         (status = 200, description = "The user with the new name.", body = UserAnswer),
         (status = 401, description = "Not signed in."),
         (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 403, description = "Another device shows the session (`step-up-required`)."),
         (status = 422, description = "The name is not accepted."),
         (status = 503, description = "Try again after Retry-After."),
     )
@@ -71,11 +72,13 @@ pub async fn rename(
     SignedIn(checked): SignedIn,
     Json(body): Json<Rename>,
 ) -> Result<Json<UserAnswer>, Problem> {
-    let user = site.app.rename(&checked, body.name.map(|name| name.0)).await?;
+    let renamed = site.app.rename(&checked, body.name.map(|name| name.0)).await;
+    let user = renamed.map_err(|error| site.refusal(error))?;
     Ok(Json(UserAnswer { user }))
 }
 
-/// Changes the password. Every other session ends, and this one gets a new token.
+/// Changes the password. Every other session ends, and this one gets a new token. The current password is the proof that
+/// this wants, however long ago the last one was given.
 #[utoipa::path(
     put, path = "/me/password", tag = "signed in", request_body = ChangePassword,
     responses(

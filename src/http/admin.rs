@@ -1,6 +1,7 @@
 //! Routes for administrators.
 //!
-//! The role is read for each request, so that one that was taken away is gone with the next.
+//! The role is read for each request, so that one that was taken away is gone with the next; and every change wants a
+//! recent proof of who asks for it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -19,7 +20,7 @@ use crate::service::{Cause, Checked};
         (status = 204, description = "Disabled; its sessions have ended."),
         (status = 401, description = "Not signed in."),
         (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 403, description = "Not an administrator."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
         (status = 404, description = "There is no such user."),
         (status = 503, description = "Not disabled, or (`unconfirmed`) disabled, but not confirmed yet."),
     )
@@ -31,7 +32,7 @@ pub async fn disable(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = administrator(&site, &visit, &checked).await?;
-    site.app.disable_user(user, &cause).await?;
+    site.app.disable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -43,7 +44,7 @@ pub async fn disable(
         (status = 204, description = "Enabled."),
         (status = 401, description = "Not signed in."),
         (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 403, description = "Not an administrator."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
         (status = 404, description = "There is no such user."),
         (status = 503, description = "Try again after Retry-After."),
     )
@@ -55,7 +56,7 @@ pub async fn enable(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = administrator(&site, &visit, &checked).await?;
-    site.app.enable_user(user, &cause).await?;
+    site.app.enable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -64,5 +65,5 @@ async fn administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<
         log::warn!("request {}: user {} is no administrator", visit.client().request_id, checked.user);
         return Err(Problem::forbidden());
     }
-    Ok(Cause::user(checked.user, visit.client()))
+    Ok(Cause::proven(checked, visit.client()))
 }

@@ -76,7 +76,11 @@ impl Bridge {
         if let Some(checked) = context.checked() {
             return Ok((checked.token_hash == token.hash()).then_some(checked));
         }
-        let checked = self.app.check(&token, context.client().ip, Activity::Active).await?;
+        let client = context.client();
+        let checked = match self.app.check(&token, client.ip, Activity::Active).await? {
+            Some(checked) => self.app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?,
+            None => None,
+        };
         context.set_checked(checked.clone());
         Ok(checked)
     }

@@ -5,8 +5,8 @@
 
 use super::problem::Problem;
 use crate::service::{
-    AdminError, ChangePasswordError, DataError, IssueError, RegisterError, RenameError, ResetError, RevokeError,
-    SignInError, Unavailable,
+    AdminError, ChangePasswordError, DataError, IssueError, ReauthenticateError, RegisterError, RenameError,
+    ResetError, RevokeError, SignInError, Unavailable,
 };
 
 impl From<Unavailable> for Problem {
@@ -23,6 +23,8 @@ impl From<RevokeError> for Problem {
     fn from(error: RevokeError) -> Self {
         match error {
             RevokeError::Unconfirmed(why) => Self::unconfirmed().because(why),
+            RevokeError::StepUpRequired(required) => Self::step_up_required(required.max_age),
+            RevokeError::Ended => Self::unauthenticated(),
             RevokeError::Unavailable(error) => error.into(),
         }
     }
@@ -33,6 +35,8 @@ impl From<AdminError> for Problem {
         match error {
             AdminError::UnknownUser => Self::not_found(),
             AdminError::Unconfirmed(why) => Self::unconfirmed().because(why),
+            AdminError::StepUpRequired(required) => Self::step_up_required(required.max_age),
+            AdminError::Ended => Self::unauthenticated(),
             AdminError::Unavailable(error) => error.into(),
         }
     }
@@ -86,6 +90,7 @@ impl From<RenameError> for Problem {
     fn from(error: RenameError) -> Self {
         match error {
             RenameError::InvalidName(why) => Self::invalid_field("name", why),
+            RenameError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             RenameError::Ended => Self::unauthenticated(),
             RenameError::Unavailable(error) => error.into(),
         }
@@ -100,6 +105,17 @@ impl From<ChangePasswordError> for Problem {
             ChangePasswordError::Ended => Self::unauthenticated(),
             ChangePasswordError::Throttled(throttled) => throttled.into(),
             ChangePasswordError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReauthenticateError> for Problem {
+    fn from(error: ReauthenticateError) -> Self {
+        match error {
+            ReauthenticateError::WrongPassword => Self::wrong_password(),
+            ReauthenticateError::Throttled(throttled) => throttled.into(),
+            ReauthenticateError::Ended => Self::unauthenticated(),
+            ReauthenticateError::Unavailable(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The route that gateways ask for every request of theirs: who is this?
 //!
-//! The hottest path of all, so it passes by actix-session: cookie, check, two headers. Exactly 200 with every
+//! The hottest path of all, so it passes by actix-session: cookie, check, three headers. Exactly 200 with every
 //! identity header (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which
 //! proxies lose.
 
@@ -12,11 +12,12 @@ use uuid::fmt::Hyphenated;
 
 use super::cookie::Presented;
 use super::problem::Problem;
-use super::site::Site;
+use super::site::{Site, user_agent};
 use crate::service::Activity;
 
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-session-authenticated-at");
 
 /// Answers for a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy
 /// `ext_authz`) whether its client is signed in. Any method.
@@ -26,6 +27,9 @@ const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
         (status = 200, description = "Signed in. The body is empty.", headers(
             ("X-Session-User" = uuid::Uuid, description = "The user's id."),
             ("X-Session-Id" = uuid::Uuid, description = "The session's id."),
+            ("X-Session-Authenticated-At" = i64, description = "When the user last proved who they are, in seconds since \
+                1970, as OpenID Connect's `auth_time`; 0 when that counts no more. For what wants a recent proof: let the \
+                user POST /reauthenticate and come back."),
         )),
         (status = 401, description = "Not signed in."),
         (status = 503, description = "Try again after Retry-After. Never 401, never 200."),
@@ -46,9 +50,14 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     };
     let from = address();
     let checked = site.app.check(&token, from, Activity::Active).await?.ok_or_else(|| stranger(from))?;
+    let client = || site.client(request.peer_addr(), request.headers());
+    let recognised = site.app.recognise(checked, user_agent(request.headers()), client).await?;
+    let checked = recognised.ok_or_else(Problem::unauthenticated)?;
     let mut response = HttpResponse::Ok();
     response.insert_header((SESSION_USER, id_value(checked.user.uuid())?));
     response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));
+    let proven_at = checked.proven_at.map_or(0, |at| at.ms().div_euclid(1_000));
+    response.insert_header((AUTHENTICATED_AT, HeaderValue::from(proven_at)));
     Ok(response.finish())
 }
 

@@ -193,8 +193,11 @@ impl SessionLayer {
             Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
             Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
         };
-        let checked = self.site.app.check(token, client.ip, Activity::Active).await?;
-        checked.ok_or_else(|| self.site.stranger(headers, client.ip))
+        let app = &self.site.app;
+        let checked = app.check(token, client.ip, Activity::Active).await?;
+        let checked = checked.ok_or_else(|| self.site.stranger(headers, client.ip))?;
+        let checked = app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;
+        checked.ok_or_else(Problem::unauthenticated)
     }
 
     /// Ends what was to end, and settles the cookie. An error of actix-session gets the reason that the store

@@ -23,6 +23,7 @@ pub mod operator;
 pub mod pages;
 pub mod problem;
 pub mod rank;
+pub mod reauthenticate;
 pub mod request_id;
 pub mod routes;
 pub mod sessions;

@@ -8,9 +8,9 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{self, Content, Ref, RefOr, Server};
 use utoipa::{Modify, OpenApi};
 
-use super::problem::{self, FieldError, ProblemBody};
+use super::problem::{self, FieldError, ProblemBody, StepUp};
 use super::site::Site;
-use super::{account, admin, gateway, operator, sessions, sign_in};
+use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,12 +18,13 @@ use super::{account, admin, gateway, operator, sessions, sign_in};
     paths(
         sign_in::register, sign_in::login, sign_in::logout, sign_in::reset,
         account::me, account::rename, account::change_password,
+        reauthenticate::reauthenticate,
         sessions::list, sessions::revoke, sessions::revoke_all,
         admin::disable, admin::enable,
         gateway::forward,
         operator::live, operator::ready, serve,
     ),
-    components(schemas(ProblemBody<'_>, FieldError)),
+    components(schemas(ProblemBody<'_>, FieldError, StepUp)),
     security(("session" = [])),
     modifiers(&SessionCookie, &Problems),
 )]

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -21,6 +22,9 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// Not `Basic` or `Bearer`: the first makes browsers open a dialog, the second is not accepted here.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"sessiond\"");
+
+/// Where somebody who is signed in proves again who they are.
+pub const REAUTHENTICATE: &str = "/reauthenticate";
 
 /// Seconds after which it is worth asking again.
 const RETRY_SOON: u64 = 1;
@@ -44,6 +48,7 @@ kinds! {
     WRONG_CREDENTIALS = "wrong-credentials" UNAUTHORIZED "Wrong e-mail address or password";
     WRONG_PASSWORD = "wrong-password" FORBIDDEN "Wrong password";
     FORBIDDEN_ORIGIN = "forbidden-origin" FORBIDDEN "Not from this page";
+    STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "A recent sign-in is needed";
     FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
     REGISTRATION_CLOSED = "registration-closed" FORBIDDEN "Registration is closed";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";
@@ -68,6 +73,7 @@ struct Inner {
     kind: &'static Kind,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
+    step_up: Option<StepUp>,
     headers: Vec<(HeaderName, HeaderValue)>,
     instance: Option<Uuid>,
 }
@@ -79,6 +85,17 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong with it, in a sentence for the person who filled it in.
     pub detail: String,
+}
+
+/// What to do first, where a change wants a recent proof of who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StepUp {
+    /// Where to POST `{password}`: the answer's cookie is good for what was refused.
+    #[schema(example = "/reauthenticate")]
+    pub path: String,
+    /// How old that proof may be, in seconds.
+    #[schema(example = 900)]
+    pub max_age: u64,
 }
 
 /// An error (RFC 9457).
@@ -101,12 +118,15 @@ pub struct ProblemBody<'a> {
     /// The fields that are not as they must be.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// What to do first: of `step-up-required` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_up: Option<&'a StepUp>,
 }
 
 impl Problem {
     fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, instance) = (detail.into(), request_id::current());
-        Self(Box::new(Inner { kind, detail, errors: Vec::new(), headers: Vec::new(), instance }))
+        Self(Box::new(Inner { kind, detail, errors: Vec::new(), step_up: None, headers: Vec::new(), instance }))
     }
 
     /// The same answer with one more header.
@@ -139,6 +159,23 @@ impl Problem {
     /// Signed in, but without the role that this needs.
     pub fn forbidden() -> Self {
         Self::new(&FORBIDDEN, "Your account may not do this.")
+    }
+
+    /// Signed in, but too long ago, or on another device, for what was asked.
+    pub fn step_up_required(max_age: Duration) -> Self {
+        let detail = "This needs your password once more. Send it to the path in step_up, then ask again.";
+        let mut problem = Self::new(&STEP_UP_REQUIRED, detail);
+        problem.0.step_up = Some(StepUp { path: REAUTHENTICATE.to_owned(), max_age: max_age.as_secs() });
+        problem
+    }
+
+    /// The same answer of a server whose routes begin at `base_path`.
+    #[must_use]
+    pub fn under(mut self, base_path: &str) -> Self {
+        if let Some(step_up) = &mut self.0.step_up {
+            step_up.path.insert_str(0, base_path);
+        }
+        self
     }
 
     /// There is no such thing, or it belongs to somebody else.
@@ -245,7 +282,7 @@ impl Problem {
     }
 
     fn body(&self) -> Vec<u8> {
-        let Inner { kind, detail, errors, instance, .. } = self.0.as_ref();
+        let Inner { kind, detail, errors, step_up, instance, .. } = self.0.as_ref();
         let body = ProblemBody {
             kind: format!("urn:sessiond:problem:{}", kind.slug),
             title: kind.title,
@@ -253,6 +290,7 @@ impl Problem {
             detail,
             instance: instance.map(|id| id.urn().to_string()),
             errors,
+            step_up: step_up.as_ref(),
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }

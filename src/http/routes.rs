@@ -12,10 +12,10 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpResponse, Resource, Responder, Route, guard};
 
 use super::guard::{CheckLayer, SessionLayer};
-use super::problem::Problem;
+use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
-use super::{account, admin, gateway, headers, openapi, operator, pages, sessions, sign_in};
+use super::{account, admin, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
 
 /// The routes, by who may come in. The two that are asked all the time stand first: routes are tried in this order.
 #[rustfmt::skip]
@@ -30,6 +30,7 @@ pub fn table() -> Vec<Path> {
         public("/reset").post(sign_in::reset).page(pages::reset),
 
         renewal("/me/password").put(account::change_password),
+        renewal(REAUTHENTICATE).post(reauthenticate::reauthenticate),
         account("/sessions").get(sessions::list).delete(sessions::revoke_all),
         account("/sessions/{id}").delete(sessions::revoke),
 

@@ -59,6 +59,7 @@ pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<
         (status = 204, description = "It has ended."),
         (status = 401, description = "Not signed in."),
         (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 403, description = "Another session than this one: `step-up-required`."),
         (status = 404, description = "The user has no such session."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
@@ -69,7 +70,8 @@ pub async fn revoke(
     SignedIn(checked): SignedIn,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    if !site.app.revoke_session(&checked, id, visit.client()).await?.0 {
+    let found = site.app.revoke_session(&checked, id, visit.client()).await.map_err(|error| site.refusal(error))?;
+    if !found.0 {
         return Err(Problem::not_found());
     }
     Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
@@ -82,6 +84,7 @@ pub async fn revoke(
         (status = 200, description = "They have ended.", body = RevokedAnswer),
         (status = 401, description = "Not signed in."),
         (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 403, description = "The last proof is too old: `step-up-required`."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]
@@ -91,7 +94,8 @@ pub async fn revoke_all(
     SignedIn(checked): SignedIn,
     Query(which): Query<Which>,
 ) -> Result<HttpResponse, Problem> {
-    let revoked = site.app.revoke_sessions(&checked, which.include_current, visit.client()).await?;
+    let revoked = site.app.revoke_sessions(&checked, which.include_current, visit.client()).await;
+    let revoked = revoked.map_err(|error| site.refusal(error))?;
     Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
 }
 

@@ -12,6 +12,7 @@ use super::client_address::ProxyTrust;
 use super::cookie::{InvalidCookie, SessionCookie};
 use super::csrf::Origins;
 use super::headers::AnswerHeaders;
+use super::problem::Problem;
 use super::request_id::{self, RequestIds};
 use crate::config::Config;
 use crate::domain::{Client, Random, device};
@@ -64,9 +65,14 @@ impl Site {
     pub fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
         Client {
             ip: self.proxies.client_address(peer, headers),
-            user_agent: user_agent(headers),
+            user_agent: user_agent(headers).map(ToOwned::to_owned),
             request_id: self.request_id(),
         }
+    }
+
+    /// What a failure is told as, with this server's own paths.
+    pub fn refusal(&self, error: impl Into<Problem>) -> Problem {
+        error.into().under(&self.base_path)
     }
 
     /// The current request's id: the one it has, or a new one where nobody has named it (inside of another
@@ -76,7 +82,8 @@ impl Site {
     }
 }
 
-fn user_agent(headers: &HeaderMap) -> Option<String> {
+/// What the client says it is.
+pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
     let text = std::str::from_utf8(headers.get(USER_AGENT)?.as_bytes()).ok()?;
-    Some(device::cut(text).to_owned())
+    Some(device::cut(text))
 }

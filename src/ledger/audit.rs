@@ -60,3 +60,20 @@ pub fn count(db: &mut Db, event: Event, session: SessionId) -> Result<i64, Ledge
     let rows = audit::table.filter(audit::event.eq(event.name())).filter(audit::session_id.eq(session.to_string()));
     Ok(rows.count().get_result(db)?)
 }
+
+/// What was said about this event in this session since then, the first so many lines.
+pub fn details(
+    db: &mut Db,
+    event: Event,
+    user: UserId,
+    session: SessionId,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<Option<String>>, LedgerError> {
+    let rows = audit::table
+        .filter(audit::user_id.eq(user.to_string()))
+        .filter(audit::at.ge(since.ms()))
+        .filter(audit::session_id.eq(session.to_string()))
+        .filter(audit::event.eq(event.name()));
+    Ok(rows.order((audit::at, audit::id)).limit(limit).select(audit::detail).load(db)?)
+}

@@ -21,6 +21,7 @@ pub mod lineage;
 pub mod live_store;
 mod migrate;
 mod pool;
+pub mod proofs;
 pub mod resets;
 mod schema;
 pub mod sessions;

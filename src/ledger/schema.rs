@@ -67,6 +67,7 @@ diesel::table! {
         data -> Nullable<Text>,
         ended_at -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
+        challenged_at -> Nullable<BigInt>,
     }
 }
 

@@ -13,7 +13,7 @@ use super::error::LedgerError;
 use super::schema::{sessions, users};
 use super::users::User;
 use crate::domain::session::Deadlines;
-use crate::domain::{EndReason, SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{EndReason, Proof, SessionId, Timestamp, TokenHash, UserId};
 
 /// A session's row.
 #[derive(Clone, Queryable, Insertable)]
@@ -50,7 +50,7 @@ pub struct Session {
     pub sign_in_ip: String,
     /// The address it was last used from.
     pub last_ip: String,
-    /// The User-Agent it was issued to.
+    /// The User-Agent it was issued to, or its owner last proved themselves with.
     pub user_agent: Option<String>,
     /// What the application keeps in it, as JSON.
     pub data: Option<String>,
@@ -58,6 +58,8 @@ pub struct Session {
     pub ended_at: Option<i64>,
     /// Why it was ended.
     pub end_reason: Option<String>,
+    /// Since when its owner has to prove who they are before it may change anything.
+    pub challenged_at: Option<i64>,
 }
 
 impl Session {
@@ -84,9 +86,14 @@ pub struct Live {
     pub last_ip: IpAddr,
     /// Whether the application keeps anything in it.
     pub has_data: bool,
+    /// What its owner has proven.
+    pub proof: Proof,
+    /// The User-Agent that it is bound to.
+    pub user_agent: Option<String>,
 }
 
-type LiveRow = (String, String, i64, i64, i64, String, bool);
+type LiveRow = (String, String, i64, i64, i64, String, bool, ProofRow);
+type ProofRow = (i64, Option<i64>, Option<String>);
 
 /// The session of this current token, if it was not ended. Its deadlines are for the caller to judge.
 pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, LedgerError> {
@@ -98,6 +105,7 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, Le
         sessions::idle_seconds,
         sessions::last_ip,
         sessions::data.is_not_null(),
+        (sessions::authenticated_at, sessions::challenged_at, sessions::user_agent),
     );
     let rows = sessions::table.filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()));
     let row = rows.filter(sessions::ended_at.is_null()).select(columns);
@@ -106,7 +114,8 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, Le
     row.map(live).transpose()
 }
 
-fn live((id, user, last_seen, expires, idle_seconds, ip, has_data): LiveRow) -> Result<Live, LedgerError> {
+fn live(row: LiveRow) -> Result<Live, LedgerError> {
+    let (id, user, last_seen, expires, idle_seconds, ip, has_data, (proven, challenged, user_agent)) = row;
     Ok(Live {
         id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
         user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
@@ -117,6 +126,8 @@ fn live((id, user, last_seen, expires, idle_seconds, ip, has_data): LiveRow) -> 
         },
         last_ip: ip.parse().map_err(|_| LedgerError::Corrupt(format!("address {ip:?}")))?,
         has_data,
+        proof: Proof { at: Timestamp::from_ms(proven), challenged: challenged.is_some() },
+        user_agent,
     })
 }
 
@@ -310,7 +321,8 @@ fn ended((id, user, hash, previous, last_seen, expires, idle_seconds): EndedRow)
     })
 }
 
-/// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended.
+/// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended. With
+/// the moment when its owner proved who they are, if they did: whatever they had to prove, they have.
 pub fn rotate(
     db: &mut Db,
     id: SessionId,
@@ -327,7 +339,8 @@ pub fn rotate(
         .set((
             sessions::token_hash.eq(to.as_bytes().to_vec()),
             sessions::previous_token_hash.eq(Some(from)),
-            authenticated_at.map(|at| sessions::authenticated_at.eq(at.ms())),
+            authenticated_at
+                .map(|at| (sessions::authenticated_at.eq(at.ms()), sessions::challenged_at.eq(None::<i64>))),
         ))
         .execute(db)?;
     Ok(renewed == 1)

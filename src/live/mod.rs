@@ -38,6 +38,7 @@ mod key;
 mod lane;
 mod manager;
 mod marker;
+mod marks;
 mod process;
 mod reads;
 mod record;

@@ -6,13 +6,13 @@
 //! A record is one line of ten fields, split by one space each, so that `redis-cli` shows it:
 //!
 //! ```text
-//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <flags> <ip>
+//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <marks> <ip>
 //! ```
 //!
 //! Stamp, check and the two ids are base64url; the check is of the token hash that the record belongs to and of all that
-//! follows, so that what was damaged, or stands in another's place, is no record. The flags are `-`, or `d` when the
-//! session has data. Every record has exactly one spelling. Whatever is spelled otherwise is no record, a record of
-//! another version included.
+//! follows, so that what was damaged, or stands in another's place, is no record. The marks are whether the session has
+//! data, its device and its owner's last proof ([`super::marks`]). Every record has exactly one spelling. Whatever is spelled
+//! otherwise is no record, a record of another version included.
 //!
 //! The ids are not in their UUID form because of memory: with it a record is 150 bytes long, without it at most 124
 //! for IPv4, and takes the next smaller of the sizes that Redis allocates (128 instead of 160 bytes).
@@ -26,12 +26,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::marks::Marks;
 use crate::domain::session::Deadlines;
-use crate::domain::{Nonce, SessionId, Stamp, Timestamp, TokenHash, UserId};
+use crate::domain::{DeviceMark, Nonce, SessionId, Stamp, Timestamp, TokenHash, UserId};
 
 const VERSION: &[u8] = b"1";
-const NO_FLAGS: &str = "-";
-const HAS_DATA: &str = "d";
 
 /// No record is longer: what is, need not be looked at.
 const MAX_LENGTH: usize = 256;
@@ -61,6 +60,10 @@ pub struct Record {
     pub idle: Duration,
     /// Whether the ledger holds data for it.
     pub has_data: bool,
+    /// The device that it is bound to.
+    pub device: DeviceMark,
+    /// When its owner last proved who they are, in whole seconds after it was made; none when that counts no more.
+    pub proven_at: Option<Timestamp>,
     /// The address that it was last used from.
     pub ip: IpAddr,
 }
@@ -80,6 +83,10 @@ pub struct NewRecord {
     pub idle: Duration,
     /// Whether the ledger holds data for it.
     pub has_data: bool,
+    /// The device that it is bound to.
+    pub device: DeviceMark,
+    /// When its owner last proved who they are, in whole seconds after it was made; none when that counts no more.
+    pub proven_at: Option<Timestamp>,
     /// The address that it was last used from.
     pub ip: IpAddr,
 }
@@ -100,27 +107,25 @@ impl Record {
         }
         let mut fields = said.split(|byte| *byte == b' ');
         let mut field = || fields.next();
-        let record = Self {
-            stamp: Stamp::from_slice(&stamp)?,
-            session: SessionId::from_bytes(bytes(field()?)?),
-            user: UserId::from_bytes(bytes(field()?)?),
-            last_seen: Timestamp::from_ms(number(field()?)?),
-            expires: Timestamp::from_ms(number(field()?)?),
-            idle: Duration::from_secs(number(field()?)?),
-            has_data: flags(field()?)?,
-            ip: address(field()?)?,
-        };
+        let session = SessionId::from_bytes(bytes(field()?)?);
+        let user = UserId::from_bytes(bytes(field()?)?);
+        let last_seen = Timestamp::from_ms(number(field()?)?);
+        let expires = Timestamp::from_ms(number(field()?)?);
+        let idle = Duration::from_secs(number(field()?)?);
+        let Marks { has_data, device, proven_at } = Marks::parse(field()?, session.made_at())?;
+        let (stamp, ip) = (Stamp::from_slice(&stamp)?, address(field()?)?);
+        let record = Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip };
         field().is_none().then_some(record)
     }
 
     /// The record's one spelling, for this token hash. Parts of a second in `idle` are dropped: it may end earlier,
     /// never later.
     pub fn to_text(&self, hash: &TokenHash) -> String {
-        let Self { stamp, session, user, last_seen, expires, idle, has_data, ip } = self;
+        let Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
         let (last_seen, expires, idle) = (last_seen.ms(), expires.ms(), idle.as_secs());
-        let flags = if *has_data { HAS_DATA } else { NO_FLAGS };
+        let marks = Marks { has_data, device, proven_at }.to_text(session.made_at());
         let [session, user] = [session.uuid(), user.uuid()].map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
-        let said = format!("{session} {user} {last_seen} {expires} {idle} {flags} {ip}");
+        let said = format!("{session} {user} {last_seen} {expires} {idle} {marks} {ip}");
         let stamp = URL_SAFE_NO_PAD.encode(stamp.as_bytes());
         let check = URL_SAFE_NO_PAD.encode(hash.check_of(said.as_bytes()));
         format!("1 {stamp} {check} {said}")
@@ -135,8 +140,8 @@ impl Record {
 impl NewRecord {
     /// The record as it is written to the process that bears `stamp`.
     pub(super) fn stamped(&self, stamp: Stamp) -> Record {
-        let Self { session, user, last_seen, expires, idle, has_data, ip } = *self;
-        Record { stamp, session, user, last_seen, expires, idle, has_data, ip }
+        let Self { session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
+        Record { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip }
     }
 }
 
@@ -169,14 +174,6 @@ fn number<T: FromStr>(field: &[u8]) -> Option<T> {
     canonical.then(|| utf8(field)?.parse().ok()).flatten()
 }
 
-fn flags(field: &[u8]) -> Option<bool> {
-    match field {
-        b"-" => Some(false),
-        b"d" => Some(true),
-        _ => None,
-    }
-}
-
 /// An address in its canonical spelling. IPv4 has no other; of IPv6 the reader of the standard library knows many.
 fn address(field: &[u8]) -> Option<IpAddr> {
     let ip: IpAddr = utf8(field)?.parse().ok()?;
@@ -200,21 +197,27 @@ mod tests {
 
     const HASH: [u8; 32] = [7; 32];
 
-    const TEXT: &str = "1 AQIDBAUGBwg bV8Xwt5P AZN8XnsafD2OTwARIjNEVQ AZN8XnsafD2OT1VEMyIRAA \
-        1795331082007 1795374282007 1800 d 2001:db8::7";
+    const TEXT: &str = "1 AQIDBAUGBwg 4ZbG0tj- AZN8XnsafD2OTwARIjNEVQ AZN8XnsafD2OT1VEMyIRAA \
+        1795331082007 1795374282007 1800 dFL 2001:db8::7";
 
     fn records() -> impl Strategy<Value = Record> {
         let times = (0..=i64::MAX, 0..=i64::MAX, any::<u64>());
         let ids = (any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
-        (ids, times, any::<bool>(), any::<IpAddr>()).prop_map(|(ids, times, has_data, ip)| Record {
-            stamp: Stamp::from_slice(&ids.0).unwrap(),
-            session: SessionId::from_bytes(ids.1),
-            user: UserId::from_bytes(ids.2),
-            last_seen: Timestamp::from_ms(times.0),
-            expires: Timestamp::from_ms(times.1),
-            idle: Duration::from_secs(times.2),
-            has_data,
-            ip,
+        let marks = (any::<bool>(), "[-A-Za-z0-9]{2}", any::<Option<u32>>());
+        (ids, times, marks, any::<IpAddr>()).prop_map(|(ids, times, (has_data, device, proven), ip)| {
+            let session = SessionId::from_bytes(ids.1);
+            Record {
+                stamp: Stamp::from_slice(&ids.0).unwrap(),
+                session,
+                user: UserId::from_bytes(ids.2),
+                last_seen: Timestamp::from_ms(times.0),
+                expires: Timestamp::from_ms(times.1),
+                idle: Duration::from_secs(times.2),
+                has_data,
+                device: DeviceMark::from_bytes(device.as_bytes().try_into().unwrap()).unwrap(),
+                proven_at: proven.map(|after| session.made_at().plus(Duration::from_secs(after.into()))),
+                ip,
+            }
         })
     }
 
@@ -280,6 +283,7 @@ mod tests {
         assert_eq!(record.user.to_string(), "01937c5e-7b1a-7c3d-8e4f-554433221100");
         assert_eq!((record.last_seen.ms(), record.expires.ms()), (1_795_331_082_007, 1_795_374_282_007));
         assert_eq!((record.idle, record.has_data), (Duration::from_secs(1800), true));
+        assert_eq!((record.device.to_string().as_str(), record.proven_at), ("FL", Some(record.session.made_at())));
         assert_eq!(record.to_text(&hash()), TEXT);
     }
 
@@ -292,6 +296,11 @@ mod tests {
         record.idle = Duration::from_secs(90 * 24 * 60 * 60);
         let length = record.to_text(&hash()).len();
         assert!(length <= 124, "{length} bytes");
+        // Also after a step-up at the end of a day, in a session that is not one of months.
+        record.idle = Duration::from_secs(30 * 60);
+        record.proven_at = Some(record.session.made_at().plus(Duration::from_secs(12 * 60 * 60)));
+        let length = record.to_text(&hash()).len();
+        assert!(length <= 124, "{length} bytes");
     }
 
     #[test]
@@ -299,8 +308,8 @@ mod tests {
         let other = |from: &str, to: &str| TEXT.replacen(from, to, 1);
         let v4 = other("2001:db8::7", "192.0.2.7");
         assert!(parse(&checked(v4.as_bytes())).is_some());
-        for check in ["bV8Xwt5P=", "bV8Xwt5PJ", "bV8Xwt5A", ""] {
-            assert_eq!(parse(other("bV8Xwt5P", check).as_bytes()), None, "{check}");
+        for check in ["4ZbG0tj-=", "4ZbG0tj-J", "4ZbG0tjA", ""] {
+            assert_eq!(parse(other("4ZbG0tj-", check).as_bytes()), None, "{check}");
         }
         for text in [
             String::new(),
@@ -324,9 +333,11 @@ mod tests {
             other("1795331082007", "9223372036854775808"),
             other("1800", "1800.5"),
             other("1800", ""),
-            other(" d ", " D "),
-            other(" d ", " dd "),
-            other(" d ", "  "),
+            other(" dFL ", " DFL "),
+            other(" dFL ", " d "),
+            other(" dFL ", " - "),
+            other(" dFL ", " dFL0 "),
+            other(" dFL ", "  "),
             other("2001:db8::7", "2001:db8:0::7"),
             other("2001:db8::7", "2001:DB8::7"),
             other("2001:db8::7", "[2001:db8::7]"),

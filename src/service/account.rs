@@ -3,10 +3,13 @@
 //! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
 //! token of this one, in one transaction under the user's lock.
 
+use super::own_password::NotProven;
+use super::reauthenticate::bind;
 use super::register::tidy_name;
+use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, Checked, Me, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::Event;
-use crate::domain::password::{Verdict, WeakPassword};
+use crate::domain::password::WeakPassword;
 use crate::domain::{Client, DeviceCookie, EndReason, Password, Token, TokenHash};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
@@ -20,6 +23,9 @@ pub enum RenameError {
     /// The name will not do; why.
     #[error("{0}")]
     InvalidName(String),
+    /// The session was shown by another device, and its owner has to prove who they are first.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
     /// The session ended meanwhile.
     #[error("the session has ended")]
     Ended,
@@ -51,6 +57,26 @@ pub enum ChangePasswordError {
 impl From<WeakPassword> for ChangePasswordError {
     fn from(error: WeakPassword) -> Self {
         Self::WeakPassword(error.0)
+    }
+}
+
+impl From<NotProven> for ChangePasswordError {
+    fn from(error: NotProven) -> Self {
+        match error {
+            NotProven::WrongPassword => Self::WrongPassword,
+            NotProven::Throttled(throttled) => Self::Throttled(throttled),
+            NotProven::Gone => Self::Ended,
+            NotProven::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
+impl From<Unproven> for RenameError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended => Self::Ended,
+        }
     }
 }
 
@@ -90,12 +116,16 @@ impl App {
     /// Changes the name to show; none takes it away.
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
-        let user = checked.user;
-        let renamed = self.write(move |db| users::set_name(db, user, name.as_deref())).await;
-        renamed.map_err(Unavailable::from)?.map(|user| UserView::from(&user)).ok_or(RenameError::Ended)
+        let (app, checked) = (self.clone(), checked.clone());
+        let renamed = self.write(move |db| match app.require_unchallenged(db, &checked)? {
+            Ok(()) => users::set_name(db, checked.user, name.as_deref()).map(Ok),
+            Err(unproven) => Ok(Err(unproven)),
+        });
+        renamed.await.map_err(Unavailable::from)??.map(|user| UserView::from(&user)).ok_or(RenameError::Ended)
     }
 
-    /// Changes the password: every other session ends, this one gets a new token.
+    /// Changes the password: every other session ends, this one gets a new token. The current password is the proof that
+    /// this wants, given in the same breath: no older one is asked for.
     pub async fn change_password(
         &self,
         checked: &Checked,
@@ -106,14 +136,7 @@ impl App {
     ) -> Result<Renewed, ChangePasswordError> {
         new.check_rules()?;
         let id = checked.user;
-        let user = self.shared.ledger.read(move |db| users::find(db, id)).await.map_err(Unavailable::from)?;
-        let user = user.ok_or(ChangePasswordError::Ended)?;
-        let attempt = self.reserve_attempt(&user.email_key, device, client).await?;
-        let verdict = self.shared.gate.verify(current, Some(user.password_hash)).await;
-        match attempt.settle(verdict, true).await? {
-            Verdict::Match { .. } => {}
-            Verdict::Mismatch | Verdict::Unusable => return Err(ChangePasswordError::WrongPassword),
-        }
+        let user = self.own_password(id, current, device, client).await?;
         let token = Token::generate(self.random());
         let change = Change {
             checked: checked.clone(),
@@ -145,6 +168,7 @@ impl App {
             return Ok(None);
         }
         fault_point::reach("password: token renewed");
+        bind(db, &change.checked, &change.cause)?;
         users::set_password(db, user, &change.password_hash)?;
         fault_point::reach("password: set");
         users::raise_epoch(db, user)?;

@@ -3,6 +3,7 @@
 //! Owns what operators do to users. Disabling an account and changing its roles end its sessions by the same path
 //! as any revocation (invariant 7): a privilege never changes under a token that was issued before it.
 
+use super::step_up::{Granted, StepUpRequired, Unproven};
 use super::{App, Cause, NewAccount, RegisterError, RevokeError, Unavailable, UserRow, UserView};
 use crate::domain::event::Event;
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
@@ -33,9 +34,24 @@ pub enum AdminError {
     /// It is done, but a record may still stand somewhere; it will be deleted.
     #[error("{0}")]
     Unconfirmed(String),
+    /// The administrator has to prove again who they are. Nothing has happened.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
+    /// The administrator's session has ended. Nothing has happened.
+    #[error("the session that asks has ended")]
+    Ended,
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl From<Unproven> for AdminError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended => Self::Ended,
+        }
+    }
 }
 
 impl App {
@@ -134,7 +150,7 @@ impl App {
         self.change_user(user, cause, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
     }
 
-    /// The one shape of a change to an account: lock the user, change the row, write one line if that was news;
+    /// The one shape of a change to an account: judge the proof of whoever wants it, lock the user, change the row, write one line if that was news;
     /// where sessions have to go, raise the epoch and end them, news or not, so that a repetition confirms again.
     async fn change_user(
         &self,
@@ -146,7 +162,10 @@ impl App {
     ) -> Result<usize, AdminError> {
         let (app, cause) = (self.clone(), cause.clone());
         let changed = self.write(move |db| {
-            let Some(user) = users::lock(db, id)? else { return Ok(None) };
+            if let Err(unproven) = app.require_proof(db, &cause)? {
+                return Ok(Err(unproven));
+            }
+            let Some(user) = users::lock(db, id)? else { return Ok(Ok(None)) };
             let news = change(&app, db, &user)?;
             fault_point::reach("account: changed");
             if news {
@@ -159,13 +178,14 @@ impl App {
                     fault_point::reach("account: epoch raised");
                     let ended = app.end_rows(db, &Which::OfUser(id, None), reason, &cause)?;
                     fault_point::reach("account: sessions ended");
-                    Ok(Some((ended.records, ended.live)))
+                    Ok(Ok(Some((ended.records, ended.live))))
                 }
                 // Nothing to do, but perhaps still something to confirm.
-                _ => Ok(Some((unconfirmed::of_user(db, id)?, 0))),
+                _ => Ok(Ok(Some((unconfirmed::of_user(db, id)?, 0)))),
             }
         });
-        let (records, live) = changed.await.map_err(Unavailable::from)?.ok_or(AdminError::UnknownUser)?;
+        let changed: Granted<_> = changed.await.map_err(Unavailable::from)?;
+        let (records, live) = changed?.ok_or(AdminError::UnknownUser)?;
         fault_point::reach("account: committed");
         self.confirm(&records).await.map_err(|error| AdminError::Unconfirmed(RevokeError::from(error).to_string()))?;
         Ok(live)

@@ -11,6 +11,7 @@ use super::Unavailable;
 use super::attempt::Throttle;
 use super::cause::Cause;
 use super::checked::Checked;
+use super::device_change::{DealtWith, OnDeviceChange};
 use super::fence::StoreFence;
 use super::flights::Flights;
 use super::gate::Gate;
@@ -38,6 +39,10 @@ pub struct Policy {
     pub at_limit: AtLimit,
     /// How many wrong passwords may come from one address in ten minutes.
     pub sign_in_address_limit: u32,
+    /// How old a proof of who somebody is may be, for what wants a recent one.
+    pub step_up_age: Duration,
+    /// What happens when a session is shown by another device.
+    pub on_device_change: OnDeviceChange,
     /// Whether anybody may make an account.
     pub registration_open: bool,
     /// How long a node believes a stamp after it last read that it is current.
@@ -89,6 +94,7 @@ pub(super) struct Shared {
     pub(super) sightings: Sightings,
     pub(super) throttle: Throttle,
     pub(super) probing: Probing,
+    pub(super) device_changes: DealtWith,
     pub(super) witness: tokio::sync::Mutex<Witness>,
 }
 
@@ -111,6 +117,7 @@ impl App {
             sightings: Sightings::default(),
             throttle: Throttle::new(parts.throttle_key),
             probing: Probing::default(),
+            device_changes: DealtWith::default(),
             witness: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), live }

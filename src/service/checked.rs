@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::session::{Deadlines, resolution};
-use crate::domain::{SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{DeviceMark, SessionId, Timestamp, TokenHash, UserId};
 use crate::live::Record;
 
 /// Whether a request counts as use of the session.
@@ -34,6 +34,11 @@ pub struct Checked {
     pub ip: IpAddr,
     /// Whether the application keeps anything in it.
     pub has_data: bool,
+    /// The device that it is bound to.
+    pub device: DeviceMark,
+    /// When its owner last proved who they are, to the second; none when that counts no more. For applications: what
+    /// changes something here asks the ledger.
+    pub proven_at: Option<Timestamp>,
 }
 
 impl Checked {
@@ -45,6 +50,8 @@ impl Checked {
             deadlines: Deadlines { last_seen: record.last_seen, idle: record.idle, expires: record.expires },
             ip: record.ip,
             has_data: record.has_data,
+            device: record.device,
+            proven_at: record.proven_at,
         }
     }
 

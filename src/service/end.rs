@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use super::confirm::NotConfirmed;
+use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{EndReason, SessionId, TokenHash, UserId};
@@ -26,6 +27,12 @@ pub enum RevokeError {
     /// safe.
     #[error("{0}")]
     Unconfirmed(String),
+    /// Whoever wants it has to prove again who they are. Nothing has happened.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
+    /// The session that wants it has ended itself. Nothing has happened.
+    #[error("the session that asks has ended")]
+    Ended,
     /// Nothing is known to have happened.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -40,6 +47,15 @@ impl From<NotConfirmed> for RevokeError {
 impl From<LedgerError> for RevokeError {
     fn from(error: LedgerError) -> Self {
         Self::Unavailable(error.into())
+    }
+}
+
+impl From<Unproven> for RevokeError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended => Self::Ended,
+        }
     }
 }
 
@@ -125,7 +141,11 @@ impl App {
         cause: &Cause,
     ) -> Result<EndedSessions, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
-        let ended = self.write(move |db| app.end_rows(db, &which, reason, &cause)).await?;
+        let ended = self.write(move |db| match app.require_proof(db, &cause)? {
+            Ok(()) => app.end_rows(db, &which, reason, &cause).map(Ok),
+            Err(unproven) => Ok(Err(unproven)),
+        });
+        let ended = ended.await??;
         fault_point::reach("revoke: committed");
         self.confirm(&ended.records).await?;
         Ok(ended)
@@ -144,11 +164,14 @@ impl App {
         let ended = self
             .write(move |db| {
                 users::lock(db, user)?;
+                if let Err(unproven) = app.require_proof(db, &cause)? {
+                    return Ok(Err(unproven));
+                }
                 users::raise_epoch(db, user)?;
                 fault_point::reach("revoke all: epoch raised");
-                app.end_rows(db, &Which::OfUser(user, except), reason, &cause)
+                app.end_rows(db, &Which::OfUser(user, except), reason, &cause).map(Ok)
             })
-            .await?;
+            .await??;
         fault_point::reach("revoke all: committed");
         self.confirm(&ended.records).await?;
         Ok(ended.live)

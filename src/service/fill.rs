@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use tokio::sync::watch;
 
 use super::app::Answer;
+use super::device_change::mark_of;
 use super::flights::{self, Seat};
 use super::{App, Checked, Unavailable};
 use crate::domain::{Nonce, Timestamp, TokenHash};
@@ -110,6 +111,8 @@ impl App {
             deadlines,
             ip: row.last_ip,
             has_data: row.has_data,
+            device: mark_of(row.user_agent.as_deref()),
+            proven_at: row.proof.counting(),
         })
     }
 
@@ -126,6 +129,8 @@ impl App {
             expires: checked.deadlines.expires,
             idle: checked.deadlines.idle,
             has_data: checked.has_data,
+            device: checked.device,
+            proven_at: checked.proven_at,
             ip: used.unwrap_or(checked.ip),
         };
         // Whether it was stored makes no difference to the answer: a revocation may have been faster.

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, AtLimit, Parts, Policy, StoreFence};
-use crate::config::{Config, Database, MaxSessionsPolicy, Redis, Registration};
+use super::{App, AtLimit, OnDeviceChange, Parts, Policy, StoreFence};
+use crate::config::{Config, Database, DeviceChangePolicy, MaxSessionsPolicy, Redis, Registration};
 use crate::domain::{Clock, History, Lineage, Mark, Random, SystemClock, SystemRandom, ThrottleKey, random};
 use crate::ledger::{self, Ledger, LedgerError, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
@@ -105,6 +105,12 @@ impl From<&Config> for Policy {
                 MaxSessionsPolicy::Refuse => AtLimit::Refuse,
             },
             sign_in_address_limit: config.sign_in_address_limit,
+            step_up_age: config.step_up_age,
+            on_device_change: match config.on_device_change {
+                DeviceChangePolicy::Log => OnDeviceChange::Log,
+                DeviceChangePolicy::StepUp => OnDeviceChange::StepUp,
+                DeviceChangePolicy::Revoke => OnDeviceChange::Revoke,
+            },
             registration_open: config.registration == Registration::Open,
             store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
         }

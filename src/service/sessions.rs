@@ -29,7 +29,7 @@ impl App {
         Ok(views)
     }
 
-    /// Ends one of the user's sessions.
+    /// Ends one of the user's sessions. Another one than that which asks wants a recent proof.
     pub async fn revoke_session(
         &self,
         checked: &Checked,
@@ -38,12 +38,12 @@ impl App {
     ) -> Result<Found, RevokeError> {
         let own = checked.session == session;
         let reason = if own { EndReason::SignedOut } else { EndReason::SignedOutElsewhere };
-        let cause = Cause::user(checked.user, client);
+        let cause = if own { Cause::user(checked.user, client) } else { Cause::proven(checked, client) };
         let ended = self.end(Which::One(session, checked.user), reason, &cause).await?;
         Ok(Found(ended.found))
     }
 
-    /// Ends all of the user's sessions but the one that asks, or that one, too. How many were alive.
+    /// Ends all of the user's sessions but the one that asks, or that one, too. Wants a recent proof. How many were alive.
     pub async fn revoke_sessions(
         &self,
         checked: &Checked,
@@ -51,7 +51,7 @@ impl App {
         client: &Client,
     ) -> Result<usize, RevokeError> {
         let except = (!include_current).then_some(checked.session);
-        let cause = Cause::user(checked.user, client);
+        let cause = Cause::proven(checked, client);
         self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &cause).await
     }
 

@@ -210,6 +210,7 @@ impl App {
             data: None,
             ended_at: None,
             end_reason: None,
+            challenged_at: None,
         }
     }
 
@@ -220,7 +221,7 @@ impl App {
         if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
             return Ok(Admission::Refused);
         }
-        let server = Cause { actor: Actor::Server, client: Some(entrance.client.clone()) };
+        let server = Cause { actor: Actor::Server, client: Some(entrance.client.clone()), proof_of: None };
         // Before anything is ended: a sign-in that is refused leaves everything as it was.
         let Some(evicted) = make_room(db, entrance)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();

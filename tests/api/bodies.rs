@@ -34,6 +34,7 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
             json!({ "current_password": PASSWORD, "new_password": "another four plain words" }),
             vec!["current_password", "new_password"],
         ),
+        "/reauthenticate" => (json!({ "password": PASSWORD }), vec!["password"]),
         other => panic!("what does {other} take?"),
     };
     let all = operations(server).await;
@@ -46,7 +47,7 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
             Taker { method: operation.method.to_string(), path: operation.path(), good, required }
         })
         .collect();
-    assert_eq!(takers.len(), 5);
+    assert_eq!(takers.len(), 6);
     takers
 }
 

@@ -73,7 +73,7 @@ on_each_backend! {
         assert_eq!(status(format!("Cookie: {pair}")).await, Some(401));
     }
 
-    async fn a_gateway_may_ask_with_any_method_and_gets_two_headers(server: TestServer) {
+    async fn a_gateway_may_ask_with_any_method_and_gets_three_headers(server: TestServer) {
         let owner = server.signed_in().await;
         let cookie = cookie_line(&owner);
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "ANYTHING"] {
@@ -83,6 +83,7 @@ on_each_backend! {
             assert_eq!(answer.status, Some(200), "{method}: {answer:?}");
             assert_eq!(answer.header("x-session-user"), [owner.user_id.as_str()], "{method}");
             assert_eq!(answer.header("x-session-id"), [owner.session_id.as_str()], "{method}");
+            assert_eq!(answer.header("x-session-authenticated-at").len(), 1, "{method}");
             assert_eq!((answer.body.as_str(), answer.header("set-cookie").len()), ("", 0), "{method}");
             let answer = send(&server, method, "/auth/forward", &["X-Session-User: admin"], b"").await;
             assert_eq!(answer.status, Some(401), "{method}");

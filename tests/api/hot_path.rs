@@ -8,6 +8,9 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+use serde_json::json;
+
 use crate::support::client::{COOKIE, PASSWORD, SignedIn};
 use crate::support::raw::get_with;
 use crate::support::requests::Requests;
@@ -168,4 +171,35 @@ async fn a_sign_in_touches_no_record_and_a_refused_one_costs_the_same_for_everyb
         |sent: &[String]| sent.iter().filter_map(|it| it.split(' ').next().map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(names(&for_known), names(&for_unknown), "and the same count");
     assert!(for_known.iter().all(|command| command.contains("attempts:")), "{for_known:#?}");
+}
+
+/// Also when the browser says what it is, and also when it is another one than the session's, once that is told.
+#[tokio::test]
+async fn the_device_is_judged_without_asking_a_store() {
+    const CHROME: &str =
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+    let (server, owner) = warm().await;
+    let body = json!({ "email": owner.email, "password": PASSWORD });
+    owner.change(Method::POST, "/login").header("User-Agent", CHROME).json(&body).send().await.assert_status(200);
+    let ask = async |user_agent: &str| {
+        let answer = owner.call(Method::GET, "/auth/forward").header("User-Agent", user_agent).send().await;
+        assert_eq!(answer.status, 200);
+    };
+    for user_agent in [CHROME, FIREFOX] {
+        ask(user_agent).await;
+        let told = async || server.stores.database.count("audit", "event = 'session_device_changed'") > 0;
+        if user_agent == FIREFOX {
+            until("the other device is told", Duration::from_secs(5), told).await;
+        }
+        let mut monitor = server.stores.servers().monitor();
+        let per_window = statements(&server, async || {
+            for _ in 0..REQUESTS {
+                ask(user_agent).await;
+            }
+        });
+        assert_eq!(per_window.await, 0, "no SQL at all: {user_agent}");
+        let sent = commands(&mut monitor);
+        assert_eq!(sent.len(), WINDOWS * REQUESTS, "one for each request: {sent:#?}");
+    }
 }

@@ -18,6 +18,8 @@ mod deadlines;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod device_change;
+#[cfg(test)]
 mod embedding;
 #[cfg(test)]
 mod forgery;
@@ -39,6 +41,8 @@ mod probing;
 mod real_seconds;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod step_up;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

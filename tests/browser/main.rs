@@ -13,6 +13,7 @@ mod browser {
     mod page;
     mod paths;
     mod reset;
+    mod step_up;
     mod window;
 }
 #[cfg(test)]

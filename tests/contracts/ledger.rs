@@ -70,6 +70,7 @@ impl Fixture {
             data: None,
             ended_at: None,
             end_reason: None,
+            challenged_at: None,
         }
     }
 

@@ -27,6 +27,8 @@ on_each_topology! {
             expires: put.expires,
             idle: put.idle,
             has_data: put.has_data,
+            device: put.device,
+            proven_at: put.proven_at,
             ip: put.ip,
         };
         assert_eq!(got, expected);

@@ -8,7 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sessiond::domain::{Clock, MovableClock, Nonce, SessionId, SystemRandom, Timestamp, Token, TokenHash, UserId};
+use sessiond::domain::{
+    Clock, DeviceMark, MovableClock, Nonce, SessionId, SystemRandom, Timestamp, Token, TokenHash, UserId,
+};
 use sessiond::live::{Doubt, Lease, Live, LiveConfig, LiveError, NewRecord, Seen, SeenRecord, Taken};
 
 use crate::fence::FakeFence;
@@ -62,13 +64,16 @@ impl World {
 
     /// A session of 30 minutes and 12 hours, used just now.
     pub fn session(&self) -> NewRecord {
+        let session = SessionId::generate(self.clock.now(), &SystemRandom);
         NewRecord {
-            session: SessionId::generate(self.clock.now(), &SystemRandom),
+            session,
             user: UserId::generate(self.clock.now(), &SystemRandom),
             last_seen: self.now(),
             expires: self.now().plus(720 * MINUTE),
             idle: 30 * MINUTE,
             has_data: false,
+            device: DeviceMark::UNKNOWN,
+            proven_at: Some(session.made_at()),
             ip: IP,
         }
     }

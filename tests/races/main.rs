@@ -7,9 +7,13 @@ mod embedded_application;
 #[cfg(test)]
 mod password;
 #[cfg(test)]
+mod reauthentication;
+#[cfg(test)]
 mod record;
 #[cfg(test)]
 mod revocation;
+#[cfg(test)]
+mod session_limit;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -180,6 +180,11 @@ impl SignedIn {
         self.patch_json("/me", &json!({ "name": name })).await
     }
 
+    /// `POST /reauthenticate`.
+    pub async fn reauthenticate(&self, password: &str) -> Response {
+        self.post_json("/reauthenticate", &json!({ "password": password })).await
+    }
+
     /// `PUT /me/password`.
     pub async fn change_password(&self, current: &str, new: &str) -> Response {
         self.put_json("/me/password", &json!({ "current_password": current, "new_password": new })).await

@@ -34,6 +34,8 @@ pub enum Operation {
     ChangePassword,
     /// A new token, as an application asks for it.
     Renew,
+    /// A new token, for whoever proves again who they are.
+    Reauthenticate,
     /// A new password by a link.
     Reset,
     /// By an administrator.
@@ -116,6 +118,9 @@ impl Operation {
                 ..all
             },
             Renew => Change { alive: [true, true, true, false], lines: &[("session_renewed", 1)], ..nothing },
+            Reauthenticate => {
+                Change { alive: [true, true, true, false], lines: &[("authn_reauthenticated", 1)], ..nothing }
+            }
             Reset => Change { new_hash: true, lines: &[("authn_password_reset", 1), ("session_revoked", 4)], ..all },
             Disable => Change { disables: true, lines: &[("user_disabled", 1), ("session_revoked", 4)], ..all },
         }
@@ -126,7 +131,7 @@ impl Operation {
         match self {
             EndOne | SignOut | EndOthers | Disable => true,
             EndAll | ChangePassword | Reset => !happened,
-            SignIn | Renew => false,
+            SignIn | Renew | Reauthenticate => false,
         }
     }
 
@@ -143,6 +148,7 @@ impl Operation {
                 let body = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
                 (Method::PUT, "/me/password".to_owned(), Some(body))
             }
+            Reauthenticate => (Method::POST, "/reauthenticate".to_owned(), Some(json!({ "password": PASSWORD }))),
             Reset => {
                 let body = json!({ "token": people.link, "new_password": NEW_PASSWORD });
                 (Method::POST, "/reset".to_owned(), Some(body))

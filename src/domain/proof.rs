@@ -1,0 +1,51 @@
+//! Proof: when somebody last proved who they are, and whether that is recent enough for what they want to do.
+//!
+//! Owns the rule of step-up. Must never ask for the time, and never be kept from one request to the next: the rule is
+//! asked anew each time. Source: OWASP ASVS 5.0 §7.5.
+
+use std::time::Duration;
+
+use super::Timestamp;
+
+/// What a session's owner has proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// When they last gave their password.
+    pub at: Timestamp,
+    /// Whether that counts no more, because the session was shown by another device since.
+    pub challenged: bool,
+}
+
+impl Proof {
+    /// Whether it is younger than `age`: not at the very moment when it becomes so old.
+    pub fn is_younger_than(&self, age: Duration, now: Timestamp) -> bool {
+        !self.challenged && now.since(self.at) < age
+    }
+
+    /// When it was given, if it counts.
+    pub fn counting(&self) -> Option<Timestamp> {
+        (!self.challenged).then_some(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(900);
+
+    #[test]
+    fn a_proof_is_good_until_the_very_millisecond() {
+        let proof = Proof { at: Timestamp::from_ms(1_000), challenged: false };
+        for (now, good) in [(0, true), (1_000, true), (900_999, true), (901_000, false), (901_001, false)] {
+            assert_eq!(proof.is_younger_than(AGE, Timestamp::from_ms(now)), good, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_challenged_one_is_good_for_nothing() {
+        let proof = Proof { at: Timestamp::from_ms(1_000), challenged: true };
+        assert!(!proof.is_younger_than(AGE, proof.at));
+        assert_eq!(proof.counting(), None);
+    }
+}

@@ -1,0 +1,53 @@
+//! The route by which somebody who is signed in proves again who they are.
+//!
+//! Owns its shape over the wire. Must never open a session: whoever has none signs in.
+
+use actix_session::Session;
+use actix_web::web::Data;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::account::SessionAnswer;
+use super::bridge;
+use super::extract::{Json, SignedIn, Visit};
+use super::problem::Problem;
+use super::site::Site;
+use crate::domain::Password;
+
+/// The proof.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reauthenticate {
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// Proves again who is signed in, for what wants a recent proof (`step-up-required`). The session keeps its id and gets a
+/// new token.
+#[utoipa::path(
+    post, path = "/reauthenticate", tag = "signed in", request_body = Reauthenticate,
+    responses(
+        (status = 200, description = "Proven; the new token is in the cookie.", body = SessionAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "The password is wrong."),
+        (status = 422, description = "A field is not valid."),
+        (status = 429, description = "Too many wrong passwords, or cookies from this address that open no session."),
+        (status = 503, description = "Not proven, or (`unconfirmed`) proven, with the new token in the cookie."),
+    )
+)]
+pub async fn reauthenticate(
+    site: Data<Site>,
+    visit: Visit,
+    session: Session,
+    SignedIn(checked): SignedIn,
+    Json(body): Json<Reauthenticate>,
+) -> Result<Json<SessionAnswer>, Problem> {
+    let renewed =
+        site.app.reauthenticate(&checked, Password::new(body.password), visit.device(), visit.client()).await?;
+    // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
+    bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
+    if !renewed.confirmed {
+        return Err(Problem::unconfirmed());
+    }
+    Ok(Json(SessionAnswer { session: renewed.session }))
+}

@@ -1,0 +1,38 @@
+//! What sessions in SQL have proven: since when their owners are known to be who they are.
+//!
+//! Owns the columns `authenticated_at` and `challenged_at` of `sessions`, but for their first values and their renewal with
+//! the token ([`super::sessions::rotate`]). Must never change a row that has ended.
+
+use diesel::prelude::*;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::schema::sessions;
+use crate::domain::{Proof, SessionId, Timestamp, TokenHash};
+
+/// What the owner of a session has proven; none when it has ended, or this is no longer its token.
+pub fn find(db: &mut Db, id: SessionId, token_hash: &TokenHash) -> Result<Option<Proof>, LedgerError> {
+    let row = sessions::table
+        .find(id.to_string())
+        .filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()))
+        .filter(sessions::ended_at.is_null());
+    let row: Option<(i64, Option<i64>)> =
+        row.select((sessions::authenticated_at, sessions::challenged_at)).get_result(db).optional()?;
+    Ok(row.map(|(at, challenged)| Proof { at: Timestamp::from_ms(at), challenged: challenged.is_some() }))
+}
+
+/// Has a live session's owner prove anew who they are, before anything else is changed. Whether that is news.
+pub fn challenge(db: &mut Db, id: SessionId, at: Timestamp) -> Result<bool, LedgerError> {
+    let row = sessions::table
+        .find(id.to_string())
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::challenged_at.is_null());
+    Ok(diesel::update(row).set(sessions::challenged_at.eq(Some(at.ms()))).execute(db)? == 1)
+}
+
+/// Binds a live session to the device that its owner has just proven themselves on.
+pub fn bind(db: &mut Db, id: SessionId, user_agent: &str) -> Result<(), LedgerError> {
+    let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
+    diesel::update(row).set(sessions::user_agent.eq(Some(user_agent))).execute(db)?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The field of a record that holds more than one thing: data, device, proof.
+//!
+//! Owns its one spelling. Together because a separate field costs a byte more, and a record has none to spare:
+//!
+//! ```text
+//! <- or d: has data> <device: two letters> <proof: nothing, ! or seconds in base 36>
+//! ```
+//!
+//! The proof is when the owner last proved who they are: nothing for the moment that the session was made, else how many
+//! seconds after it (rounded down, so that it never looks younger), `!` when it counts no more.
+
+use std::time::Duration;
+
+use crate::domain::{DeviceMark, Timestamp};
+
+/// What is in the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) has_data: bool,
+    pub(super) device: DeviceMark,
+    pub(super) proven_at: Option<Timestamp>,
+}
+
+impl Marks {
+    /// Reads the field of a session that was made at this moment; none when it is spelled otherwise.
+    pub(super) fn parse(field: &[u8], made_at: Timestamp) -> Option<Self> {
+        let [flag, browser, system, proof @ ..] = field else { return None };
+        let has_data = match flag {
+            b'-' => false,
+            b'd' => true,
+            _ => return None,
+        };
+        let proven_at = match proof {
+            b"" => Some(made_at),
+            b"!" => None,
+            seconds => Some(made_at.plus(Duration::from_secs(base_36(seconds)?))),
+        };
+        Some(Self { has_data, device: DeviceMark::from_bytes([*browser, *system])?, proven_at })
+    }
+
+    /// Its one spelling.
+    pub(super) fn to_text(self, made_at: Timestamp) -> String {
+        let flag = if self.has_data { 'd' } else { '-' };
+        let mut text = format!("{flag}{}", self.device);
+        match self.proven_at.map(|at| at.since(made_at).as_secs()) {
+            None => text.push('!'),
+            Some(0) => {}
+            Some(seconds) => text.push_str(&in_base_36(seconds)),
+        }
+        text
+    }
+}
+
+fn base_36(digits: &[u8]) -> Option<u64> {
+    let canonical = !digits.starts_with(b"0") && digits.iter().all(|it| it.is_ascii_digit() || it.is_ascii_lowercase());
+    let text = std::str::from_utf8(digits).ok()?;
+    // Longer than any session lasts, and a moment still after it.
+    let number = u64::from_str_radix(text, 36).ok().filter(|seconds| *seconds <= u64::from(u32::MAX));
+    number.filter(|_| canonical)
+}
+
+fn in_base_36(number: u64) -> String {
+    let mut digits = Vec::new();
+    let mut rest = number.min(u64::from(u32::MAX));
+    while rest > 0 {
+        digits.extend(u32::try_from(rest % 36).ok().and_then(|digit| char::from_digit(digit, 36)));
+        rest /= 36;
+    }
+    digits.iter().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MADE_AT: Timestamp = Timestamp::from_ms(1_795_331_082_007);
+
+    fn marks(text: &str) -> Option<Marks> {
+        Marks::parse(text.as_bytes(), MADE_AT)
+    }
+
+    #[test]
+    fn each_spelling_means_one_thing_and_is_the_only_one() {
+        let after = |seconds| Some(MADE_AT.plus(Duration::from_secs(seconds)));
+        for (text, has_data, proven_at) in [
+            ("-CL", false, after(0)),
+            ("dCL", true, after(0)),
+            ("-CL1", false, after(1)),
+            ("-CL10", false, after(36)),
+            ("dCLxc0", true, after(43_200)),
+            ("-CL!", false, None),
+            ("-CL1z141z3", false, after(u64::from(u32::MAX))),
+        ] {
+            let expected = Marks { has_data, device: DeviceMark::from_bytes(*b"CL").unwrap(), proven_at };
+            assert_eq!(marks(text), Some(expected), "{text}");
+            assert_eq!(expected.to_text(MADE_AT), text);
+        }
+        for text in
+            ["", "-", "d", "-C", "xCL", "-C L", "-CL0", "-CL01", "-CLA", "-CL+1", "-CL1z141z4", "-CL!!", "-CL1!"]
+        {
+            assert_eq!(marks(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_second_are_dropped_and_nothing_is_before_the_session() {
+        let device = DeviceMark::UNKNOWN;
+        let text = |ms: i64| {
+            let proven_at = Some(Timestamp::from_ms(MADE_AT.ms() + ms));
+            Marks { has_data: false, device, proven_at }.to_text(MADE_AT)
+        };
+        for (ms, spelled) in [(-5, "---"), (0, "---"), (999, "---"), (1_000, "---1"), (1_999, "---1")] {
+            assert_eq!(text(ms), spelled, "{ms}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A live session that is shown by another device than the one it is bound to, and what follows from that.
+//!
+//! Owns the comparison, which every request pays for, and the answer to a change, which is the operator's to choose. Must
+//! never ask a store about a request whose device is the session's, nor twice about the same other one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{App, Cause, Checked, Unavailable};
+use crate::domain::event::{Actor, Event};
+use crate::domain::{Client, Device, DeviceMark, EndReason, TokenHash};
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{Db, LedgerError, audit, proofs, users};
+
+/// Headers whose device each thread knows. A browser sends the same with each request, and to read it takes longer than
+/// the rest of the comparison.
+const KNOWN_HEADERS: usize = 1_024;
+/// Changes that a node remembers to have dealt with. One that it forgot is looked up in the ledger.
+const KNOWN_CHANGES: usize = 10_000;
+/// Lines that one session can add to the audit log by changing its device, from one proof to the next.
+const MAX_LINES: usize = 16;
+/// Before a change that the ledger did not take is told again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// What the operator wants when a session is shown by another device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDeviceChange {
+    /// A line in the audit log.
+    Log,
+    /// The same, and the session changes nothing before its owner has proven who they are.
+    StepUp,
+    /// The same, and the session ends.
+    Revoke,
+}
+
+thread_local! {
+    static HEADERS: std::cell::RefCell<HashMap<Box<str>, DeviceMark>> = std::cell::RefCell::default();
+}
+
+/// The mark of the device that sends this User-Agent.
+pub(super) fn mark_of(user_agent: Option<&str>) -> DeviceMark {
+    let Some(user_agent) = user_agent else { return DeviceMark::UNKNOWN };
+    HEADERS.with_borrow_mut(|known| {
+        if let Some(mark) = known.get(user_agent) {
+            return *mark;
+        }
+        if known.len() >= KNOWN_HEADERS {
+            known.clear();
+        }
+        let mark = DeviceMark::of(&Device::from_user_agent(Some(user_agent)));
+        known.insert(user_agent.into(), mark);
+        mark
+    })
+}
+
+/// The changes that this node has dealt with. By token: each proof brings a new one, and all begins anew.
+#[derive(Default)]
+pub(super) struct DealtWith(Mutex<HashSet<(TokenHash, DeviceMark)>>);
+
+impl DealtWith {
+    /// Whether it has.
+    fn has(&self, change: (TokenHash, DeviceMark)) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&change)
+    }
+
+    /// It has now. Whether that is news.
+    fn add(&self, change: (TokenHash, DeviceMark)) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_CHANGES {
+            known.clear();
+        }
+        known.insert(change)
+    }
+
+    fn forget(&self, change: (TokenHash, DeviceMark)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&change);
+    }
+}
+
+/// A change, as the transaction needs it.
+#[derive(Clone)]
+struct Change {
+    checked: Checked,
+    shown: DeviceMark,
+    client: Client,
+    answer: OnDeviceChange,
+}
+
+impl App {
+    /// Judges the device that shows a session which was just checked. None: that ended it. `client` is asked for only
+    /// where there is something to tell.
+    pub async fn recognise(
+        &self,
+        mut checked: Checked,
+        user_agent: Option<&str>,
+        client: impl FnOnce() -> Client,
+    ) -> Result<Option<Checked>, Unavailable> {
+        let shown = mark_of(user_agent);
+        if !shown.differs_from(checked.device) {
+            return Ok(Some(checked));
+        }
+        let answer = self.shared.policy.on_device_change;
+        if answer == OnDeviceChange::StepUp {
+            // Whatever becomes of the rest: nobody is told that this request comes from a proven owner.
+            checked.proven_at = None;
+        }
+        let change = (checked.token_hash, shown);
+        if self.shared.device_changes.has(change) {
+            return Ok(Some(checked));
+        }
+        let told = Change { checked: checked.clone(), shown, client: client(), answer };
+        match answer {
+            OnDeviceChange::Log => self.tell_later(told),
+            OnDeviceChange::StepUp => match self.tell(told).await {
+                Ok(records) => {
+                    self.shared.device_changes.add(change);
+                    self.confirm(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+                }
+                // What would change something asks the same ledger.
+                Err(error) => log::warn!("another device of session {} is not told: {error}", checked.session),
+            },
+            OnDeviceChange::Revoke => {
+                let records = self.tell(told).await?;
+                self.confirm(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+                return Ok(None);
+            }
+        }
+        Ok(Some(checked))
+    }
+
+    /// Off the request's latency, once at a time: nothing depends on it but a line.
+    fn tell_later(&self, told: Change) {
+        let change = (told.checked.token_hash, told.shown);
+        if !self.shared.device_changes.add(change) {
+            return;
+        }
+        let app = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = app.tell(told).await {
+                log::warn!("another device of a session is not in the audit log yet: {error}");
+                tokio::time::sleep(PAUSE).await;
+                app.shared.device_changes.forget(change);
+            }
+        });
+    }
+
+    async fn tell(&self, told: Change) -> Result<Vec<Unconfirmed>, Unavailable> {
+        let app = self.clone();
+        Ok(self.write(move |db| app.answer_change(db, &told)).await?)
+    }
+
+    /// The transaction, under the user's lock, so that two nodes write one line. What records have to go.
+    fn answer_change(&self, db: &mut Db, told: &Change) -> Result<Vec<Unconfirmed>, LedgerError> {
+        let Checked { user, session, token_hash, .. } = told.checked;
+        users::lock(db, user)?;
+        let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none() && row.token_hash == token_hash);
+        let Some(row) = row else { return Ok(Vec::new()) };
+        let cause = Cause { actor: Actor::Server, client: Some(told.client.clone()), proof_of: None };
+        self.write_line(db, &row, told, &cause)?;
+        match told.answer {
+            OnDeviceChange::Log => Ok(Vec::new()),
+            OnDeviceChange::StepUp => {
+                let now = self.clock().now();
+                if !proofs::challenge(db, session, now)? {
+                    return Ok(Vec::new());
+                }
+                // The record tells applications of a proof that does not count any more.
+                let outdated = self.obligation(token_hash, session);
+                unconfirmed::add(db, &[outdated], now)?;
+                Ok(vec![outdated])
+            }
+            OnDeviceChange::Revoke => {
+                let which = Which::One(session, user);
+                Ok(self.end_rows(db, &which, EndReason::DeviceChanged, &cause)?.records)
+            }
+        }
+    }
+
+    /// One line for each other device since the last proof; of many, the first.
+    fn write_line(&self, db: &mut Db, row: &Session, told: &Change, cause: &Cause) -> Result<(), LedgerError> {
+        let detail = format!(
+            "{} -> {}",
+            name(&Device::from_user_agent(row.user_agent.as_deref())),
+            name(&Device::from_user_agent(told.client.user_agent.as_deref()))
+        );
+        let limit = i64::try_from(MAX_LINES).unwrap_or(i64::MAX);
+        let (user, session) = (row.user_id, row.id);
+        let said = audit::details(db, Event::DeviceChanged, user, session, row.authenticated_at, limit)?;
+        if said.len() >= MAX_LINES || said.iter().any(|line| line.as_deref() == Some(&detail)) {
+            return Ok(());
+        }
+        let mut line = self.entry(Event::DeviceChanged, cause, Some(user), Some(session));
+        line.detail = Some(detail);
+        audit::append(db, &line)
+    }
+}
+
+/// What a device calls itself, in the words of the list of sessions.
+fn name(device: &Device) -> String {
+    let known = |family: &Option<String>| family.clone().unwrap_or_else(|| "unknown".to_owned());
+    format!("{} on {}", known(&device.browser), known(&device.os))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{SystemRandom, Token};
+
+    #[test]
+    fn what_a_thread_and_a_node_remember_is_bounded() {
+        for number in 0..=KNOWN_HEADERS {
+            mark_of(Some(&format!("program-{number}/1.0")));
+        }
+        assert!(HEADERS.with_borrow(HashMap::len) <= KNOWN_HEADERS);
+        let dealt_with = DealtWith::default();
+        for _ in 0..=KNOWN_CHANGES {
+            dealt_with.add((Token::generate(&SystemRandom).hash(), DeviceMark::UNKNOWN));
+        }
+        assert!(dealt_with.0.lock().unwrap().len() <= KNOWN_CHANGES);
+    }
+
+    #[test]
+    fn a_change_is_dealt_with_once_for_each_token_and_device() {
+        let dealt_with = DealtWith::default();
+        let (one, other) = (Token::generate(&SystemRandom).hash(), Token::generate(&SystemRandom).hash());
+        let curl = mark_of(Some("curl/8.5.0"));
+        assert!(dealt_with.add((one, curl)) && !dealt_with.add((one, curl)));
+        assert!(!dealt_with.has((other, curl)) && !dealt_with.has((one, DeviceMark::UNKNOWN)));
+        dealt_with.forget((one, curl));
+        assert!(!dealt_with.has((one, curl)));
+    }
+}

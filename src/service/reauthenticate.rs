@@ -1,0 +1,101 @@
+//! Re-authentication: somebody who is signed in proves again who they are.
+//!
+//! Owns the renewal of the proof, and with it of the token (invariant 6): the same session under its id, with the old
+//! token dead. Under the user's lock, so that a change of the password in between refuses it.
+
+use super::own_password::NotProven;
+use super::{App, Cause, Checked, Renewed, SessionView, Throttled, Unavailable};
+use crate::domain::event::Event;
+use crate::domain::{Client, DeviceCookie, Password, Token, TokenHash};
+use crate::fault_point;
+use crate::ledger::sessions::{self, Session};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{Db, LedgerError, audit, proofs, users};
+
+/// Why a proof was not renewed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReauthenticateError {
+    /// It is another password. The session stays as it was.
+    #[error("it is another password")]
+    WrongPassword,
+    /// Too many passwords were tried.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// The session ended meanwhile, or has another token, or the password was changed.
+    #[error("the session has ended")]
+    Ended,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<NotProven> for ReauthenticateError {
+    fn from(error: NotProven) -> Self {
+        match error {
+            NotProven::WrongPassword => Self::WrongPassword,
+            NotProven::Throttled(throttled) => Self::Throttled(throttled),
+            NotProven::Gone => Self::Ended,
+            NotProven::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
+/// What the transaction needs; drawn before it starts.
+struct Renewal {
+    checked: Checked,
+    epoch: i64,
+    renewed: TokenHash,
+    cause: Cause,
+}
+
+impl App {
+    /// Renews the proof and the token of a live session. It is bound to the device that asks.
+    pub async fn reauthenticate(
+        &self,
+        checked: &Checked,
+        password: Password,
+        device: Option<&DeviceCookie>,
+        client: &Client,
+    ) -> Result<Renewed, ReauthenticateError> {
+        let user = self.own_password(checked.user, password, device, client).await?;
+        fault_point::reach("re-authentication: verified");
+        let token = Token::generate(self.random());
+        let cause = Cause::user(user.id, client);
+        let renewal = Renewal { checked: checked.clone(), epoch: user.epoch, renewed: token.hash(), cause };
+        let app = self.clone();
+        let done = self.write(move |db| app.prove(db, &renewal)).await.map_err(Unavailable::from)?;
+        let (mut session, records) = done.ok_or(ReauthenticateError::Ended)?;
+        fault_point::reach("re-authentication: committed");
+        // This is a use; the ledger may learn of it later.
+        session.last_seen_at = session.last_seen_at.max(self.clock().now());
+        let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
+        let view = SessionView::new(&session, None, Some(checked.session));
+        Ok(Renewed { token, session: view, confirmed })
+    }
+
+    /// The transaction. None, with nothing changed, when this session is no longer live under the token that was
+    /// shown, or the password is no longer the one that was verified.
+    fn prove(&self, db: &mut Db, renewal: &Renewal) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
+        let Checked { user, session, token_hash, .. } = renewal.checked;
+        let unchanged = users::lock(db, user)?.is_some_and(|row| row.epoch == renewal.epoch && !row.is_disabled());
+        let now = self.clock().now();
+        if !unchanged || !sessions::rotate(db, session, &token_hash, &renewal.renewed, Some(now))? {
+            return Ok(None);
+        }
+        fault_point::reach("re-authentication: token renewed");
+        bind(db, &renewal.checked, &renewal.cause)?;
+        unconfirmed::add(db, &[self.obligation(token_hash, session)], now)?;
+        fault_point::reach("re-authentication: old token noted");
+        // With whatever earlier renewals have left to be confirmed.
+        let records = unconfirmed::of_sessions_or_token(db, &[session], None)?;
+        audit::append(db, &self.entry(Event::Reauthenticated, &renewal.cause, Some(user), Some(session)))?;
+        fault_point::reach("re-authentication: line written");
+        Ok(sessions::find(db, session)?.map(|row| (row, records)))
+    }
+}
+
+/// Binds a session to the device on which its owner has just proven who they are, if it says what it is.
+pub(super) fn bind(db: &mut Db, checked: &Checked, cause: &Cause) -> Result<(), LedgerError> {
+    let user_agent = cause.client.as_ref().and_then(|client| client.user_agent.as_deref());
+    user_agent.map_or(Ok(()), |user_agent| proofs::bind(db, checked.session, user_agent))
+}

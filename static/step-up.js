@@ -1,0 +1,54 @@
+// Owns the prompt for the password before a change that wants a recent proof of who asks for it.
+// Must never keep the password anywhere but in its field, nor repeat a change before the proof was accepted.
+
+import { reauthenticate } from './api.js';
+import { clear, wire } from './form.js';
+
+const dialog = document.getElementById('step-up');
+const form = document.getElementById('step-up-form');
+let refusal = null;
+
+document.getElementById('step-up-no').addEventListener('click', () => dialog.close(''));
+dialog.addEventListener('close', () => clear(form));
+
+wire(form, async ({ current_password: password }, onWait) => {
+  try {
+    await reauthenticate(password, { onWait });
+  } catch (error) {
+    // Proven; that the old cookie is dead everywhere is being confirmed.
+    if (error.slug !== 'unconfirmed') throw error;
+  }
+  dialog.close('proven');
+}, (error) => {
+  // The session has ended: no password helps.
+  if (error.status !== 401) return false;
+  refusal = error;
+  dialog.close('');
+  return true;
+});
+
+/** Runs `change`; if it wants a recent proof, asks for the password and runs it again. False: the person thought better of it. */
+export async function withProof(change) {
+  try {
+    await change();
+    return true;
+  } catch (error) {
+    if (error.slug !== 'step-up-required') throw error;
+  }
+  if (!(await prove())) return false;
+  await change();
+  return true;
+}
+
+/** Takes the prompt away, unanswered. */
+export const dismiss = () => dialog.close('');
+
+function prove() {
+  refusal = null;
+  dialog.returnValue = '';
+  dialog.showModal();
+  return new Promise((resolve, reject) => {
+    const answered = () => (refusal ? reject(refusal) : resolve(dialog.returnValue === 'proven'));
+    dialog.addEventListener('close', answered, { once: true });
+  });
+}
