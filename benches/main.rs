@@ -1,19 +1,23 @@
 //! Benchmarks: what sessiond costs, beside others and as it grows. They tell figures and judge none.
 //!
 //! `cargo bench` runs `idle`, `revocation` and `check` (some minutes); `cargo bench -- NAME [OPTION…]` runs one of them, and
-//! `cargo bench -- growth` the long one. docs/performance.md says what the figures mean.
+//! `cargo bench -- growth` the long one; `flood` and `enumeration` are about sign-in. docs/performance.md says what the figures mean.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod check;
 mod embedding;
+mod enumeration;
+mod flood;
 mod growth;
 mod idle;
 mod revocation;
 mod support;
 
 use anyhow::{Context, Result, bail};
+
+const NAMES: &str = "idle, revocation, check, growth, flood and enumeration";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -37,7 +41,9 @@ async fn main() -> Result<()> {
         Some("revocation") => revocation::run().await,
         Some("check") => check::run(pinned).await,
         Some("growth") => growth::run().await,
-        Some(other) => bail!("no benchmark is called {other}: there are idle, revocation, check and growth"),
+        Some("flood") => flood::run().await,
+        Some("enumeration") => enumeration::run().await,
+        Some(other) => bail!("no benchmark is called {other}: there are {NAMES}"),
     }
 }
 

@@ -142,6 +142,8 @@ fn listen(config: &Config, site: Site) -> io::Result<(SocketAddr, actix_web::dev
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
+        // A client that hangs up waits for no hash any more.
+        .h1_allow_half_closed(false)
         .backlog(BACKLOG)
         .max_connections(MAX_CONNECTIONS)
         .shutdown_timeout(STOP_TIMEOUT_SECONDS)

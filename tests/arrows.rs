@@ -45,6 +45,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("diesel", &["ledger"]),
     ("diesel_migrations", &["ledger"]),
     ("argon2", &["domain::password"]),
+    ("zxcvbn", &["domain::password_rules"]),
+    ("rustix", &["service::gate"]),
 ];
 
 #[test]

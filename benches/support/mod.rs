@@ -7,5 +7,7 @@ pub mod cpu;
 pub mod figures;
 pub mod load;
 pub mod population;
+pub mod ranks;
 pub mod redis;
 pub mod server;
+pub mod sign_ins;

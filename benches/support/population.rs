@@ -62,6 +62,21 @@ impl Population {
         Ok(ids)
     }
 
+    /// Accounts of these addresses, with this stored hash.
+    pub async fn accounts(&self, emails: Vec<String>, password_hash: &str, disabled: bool) -> Result<()> {
+        let (now, password_hash) = (self.clock.now(), password_hash.to_owned());
+        let add = move |db: &mut Db| {
+            emails.iter().try_for_each(|text| {
+                let email = Email::parse(text).map_err(|error| LedgerError::Corrupt(error.to_string()))?;
+                let id = UserId::generate(now, &SystemRandom);
+                let (password_hash, roles) = (password_hash.clone(), Roles::new_account());
+                users::insert(db, &NewUser { id, email, name: None, password_hash, roles, created_at: now })?;
+                if disabled { users::set_disabled(db, id, Some(now)) } else { Ok(()) }
+            })
+        };
+        Ok(self.ledger.write(add).await?)
+    }
+
     /// So many sessions, spread evenly over these users.
     pub fn sessions(&mut self, users: &[UserId], count: usize) -> Result<Vec<Person>> {
         let people: Vec<Person> = users.iter().cycle().take(count).map(|user| self.person(*user)).collect();

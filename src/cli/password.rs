@@ -8,6 +8,7 @@ use std::io::{self, BufRead, IsTerminal};
 use zeroize::Zeroizing;
 
 use crate::domain::Password;
+use crate::domain::password::WeakPassword;
 
 use super::failure::Failure;
 
@@ -15,19 +16,22 @@ use super::failure::Failure;
 const MAX_LINE: u64 = 4_096;
 
 /// Asks on the terminal, twice and without echo; reads the first line of standard input when that is no
-/// terminal.
-pub fn ask() -> Result<Password, Failure> {
+/// terminal. What is wrong with a password is said by `check`.
+pub fn ask(check: impl Fn(&Password) -> Result<(), WeakPassword>) -> Result<Password, Failure> {
     if io::stdin().is_terminal() {
-        ask_twice(|prompt| rpassword::prompt_password(prompt))
+        ask_twice(check, |prompt| rpassword::prompt_password(prompt))
     } else {
         read_line(io::stdin().lock())
     }
 }
 
-fn ask_twice(mut prompt: impl FnMut(&str) -> io::Result<String>) -> Result<Password, Failure> {
+fn ask_twice(
+    check: impl Fn(&Password) -> Result<(), WeakPassword>,
+    mut prompt: impl FnMut(&str) -> io::Result<String>,
+) -> Result<Password, Failure> {
     let first = Password::new(prompt("Password: ")?);
     // Said before the second time of asking: a person should not type a refused password twice.
-    first.check_rules().map_err(|weak| Failure::failed(weak.0))?;
+    check(&first).map_err(|weak| Failure::failed(weak.0))?;
     let second = Password::new(prompt("The same again: ")?);
     if first == second { Ok(first) } else { Err(Failure::failed("The two passwords are not the same.")) }
 }
@@ -48,19 +52,19 @@ fn read_line(input: impl BufRead) -> Result<Password, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PasswordRules;
 
     fn asked(answers: [&str; 2]) -> Result<Password, Failure> {
         let mut answers = answers.into_iter();
-        ask_twice(|_| Ok(answers.next().unwrap().to_owned()))
+        let rules = PasswordRules::new(8, []);
+        ask_twice(|password| rules.check(password, &[]), |_| Ok(answers.next().unwrap().to_owned()))
     }
 
     #[test]
     fn a_terminal_is_asked_twice() {
-        assert_eq!(asked(["correct horse"; 2]), Ok(Password::new("correct horse".to_owned())));
-        assert_eq!(
-            asked(["correct horse", "correct hose"]),
-            Err(Failure::failed("The two passwords are not the same."))
-        );
+        let good = "correct horse battery";
+        assert_eq!(asked([good; 2]), Ok(Password::new(good.to_owned())));
+        assert_eq!(asked([good, "correct hose battery"]), Err(Failure::failed("The two passwords are not the same.")));
         assert_eq!(asked(["short", ""]), Err(Failure::failed("Choose a password of at least 8 characters.")));
     }
 

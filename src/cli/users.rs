@@ -134,7 +134,9 @@ async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>
         return Err(Failure::failed("There is already an account with this e-mail address."));
     }
     let roles = wanted.roles.into_iter().fold(Roles::new_account(), Roles::with);
-    let new = NewUser { email: wanted.email, name: wanted.name, password: password::ask()?, roles };
+    let personal: Vec<String> = [Some(&wanted.email), wanted.name.as_ref()].into_iter().flatten().cloned().collect();
+    let password = password::ask(|password| app.password_rules().check(password, &personal))?;
+    let new = NewUser { email: wanted.email, name: wanted.name, password, roles };
     let user = app.create_user(new, Cause::command_line()).await?;
     if json {
         return out.json(&user);

@@ -72,6 +72,8 @@ pub struct Config {
     pub step_up_age: Duration,
     /// What happens when a session is shown by another browser or system.
     pub on_device_change: DeviceChangePolicy,
+    /// How many characters a new password must have, at least eight.
+    pub password_min_length: usize,
     /// Whether anybody may make an account.
     pub registration: Registration,
     /// How log lines are written.
@@ -128,6 +130,10 @@ const MOST_SESSIONS: usize = 10_000;
 const SIGN_IN_ADDRESS_LIMIT: u32 = 100;
 const MOST_SIGN_INS: u32 = 1_000_000;
 
+const PASSWORD_MIN_LENGTH: usize = 8;
+/// Whoever wants to use 64 characters must be let (OWASP ASVS 6.2.9).
+const MOST_PASSWORD_MIN_LENGTH: usize = 64;
+
 impl TryFrom<Settings> for Config {
     type Error = ConfigError;
 
@@ -143,6 +149,7 @@ impl TryFrom<Settings> for Config {
         let policy = Given::new(var::MAX_SESSIONS_POLICY, settings.max_sessions_policy.as_ref());
         let address_limit = Given::new(var::SIGN_IN_ADDRESS_LIMIT, settings.sign_in_address_limit.as_ref());
         let on_device_change = Given::new(var::ON_DEVICE_CHANGE, settings.on_device_change.as_ref());
+        let password_min_length = Given::new(var::PASSWORD_MIN_LENGTH, settings.password_min_length.as_ref());
         let registration = Given::new(var::REGISTRATION, settings.registration.as_ref());
         Ok(Self {
             workers: network::workers(&settings)?,
@@ -155,6 +162,11 @@ impl TryFrom<Settings> for Config {
             sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
             step_up_age: terms::step_up_age(&settings)?,
             on_device_change: on_device_change.choice(DeviceChangePolicy::Log, &DEVICE_CHANGES)?,
+            password_min_length: password_min_length.number(
+                PASSWORD_MIN_LENGTH,
+                PASSWORD_MIN_LENGTH,
+                MOST_PASSWORD_MIN_LENGTH,
+            )?,
             registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
             log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
                 .choice(LogFormat::Text, &LOG_FORMATS)?,
@@ -226,6 +238,7 @@ impl Config {
             (var::SIGN_IN_ADDRESS_LIMIT, Some(self.sign_in_address_limit.to_string())),
             (var::STEP_UP_AGE, Some(terms::text(self.step_up_age))),
             (var::ON_DEVICE_CHANGE, word(self.on_device_change, &DEVICE_CHANGES)),
+            (var::PASSWORD_MIN_LENGTH, Some(self.password_min_length.to_string())),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
             (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
         ]

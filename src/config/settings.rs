@@ -111,6 +111,10 @@ pub struct Settings {
     #[arg(long, env = var::ON_DEVICE_CHANGE, value_name = "ANSWER", global = true, hide_short_help = true)]
     pub on_device_change: Option<String>,
 
+    /// Characters that a new password must have, from 8 to 64; NIST asks for 15 where it is all there is [default: 8]
+    #[arg(long, env = var::PASSWORD_MIN_LENGTH, value_name = "COUNT", global = true, hide_short_help = true)]
+    pub password_min_length: Option<String>,
+
     /// Whether anybody may make an account: open or closed [default: open]
     #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
     pub registration: Option<String>,
@@ -147,6 +151,7 @@ impl Settings {
             var::SIGN_IN_ADDRESS_LIMIT => &mut self.sign_in_address_limit,
             var::STEP_UP_AGE => &mut self.step_up_age,
             var::ON_DEVICE_CHANGE => &mut self.on_device_change,
+            var::PASSWORD_MIN_LENGTH => &mut self.password_min_length,
             var::REGISTRATION => &mut self.registration,
             var::LOG_FORMAT => &mut self.log_format,
             _ => return None,
@@ -179,6 +184,7 @@ pub(super) mod var {
     pub const SIGN_IN_ADDRESS_LIMIT: &str = "SESSIOND_SIGN_IN_ADDRESS_LIMIT";
     pub const STEP_UP_AGE: &str = "SESSIOND_STEP_UP_AGE";
     pub const ON_DEVICE_CHANGE: &str = "SESSIOND_ON_DEVICE_CHANGE";
+    pub const PASSWORD_MIN_LENGTH: &str = "SESSIOND_PASSWORD_MIN_LENGTH";
     pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
     pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
 }

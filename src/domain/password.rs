@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Random, random};
 
-/// Fewest code points of a new password.
+/// Fewest code points of a new password, whatever the operator says.
 pub const MIN_CHARS: usize = 8;
 /// Most code points of a password.
 pub const MAX_CHARS: usize = 256;
@@ -49,16 +49,19 @@ impl Password {
         Self(Zeroizing::new(composed))
     }
 
-    /// Whether it may become somebody's password. Any character is welcome; only the length counts.
-    pub fn check_rules(&self) -> Result<(), WeakPassword> {
-        let chars = self.0.chars().count();
-        if chars < MIN_CHARS {
-            return Err(WeakPassword(format!("Choose a password of at least {MIN_CHARS} characters.")));
-        }
-        if chars > MAX_CHARS {
-            return Err(WeakPassword(format!("Choose a password of at most {MAX_CHARS} characters.")));
-        }
-        Ok(())
+    /// Longer than any that was ever accepted: nobody's, and not worth a hash.
+    pub fn is_too_long(&self) -> bool {
+        self.chars() > MAX_CHARS
+    }
+
+    /// How many code points it has.
+    pub(super) fn chars(&self) -> usize {
+        self.0.chars().count()
+    }
+
+    /// Its first characters, to be judged.
+    pub(super) fn beginning(&self, chars: usize) -> Zeroizing<String> {
+        Zeroizing::new(self.0.chars().take(chars).collect())
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -142,8 +145,17 @@ impl Hasher {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
             .hash_password_into_with_memory(password.as_bytes(), salt, output.as_mut_slice(), &mut self.blocks)
             .map_err(failed)?;
+        if needed > usual_blocks() {
+            // One hash of another making took more than all others will: it is given back.
+            self.blocks = Vec::new();
+        }
         Ok(output)
     }
+}
+
+/// How much one of our own hashes takes.
+fn usual_blocks() -> usize {
+    usize::try_from(MEMORY_KIB).unwrap_or(usize::MAX)
 }
 
 fn todays_params() -> Result<Params, HashingFailed> {
@@ -226,21 +238,33 @@ mod tests {
     }
 
     #[test]
-    fn only_the_length_counts() {
-        assert!(password("1234567").check_rules().is_err());
-        assert!(password("🦀🦀🦀🦀🦀🦀🦀🦀").check_rules().is_ok());
-        assert!(password(&"x".repeat(256)).check_rules().is_ok());
-        assert!(password(&"x".repeat(257)).check_rules().is_err());
+    fn the_length_counts_in_code_points_of_the_composed_form() {
+        assert!(!password(&"🦀".repeat(256)).is_too_long());
+        assert!(!password(&"e\u{301}".repeat(256)).is_too_long());
+        assert!(password(&"x".repeat(257)).is_too_long());
+    }
+
+    #[test]
+    fn memory_that_one_stored_hash_asks_for_is_given_back() {
+        let mut hasher = Hasher::default();
+        let large = hash_with(&Params::new(MAX_MEMORY_KIB, 1, 1, Some(32)).unwrap(), "password");
+        assert_eq!(hasher.verify(&password("password"), &large).unwrap(), Verdict::Match { outdated: true });
+        assert!(hasher.blocks.is_empty(), "{} blocks are kept", hasher.blocks.len());
+        hasher.verify_nobody(&password("password")).unwrap();
+        assert_eq!(hasher.blocks.len(), 19_456);
     }
 
     fn cheap_hash(text: &str) -> String {
-        let params = Params::new(1024, 1, 1, Some(32)).unwrap();
+        hash_with(&Params::new(1024, 1, 1, Some(32)).unwrap(), text)
+    }
+
+    fn hash_with(params: &Params, text: &str) -> String {
         let mut hasher = Hasher::default();
-        let output = hasher.run(&password(text), b"somesaltsomesalt", &params).unwrap();
+        let output = hasher.run(&password(text), b"somesaltsomesalt", params).unwrap();
         PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(19),
-            params: ParamsString::try_from(&params).unwrap(),
+            params: ParamsString::try_from(params).unwrap(),
             salt: Some(Salt::new(b"somesaltsomesalt").unwrap()),
             hash: Some(Output::new(output.as_slice()).unwrap()),
         }

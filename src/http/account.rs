@@ -10,7 +10,7 @@ use super::extract::{Json, SignedIn, Text, Visit, nullable};
 use super::problem::Problem;
 use super::sign_in::{SignedInAnswer, UserAnswer};
 use super::site::Site;
-use crate::domain::Password;
+use super::typed_password::typed;
 use crate::service::SessionView;
 
 /// A new display name.
@@ -97,7 +97,8 @@ pub async fn change_password(
     SignedIn(checked): SignedIn,
     Json(body): Json<ChangePassword>,
 ) -> Result<Json<SessionAnswer>, Problem> {
-    let (current, new) = (Password::new(body.current_password), Password::new(body.new_password));
+    let current = typed("current_password", body.current_password)?;
+    let new = typed("new_password", body.new_password)?;
     let renewed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await?;
     // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
     bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;

@@ -162,6 +162,19 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn l_02_who_is_sent_away_together_does_not_come_back_together() {
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 0..=u8::MAX {
+            let id = uuid::Uuid::from_bytes([number; 16]);
+            let busy = async { Problem::from(Unavailable::Busy("a test")) };
+            let problem = crate::http::request_id::within(id, busy).await;
+            let seconds = problem.error_response().headers().get(RETRY_AFTER).unwrap().to_str().unwrap().to_owned();
+            seen.insert(seconds);
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["1", "2", "3", "4", "5"]);
+    }
+
+    #[actix_web::test]
     async fn every_503_says_when_to_come_back() {
         for problem in [Problem::unconfirmed(), Unavailable::Busy("a test").into()] {
             assert_eq!(problem.error_response().headers().get(RETRY_AFTER).unwrap(), "1");

@@ -31,6 +31,7 @@ pub mod sign_in;
 mod signature;
 pub mod site;
 mod throttled;
+pub mod typed_password;
 
 pub use context::remember_me;
 pub use extract::SignedIn;

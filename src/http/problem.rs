@@ -28,6 +28,8 @@ pub const REAUTHENTICATE: &str = "/reauthenticate";
 
 /// Seconds after which it is worth asking again.
 const RETRY_SOON: u64 = 1;
+/// Where many are told at once, at most so many: they should not all come back at the same moment.
+const RETRY_SPREAD: u8 = 5;
 
 /// What kinds of problems there are.
 struct Kind {
@@ -266,7 +268,10 @@ impl Problem {
 
     /// Nothing is broken, but too much is asked at once.
     pub fn busy() -> Self {
-        Self::new(&BUSY, "Too much is asked at once. Try again in a moment.").retry_soon()
+        let problem = Self::new(&BUSY, "Too much is asked at once. Try again in a moment.");
+        // Request ids are random: as good a die as any.
+        let [die, ..] = problem.request().into_bytes();
+        problem.with_header(RETRY_AFTER, HeaderValue::from(u16::from(die % RETRY_SPREAD) + 1))
     }
 
     /// The same answer; what is behind it goes to the log, and nowhere else.

@@ -15,7 +15,7 @@ use super::device_cookie;
 use super::extract::{Json, Text, Visit};
 use super::problem::Problem;
 use super::site::Site;
-use crate::domain::Password;
+use super::typed_password::typed;
 use crate::service::{NewAccount, SessionView, SignIn, UserView};
 
 /// Not "cookies": that would take the cookies of the whole registrable domain, of other applications too.
@@ -86,7 +86,7 @@ pub struct SignedInAnswer {
 )]
 pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>) -> Result<HttpResponse, Problem> {
     let name = body.name.map(|name| name.0);
-    let account = NewAccount { email: body.email.0, password: Password::new(body.password), name };
+    let account = NewAccount { email: body.email.0, password: typed("password", body.password)?, name };
     let user = site.app.register(account, visit.client()).await?;
     Ok(HttpResponse::Created().json(UserAnswer { user }))
 }
@@ -111,7 +111,7 @@ pub async fn login(
 ) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn {
         email: body.email.0,
-        password: Password::new(body.password),
+        password: typed("password", body.password)?,
         remember: body.remember,
         replaces: visit.presented_hash(),
         device: visit.device().cloned(),
@@ -156,6 +156,7 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
     )
 )]
 pub async fn reset(site: Data<Site>, visit: Visit, Json(body): Json<Reset>) -> Result<HttpResponse, Problem> {
-    site.app.reset_password(&body.token.0, Password::new(body.new_password), visit.client()).await?;
+    let new = typed("new_password", body.new_password)?;
+    site.app.reset_password(&body.token.0, new, visit.client()).await?;
     Ok(HttpResponse::NoContent().finish())
 }

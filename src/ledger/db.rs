@@ -57,6 +57,8 @@ pub enum Database {
 pub(super) enum Purpose {
     /// Short reads, each a statement of its own; never behind a write.
     Read,
+    /// The same for people who are not signed in: never in the way of those who are.
+    Entrance,
     /// The question which Redis may speak: never behind a read either.
     Watch,
     /// Transactions.

@@ -47,6 +47,7 @@ use crate::domain::SessionId;
 pub struct Ledger {
     database: Database,
     reads: LedgerPool,
+    entrance: LedgerPool,
     watch: LedgerPool,
     writes: LedgerPool,
     owners: Gathered<SessionId, Option<(User, Session)>>,
@@ -62,9 +63,10 @@ impl Ledger {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
         let (reads, watch, writes) = (pool(Purpose::Read)?, pool(Purpose::Watch)?, pool(Purpose::Write)?);
+        let entrance = pool(Purpose::Entrance)?;
         let (outdated, written, file) = (Arc::default(), Arc::default(), Arc::default());
         let owners = Gathered::new(&reads, sessions::find_with_owners);
-        Ok(Self { reads, watch, writes, owners, outdated, written, file, statements, database })
+        Ok(Self { reads, entrance, watch, writes, owners, outdated, written, file, statements, database })
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
@@ -96,8 +98,26 @@ impl Ledger {
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
+        self.read_from(&self.reads, body).await
+    }
+
+    /// The same for people who are not signed in, over connections of their own: however many come, they never keep
+    /// anybody who is signed in waiting.
+    pub async fn read_at_entrance<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.read_from(&self.entrance, body).await
+    }
+
+    async fn read_from<T, F>(&self, pool: &LedgerPool, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
         let outdated = Arc::clone(&self.outdated);
-        let answer = self.reads.run(move |db| {
+        let answer = pool.run(move |db| {
             still_counts(&outdated)?;
             let answer = body(db)?;
             // What was read meanwhile may be the past, too.
@@ -211,7 +231,7 @@ impl Ledger {
 
     /// How many connections there may be at once.
     pub fn connection_bound(&self) -> usize {
-        self.reads.bound() + self.writes.bound()
+        self.reads.bound() + self.entrance.bound() + self.writes.bound()
     }
 }
 

@@ -86,6 +86,7 @@ fn size(database: &Database, purpose: Purpose) -> usize {
     match (database, purpose) {
         (Database::Sqlite { .. }, Purpose::Write) => 1,
         (Database::Sqlite { .. }, Purpose::Read) => 4,
+        (_, Purpose::Entrance) => 2,
         // One asks at a time; the other place is for the next, while the database owes the first its answer.
         (_, Purpose::Watch) => 2,
         #[cfg(feature = "postgres")]

@@ -3,6 +3,7 @@
 //! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
 //! token of this one, in one transaction under the user's lock.
 
+use super::gate::Source;
 use super::own_password::NotProven;
 use super::reauthenticate::bind;
 use super::register::tidy_name;
@@ -134,14 +135,16 @@ impl App {
         device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<Renewed, ChangePasswordError> {
-        new.check_rules()?;
+        self.password_rules().check_length(&new)?;
         let id = checked.user;
         let user = self.own_password(id, current, device, client).await?;
         let token = Token::generate(self.random());
         let change = Change {
             checked: checked.clone(),
             epoch: user.epoch,
-            password_hash: self.shared.gate.hash(new).await?,
+            password_hash: self
+                .choose_password(Source::familiar(client), new, &user.email, user.name.as_deref())
+                .await??,
             renewed: token.hash(),
             cause: Cause::user(id, client),
         };

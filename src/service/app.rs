@@ -14,13 +14,13 @@ use super::checked::Checked;
 use super::device_change::{DealtWith, OnDeviceChange};
 use super::fence::StoreFence;
 use super::flights::Flights;
-use super::gate::Gate;
+use super::gate::{Gate, Hashing};
 use super::notes::Notes;
 use super::probing::Probing;
 use super::sightings::Sightings;
 use super::witness::Witness;
 use crate::domain::event::Event;
-use crate::domain::{Clock, Random, SessionId, Terms, ThrottleKey, UserId, random};
+use crate::domain::{Clock, PasswordRules, Random, SessionId, Terms, ThrottleKey, UserId, random};
 use crate::ledger::{Ledger, audit};
 use crate::live::Live;
 
@@ -45,6 +45,8 @@ pub struct Policy {
     pub on_device_change: OnDeviceChange,
     /// Whether anybody may make an account.
     pub registration_open: bool,
+    /// Which passwords may be chosen.
+    pub password_rules: Arc<PasswordRules>,
     /// How long a node believes a stamp after it last read that it is current.
     pub store_lease: Duration,
 }
@@ -137,6 +139,16 @@ impl App {
     /// What time it is for this service.
     pub fn clock(&self) -> &dyn Clock {
         self.shared.clock.as_ref()
+    }
+
+    /// Which passwords may be chosen here.
+    pub fn password_rules(&self) -> &PasswordRules {
+        &self.shared.policy.password_rules
+    }
+
+    /// What was done to hash passwords since the start.
+    pub fn hashing(&self) -> Hashing {
+        self.shared.gate.hashing()
     }
 
     /// A new name for a request.

@@ -228,6 +228,11 @@ impl App {
 }
 
 impl Attempt {
+    /// Whether it is made on a device on which the owner has signed in.
+    pub(super) fn is_familiar(&self) -> bool {
+        self.address.is_none()
+    }
+
     /// The end of it: `verdict` is what the password gate said, `open` whether the account may be entered at all. What
     /// nobody could tell is given back.
     pub(super) async fn settle(

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{App, AtLimit, OnDeviceChange, Parts, Policy, StoreFence};
-use crate::config::{Config, Database, DeviceChangePolicy, MaxSessionsPolicy, Redis, Registration};
-use crate::domain::{Clock, History, Lineage, Mark, Random, SystemClock, SystemRandom, ThrottleKey, random};
+use crate::config::{Config, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
+use crate::domain::{
+    Clock, History, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
+};
 use crate::ledger::{self, Ledger, LedgerError, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
 
@@ -111,6 +113,10 @@ impl From<&Config> for Policy {
                 DeviceChangePolicy::StepUp => OnDeviceChange::StepUp,
                 DeviceChangePolicy::Revoke => OnDeviceChange::Revoke,
             },
+            password_rules: Arc::new(PasswordRules::new(
+                config.password_min_length,
+                config.origins.iter().map(Origin::host),
+            )),
             registration_open: config.registration == Registration::Open,
             store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
         }

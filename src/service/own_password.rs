@@ -3,6 +3,7 @@
 //! Owns the one place where that is done, whatever it is done for: a change of the password or a proof for something
 //! else. Each is an attempt that is counted. Must never tell a wrong password from one that cannot be compared.
 
+use super::gate::Source;
 use super::{App, Throttled, Unavailable};
 use crate::domain::password::Verdict;
 use crate::domain::{Client, DeviceCookie, Password, UserId};
@@ -35,10 +36,12 @@ impl App {
         device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<User, NotProven> {
-        let found = self.shared.ledger.read(move |db| users::find(db, user)).await.map_err(Unavailable::from)?;
+        let found =
+            self.shared.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Unavailable::from)?;
         let user = found.ok_or(NotProven::Gone)?;
         let attempt = self.reserve_attempt(&user.email_key, device, client).await?;
-        let verdict = self.shared.gate.verify(password, Some(user.password_hash.clone())).await;
+        let verdict =
+            self.shared.gate.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;
         match attempt.settle(verdict, true).await? {
             Verdict::Match { .. } => Ok(user),
             Verdict::Mismatch | Verdict::Unusable => Err(NotProven::WrongPassword),

@@ -2,6 +2,7 @@
 //!
 //! Owns the rules of a new account. Does not sign in: that is [`super::sign_in`], with the same password gate.
 
+use super::gate::Source;
 use super::{App, Cause, Unavailable, UserView};
 use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
@@ -76,12 +77,13 @@ impl App {
     ) -> Result<UserView, RegisterError> {
         let email = Email::parse(&account.email)?;
         let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
-        account.password.check_rules()?;
+        let source = cause.client.as_ref().map_or_else(Source::operator, Source::stranger);
+        let password_hash = self.choose_password(source, account.password, email.typed(), name.as_deref()).await??;
         let user = users::NewUser {
             id: UserId::generate(self.clock().now(), self.random()),
             email,
             name,
-            password_hash: self.shared.gate.hash(account.password).await?,
+            password_hash,
             roles,
             created_at: self.clock().now(),
         };

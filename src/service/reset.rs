@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::gate::Source;
 use super::{App, Cause, RevokeError, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
@@ -65,12 +66,18 @@ impl App {
 
     /// Sets a new password with a link, and ends every session of the account.
     pub async fn reset_password(&self, token: &str, new: Password, client: &Client) -> Result<(), ResetError> {
-        new.check_rules()?;
+        self.password_rules().check_length(&new)?;
         let hash = Token::parse(token).ok_or(ResetError::Invalid)?.hash();
         let now = self.clock().now();
-        let user = self.shared.ledger.read(move |db| resets::find(db, &hash, now)).await.map_err(Unavailable::from)?;
-        let user = user.ok_or(ResetError::Invalid)?;
-        let password_hash = self.shared.gate.hash(new).await?;
+        let owner = self.shared.ledger.read_at_entrance(move |db| match resets::find(db, &hash, now)? {
+            Some(user) => users::find(db, user),
+            None => Ok(None),
+        });
+        let owner = owner.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        let user = owner.id;
+        // Whoever has the link is no stranger.
+        let source = Source::familiar(client);
+        let password_hash = self.choose_password(source, new, &owner.email, owner.name.as_deref()).await??;
         let (app, cause) = (self.clone(), Cause::anonymous(client));
         let done = self.write(move |db| {
             let enabled = users::lock(db, user)?.filter(|row| !row.is_disabled());

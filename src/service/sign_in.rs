@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::gate::Source;
 use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
@@ -111,11 +112,16 @@ impl App {
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         let key = Email::key_of(&request.email);
         let attempt = self.reserve_attempt(&key, request.device.as_ref(), client).await?;
-        let known = self.known(&request.email, key).await;
+        let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
+        // In a flood, whoever finds no place at the gate is not looked up either.
+        let known = match self.shared.gate.has_room(source) {
+            Ok(()) => self.known(&request.email, key).await,
+            Err(busy) => Err(busy),
+        };
         let verdict = match &known {
             Ok(user) => {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
-                self.shared.gate.verify(request.password.clone(), stored).await
+                self.shared.gate.verify(source, request.password.clone(), stored).await
             }
             Err(cause) => Err(cause.clone()),
         };
@@ -125,9 +131,11 @@ impl App {
             return Err(SignInError::Refused);
         };
         let upgrade = match outdated {
-            true => Some((user.password_hash, self.shared.gate.hash(request.password).await?)),
+            // Where there is no time for it now, the next sign-in does it.
+            true => self.shared.gate.hash(Source::familiar(client), request.password).await.ok(),
             false => None,
         };
+        let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
         fault_point::reach("sign-in: verified");
         let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces };
         self.enter(proven, request.remember, client).await.map_err(|error| match error {
@@ -143,7 +151,7 @@ impl App {
         if Email::parse(typed).is_err() {
             return Ok(None);
         }
-        Ok(self.shared.ledger.read(move |db| users::find_by_email(db, &key)).await?)
+        Ok(self.shared.ledger.read_at_entrance(move |db| users::find_by_email(db, &key)).await?)
     }
 
     /// What a browser is given to keep after its owner signed in to this account on it.

@@ -22,6 +22,8 @@ mod device_change;
 #[cfg(test)]
 mod embedding;
 #[cfg(test)]
+mod enumeration;
+#[cfg(test)]
 mod forgery;
 #[cfg(test)]
 mod headers;
@@ -31,6 +33,8 @@ mod hot_path;
 mod invariants;
 #[cfg(test)]
 mod outages;
+#[cfg(test)]
+mod password_gate;
 #[cfg(test)]
 mod passwords;
 #[cfg(test)]

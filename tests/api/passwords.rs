@@ -71,7 +71,7 @@ on_each_backend! {
                 visitor.login(&email, other).await.assert_problem(401, "wrong-credentials");
             }
         }
-        let long = "x".repeat(255);
+        let long: String = "violet tram sings over cold rivers; ".chars().cycle().take(255).collect();
         visitor.register_as("long@example.org", &format!("{long}a")).await.assert_status(201);
         visitor.login("long@example.org", &format!("{long}b")).await.assert_problem(401, "wrong-credentials");
         visitor.register_as("short@example.org", "1234567").await.assert_problem(422, "invalid-body");

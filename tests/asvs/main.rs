@@ -7,4 +7,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod v6;
+#[cfg(test)]
 mod v7;

@@ -1,0 +1,186 @@
+//! Which passwords may be chosen: long enough, and not among those that are tried first.
+//!
+//! Owns [`PasswordRules`], what the operator wants and what zxcvbn makes of it: its 30 000 most used passwords, words,
+//! names, dates, keyboard rows, and what others may know of this person and this service. Any character is welcome, and
+//! none is asked for. Judges new passwords only: one that was chosen under other rules still opens its account. Must
+//! never be asked on a thread that others wait for (a judgement takes milliseconds, the first one more), and never let
+//! the password into what it says. Sources: OWASP ASVS 5.0 §6.2, NIST SP 800-63B-4 §3.1.1.
+
+use zxcvbn::feedback::Warning;
+use zxcvbn::{Score, zxcvbn};
+
+use super::Password;
+use super::password::{MAX_CHARS, MIN_CHARS, WeakPassword};
+
+/// What of a password is judged: time grows with the square of the length, and so many characters decide it.
+const JUDGED_CHARS: usize = 100;
+/// Words that are looked for, at most.
+const MAX_WORDS: usize = 40;
+/// A shorter word says nothing about anybody.
+const MIN_WORD_CHARS: usize = 3;
+/// The product's own name.
+const PRODUCT: &str = env!("CARGO_PKG_NAME");
+
+/// The operator's rules for new passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordRules {
+    min_chars: usize,
+    words: Vec<String>,
+}
+
+impl PasswordRules {
+    /// At least so many characters, and not made of these words: the names of the service.
+    pub fn new<'a>(min_chars: usize, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut words = vec![PRODUCT.to_owned()];
+        names.into_iter().for_each(|name| add_words(&mut words, name));
+        Self { min_chars: min_chars.max(MIN_CHARS), words }
+    }
+
+    /// What costs nothing to tell: whether the length will do.
+    pub fn check_length(&self, password: &Password) -> Result<(), WeakPassword> {
+        let (chars, least) = (password.chars(), self.min_chars);
+        if chars < least {
+            return Err(WeakPassword(format!("Choose a password of at least {least} characters.")));
+        }
+        if chars > MAX_CHARS {
+            return Err(WeakPassword(format!("Choose a password of at most {MAX_CHARS} characters.")));
+        }
+        Ok(())
+    }
+
+    /// Whether it may become somebody's password. `personal` is what others may know of them: address, name.
+    pub fn check(&self, password: &Password, personal: &[String]) -> Result<(), WeakPassword> {
+        self.check_length(password)?;
+        let mut words = self.words.clone();
+        personal.iter().for_each(|text| add_words(&mut words, text));
+        let known: Vec<&str> = words.iter().map(String::as_str).collect();
+        let judged = password.beginning(JUDGED_CHARS);
+        let estimate = zxcvbn(&judged, &known);
+        if estimate.score() >= Score::Three {
+            return Ok(());
+        }
+        let folded = judged.to_lowercase();
+        let own = words.iter().any(|word| word.chars().count() > MIN_WORD_CHARS && folded.contains(word.as_str()));
+        let why = if own { OWN_WORDS } else { reason(estimate.feedback().and_then(|feedback| feedback.warning())) };
+        Err(WeakPassword(format!("{why} {ADVICE}")))
+    }
+}
+
+const OWN_WORDS: &str = "It is made of your name, your address or the name of this service, which is tried first.";
+const ADVICE: &str = "Choose several words that have nothing to do with each other, or add some to this one.";
+
+fn reason(warning: Option<Warning>) -> &'static str {
+    match warning {
+        Some(
+            Warning::ThisIsATop10Password
+            | Warning::ThisIsATop100Password
+            | Warning::ThisIsACommonPassword
+            | Warning::ThisIsSimilarToACommonlyUsedPassword,
+        ) => "It is one of the passwords that most people use, or much like one, and these are tried first.",
+        Some(Warning::StraightRowsOfKeysAreEasyToGuess | Warning::ShortKeyboardPatternsAreEasyToGuess) => {
+            "Keys that lie side by side are easy to guess."
+        }
+        Some(Warning::RepeatsLikeAaaAreEasyToGuess | Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess) => {
+            "What repeats itself is easy to guess."
+        }
+        Some(Warning::SequencesLikeAbcAreEasyToGuess) => "Sequences such as abc or 6543 are easy to guess.",
+        Some(Warning::RecentYearsAreEasyToGuess | Warning::DatesAreOftenEasyToGuess) => {
+            "Years and dates are easy to guess."
+        }
+        Some(Warning::NamesAndSurnamesByThemselvesAreEasyToGuess | Warning::CommonNamesAndSurnamesAreEasyToGuess) => {
+            "Names are easy to guess."
+        }
+        Some(Warning::AWordByItselfIsEasyToGuess) | None => "It is easy to guess.",
+    }
+}
+
+/// The words of a text, in lower case, and the whole of it.
+fn add_words(words: &mut Vec<String>, text: &str) {
+    let whole = text.trim().to_lowercase();
+    let parts = whole.split(|letter: char| !letter.is_alphanumeric());
+    for word in parts.chain([whole.as_str()]) {
+        let known = words.iter().any(|other| other == word);
+        if words.len() < MAX_WORDS && !known && word.chars().count() >= MIN_WORD_CHARS {
+            words.push(word.chars().take(JUDGED_CHARS).collect());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(rules: &PasswordRules, text: &str) -> Result<(), String> {
+        let personal = ["ana.kovac@uni-example.org".to_owned(), "Ana Kovačević".to_owned()];
+        rules.check(&Password::new(text.to_owned()), &personal).map_err(|weak| weak.0)
+    }
+
+    fn rules() -> PasswordRules {
+        PasswordRules::new(8, ["app.winterberg.example", "localhost"])
+    }
+
+    #[test]
+    fn any_character_is_welcome_and_none_is_asked_for() {
+        for text in [
+            "correct horse battery",
+            "four plain words, unlikely",
+            "\u{1f980}\u{1f433}\u{1f344}\u{1f3bb}\u{1f9ca}\u{1f6b2}\u{1f319}\u{1f9f5}",
+            "pässwörd \u{1f980}\u{7} über",
+            "q8\0vz\0m2\0kx",
+            "зелёный трамвай поёт",
+            "  spaces around it  ",
+        ] {
+            assert_eq!(judged(&rules(), text), Ok(()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_counts_in_code_points() {
+        let least = PasswordRules::new(15, []);
+        assert_eq!(judged(&least, "zkqvwxjpfbmghd"), Err("Choose a password of at least 15 characters.".to_owned()));
+        assert_eq!(judged(&least, "zkqvwxjpfbmghdt"), Ok(()));
+        assert_eq!(judged(&rules(), "zkqvwxj"), Err("Choose a password of at least 8 characters.".to_owned()));
+        let long: String = "violet tram sings ".chars().cycle().take(257).collect();
+        assert_eq!(judged(&rules(), &long), Err("Choose a password of at most 256 characters.".to_owned()));
+    }
+
+    #[test]
+    fn what_is_tried_first_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("password", "most people use"),
+            ("P@ssw0rd1", "most people use"),
+            ("drowssap1", "most people use"),
+            ("password1234567", "easy to guess"),
+            ("qwertyuiop", "most people use"),
+            ("aaaaaaaaaaaaaaaaaaaa", "repeats itself"),
+            ("abcdefghijkl", "easy to guess"),
+            ("12.03.1987", "dates"),
+            ("Sessiond2026", "name of this service"),
+            ("winterberg2026", "name of this service"),
+            ("anakovac", "your name"),
+            ("kovač-ević", "easy to guess"),
+            ("ana.kovac@uni-example.org", "your address"),
+            ("Kovačević1", "your name"),
+        ] {
+            let said = judged(&rules(), text).expect_err(text);
+            assert!(said.contains(reason) || said.contains("easy to guess"), "{text}: {said}");
+            assert!(said.ends_with("add some to this one."), "it says what to do: {said}");
+            assert!(!said.to_lowercase().contains(&text.to_lowercase()), "never the password itself: {said}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_typed_is_judged_in_bounded_time_and_without_a_panic() {
+        for text in [
+            "a@4480$5|1!ip".repeat(20),
+            "\u{0}".repeat(256),
+            "\u{301}".repeat(256),
+            "1/1/11".repeat(43),
+            "qwe123!@#zxc".repeat(22),
+            "\u{10ffff}".repeat(256),
+        ] {
+            let cut: String = text.chars().take(MAX_CHARS).collect();
+            drop(judged(&rules(), &cut));
+        }
+    }
+}
