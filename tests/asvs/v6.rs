@@ -186,10 +186,10 @@ on_each_backend! {
             server.stores.database.count("audit", &format!("event = '{event}' AND user_id = '{}'", owner.user_id))
         };
         owner.change_password(PASSWORD, NEW).await.assert_status(200);
-        assert_eq!(events("password_changed"), 1);
+        assert_eq!(events("authn_password_change"), 1);
         let body = json!({ "token": server.reset_token(&owner.email), "new_password": PASSWORD });
         server.anonymous().post_json("/reset", &body).await.assert_status(204);
-        assert_eq!((events("password_reset_issued"), events("password_reset")), (1, 1));
+        assert_eq!((events("authn_password_reset_issued"), events("authn_password_reset")), (1, 1));
     }
 
     async fn v6_4_1_a_reset_link_is_random_and_good_once_for_an_hour(server: TestServer) {
