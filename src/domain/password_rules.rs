@@ -6,14 +6,17 @@
 //! never be asked on a thread that others wait for (a judgement takes milliseconds, the first one more), and never let
 //! the password into what it says. Sources: OWASP ASVS 5.0 §6.2, NIST SP 800-63B-4 §3.1.1.
 
+use zeroize::Zeroizing;
 use zxcvbn::feedback::Warning;
 use zxcvbn::zxcvbn;
 
 use super::Password;
 use super::password::{MAX_CHARS, MIN_CHARS, WeakPassword};
 
-/// So many guesses a password must be worth: what eight characters are that follow no pattern.
+/// So many guesses a password of eight characters must be worth: what they are when they follow no pattern.
 const ENOUGH_GUESSES: u64 = 100_000_000;
+/// A longer one has to be worth more, because zxcvbn takes any three parts for that much: a word, a dash and a year.
+const ENOUGH_GUESSES_LONGER: u64 = 1_000_000_000;
 /// What of a password is judged: time grows with the square of the length, and so many characters decide it.
 const JUDGED_CHARS: usize = 100;
 /// Words that are looked for, at most.
@@ -57,15 +60,41 @@ impl PasswordRules {
         personal.iter().for_each(|text| add_words(&mut words, text));
         let known: Vec<&str> = words.iter().map(String::as_str).collect();
         let judged = password.beginning(JUDGED_CHARS);
-        let estimate = zxcvbn(&judged, &known);
-        if estimate.guesses() >= ENOUGH_GUESSES {
-            return Ok(());
-        }
-        let folded = judged.to_lowercase();
-        let own = words.iter().any(|word| word.chars().count() > MIN_WORD_CHARS && folded.contains(word.as_str()));
-        let why = if own { OWN_WORDS } else { reason(estimate.feedback().and_then(|feedback| feedback.warning())) };
+        // What others may know counts for nothing: the rest has to be enough.
+        let rest = without(&judged, &known);
+        let why = match rest.as_ref().map(|rest| weakness(rest, &[])) {
+            Some(Err(_)) => OWN_WORDS,
+            Some(Ok(())) => return Ok(()),
+            None => match weakness(&judged, &known) {
+                Err(warning) => reason(warning),
+                Ok(()) => return Ok(()),
+            },
+        };
         Err(WeakPassword(format!("{why} {ADVICE}")))
     }
+}
+
+/// Whether a text is easy to guess, and what zxcvbn says about it.
+fn weakness(text: &str, known: &[&str]) -> Result<(), Option<Warning>> {
+    let estimate = zxcvbn(text, known);
+    let longer = text.chars().count() > MIN_CHARS;
+    let enough = if longer { ENOUGH_GUESSES_LONGER } else { ENOUGH_GUESSES };
+    if estimate.guesses() >= enough {
+        return Ok(());
+    }
+    Err(estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning))
+}
+
+/// What is left of a password when known words are taken out, the longest first; none when it has none of them.
+fn without(password: &str, known: &[&str]) -> Option<Zeroizing<String>> {
+    let mut rest = Zeroizing::new(password.to_lowercase());
+    let before = rest.len();
+    let mut longest_first: Vec<_> = known.iter().filter(|word| word.chars().count() > MIN_WORD_CHARS).collect();
+    longest_first.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    for word in longest_first {
+        rest = Zeroizing::new(rest.replace(*word, ""));
+    }
+    (rest.len() < before).then_some(rest)
 }
 
 const OWN_WORDS: &str = "It is made of your name, your address or the name of this service, which is tried first.";
@@ -125,6 +154,7 @@ mod tests {
     fn any_character_is_welcome_and_none_is_asked_for() {
         for text in [
             "correct horse battery",
+            "kovac took the violet tram",
             "four plain words, unlikely",
             "\u{1f980}\u{1f433}\u{1f344}\u{1f3bb}\u{1f9ca}\u{1f6b2}\u{1f319}\u{1f9f5}",
             "pässwörd \u{1f980}\u{7} über",
@@ -162,6 +192,9 @@ mod tests {
             ("anakovac", "your name"),
             ("ana.kovac@uni-example.org", "your address"),
             ("Kovačević1", "your name"),
+            ("Ana.Kovac-2026", "your name"),
+            ("Password-2026", "most people use"),
+            ("!kovac!sessiond!", "name of this service"),
         ] {
             let said = judged(&rules(), text).expect_err(text);
             assert!(said.contains(reason), "{text}: {said}");

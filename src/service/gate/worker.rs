@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::domain::password::{Hasher, HashingFailed, Verdict};
 use crate::domain::{Password, Random};
 
-/// How much nicer the threads are to others than the rest of the process: on a core that is busy they get a tenth of it,
-/// and on an idle one all.
-const NICER_BY: i32 = 10;
+/// How much nicer the threads are to others than the rest of the process: on a core that is busy they get a quarter of
+/// it, and on an idle one all. Nicer still, and a neighbour that computes all the time would keep everybody from signing in.
+const NICER_BY: i32 = 5;
 /// As nice as can be.
 const NICEST: i32 = 19;
 
