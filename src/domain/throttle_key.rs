@@ -24,6 +24,12 @@ const COOKIE_TEXT: usize = 64;
 pub struct BucketId([u8; 16]);
 
 impl BucketId {
+    /// Any name, for tests that need many.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Its bytes, which look random.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

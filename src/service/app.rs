@@ -8,7 +8,6 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Unavailable;
-use super::attempt::Throttle;
 use super::cause::Cause;
 use super::checked::Checked;
 use super::device_change::{DealtWith, OnDeviceChange};
@@ -18,6 +17,7 @@ use super::gate::{Gate, Hashing};
 use super::notes::Notes;
 use super::probing::Probing;
 use super::sightings::Sightings;
+use super::throttle::Throttle;
 use super::witness::Witness;
 use crate::domain::event::Event;
 use crate::domain::{Clock, PasswordRules, Random, SessionId, Terms, ThrottleKey, UserId, random};

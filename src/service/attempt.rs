@@ -7,18 +7,14 @@
 //! strictly.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::tallies::Tallies;
+use super::throttle::{ADDRESS_WINDOW, Throttled};
 use super::{App, Unavailable};
 use crate::domain::password::Verdict;
-use crate::domain::throttle::{Backoff, HARD_STOP, LONGEST_WAIT, Permit, Tally, Window, memory, subscriber};
-use crate::domain::{BucketId, Client, DeviceCookie, ThrottleKey, Timestamp};
+use crate::domain::throttle::{Backoff, HARD_STOP, Permit, Tally, Window, memory, subscriber};
+use crate::domain::{BucketId, Client, DeviceCookie, Timestamp};
 use crate::live::{Live, LiveError};
-
-/// The span of time that failures of an address are counted in.
-pub(super) const ADDRESS_WINDOW: Duration = Duration::from_secs(600);
 
 /// Of an address' limit, this node alone allows one part of so many while it does not know what the others allow.
 const ALONE_SHARE: u32 = 4;
@@ -26,78 +22,6 @@ const ALONE_SHARE: u32 = 4;
 /// How often an attempt is claimed anew after another one was faster. Each time, one of them gets through, and after the
 /// free ones all the others have to wait.
 const CLAIMS: u32 = 8;
-
-/// What was exhausted, in the words of the RateLimit fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Its name.
-    pub name: &'static str,
-    /// How many it allows at once.
-    pub limit: u32,
-    /// In which time.
-    pub window: Duration,
-}
-
-/// Too many attempts were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many attempts")]
-pub struct Throttled {
-    /// By which rule.
-    pub quota: Quota,
-    /// How long it will be before the next one may be made.
-    pub retry_after: Duration,
-    /// Whether waiting does not help: a new password has to be set.
-    pub stopped: bool,
-}
-
-impl Throttled {
-    /// By the rule of accounts.
-    fn account(refusal: Permit) -> Self {
-        let quota = Quota { name: "account", limit: Backoff::RULE.free, window: LONGEST_WAIT };
-        let (retry_after, stopped) = match refusal {
-            Permit::Wait(wait) => (wait, false),
-            Permit::Go | Permit::Stopped => (LONGEST_WAIT, true),
-        };
-        Self { quota, retry_after, stopped }
-    }
-
-    fn address(window: Window, now: Timestamp) -> Self {
-        let quota = Quota { name: "address", limit: window.limit, window: window.length };
-        Self { quota, retry_after: window.rest(now), stopped: false }
-    }
-}
-
-/// What the throttle of a node needs.
-pub(super) struct Throttle {
-    key: ThrottleKey,
-    accounts: Tallies,
-    addresses: Tallies,
-    /// Whether the log says that Redis refuses to count.
-    muted: AtomicBool,
-}
-
-impl Throttle {
-    pub(super) fn new(key: ThrottleKey) -> Self {
-        let addresses = Tallies::new(|_| ADDRESS_WINDOW);
-        Self { key, accounts: Tallies::new(memory), addresses, muted: AtomicBool::default() }
-    }
-
-    pub(super) fn key(&self) -> &ThrottleKey {
-        &self.key
-    }
-
-    /// Redis did not count. What is behind it is said once by whoever keeps the connection, but for a missing right.
-    fn goes_alone(&self, error: &LiveError) {
-        if matches!(error, LiveError::Refused(code) if code == "NOPERM") && !self.muted.swap(true, Ordering::SeqCst) {
-            log::warn!(
-                "attempts to sign in are counted by this node alone: grant Redis' user ~PREFIXattempts:* +hgetall \
-                +hsetnx +hdel +incrby +pexpire"
-            );
-        } else {
-            log::debug!("attempts to sign in are counted by this node alone: {error}");
-        }
-    }
-}
 
 /// One attempt that may be made. If it is dropped, it has failed: also when the client hung up.
 #[must_use = "what is dropped has failed"]

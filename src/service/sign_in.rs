@@ -156,7 +156,7 @@ impl App {
 
     /// What a browser is given to keep after its owner signed in to this account on it.
     pub fn device_cookie(&self, email: &str) -> DeviceCookie {
-        self.shared.throttle.key().issue(&Email::key_of(email), self.random())
+        self.shared.throttle.key.issue(&Email::key_of(email), self.random())
     }
 
     /// Issues a session to a user whom the application has recognised by its own means.

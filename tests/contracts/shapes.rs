@@ -168,7 +168,7 @@ async fn a_password_that_is_wrong_and_a_prefix_are_told() {
     servers.servers[0].cli::<()>(&["ACL", "SETUSER", "default", "-getex"]);
     let other = World::over_all(servers, |config| config.prefix = "shop:".to_owned());
     let answer = other.read(&hash()).await;
-    let advice = "~shop:session:* ~shop:ledger:* &shop:ended";
+    let advice = "~shop:session:* ~shop:ledger:* ~shop:attempts:* &shop:ended";
     assert!(matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains(advice)), "{answer:?}");
 }
 
