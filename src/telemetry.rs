@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 
 use env_logger::Logger;
 use env_logger::fmt::Formatter;
@@ -58,7 +59,16 @@ pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryErr
     let most = capped.0.filter();
     log::set_boxed_logger(Box::new(capped)).map_err(|_| TelemetryError::Twice)?;
     log::set_max_level(most);
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// A panic is a line of the log like every other. It says where and no more: its words may quote what was sent.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    match panic.location() {
+        Some(place) => log::error!("panicked at {place}"),
+        None => log::error!("panicked"),
+    }
 }
 
 /// Refuses what the filter's parser would only warn of and then leave out.

@@ -16,7 +16,7 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::request_id;
+use super::{last_resort, request_id};
 use crate::config::{Config, Origin};
 
 /// The request's id, as problems and the log name it.
@@ -82,7 +82,7 @@ pub async fn complete<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     // In a block of its own: services below may look at the id before they are first polled.
-    match request_id::within(id, async { next.call(request).await }).await {
+    match request_id::within(id, async { last_resort::answered(next.call(request)).await }).await {
         Ok(mut response) => {
             answers.complete(response.headers_mut(), id);
             Ok(response)

@@ -17,6 +17,7 @@ pub mod failures;
 pub mod gateway;
 pub mod guard;
 pub mod headers;
+pub mod last_resort;
 pub mod named_fields;
 pub mod openapi;
 pub mod operator;
