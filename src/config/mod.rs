@@ -5,6 +5,7 @@
 //! domain and nothing else.
 
 mod cookie_key;
+mod csrf;
 mod given;
 mod network;
 mod origin;
@@ -56,6 +57,9 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The header with that word, in lower case; there exactly when there are trusted proxies.
     pub client_ip_header: Option<String>,
+    /// The header in which a gateway tells the method of the request that it asks about, in lower case. Unsafe ones
+    /// must show a CSRF token then; none where that is left to the application.
+    pub csrf_method_header: Option<String>,
     /// How long ordinary sessions last.
     pub terms: Terms,
     /// How long the sessions of people last who chose to be remembered.
@@ -156,6 +160,7 @@ impl TryFrom<Settings> for Config {
             base_path: origin::base_path(&settings)?,
             cookie_domain: origin::cookie_domain(&settings, &origins)?,
             cookie_key: cookie_key::source(&settings, &database, redis.is_some())?,
+            csrf_method_header: csrf::method_header(&settings)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
@@ -228,6 +233,7 @@ impl Config {
             (var::ORIGIN, list(&self.origins)),
             (var::TRUSTED_PROXIES, list(&self.trusted_proxies)),
             (var::CLIENT_IP_HEADER, self.client_ip_header.clone()),
+            (var::CSRF_METHOD_HEADER, self.csrf_method_header.clone()),
             (var::IDLE_TIMEOUT, Some(terms::text(self.terms.idle))),
             (var::ABSOLUTE_TIMEOUT, Some(terms::text(self.terms.absolute))),
             (var::REMEMBER_IDLE_TIMEOUT, Some(terms::text(self.remember_terms.idle))),

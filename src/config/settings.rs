@@ -69,6 +69,11 @@ pub struct Settings {
     #[arg(long, env = var::CLIENT_IP_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
     pub client_ip_header: Option<String>,
 
+    /// Refuse, at /auth/forward, what changes something and shows no CSRF token: the header in which the proxy tells
+    /// the method, such as X-Forwarded-Method [default: that is left to the application]
+    #[arg(long, env = var::CSRF_METHOD_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
+    pub csrf_method_header: Option<String>,
+
     /// A session ends when it was not used for this long [default: 30m]
     #[arg(long, env = var::IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub idle_timeout: Option<String>,
@@ -141,6 +146,7 @@ impl Settings {
             var::ORIGIN => &mut self.origin,
             var::TRUSTED_PROXIES => &mut self.trusted_proxies,
             var::CLIENT_IP_HEADER => &mut self.client_ip_header,
+            var::CSRF_METHOD_HEADER => &mut self.csrf_method_header,
             var::IDLE_TIMEOUT => &mut self.idle_timeout,
             var::ABSOLUTE_TIMEOUT => &mut self.absolute_timeout,
             var::REMEMBER_IDLE_TIMEOUT => &mut self.remember_idle_timeout,
@@ -174,6 +180,7 @@ pub(super) mod var {
     pub const ORIGIN: &str = "SESSIOND_ORIGIN";
     pub const TRUSTED_PROXIES: &str = "SESSIOND_TRUSTED_PROXIES";
     pub const CLIENT_IP_HEADER: &str = "SESSIOND_CLIENT_IP_HEADER";
+    pub const CSRF_METHOD_HEADER: &str = "SESSIOND_CSRF_METHOD_HEADER";
     pub const IDLE_TIMEOUT: &str = "SESSIOND_IDLE_TIMEOUT";
     pub const ABSOLUTE_TIMEOUT: &str = "SESSIOND_ABSOLUTE_TIMEOUT";
     pub const REMEMBER_IDLE_TIMEOUT: &str = "SESSIOND_REMEMBER_IDLE_TIMEOUT";

@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 
 use super::bridge;
 use super::extract::{Json, SignedIn, Text, Visit, nullable};
+use super::noted::{Refused, note};
 use super::problem::Problem;
-use super::sign_in::{SignedInAnswer, UserAnswer};
+use super::sign_in::UserAnswer;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::SessionView;
+use crate::service::{ChangePasswordError, SessionView, UserView};
 
 /// A new display name.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,18 +42,32 @@ pub struct SessionAnswer {
 }
 
 /// Who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeAnswer {
+    /// The user.
+    pub user: UserView,
+    /// The session that this request belongs to.
+    pub session: SessionView,
+    /// What requests of this session's pages may show in the X-CSRF-Token header, and must where a gateway asks for it.
+    /// Another one after each renewal of the session's token.
+    #[schema(min_length = 64, max_length = 64)]
+    pub csrf_token: String,
+}
+
+/// Who is signed in.
 #[utoipa::path(
     get, path = "/me", tag = "signed in",
     responses(
-        (status = 200, description = "The user, fresh from the ledger, and the session.", body = SignedInAnswer),
+        (status = 200, description = "The user, fresh from the ledger, the session and its CSRF token.", body = MeAnswer),
         (status = 401, description = "Not signed in."),
         (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 503, description = "Try again after Retry-After."),
     )
 )]
-pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<SignedInAnswer>, Problem> {
+pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<MeAnswer>, Problem> {
     let me = site.app.me(&checked).await?.ok_or_else(Problem::unauthenticated)?;
-    Ok(Json(SignedInAnswer { user: me.user, session: me.session }))
+    let csrf_token = site.csrf_tokens.issue(&checked.token_hash);
+    Ok(Json(MeAnswer { user: me.user, session: me.session, csrf_token }))
 }
 
 /// Changes the display name.
@@ -99,7 +114,12 @@ pub async fn change_password(
 ) -> Result<Json<SessionAnswer>, Problem> {
     let current = typed("current_password", body.current_password)?;
     let new = typed("new_password", body.new_password)?;
-    let renewed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await?;
+    let changed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await;
+    let renewed = changed.inspect_err(|error| {
+        if *error == ChangePasswordError::WrongPassword {
+            note(Refused::Password, visit.client(), Some(&checked), error);
+        }
+    })?;
     // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
     bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
     if !renewed.confirmed {

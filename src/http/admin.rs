@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::extract::{PathId, SignedIn, Visit};
+use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use crate::domain::{Role, UserId};
@@ -62,7 +63,7 @@ pub async fn enable(
 
 async fn administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<Cause, Problem> {
     if !site.app.has_role(checked.user, Role::Admin).await? {
-        log::warn!("request {}: user {} is no administrator", visit.client().request_id, checked.user);
+        note(Refused::Access, visit.client(), Some(checked), &"not an administrator");
         return Err(Problem::forbidden());
     }
     Ok(Cause::proven(checked, visit.client()))

@@ -91,10 +91,7 @@ impl Context {
 
     /// The hash of the token that the request carried, live or not.
     pub fn presented_hash(&self) -> Option<TokenHash> {
-        match &self.presented {
-            Presented::One(token) => Some(token.hash()),
-            Presented::Nothing | Presented::Invalid | Presented::Duplicate => None,
-        }
+        self.presented.hash()
     }
 
     /// The live session that the request belongs to.

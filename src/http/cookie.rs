@@ -13,7 +13,7 @@ use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::signature::Verifier;
 use crate::config::Config;
-use crate::domain::{Random, Token};
+use crate::domain::{Random, Token, TokenHash};
 
 /// Browsers keep no cookie for longer (RFC 6265bis §5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -29,6 +29,16 @@ pub enum Presented {
     Invalid,
     /// Several: whoever put the second one there may be somebody else, so none is believed.
     Duplicate,
+}
+
+impl Presented {
+    /// The hash of the token, live or not.
+    pub fn hash(&self) -> Option<TokenHash> {
+        match self {
+            Self::One(token) => Some(token.hash()),
+            Self::Nothing | Self::Invalid | Self::Duplicate => None,
+        }
+    }
 }
 
 /// What becomes of the session cookie in an answer.

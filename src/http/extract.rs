@@ -8,6 +8,7 @@ use std::future::{Future, Ready, ready};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -20,8 +21,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::context::{self, Context};
 use super::csrf::is_json;
+use super::csrf_token::CsrfTokens;
 use super::named_fields;
+use super::noted::{Refused, note};
 use super::problem::Problem;
+use super::site::Site;
 use crate::domain::{SessionId, UserId};
 use crate::service::Checked;
 
@@ -42,10 +46,15 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let judged = judge(request);
         let payload = payload.take();
+        let csrf_tokens = request.app_data::<web::Data<Site>>().map(|site| Arc::clone(&site.csrf_tokens));
         Box::pin(async move {
             judged?;
             let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
-            named_fields::from_slice(&body.map_err(|_| Problem::request_timeout())??).map(Self)
+            let (body, shown) = named_fields::from_slice(&body.map_err(|_| Problem::request_timeout())??)?;
+            match shown {
+                Some(shown) if !is_of_this_session(csrf_tokens, &shown) => Err(forged()),
+                _ => Ok(Self(body)),
+            }
         })
     }
 }
@@ -61,6 +70,20 @@ fn judge(request: &HttpRequest) -> Result<(), Problem> {
         return Err(Problem::body_too_large());
     }
     Ok(())
+}
+
+/// Whether a CSRF token of a body is right. It need not be there; one that is there is judged like the header.
+fn is_of_this_session(tokens: Option<Arc<CsrfTokens>>, shown: &str) -> bool {
+    let hash = context::current().and_then(|context| context.presented_hash());
+    tokens.zip(hash).is_some_and(|(tokens, hash)| tokens.is_right(shown.as_bytes(), &hash))
+}
+
+fn forged() -> Problem {
+    if let Some(context) = context::current() {
+        let why = "the CSRF token in its body is not of its session";
+        note(Refused::Forgery, context.client(), context.checked().as_ref(), &why);
+    }
+    Problem::wrong_csrf_token()
 }
 
 async fn collect(mut payload: Payload) -> Result<web::BytesMut, Problem> {

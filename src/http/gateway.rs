@@ -11,6 +11,8 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use super::cookie::Presented;
+use super::csrf_token::Shown;
+use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::{Site, user_agent};
 use crate::service::Activity;
@@ -18,6 +20,8 @@ use crate::service::Activity;
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-session-authenticated-at");
+/// Whether the request's CSRF token is its session's. Always there, so that no client's own word stands in its place.
+const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
 
 /// Answers for a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy
 /// `ext_authz`) whether its client is signed in. Any method.
@@ -30,8 +34,11 @@ const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-session-authenti
             ("X-Session-Authenticated-At" = i64, description = "When the user last proved who they are, in seconds since \
                 1970, as OpenID Connect's `auth_time`; 0 when that counts no more. For what wants a recent proof: let the \
                 user POST /reauthenticate and come back."),
+            ("X-Session-Csrf" = String, description = "What X-CSRF-Token holds: `valid`, `invalid` or `none`."),
         )),
         (status = 401, description = "Not signed in."),
+        (status = 403, description = "With `SESSIOND_CSRF_METHOD_HEADER`: it changes something, and X-CSRF-Token is \
+                                      missing or not of this session."),
         (status = 503, description = "Try again after Retry-After. Never 401, never 200."),
     )
 )]
@@ -51,9 +58,15 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     let from = address();
     let checked = site.app.check(&token, from, Activity::Active).await?.ok_or_else(|| stranger(from))?;
     let client = || site.client(request.peer_addr(), request.headers());
-    let recognised = site.app.recognise(checked, user_agent(request.headers()), client).await?;
+    let recognised = site.app.recognise(checked, user_agent(request.headers()), &client).await?;
     let checked = recognised.ok_or_else(Problem::unauthenticated)?;
+    let csrf = site.csrf_tokens.shown(request.headers(), Some(&checked.token_hash));
+    if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), request.headers()) {
+        note(Refused::Forgery, &client(), Some(&checked), &"a gateway's request without the CSRF token of its session");
+        return Err(Problem::wrong_csrf_token());
+    }
     let mut response = HttpResponse::Ok();
+    response.insert_header((SESSION_CSRF, csrf.word()));
     response.insert_header((SESSION_USER, id_value(checked.user.uuid())?));
     response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));
     let proven_at = checked.proven_at.map_or(0, |at| at.ms().div_euclid(1_000));

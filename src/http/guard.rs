@@ -22,7 +22,9 @@ use actix_web::http::header::{HeaderMap, SET_COOKIE};
 use super::bridge::Bridge;
 use super::context::{self, Context};
 use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
+use super::csrf_token::Shown;
 use super::device_cookie;
+use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::rank::Rank;
 use super::request_id;
@@ -158,8 +160,8 @@ impl SessionLayer {
     async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
         let headers = request.headers();
         if self.rank != Rank::Embedded && !self.site.origins.allow(request.method(), headers) {
-            let (id, method, path) = (self.site.request_id(), request.method(), request.path());
-            log::warn!("request {id}: {method} {path} refused: its origin is not known");
+            let client = self.site.client(request.peer_addr(), headers);
+            note(Refused::Forgery, &client, None, &format_args!("{}: its origin is not known", what(request)));
             return Err(Problem::forbidden_origin());
         }
         let client = self.site.client(request.peer_addr(), headers);
@@ -173,6 +175,7 @@ impl SessionLayer {
             Rank::Public | Rank::Renewal => device_cookie::read(headers),
             Rank::Account | Rank::Embedded => None,
         };
+        self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
         let through = match self.rank {
             Rank::Public => Some(LetThrough::Nothing),
             Rank::Renewal => Some(LetThrough::Session),
@@ -184,6 +187,23 @@ impl SessionLayer {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);
         }
         Ok(Context::new(client, presented, checked).with_device(device))
+    }
+
+    /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
+    fn judge_csrf_token(
+        &self,
+        request: &ServiceRequest,
+        presented: &Presented,
+        client: &Client,
+        checked: Option<&Checked>,
+    ) -> Result<(), Problem> {
+        let is_judged = self.rank != Rank::Embedded && !request.method().is_safe();
+        if is_judged && self.site.csrf_tokens.shown(request.headers(), presented.hash().as_ref()) == Shown::Wrong {
+            let why = format_args!("{}: its CSRF token is not of its session", what(request));
+            note(Refused::Forgery, client, checked, &why);
+            return Err(Problem::wrong_csrf_token());
+        }
+        Ok(())
     }
 
     /// The live session of the request: missing, forged, doubled, ended and expired are one answer.
@@ -221,4 +241,9 @@ impl SessionLayer {
         }
         Ok(response)
     }
+}
+
+/// The request as a line of the log names it.
+fn what(request: &ServiceRequest) -> String {
+    format!("{} {}", request.method(), request.path())
 }

@@ -51,6 +51,7 @@ kinds! {
     WRONG_PASSWORD = "wrong-password" FORBIDDEN "Wrong password";
     FORBIDDEN_ORIGIN = "forbidden-origin" FORBIDDEN "Not from this page";
     STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "A recent sign-in is needed";
+    WRONG_CSRF_TOKEN = "wrong-csrf-token" FORBIDDEN "Not from this session's page";
     FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
     REGISTRATION_CLOSED = "registration-closed" FORBIDDEN "Registration is closed";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";
@@ -156,6 +157,11 @@ impl Problem {
     /// The request may have been made by a page of somebody else.
     pub fn forbidden_origin() -> Self {
         Self::new(&FORBIDDEN_ORIGIN, "The request did not come from a page that may make it.")
+    }
+
+    /// The request shows no CSRF token where it must, or not the one of its session.
+    pub fn wrong_csrf_token() -> Self {
+        Self::new(&WRONG_CSRF_TOKEN, "The CSRF token is missing or not of this session: GET /me has the right one.")
     }
 
     /// Signed in, but without the role that this needs.

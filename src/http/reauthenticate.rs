@@ -10,9 +10,11 @@ use utoipa::ToSchema;
 use super::account::SessionAnswer;
 use super::bridge;
 use super::extract::{Json, SignedIn, Visit};
+use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
-use crate::domain::Password;
+use super::typed_password::typed;
+use crate::service::ReauthenticateError;
 
 /// The proof.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,8 +44,13 @@ pub async fn reauthenticate(
     SignedIn(checked): SignedIn,
     Json(body): Json<Reauthenticate>,
 ) -> Result<Json<SessionAnswer>, Problem> {
-    let renewed =
-        site.app.reauthenticate(&checked, Password::new(body.password), visit.device(), visit.client()).await?;
+    let password = typed("password", body.password)?;
+    let proven = site.app.reauthenticate(&checked, password, visit.device(), visit.client()).await;
+    let renewed = proven.inspect_err(|error| {
+        if *error == ReauthenticateError::WrongPassword {
+            note(Refused::Password, visit.client(), Some(&checked), error);
+        }
+    })?;
     // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
     bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
     if !renewed.confirmed {

@@ -13,10 +13,11 @@ use super::bridge;
 use super::cookie::Presented;
 use super::device_cookie;
 use super::extract::{Json, Text, Visit};
+use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::{NewAccount, SessionView, SignIn, UserView};
+use crate::service::{NewAccount, SessionView, SignIn, SignInError, UserView};
 
 /// Not "cookies": that would take the cookies of the whole registrable domain, of other applications too.
 const CLEAR: (HeaderName, HeaderValue) =
@@ -116,7 +117,11 @@ pub async fn login(
         replaces: visit.presented_hash(),
         device: visit.device().cloned(),
     };
-    let signed_in = site.app.sign_in(sign_in, visit.client()).await?;
+    let signed_in = site.app.sign_in(sign_in, visit.client()).await.inspect_err(|error| {
+        if *error == SignInError::Refused {
+            note(Refused::SignIn, visit.client(), None, error);
+        }
+    })?;
     bridge::hand_over(&session, &visit, signed_in.token, &signed_in.session)?;
     let device = device_cookie::set(&site.app.device_cookie(&signed_in.user.email))?;
     let answer = SignedInAnswer { user: signed_in.user, session: signed_in.session };

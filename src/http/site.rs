@@ -11,6 +11,8 @@ use uuid::Uuid;
 use super::client_address::ProxyTrust;
 use super::cookie::{InvalidCookie, SessionCookie};
 use super::csrf::Origins;
+use super::csrf_token::CsrfTokens;
+use super::forwarded_method::ForwardedMethod;
 use super::headers::AnswerHeaders;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
@@ -27,6 +29,10 @@ pub struct Site {
     pub cookie: Arc<SessionCookie>,
     /// Whose pages may change things.
     pub origins: Arc<Origins>,
+    /// What shows that a request was made by a page that could read an answer.
+    pub csrf_tokens: Arc<CsrfTokens>,
+    /// Which of the requests that gateways ask about must show one.
+    pub forwarded_method: Arc<ForwardedMethod>,
     /// Who is believed about a client's address.
     pub proxies: Arc<ProxyTrust>,
     /// What every answer carries.
@@ -41,9 +47,12 @@ pub struct Site {
 impl Site {
     /// Prepares everything that can fail, before the first worker starts.
     pub fn new(app: &App, config: &Config, random: Arc<dyn Random>) -> Result<Self, InvalidCookie> {
+        let cookie = SessionCookie::new(config, random.as_ref())?;
         Ok(Self {
             app: app.clone(),
-            cookie: Arc::new(SessionCookie::new(config, random.as_ref())?),
+            csrf_tokens: Arc::new(CsrfTokens::new(cookie.key(), Arc::clone(&random))),
+            forwarded_method: Arc::new(ForwardedMethod::new(config)),
+            cookie: Arc::new(cookie),
             origins: Arc::new(Origins::new(config)),
             proxies: Arc::new(ProxyTrust::new(config)),
             headers: Arc::new(AnswerHeaders::new(config)),

@@ -1,0 +1,21 @@
+//! Whether gateways' unsafe requests must show a CSRF token.
+//!
+//! Owns nothing but the reading of it. Must never accept a header that browsers or this server use for something
+//! else: a method stands in none of them, so that every request would need a token.
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+
+const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "origin", "x-csrf-token", "x-forwarded-for"];
+
+/// The header in which the gateway tells the method of the request that it asks about, in lower case.
+pub(super) fn method_header(settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let given = Given::new(var::CSRF_METHOD_HEADER, settings.csrf_method_header.as_ref());
+    let Some(text) = given.text() else { return Ok(None) };
+    let name = text.to_ascii_lowercase();
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_plain && !TAKEN.contains(&name.as_str()) {
+        return Ok(Some(name));
+    }
+    Err(given.is_no(text, "but must name the header in which your proxy tells the method, such as X-Forwarded-Method."))
+}

@@ -1,0 +1,172 @@
+//! The CSRF token: what a page of ours can read and show, and a page of somebody else cannot.
+//!
+//! Signed, not stored: `base64url(nonce ‖ HMAC-SHA256(key, nonce ‖ token hash))`. Any node that has the cookie key can
+//! check it and no store is asked. It is bound to the session's present token: with the token it ends at a renewal, a
+//! sign-out and a new sign-in. Owns its form, its key and the header that it comes in. Must never be good as anything
+//! else (its key is for this one purpose), and never stand in a log.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix_web::cookie::Key;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::domain::{Random, TokenHash, random};
+
+/// The header that a CSRF token comes in.
+pub const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// What the key is for: nothing else that is signed here is signed with it.
+const PURPOSE: &[u8] = b"sessiond csrf token 1";
+
+/// Makes every token look different, so that an answer that is compressed on its way tells nothing about it.
+const NONCE: usize = 16;
+const MAC: usize = 32;
+
+/// What a request shows as its CSRF token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// None at all.
+    Nothing,
+    /// The one of its session.
+    Right,
+    /// Something else, or several.
+    Wrong,
+}
+
+impl Shown {
+    /// The word that a gateway is told.
+    pub fn word(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Nothing => "none",
+            Self::Right => "valid",
+            Self::Wrong => "invalid",
+        })
+    }
+}
+
+/// Makes CSRF tokens, and checks them.
+pub struct CsrfTokens {
+    /// The key is worked in already; each use takes a copy.
+    keyed: Hmac<Sha256>,
+    random: Arc<dyn Random>,
+}
+
+impl CsrfTokens {
+    /// With a key of its own, derived from the key that signs the cookies: HKDF-Expand of one block (RFC 5869 §2.3).
+    pub fn new(cookie_key: &Key, random: Arc<dyn Random>) -> Self {
+        let derived = keyed(cookie_key.master()).chain_update(PURPOSE).chain_update([1]).finalize().into_bytes();
+        Self { keyed: keyed(&derived), random }
+    }
+
+    /// One for the session of this token.
+    pub fn issue(&self, of: &TokenHash) -> String {
+        let nonce: [u8; NONCE] = random::bytes(self.random.as_ref());
+        let mac = self.mac(&nonce, of).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([nonce.as_slice(), mac.as_slice()].concat())
+    }
+
+    /// Whether this is one for the session of this token.
+    pub fn is_right(&self, text: &[u8], of: &TokenHash) -> bool {
+        let mut bytes = [0; NONCE + MAC];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes);
+        let (nonce, mac) = bytes.split_at(NONCE);
+        length == Ok(NONCE + MAC) && self.mac(nonce, of).verify_slice(mac).is_ok()
+    }
+
+    /// What the headers show, for the session of this token if there is one.
+    pub fn shown(&self, headers: &HeaderMap, of: Option<&TokenHash>) -> Shown {
+        let mut lines = headers.get_all(HEADER);
+        match (lines.next(), lines.next()) {
+            (None, _) => Shown::Nothing,
+            (Some(text), None) if of.is_some_and(|of| self.is_right(text.as_bytes(), of)) => Shown::Right,
+            _ => Shown::Wrong,
+        }
+    }
+
+    fn mac(&self, nonce: &[u8], of: &TokenHash) -> Hmac<Sha256> {
+        self.keyed.clone().chain_update(nonce).chain_update(of.as_bytes())
+    }
+}
+
+impl fmt::Debug for CsrfTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CsrfTokens(***)")
+    }
+}
+
+/// A key shorter than a block of SHA-256 is filled up with zeros (RFC 2104 §2).
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    let mut block = [0; 64];
+    block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
+    Hmac::new(&block.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{SystemRandom, Token};
+
+    fn tokens(byte: u8) -> CsrfTokens {
+        CsrfTokens::new(&Key::from(&[byte; 64]), Arc::new(SystemRandom))
+    }
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(HEADER, HeaderValue::from_str(line).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_token_is_right_for_its_session_at_every_node_with_the_key_and_nowhere_else() {
+        let [mine, other] = [Token::generate(&SystemRandom).hash(), Token::generate(&SystemRandom).hash()];
+        let token = tokens(7).issue(&mine);
+        assert_eq!(token.len(), 64);
+        assert!(tokens(7).is_right(token.as_bytes(), &mine));
+        assert!(!tokens(7).is_right(token.as_bytes(), &other));
+        assert!(!tokens(8).is_right(token.as_bytes(), &mine));
+        let again = tokens(7).issue(&mine);
+        assert!(again != token && tokens(7).is_right(again.as_bytes(), &mine), "as good, and another text");
+    }
+
+    #[test]
+    fn one_byte_changed_added_or_taken_away_is_wrong() {
+        let mine = Token::generate(&SystemRandom).hash();
+        let token = tokens(7).issue(&mine).into_bytes();
+        for place in 0..token.len() {
+            let mut other = token.clone();
+            other[place] = if other[place] == b'A' { b'B' } else { b'A' };
+            assert!(!tokens(7).is_right(&other, &mine), "{place}");
+            other.remove(place);
+            assert!(!tokens(7).is_right(&other, &mine), "{place}");
+        }
+        for text in ["", "=", "x", &"A".repeat(64), &"A".repeat(100_000), &"é".repeat(32)] {
+            assert!(!tokens(7).is_right(text.as_bytes(), &mine), "{text}");
+        }
+        assert!(!tokens(7).is_right(&[token.as_slice(), b"="].concat(), &mine));
+    }
+
+    #[test]
+    fn several_headers_are_none_that_counts() {
+        let mine = Token::generate(&SystemRandom).hash();
+        let token = tokens(7).issue(&mine);
+        let shown = |lines: &[&str], of| tokens(7).shown(&headers(lines), of);
+        assert_eq!(shown(&[], Some(&mine)), Shown::Nothing);
+        assert_eq!(shown(&[&token], Some(&mine)), Shown::Right);
+        assert_eq!(shown(&[&token], None), Shown::Wrong);
+        assert_eq!(shown(&[&token, &token], Some(&mine)), Shown::Wrong);
+        assert_eq!(shown(&[&format!("{token}, {token}")], Some(&mine)), Shown::Wrong);
+        assert_eq!(shown(&[""], Some(&mine)), Shown::Wrong);
+    }
+
+    #[test]
+    fn nothing_prints_the_key() {
+        assert_eq!(format!("{:?}", tokens(7)), "CsrfTokens(***)");
+    }
+}

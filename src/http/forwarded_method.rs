@@ -1,0 +1,78 @@
+//! Which request a gateway asks about: one that changes something, or one that only reads.
+//!
+//! Gateways ask about every request with one of their own, mostly a GET, and tell the real method in a header. Owns the
+//! reading of that header. Must never take doubt for a safe method: what is missing, doubled or spelled otherwise
+//! changes something.
+
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName};
+
+use crate::config::Config;
+
+/// The methods that change nothing (RFC 9110 §9.2.1), as they are spelled; TRACE is nobody's.
+const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// The header in which the gateway tells the method; none where CSRF tokens are the application's own business.
+#[derive(Clone, Debug)]
+pub struct ForwardedMethod(Option<HeaderName>);
+
+impl ForwardedMethod {
+    /// The configured one.
+    pub fn new(config: &Config) -> Self {
+        Self(config.csrf_method_header.as_deref().and_then(|name| HeaderName::try_from(name).ok()))
+    }
+
+    /// Whether the request that is asked about must show a CSRF token. `own` is the method of the gateway's question:
+    /// one that is unsafe itself cannot be talked down.
+    pub fn wants_csrf_token(&self, own: &Method, headers: &HeaderMap) -> bool {
+        let Some(name) = &self.0 else { return false };
+        let mut lines = headers.get_all(name);
+        let told_safe = match (lines.next(), lines.next()) {
+            (Some(line), None) => SAFE.iter().any(|method| line == method),
+            _ => false,
+        };
+        !(told_safe && SAFE.contains(&own.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn wanted(own: &str, lines: &[(&'static str, &str)]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        let header = Some(HeaderName::from_static("x-forwarded-method"));
+        ForwardedMethod(header).wants_csrf_token(&Method::from_bytes(own.as_bytes()).unwrap(), &headers)
+    }
+
+    #[test]
+    fn only_one_plain_safe_method_needs_none() {
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            assert!(!wanted("GET", &[("x-forwarded-method", method)]), "{method}");
+            assert!(wanted("POST", &[("x-forwarded-method", method)]), "{method}");
+        }
+        for method in ["POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "GET, POST", "GET ", "", "é"] {
+            assert!(wanted("GET", &[("x-forwarded-method", method)]), "{method}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_doubled_or_under_another_name_is_no_safe_method() {
+        assert!(wanted("GET", &[]));
+        assert!(wanted("GET", &[("x-forwarded-method", "GET"), ("x-forwarded-method", "GET")]));
+        for name in ["x_forwarded_method", "x-original-method", "x-http-method-override", "x-http-method"] {
+            assert!(wanted("GET", &[(name, "GET")]), "{name}");
+            assert!(wanted("GET", &[(name, "GET"), ("x-forwarded-method", "POST")]), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_the_setting_nothing_is_judged_here() {
+        assert!(!ForwardedMethod(None).wants_csrf_token(&Method::POST, &HeaderMap::new()));
+    }
+}
