@@ -23,6 +23,7 @@ pub mod last_resort;
 pub mod named_fields;
 mod noted;
 pub mod openapi;
+mod openapi_common;
 pub mod operator;
 pub mod pages;
 pub mod problem;

@@ -8,6 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{self, Content, Ref, RefOr, Server};
 use utoipa::{Modify, OpenApi};
 
+use super::openapi_common::Common;
 use super::problem::{self, FieldError, ProblemBody, StepUp};
 use super::site::Site;
 use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in};
@@ -26,7 +27,7 @@ use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in
     ),
     components(schemas(ProblemBody<'_>, FieldError, StepUp)),
     security(("session" = [])),
-    modifiers(&SessionCookie, &Problems),
+    modifiers(&SessionCookie, &Common, &Problems),
 )]
 struct Document;
 
