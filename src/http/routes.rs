@@ -17,6 +17,9 @@ use super::rank::Rank;
 use super::site::Site;
 use super::{account, admin, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
 
+/// What a route of any method says to one that it does not take.
+const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
 /// The routes, by who may come in. The two that are asked all the time stand first: routes are tried in this order.
 #[rustfmt::skip]
 pub fn table() -> Vec<Path> {
@@ -140,7 +143,7 @@ impl Path {
         self.on(Method::GET, web::to(handler))
     }
 
-    /// Every method there is. The document shows it as GET.
+    /// Every method there is but TRACE, which nobody needs. The document shows it as GET.
     fn any<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -183,20 +186,17 @@ impl Path {
         let at = format!("{base_path}{}", self.path);
         let rank = self.rank;
         let (takes_any, methods) = (self.takes_any, self.methods);
-        let allow = allow(&methods);
-        let mut resource = self.routes.into_iter().fold(web::resource(at.as_str()), Resource::route);
-        if !takes_any {
-            resource = resource.guard(guard::fn_guard(move |request| methods.contains(&request.head().method)));
-        }
+        let allow = if takes_any { ANY } else { allow(&methods) };
+        let serves = move |method: &Method| if takes_any { *method != Method::TRACE } else { methods.contains(method) };
+        let resource = self.routes.into_iter().fold(web::resource(at.as_str()), Resource::route);
+        let resource = resource.guard(guard::fn_guard(move |request| serves(&request.head().method)));
         match rank {
             Some(Rank::Account) => service.service(resource.wrap(CheckLayer(layer(Rank::Account)))),
             Some(rank) => service.service(resource.wrap(layer(rank))),
             None => service.service(resource),
         };
-        if !takes_any {
-            let refusal = move || ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())));
-            service.service(web::resource(at.as_str()).to(refusal));
-        }
+        let refusal = move || ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())));
+        service.service(web::resource(at.as_str()).to(refusal));
     }
 }
 
@@ -259,6 +259,8 @@ mod tests {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(answer(path, "", method, "/auth/forward").await.status(), 200);
         }
+        let path = open("/auth/forward").any(HttpResponse::Ok);
+        assert_eq!(answer(path, "", Method::TRACE, "/auth/forward").await.status(), 405);
     }
 
     fn described() -> BTreeSet<(String, String)> {

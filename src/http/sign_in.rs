@@ -131,7 +131,7 @@ pub async fn login(
 /// Signs out, whatever became of the session: it can be repeated until it is confirmed. The cookie goes in any
 /// case.
 #[utoipa::path(
-    post, path = "/logout", tag = "signed in",
+    post, path = "/logout", tag = "signed in", security((), ("session" = [])),
     responses(
         (status = 204, description = "The session has ended; the cookie is removed."),
         (status = 401, description = "Two session cookies: which one is meant cannot be told."),
