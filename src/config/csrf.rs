@@ -6,7 +6,9 @@
 use super::given::{ConfigError, Given};
 use super::settings::{Settings, var};
 
-const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "origin", "x-csrf-token", "x-forwarded-for"];
+/// The last four are no headers but what people try on a switch.
+const TAKEN: [&str; 10] =
+    ["authorization", "cookie", "host", "origin", "x-csrf-token", "x-forwarded-for", "on", "off", "true", "false"];
 
 /// The header in which the gateway tells the method of the request that it asks about, in lower case.
 pub(super) fn method_header(settings: &Settings) -> Result<Option<String>, ConfigError> {
@@ -18,4 +20,29 @@ pub(super) fn method_header(settings: &Settings) -> Result<Option<String>, Confi
         return Ok(Some(name));
     }
     Err(given.is_no(text, "but must name the header in which your proxy tells the method, such as X-Forwarded-Method."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<String>, String> {
+        let settings = Settings { csrf_method_header: Some(text.to_owned()), ..Settings::default() };
+        method_header(&settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_header_is_named_or_none_is() {
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read(" X-Forwarded-Method "), Ok(Some("x-forwarded-method".to_owned())));
+        for bad in ["X_Forwarded_Method", "X Forwarded", "true", "Cookie", "X-CSRF-Token", "é"] {
+            assert_eq!(
+                read(bad),
+                Err(format!(
+                    "SESSIOND_CSRF_METHOD_HEADER is {bad:?}, but must name the header in which your proxy tells the \
+                     method, such as X-Forwarded-Method."
+                ))
+            );
+        }
+    }
 }
