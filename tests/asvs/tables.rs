@@ -92,7 +92,7 @@ fn every_test_that_is_named_exists() {
                 let (path, name) = mention.split_once(": ").unwrap_or((mention, ""));
                 let source =
                     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{file}: {mention}: {error}"));
-                assert!(source.contains(name), "{file}: {} has no {name}", path);
+                assert!(source.contains(name), "{file}: {path} has no {name}");
                 named += 1;
             }
         }
