@@ -4,8 +4,7 @@
 //! token of this one, in one transaction under the user's lock.
 
 use super::gate::Source;
-use super::own_password::NotProven;
-use super::reauthenticate::bind;
+use super::own_password::{NotProven, bind};
 use super::register::tidy_name;
 use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, Checked, Me, SessionView, Throttled, Unavailable, UserView};

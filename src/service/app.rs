@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Unavailable;
 use super::cause::Cause;
 use super::checked::Checked;
-use super::device_change::{DealtWith, OnDeviceChange};
+use super::devices::{DealtWith, OnDeviceChange};
 use super::fence::StoreFence;
 use super::flights::Flights;
 use super::gate::{Gate, Hashing};

@@ -3,81 +3,20 @@
 //! Owns the comparison, which every request pays for, and the answer to a change, which is the operator's to choose. Must
 //! never ask a store about a request whose device is the session's, nor twice about the same other one.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::devices::{OnDeviceChange, mark_of};
 use super::{App, Cause, Checked, Unavailable};
 use crate::domain::event::{Actor, Event};
-use crate::domain::{Client, Device, DeviceMark, EndReason, TokenHash};
+use crate::domain::{Client, Device, DeviceMark, EndReason};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::{Db, LedgerError, audit, proofs, users};
 
-/// Headers whose device each thread knows. A browser sends the same with each request, and to read it takes longer than
-/// the rest of the comparison.
-const KNOWN_HEADERS: usize = 1_024;
-/// Changes that a node remembers to have dealt with. One that it forgot is looked up in the ledger.
-const KNOWN_CHANGES: usize = 10_000;
 /// Lines that one session can add to the audit log by changing its device, from one proof to the next.
 const MAX_LINES: usize = 16;
 /// Before a change that the ledger did not take is told again.
 const PAUSE: Duration = Duration::from_secs(10);
-
-/// What the operator wants when a session is shown by another device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnDeviceChange {
-    /// A line in the audit log.
-    Log,
-    /// The same, and the session changes nothing before its owner has proven who they are.
-    StepUp,
-    /// The same, and the session ends.
-    Revoke,
-}
-
-thread_local! {
-    static HEADERS: std::cell::RefCell<HashMap<Box<str>, DeviceMark>> = std::cell::RefCell::default();
-}
-
-/// The mark of the device that sends this User-Agent.
-pub(super) fn mark_of(user_agent: Option<&str>) -> DeviceMark {
-    let Some(user_agent) = user_agent else { return DeviceMark::UNKNOWN };
-    HEADERS.with_borrow_mut(|known| {
-        if let Some(mark) = known.get(user_agent) {
-            return *mark;
-        }
-        if known.len() >= KNOWN_HEADERS {
-            known.clear();
-        }
-        let mark = DeviceMark::of(&Device::from_user_agent(Some(user_agent)));
-        known.insert(user_agent.into(), mark);
-        mark
-    })
-}
-
-/// The changes that this node has dealt with. By token: each proof brings a new one, and all begins anew.
-#[derive(Default)]
-pub(super) struct DealtWith(Mutex<HashSet<(TokenHash, DeviceMark)>>);
-
-impl DealtWith {
-    /// Whether it has.
-    fn has(&self, change: (TokenHash, DeviceMark)) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&change)
-    }
-
-    /// It has now. Whether that is news.
-    fn add(&self, change: (TokenHash, DeviceMark)) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_CHANGES {
-            known.clear();
-        }
-        known.insert(change)
-    }
-
-    fn forget(&self, change: (TokenHash, DeviceMark)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&change);
-    }
-}
 
 /// A change, as the transaction needs it.
 #[derive(Clone)]
@@ -201,34 +140,4 @@ impl App {
 fn name(device: &Device) -> String {
     let known = |family: &Option<String>| family.clone().unwrap_or_else(|| "unknown".to_owned());
     format!("{} on {}", known(&device.browser), known(&device.os))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{SystemRandom, Token};
-
-    #[test]
-    fn what_a_thread_and_a_node_remember_is_bounded() {
-        for number in 0..=KNOWN_HEADERS {
-            mark_of(Some(&format!("program-{number}/1.0")));
-        }
-        assert!(HEADERS.with_borrow(HashMap::len) <= KNOWN_HEADERS);
-        let dealt_with = DealtWith::default();
-        for _ in 0..=KNOWN_CHANGES {
-            dealt_with.add((Token::generate(&SystemRandom).hash(), DeviceMark::UNKNOWN));
-        }
-        assert!(dealt_with.0.lock().unwrap().len() <= KNOWN_CHANGES);
-    }
-
-    #[test]
-    fn a_change_is_dealt_with_once_for_each_token_and_device() {
-        let dealt_with = DealtWith::default();
-        let (one, other) = (Token::generate(&SystemRandom).hash(), Token::generate(&SystemRandom).hash());
-        let curl = mark_of(Some("curl/8.5.0"));
-        assert!(dealt_with.add((one, curl)) && !dealt_with.add((one, curl)));
-        assert!(!dealt_with.has((other, curl)) && !dealt_with.has((one, DeviceMark::UNKNOWN)));
-        dealt_with.forget((one, curl));
-        assert!(!dealt_with.has((one, curl)));
-    }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use tokio::sync::watch;
 
 use super::app::Answer;
-use super::device_change::mark_of;
+use super::devices::mark_of;
 use super::flights::{self, Seat};
 use super::{App, Checked, Unavailable};
 use crate::domain::{Nonce, Timestamp, TokenHash};

@@ -1,13 +1,14 @@
 //! The password of somebody who is signed in, asked for once more.
 //!
-//! Owns the one place where that is done, whatever it is done for: a change of the password or a proof for something
-//! else. Each is an attempt that is counted. Must never tell a wrong password from one that cannot be compared.
+//! Owns the one place where that is done, whatever it is done for (a change of the password or a proof for something
+//! else), and what a right answer binds the session to. Each is an attempt that is counted. Must never tell a wrong password from one that cannot be compared.
 
 use super::gate::Source;
-use super::{App, Throttled, Unavailable};
+use super::{App, Cause, Checked, Throttled, Unavailable};
 use crate::domain::password::Verdict;
 use crate::domain::{Client, DeviceCookie, Password, UserId};
 use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, proofs};
 
 /// Why somebody has not proven who they are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,4 +48,10 @@ impl App {
             Verdict::Mismatch | Verdict::Unusable => Err(NotProven::WrongPassword),
         }
     }
+}
+
+/// Binds a session to the device on which its owner has just proven who they are, if it says what it is.
+pub(super) fn bind(db: &mut Db, checked: &Checked, cause: &Cause) -> Result<(), LedgerError> {
+    let user_agent = cause.client.as_ref().and_then(|client| client.user_agent.as_deref());
+    user_agent.map_or(Ok(()), |user_agent| proofs::bind(db, checked.session, user_agent))
 }

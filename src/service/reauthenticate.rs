@@ -3,14 +3,14 @@
 //! Owns the renewal of the proof, and with it of the token (invariant 6): the same session under its id, with the old
 //! token dead. Under the user's lock, so that a change of the password in between refuses it.
 
-use super::own_password::NotProven;
+use super::own_password::{NotProven, bind};
 use super::{App, Cause, Checked, Renewed, SessionView, Throttled, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{Client, DeviceCookie, Password, Token, TokenHash};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
-use crate::ledger::{Db, LedgerError, audit, proofs, users};
+use crate::ledger::{Db, LedgerError, audit, users};
 
 /// Why a proof was not renewed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,10 +92,4 @@ impl App {
         fault_point::reach("re-authentication: line written");
         Ok(sessions::find(db, session)?.map(|row| (row, records)))
     }
-}
-
-/// Binds a session to the device on which its owner has just proven who they are, if it says what it is.
-pub(super) fn bind(db: &mut Db, checked: &Checked, cause: &Cause) -> Result<(), LedgerError> {
-    let user_agent = cause.client.as_ref().and_then(|client| client.user_agent.as_deref());
-    user_agent.map_or(Ok(()), |user_agent| proofs::bind(db, checked.session, user_agent))
 }
