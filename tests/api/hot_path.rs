@@ -179,8 +179,10 @@ async fn the_device_is_judged_without_asking_a_store() {
     const CHROME: &str =
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
     const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
-    let (server, owner) = warm().await;
-    let body = json!({ "email": owner.email, "password": PASSWORD });
+    let (server, person) = warm().await;
+    let body = json!({ "email": person.email, "password": PASSWORD });
+    // A browser of its own: no session is replaced, whose end would be announced in between.
+    let owner = server.anonymous();
     owner.change(Method::POST, "/login").header("User-Agent", CHROME).json(&body).send().await.assert_status(200);
     let ask = async |user_agent: &str| {
         let answer = owner.call(Method::GET, "/auth/forward").header("User-Agent", user_agent).send().await;
