@@ -214,8 +214,9 @@ impl SessionLayer {
             Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
         };
         let app = &self.site.app;
-        let checked = app.check(token, client.ip, Activity::Active).await?;
-        let checked = checked.ok_or_else(|| self.site.stranger(headers, client.ip))?;
+        let Some(checked) = app.check(token, client.ip, Activity::Active).await? else {
+            return Err(self.site.dead(token, headers, client.ip).await);
+        };
         let checked = app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;
         checked.ok_or_else(Problem::unauthenticated)
     }

@@ -9,6 +9,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::problem::Problem;
 use super::site::Site;
+use crate::domain::Token;
 use crate::service::Throttled;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -39,7 +40,16 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 impl Site {
-    /// The answer to a session cookie that opens no session: 401, or 429 when too many of them came from there.
+    /// The answer to a session cookie that we signed and that opens no session: 401, or 429 when too many of them came
+    /// from there and this one was never issued.
+    pub async fn dead(&self, token: &Token, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
+        match self.app.note_dead_token(from, self.cookie.fingerprint(headers), token.hash()).await {
+            Ok(()) => Problem::unauthenticated(),
+            Err(throttled) => throttled.into(),
+        }
+    }
+
+    /// The answer to a session cookie that we did not sign: 401, or 429 when too many of them came from there.
     pub fn stranger(&self, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
         match self.app.note_unknown_token(from, self.cookie.fingerprint(headers)) {
             Ok(()) => Problem::unauthenticated(),

@@ -305,6 +305,12 @@ fn opened_by(hash: &TokenHash) -> OpenedBy<'static> {
     Box::new(sessions::token_hash.nullable().eq(bytes.clone()).or(sessions::previous_token_hash.eq(bytes)))
 }
 
+/// Whether this token was ever a session's, whatever became of that.
+pub fn was_issued(db: &mut Db, token_hash: &TokenHash) -> Result<bool, LedgerError> {
+    let rows = sessions::table.filter(opened_by(token_hash)).select(sessions::id);
+    Ok(rows.limit(1).load::<String>(db)?.pop().is_some())
+}
+
 fn ended((id, user, hash, previous, last_seen, expires, idle_seconds): EndedRow) -> Result<Ended, LedgerError> {
     let hashes = std::iter::once(hash).chain(previous);
     Ok(Ended {

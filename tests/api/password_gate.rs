@@ -38,7 +38,8 @@ async fn hang_up(address: String, number: usize) {
 
 #[tokio::test]
 async fn l_03_l_04_five_hundred_sign_ins_that_hang_up_run_no_more_than_the_gate_and_drain() {
-    let server = TestServer::start(Backend::Embedded).await;
+    // All of them come from one address; what is shown here is what the gate withstands.
+    let server = TestServer::with(Backend::Embedded, &[("SESSIOND_SIGN_IN_ADDRESS_LIMIT", "1000000")]).await;
     let address = server.node().address().to_string();
     let elapsed = stopwatch();
     // Twenty at a time: all at once, few would get as far as the gate before they are gone.

@@ -245,11 +245,12 @@ behind_a_proxy! {
         for _ in 0..3 {
             guess(&server, "192.0.2.1", &owner.email).await.assert_problem(401, "wrong-credentials");
         }
-        for _ in 0..2 {
-            elsewhere.change_password(WRONG, "a wholly different password").await.assert_problem(403, "wrong-password");
-        }
+        let prove = async |password: &str| elsewhere.post_json("/reauthenticate", &json!({ "password": password })).await;
+        elsewhere.change_password(WRONG, "a wholly different password").await.assert_problem(403, "wrong-password");
+        prove(WRONG).await.assert_problem(403, "wrong-password");
         go_on(&server, "192.0.2.1", &owner.email).await;
         throttled(&elsewhere.change_password(PASSWORD, "a wholly different password").await, "account");
+        throttled(&prove(PASSWORD).await, "account");
         throttled(&guess(&server, "192.0.2.1", &owner.email).await, "account");
         assert!(owner.is_signed_in().await, "a session goes on");
         // On the device where the owner signed in, the password can be changed; then guessing begins anew.

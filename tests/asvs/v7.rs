@@ -63,7 +63,8 @@ async fn fifty_sign_ins(server: &TestServer, email: &str) -> Vec<(Response, Sign
                 let answer = visitor.login(&email, PASSWORD).await;
                 match answer.status {
                     200 => return (answer.clone(), Some(visitor.into_signed_in(&email, PASSWORD, &answer))),
-                    503 if watch() < PATIENCE => tokio::time::sleep(Duration::from_millis(250)).await,
+                    // The throttle lets five passwords of one account be tried at once; the others come back.
+                    429 | 503 if watch() < PATIENCE => tokio::time::sleep(Duration::from_millis(250)).await,
                     _ => return (answer, None),
                 }
             }

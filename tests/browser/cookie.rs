@@ -1,4 +1,4 @@
-//! What the browser keeps: one cookie that no script can read, and nothing else.
+//! What the browser keeps: the session's cookie and the device's, which no script can read, and nothing else.
 
 use fantoccini::cookies::Cookie;
 use serde_json::json;
@@ -9,14 +9,22 @@ use super::window::Window;
 use crate::support::client::{COOKIE, PASSWORD, new_email};
 use crate::support::server::{Backend, TestServer};
 
+/// Opens nothing; stays when the session is over.
+const DEVICE: &str = "__Host-device";
+
 /// Panics unless the browser has the session cookie as it must be, and nothing else.
 async fn assert_kept(window: &Window, host: &str) -> Cookie<'static> {
     let cookies = window.cookies().await;
+    let mut names: Vec<_> = cookies.iter().map(Cookie::name).collect();
+    names.sort_unstable();
+    assert_eq!(names.iter().filter(|name| ![COOKIE, DEVICE].contains(name)).count(), 0, "{names:?}");
+    assert_eq!(names.len(), 2, "{names:?}");
+    for cookie in &cookies {
+        assert_eq!((cookie.http_only(), cookie.secure()), (Some(true), Some(true)));
+        assert_eq!((cookie.path(), cookie.domain()), (Some("/"), Some(host)), "one host, every path");
+        assert_eq!(cookie.same_site().map(|same_site| same_site.to_string()).as_deref(), Some("Strict"));
+    }
     let cookie = window.cookie(COOKIE).await.expect("the session cookie");
-    assert_eq!(cookies.len(), 1, "{cookies:?}");
-    assert_eq!((cookie.http_only(), cookie.secure()), (Some(true), Some(true)));
-    assert_eq!((cookie.path(), cookie.domain()), (Some("/"), Some(host)), "one host, every path");
-    assert_eq!(cookie.same_site().map(|same_site| same_site.to_string()).as_deref(), Some("Strict"));
 
     let kept = window
         .script(
@@ -32,7 +40,7 @@ async fn assert_kept(window: &Window, host: &str) -> Cookie<'static> {
 }
 
 #[tokio::test]
-async fn the_browser_keeps_one_cookie_that_no_script_can_read_and_nothing_else() {
+async fn the_browser_keeps_two_cookies_that_no_script_can_read_and_nothing_else() {
     let server = TestServer::start(Backend::Embedded).await;
     let (driver, email) = (Driver::start(), new_email());
     let window = driver.window().await;

@@ -23,7 +23,7 @@ use crate::support::wait::{stopwatch, until};
 const CONNECTIONS: usize = 32;
 /// How long the load goes on before Redis forgets.
 const BEFORE: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn sessions() -> usize {
     if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 10_000 } else { 2_000 }

@@ -157,7 +157,8 @@ impl Clients {
         let body = json!({ "email": self.users[user].email, "password": PASSWORD });
         let began = self.now();
         let Ok(answer) = self.http.post(format!("{}/login", self.nodes[node])).json(&body).send().await else { return };
-        let cookie = answer.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut cookies = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookie = cookies.find(|line| line.starts_with(COOKIE)).map(str::to_owned);
         let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await);
         assert!([200, 401, 408, 503].contains(&status), "a sign-in answered {status}");
         let (200, Some(cookie), Ok(body)) = (status, cookie, body) else { return };
