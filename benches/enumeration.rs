@@ -42,13 +42,13 @@ pub async fn run() -> Result<()> {
     let samples = option("--samples", SAMPLES)?;
     let folder = TempDir::new()?;
     let database = folder.path().join("ledger.db");
-    let population = Population::create(&database).await?;
+    let mut population = Population::create(&database).await?;
     let hash = Hasher::default().hash(&Password::new(PASSWORD.to_owned()), &SystemRandom)?;
     for flood in ["calm", "flood"] {
         let emails = |kind: &str| (0..samples).map(|number| email(kind, flood, number)).collect::<Vec<_>>();
-        population.accounts(emails("known"), &hash, false).await?;
-        population.accounts(emails("disabled"), &hash, true).await?;
-        population.accounts(emails("unusable"), "letmein", false).await?;
+        population.accounts(emails("known"), &hash, false)?;
+        population.accounts(emails("disabled"), &hash, true)?;
+        population.accounts(emails("unusable"), "letmein", false)?;
     }
     let server = Server::start_with(cpu::SERVER, &database, None, &BEHIND_A_PROXY)?;
     measure(&server.address, samples, "calm").await?;

@@ -43,9 +43,9 @@ pub async fn run() -> Result<()> {
     let duration = option("--seconds", DURATION.as_secs()).map(Duration::from_secs)?;
     let folder = TempDir::new()?;
     let database = folder.path().join("ledger.db");
-    let population = Population::create(&database).await?;
-    let users = population.users(PEOPLE).await?;
-    let people = population.sessions(&users, PEOPLE).await?;
+    let mut population = Population::create(&database).await?;
+    let users = population.users(PEOPLE)?;
+    let people = population.sessions(&users, PEOPLE)?;
     drop(population);
     let server = Server::start_with(cpu::SERVER, &database, None, &BEHIND_A_PROXY)?;
     round(&server, &people, 0, false, Duration::from_secs(2)).await?;

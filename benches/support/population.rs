@@ -63,18 +63,17 @@ impl Population {
     }
 
     /// Accounts of these addresses, with this stored hash.
-    pub async fn accounts(&self, emails: Vec<String>, password_hash: &str, disabled: bool) -> Result<()> {
-        let (now, password_hash) = (self.clock.now(), password_hash.to_owned());
-        let add = move |db: &mut Db| {
+    pub fn accounts(&mut self, emails: Vec<String>, password_hash: &str, disabled: bool) -> Result<()> {
+        let now = self.clock.now();
+        self.add(|db| {
             emails.iter().try_for_each(|text| {
                 let email = Email::parse(text).map_err(|error| LedgerError::Corrupt(error.to_string()))?;
                 let id = UserId::generate(now, &SystemRandom);
-                let (password_hash, roles) = (password_hash.clone(), Roles::new_account());
+                let (password_hash, roles) = (password_hash.to_owned(), Roles::new_account());
                 users::insert(db, &NewUser { id, email, name: None, password_hash, roles, created_at: now })?;
                 if disabled { users::set_disabled(db, id, Some(now)) } else { Ok(()) }
             })
-        };
-        Ok(self.ledger.write(add).await?)
+        })
     }
 
     /// So many sessions, spread evenly over these users.

@@ -10,6 +10,7 @@ use crate::support::ports::random;
 use crate::support::process::Process;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{Backend, Stores, TestServer, on_each_backend};
+#[cfg(feature = "postgres")]
 use crate::support::wait::until;
 use crate::tools::browser_with;
 
@@ -119,6 +120,7 @@ async fn c_04_guessing_is_noted_once_in_the_log() {
 }
 
 /// How many are shown. A million of each are shown to the tables themselves, beside their code.
+#[cfg(feature = "postgres")]
 fn tokens() -> usize {
     if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 50_000 } else { 1_000 }
 }
@@ -170,6 +172,7 @@ async fn probe(process: &Process, settings: &crate::support::settings::Settings,
 }
 
 /// What the process holds in memory, in KiB.
+#[cfg(feature = "postgres")]
 fn resident_kib(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");

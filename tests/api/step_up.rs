@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::raw::abandon;
 use crate::support::requests::Requests;
-use crate::support::server::{Backend, TestServer, on_each_backend};
+use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::{cookie_line, fingerprint, only_cookie};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -197,7 +197,7 @@ on_each_backend! {
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn what_changes_something_asks_the_ledger_and_not_the_record() {
-    let server = TestServer::start(Backend::Production).await;
+    let server = TestServer::start(crate::support::server::Backend::Production).await;
     let owner = server.signed_in().await;
     let other = server.issue(&owner).await;
     assert!(told(&owner).await > 0);

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -13,11 +12,8 @@ use sessiond::http::headers::{AnswerHeaders, complete};
 use crate::support::client::{Admin, Anonymous, PASSWORD, SignedIn};
 use crate::support::process::Process;
 use crate::support::requests::Requests;
-use crate::support::server::{Backend, Stores, on_each_backend};
+use crate::support::server::on_each_backend;
 use crate::support::settings::Settings;
-use crate::support::wait::until;
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The lines of a JSON log; panics on one that is none. What the start prints for people is on standard output and is
 /// no log.
@@ -131,26 +127,41 @@ on_each_backend! {
 }
 
 #[cfg(feature = "postgres")]
-#[tokio::test]
-async fn v16_3_4_v16_5_1_a_redis_that_is_lost_is_told_in_the_log_and_to_no_client() {
-    let stores = Stores::new(Backend::Production);
-    let settings = stores.settings().with("SESSIOND_LOG_FORMAT", "json");
-    let process = Process::start(&settings);
-    let owner = process.anonymous().sign_up().await;
-    assert!(owner.is_signed_in().await);
-    stores.servers().kill();
-    until("the log tells of it", PATIENCE, async || {
-        owner.me().await.assert_status(200);
-        process.output().contains("going on without Redis")
-    })
-    .await;
-    let answer = owner.sign_out().await;
-    answer.assert_problem(503, "unconfirmed");
-    for inside in ["redis", "127.0.0.1", "refused", "src/", "panicked"] {
-        assert!(!answer.text().to_lowercase().contains(inside), "{inside}: {answer}");
+mod with_redis {
+    use std::time::Duration;
+
+    use super::{lines, text};
+    use crate::support::process::Process;
+    use crate::support::requests::Requests;
+    use crate::support::server::{Backend, Stores};
+    use crate::support::wait::until;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn v16_3_4_v16_5_1_a_redis_that_is_lost_is_told_in_the_log_and_to_no_client() {
+        let stores = Stores::new(Backend::Production);
+        let settings = stores.settings().with("SESSIOND_LOG_FORMAT", "json");
+        let process = Process::start(&settings);
+        let owner = process.anonymous().sign_up().await;
+        assert!(owner.is_signed_in().await);
+        stores.servers().kill();
+        until("the log tells of it", PATIENCE, async || {
+            owner.me().await.assert_status(200);
+            process.output().contains("going on without Redis")
+        })
+        .await;
+        let answer = owner.sign_out().await;
+        answer.assert_problem(503, "unconfirmed");
+        for inside in ["redis", "127.0.0.1", "refused", "src/", "panicked"] {
+            assert!(!answer.text().to_lowercase().contains(inside), "{inside}: {answer}");
+        }
+        let log = lines(&process.output());
+        assert!(
+            log.iter().any(|line| text(line, "level") == "WARN" && text(line, "message").contains("Redis")),
+            "{log:?}"
+        );
     }
-    let log = lines(&process.output());
-    assert!(log.iter().any(|line| text(line, "level") == "WARN" && text(line, "message").contains("Redis")), "{log:?}");
 }
 
 /// The middleware of every answer, around a handler that panics: 500, a problem, with every header; and the same
