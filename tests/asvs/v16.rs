@@ -132,7 +132,6 @@ mod with_redis {
 
     use super::{lines, text};
     use crate::support::process::Process;
-    use crate::support::requests::Requests;
     use crate::support::server::{Backend, Stores};
     use crate::support::wait::until;
 
