@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::sign_in::UserAnswer;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::{ChangePasswordError, SessionView, UserView};
+use crate::service::{ChangePasswordError, Renewed, SessionView, UserView};
 
 /// A new display name.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -120,8 +120,13 @@ pub async fn change_password(
             note(Refused::Password, visit.client(), Some(&checked), error);
         }
     })?;
-    // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
-    bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
+    hand_over(&session, &visit, renewed)
+}
+
+/// The answer with a session's new token, in the cookie. Also when it is not confirmed: the old token is dead already, and
+/// without the new one the user would be out.
+pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<Json<SessionAnswer>, Problem> {
+    bridge::hand_over(session, visit, renewed.token, &renewed.session)?;
     if !renewed.confirmed {
         return Err(Problem::unconfirmed());
     }

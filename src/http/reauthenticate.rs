@@ -7,8 +7,7 @@ use actix_web::web::Data;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::account::SessionAnswer;
-use super::bridge;
+use super::account::{SessionAnswer, hand_over};
 use super::extract::{Json, SignedIn, Visit};
 use super::noted::{Refused, note};
 use super::problem::Problem;
@@ -51,10 +50,5 @@ pub async fn reauthenticate(
             note(Refused::Password, visit.client(), Some(&checked), error);
         }
     })?;
-    // Also when it is not confirmed: the old token is dead already, and without the new one the user would be out.
-    bridge::hand_over(&session, &visit, renewed.token, &renewed.session)?;
-    if !renewed.confirmed {
-        return Err(Problem::unconfirmed());
-    }
-    Ok(Json(SessionAnswer { session: renewed.session }))
+    hand_over(&session, &visit, renewed)
 }

@@ -11,22 +11,10 @@ use crate::support::client::SignedIn;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
 use crate::support::wait::until;
+use crate::tools::{column, set_clock};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Milliseconds in a column of a session's row.
-fn column(server: &TestServer, name: &str, who: &SignedIn) -> i64 {
-    let sql = format!("SELECT CAST({name} AS TEXT) AS value FROM sessions WHERE id = '{}'", who.session_id);
-    server.stores.database.value(&sql).parse().expect("a number")
-}
-
-/// Moves the clock so that it shows this moment, give or take what passes meanwhile.
-fn set_clock(server: &TestServer, ms: i64) {
-    let now = server.node().app().clock().now().ms();
-    let by = Duration::from_millis(now.abs_diff(ms));
-    if ms >= now { server.clock.advance(by) } else { server.clock.rewind(by) }
-}
 
 /// The last-seen time that the list shows, in milliseconds.
 async fn last_seen(who: &SignedIn) -> i64 {

@@ -9,24 +9,11 @@ use serde_json::{Value, json};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::raw::abandon;
 use crate::support::requests::Requests;
-use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{cookie_line, fingerprint, only_cookie};
+use crate::support::server::on_each_backend;
+use crate::tools::{column, cookie_line, fingerprint, only_cookie, set_clock};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const A_WHILE: Duration = Duration::from_secs(16 * 60);
-
-/// Milliseconds in a column of a session's row.
-fn column(server: &TestServer, name: &str, who: &SignedIn) -> i64 {
-    let sql = format!("SELECT CAST({name} AS TEXT) AS value FROM sessions WHERE id = '{}'", who.session_id);
-    server.stores.database.value(&sql).parse().expect("a number")
-}
-
-/// Moves the clock so that it shows this moment, and no earlier one from then on.
-fn set_clock(server: &TestServer, ms: i64) {
-    let now = server.node().app().clock().now().ms();
-    let by = Duration::from_millis(now.abs_diff(ms));
-    if ms >= now { server.clock.advance(by) } else { server.clock.rewind(by) }
-}
 
 /// When a gateway is told that the user last proved who they are.
 async fn told(who: &SignedIn) -> i64 {
@@ -197,7 +184,9 @@ on_each_backend! {
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn what_changes_something_asks_the_ledger_and_not_the_record() {
-    let server = TestServer::start(crate::support::server::Backend::Production).await;
+    use crate::support::server::{Backend, TestServer};
+
+    let server = TestServer::start(Backend::Production).await;
     let owner = server.signed_in().await;
     let other = server.issue(&owner).await;
     assert!(told(&owner).await > 0);

@@ -2,6 +2,8 @@
 //!
 //! Owns nothing that is about one test. Must never hide an assertion that a test's name promises.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -144,4 +146,17 @@ pub fn problem_of(answer: &RawResponse) -> Option<String> {
     }
     let body: Value = serde_json::from_str(&answer.body).ok()?;
     Some(body.get("type")?.as_str()?.rsplit(':').next()?.to_owned())
+}
+
+/// Milliseconds in a column of a session's row.
+pub fn column(server: &TestServer, name: &str, who: &SignedIn) -> i64 {
+    let sql = format!("SELECT CAST({name} AS TEXT) AS value FROM sessions WHERE id = '{}'", who.session_id);
+    server.stores.database.value(&sql).parse().expect("a number")
+}
+
+/// Moves the clock so that it shows this moment, give or take what passes meanwhile.
+pub fn set_clock(server: &TestServer, ms: i64) {
+    let now = server.node().app().clock().now().ms();
+    let by = Duration::from_millis(now.abs_diff(ms));
+    if ms >= now { server.clock.advance(by) } else { server.clock.rewind(by) }
 }
