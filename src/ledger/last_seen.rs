@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use super::db::Db;
 use super::error::LedgerError;
 use super::schema::sessions;
+use super::sessions::ip_key;
 use crate::domain::{SessionId, Timestamp};
 
 /// A use of a session: which, when, and from where.
@@ -30,7 +31,11 @@ fn tell_one(c: &mut SqliteConnection, (id, seen_at, ip): &Use) -> Result<(), Led
         .filter(sessions::ended_at.is_null())
         .filter(sessions::last_seen_at.lt(seen_at.ms()));
     diesel::update(row)
-        .set((sessions::last_seen_at.eq(seen_at.ms()), sessions::last_ip.eq(ip.to_string())))
+        .set((
+            sessions::last_seen_at.eq(seen_at.ms()),
+            sessions::last_ip.eq(ip.to_string()),
+            sessions::last_ip_key.eq(Some(ip_key(*ip))),
+        ))
         .execute(c)?;
     Ok(())
 }
@@ -38,19 +43,21 @@ fn tell_one(c: &mut SqliteConnection, (id, seen_at, ip): &Use) -> Result<(), Led
 /// One round trip for all: last-seen times are most of what the ledger has to write.
 #[cfg(feature = "postgres")]
 fn tell_together(c: &mut PgConnection, uses: &[Use]) -> Result<(), LedgerError> {
-    use diesel::sql_types::{Array, BigInt, Text};
+    use diesel::sql_types::{Array, BigInt, Binary, Text};
 
     let ids: Vec<_> = uses.iter().map(|(id, _, _)| id.to_string()).collect();
     let times: Vec<_> = uses.iter().map(|(_, seen_at, _)| seen_at.ms()).collect();
     let addresses: Vec<_> = uses.iter().map(|(_, _, ip)| ip.to_string()).collect();
+    let keys: Vec<_> = uses.iter().map(|(_, _, ip)| ip_key(*ip)).collect();
     diesel::sql_query(
-        "UPDATE sessions SET last_seen_at = used.seen_at, last_ip = used.ip \
-         FROM unnest($1, $2, $3) AS used (id, seen_at, ip) \
+        "UPDATE sessions SET last_seen_at = used.seen_at, last_ip = used.ip, last_ip_key = used.ip_key \
+         FROM unnest($1, $2, $3, $4) AS used (id, seen_at, ip, ip_key) \
          WHERE sessions.id = used.id AND sessions.ended_at IS NULL AND sessions.last_seen_at < used.seen_at",
     )
     .bind::<Array<Text>, _>(ids)
     .bind::<Array<BigInt>, _>(times)
     .bind::<Array<Text>, _>(addresses)
+    .bind::<Array<Binary>, _>(keys)
     .execute(c)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use super::db::Db;
 use super::error::LedgerError;
 use super::schema::sessions;
-use crate::domain::{Proof, SessionId, Timestamp, TokenHash};
+use crate::domain::{Device, Proof, SessionId, Timestamp, TokenHash};
 
 /// What the owner of a session has proven; none when it has ended, or this is no longer its token.
 pub fn find(db: &mut Db, id: SessionId, token_hash: &TokenHash) -> Result<Option<Proof>, LedgerError> {
@@ -33,6 +33,9 @@ pub fn challenge(db: &mut Db, id: SessionId, at: Timestamp) -> Result<bool, Ledg
 /// Binds a live session to the device that its owner has just proven themselves on.
 pub fn bind(db: &mut Db, id: SessionId, user_agent: &str) -> Result<(), LedgerError> {
     let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
-    diesel::update(row).set(sessions::user_agent.eq(Some(user_agent))).execute(db)?;
+    let Device { browser, os, kind: _ } = Device::from_user_agent(Some(user_agent));
+    diesel::update(row)
+        .set((sessions::user_agent.eq(Some(user_agent)), sessions::browser.eq(browser), sessions::os.eq(os)))
+        .execute(db)?;
     Ok(())
 }

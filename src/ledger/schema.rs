@@ -1,6 +1,26 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    alert_sessions (alert_id, session_id) {
+        alert_id -> Text,
+        session_id -> Text,
+    }
+}
+
+diesel::table! {
+    alerts (id) {
+        id -> Text,
+        opened_at -> BigInt,
+        user_id -> Text,
+        risk -> BigInt,
+        action -> Text,
+        signals -> Text,
+        acknowledged_at -> Nullable<BigInt>,
+        acknowledged_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     audit (id) {
         id -> Text,
         at -> BigInt,
@@ -68,6 +88,16 @@ diesel::table! {
         ended_at -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
         challenged_at -> Nullable<BigInt>,
+        country -> Nullable<Text>,
+        city -> Nullable<Text>,
+        asn -> Nullable<BigInt>,
+        network -> Nullable<Text>,
+        latitude -> Nullable<Double>,
+        longitude -> Nullable<Double>,
+        browser -> Nullable<Text>,
+        os -> Nullable<Text>,
+        last_ip_key -> Nullable<Binary>,
+        risk -> BigInt,
     }
 }
 
@@ -94,10 +124,13 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    alert_sessions,
+    alerts,
     audit,
     lineage,
     live_store,

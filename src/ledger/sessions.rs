@@ -60,6 +60,35 @@ pub struct Session {
     pub end_reason: Option<String>,
     /// Since when its owner has to prove who they are before it may change anything.
     pub challenged_at: Option<i64>,
+    /// The country it was signed in from: two letters of ISO 3166-1.
+    pub country: Option<String>,
+    /// The city it was signed in from.
+    pub city: Option<String>,
+    /// The number of the network (autonomous system) it was signed in from.
+    pub asn: Option<i64>,
+    /// That network's name.
+    pub network: Option<String>,
+    /// Where that is, in degrees to the north.
+    pub latitude: Option<f64>,
+    /// Where that is, in degrees to the east.
+    pub longitude: Option<f64>,
+    /// The browser's family, as its User-Agent said.
+    pub browser: Option<String>,
+    /// The operating system's family, as its User-Agent said.
+    pub os: Option<String>,
+    /// `last_ip` as [`ip_key`] orders it.
+    pub last_ip_key: Option<Vec<u8>>,
+    /// The weight of what speaks against it.
+    pub risk: i64,
+}
+
+/// An address as sixteen bytes, IPv4 mapped into IPv6: the addresses of one network stand together.
+pub fn ip_key(ip: IpAddr) -> Vec<u8> {
+    let ip = match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    ip.octets().to_vec()
 }
 
 impl Session {

@@ -10,7 +10,7 @@ use super::gate::Source;
 use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
-use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::domain::{Client, Device, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::Unconfirmed;
@@ -201,6 +201,7 @@ impl App {
         let policy = &self.shared.policy;
         let terms = if remember { policy.remember_terms } else { policy.terms };
         let now = self.clock().now();
+        let device = Device::from_user_agent(client.user_agent.as_deref());
         Session {
             id: SessionId::generate(now, self.random()),
             user_id: user,
@@ -219,6 +220,16 @@ impl App {
             ended_at: None,
             end_reason: None,
             challenged_at: None,
+            country: None,
+            city: None,
+            asn: None,
+            network: None,
+            latitude: None,
+            longitude: None,
+            browser: device.browser,
+            os: device.os,
+            last_ip_key: Some(sessions::ip_key(client.ip)),
+            risk: 0,
         }
     }
 

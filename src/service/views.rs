@@ -76,7 +76,7 @@ pub struct SessionView {
     pub idle_expires_at: Timestamp,
     /// The address it was last used from.
     pub ip: String,
-    /// Where that address is; null when not known.
+    /// Where it was signed in from (`Lisbon, PT`); null when not known.
     pub location: Option<String>,
     /// The browser and system it was issued to.
     pub device: Device,
@@ -102,11 +102,17 @@ impl SessionView {
             expires_at: session.expires_at,
             idle_expires_at: deadlines.idle_expires(),
             ip,
-            location: None,
+            location: location(session),
             device: Device::from_user_agent(session.user_agent.as_deref()),
             remember: session.remember,
         }
     }
+}
+
+/// The place in words: `Lisbon, PT`, or the country alone.
+fn location(session: &Session) -> Option<String> {
+    let country = session.country.as_deref()?;
+    Some(session.city.as_deref().map_or_else(|| country.to_owned(), |city| format!("{city}, {country}")))
 }
 
 /// Who am I, and in which session.

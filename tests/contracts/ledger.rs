@@ -71,6 +71,16 @@ impl Fixture {
             ended_at: None,
             end_reason: None,
             challenged_at: None,
+            country: None,
+            city: None,
+            asn: None,
+            network: None,
+            latitude: None,
+            longitude: None,
+            browser: None,
+            os: None,
+            last_ip_key: None,
+            risk: 0,
         }
     }
 

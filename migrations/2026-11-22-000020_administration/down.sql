@@ -1,0 +1,12 @@
+DROP TABLE alert_sessions;
+DROP TABLE alerts;
+ALTER TABLE sessions DROP COLUMN risk;
+ALTER TABLE sessions DROP COLUMN last_ip_key;
+ALTER TABLE sessions DROP COLUMN os;
+ALTER TABLE sessions DROP COLUMN browser;
+ALTER TABLE sessions DROP COLUMN longitude;
+ALTER TABLE sessions DROP COLUMN latitude;
+ALTER TABLE sessions DROP COLUMN network;
+ALTER TABLE sessions DROP COLUMN asn;
+ALTER TABLE sessions DROP COLUMN city;
+ALTER TABLE sessions DROP COLUMN country;
