@@ -1,7 +1,8 @@
 //! Throttling: how often a password may be guessed.
 //!
 //! Owns the rules of the two limits. An account ([`Backoff`]): some failures are free, each further one doubles the
-//! wait, and after [`HARD_STOP`] in a row there is an end. An address ([`Window`]): so many failures in ten minutes.
+//! wait, and after [`HARD_STOP`] in a row there is an end. An address ([`Window`]): so many failures in ten minutes, and some
+//! times as many for the networks around it ([`networks`]).
 //! Must never know whether an account exists: the same numbers hold for every text that somebody types.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -119,6 +120,35 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
+/// A network that failures are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address.
+    pub first: IpAddr,
+    /// The bits that its addresses share.
+    pub prefix: u8,
+    /// How many times the failures of one subscriber it may have.
+    pub share: u32,
+}
+
+/// The networks around one of IPv6: providers give their customers a /56 or a /48, which hold 256 and 65 536 times what
+/// counts as one address.
+const AROUND: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
+
+/// The networks that a failure of this address counts for, the [`subscriber`] first.
+pub fn networks(address: IpAddr) -> Vec<Network> {
+    match address.to_canonical() {
+        IpAddr::V4(_) => vec![Network { first: subscriber(address), prefix: 32, share: 1 }],
+        IpAddr::V6(address) => AROUND
+            .iter()
+            .map(|&(prefix, share)| {
+                let mask = u128::MAX << (128 - u32::from(prefix));
+                Network { first: Ipv6Addr::from_bits(address.to_bits() & mask).into(), prefix, share }
+            })
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +199,17 @@ mod tests {
         assert_eq!((number(0), number(599_999), number(600_000), number(-1)), (0, 0, 1, -1));
         assert_eq!(window.rest(Timestamp::from_ms(599_999)), Duration::from_millis(1));
         assert_eq!(window.rest(Timestamp::from_ms(600_000)), seconds(600));
+    }
+
+    #[test]
+    fn i_07_an_ipv6_address_is_in_three_networks_and_an_ipv4_one_in_its_own() {
+        let of = |text: &str| -> Vec<_> {
+            let networks = networks(text.parse().unwrap());
+            networks.iter().map(|it| format!("{}/{} x{}", it.first, it.prefix, it.share)).collect()
+        };
+        let around = ["2001:db8:1:abcd::/64 x1", "2001:db8:1:ab00::/56 x4", "2001:db8:1::/48 x16"];
+        assert_eq!(of("2001:db8:1:abcd:3:4:5:6"), around);
+        assert_eq!(of("::ffff:192.0.2.7"), ["192.0.2.7/32 x1"]);
     }
 
     /// I-06 and I-07.

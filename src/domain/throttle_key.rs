@@ -4,7 +4,6 @@
 //! which address or account it is of. Must never be the key that signs sessions: it is derived from it.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::throttle::Network;
 use super::{Random, random};
 
 const NONCE: usize = 16;
@@ -95,9 +95,10 @@ impl ThrottleKey {
         self.bucket("account", email_key.as_bytes())
     }
 
-    /// The counter of an address in one span of time.
-    pub fn address(&self, subscriber: IpAddr, window: i64) -> BucketId {
-        self.bucket("address", format!("{subscriber} {window}").as_bytes())
+    /// The counter of a network in one span of time.
+    pub fn network(&self, network: &Network, window: i64) -> BucketId {
+        let Network { first, prefix, share: _ } = network;
+        self.bucket("network", format!("{first}/{prefix} {window}").as_bytes())
     }
 
     /// A new cookie for a device that this account's owner has signed in on.
@@ -173,8 +174,15 @@ mod tests {
     #[test]
     fn counters_of_different_things_have_different_names() {
         let key = key();
-        let address = "192.0.2.7".parse().unwrap();
-        let names = [key.account("a"), key.account("b"), key.address(address, 1), key.address(address, 2)];
+        let network = |prefix| Network { first: "2001:db8::".parse().unwrap(), prefix, share: 1 };
+        let (narrow, wide) = (network(64), network(48));
+        let names = [
+            key.account("a"),
+            key.account("b"),
+            key.network(&narrow, 1),
+            key.network(&narrow, 2),
+            key.network(&wide, 1),
+        ];
         for (place, name) in names.iter().enumerate() {
             assert!(!names[..place].contains(name));
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::throttle::{ADDRESS_WINDOW, Throttled};
 use super::{App, Unavailable};
 use crate::domain::password::Verdict;
-use crate::domain::throttle::{Backoff, HARD_STOP, Permit, Tally, Window, memory, subscriber};
+use crate::domain::throttle::{Backoff, HARD_STOP, Network, Permit, Tally, Window, memory, networks};
 use crate::domain::{BucketId, Client, DeviceCookie, Timestamp};
 use crate::live::{Live, LiveError};
 
@@ -28,7 +28,8 @@ const CLAIMS: u32 = 8;
 pub(super) struct Attempt {
     app: App,
     at: Reserved,
-    address: Option<Counted>,
+    /// The counters of its address; none on a device that is known.
+    networks: Vec<Counted>,
     from: IpAddr,
 }
 
@@ -40,7 +41,7 @@ struct Reserved {
     number: Option<u32>,
 }
 
-/// An attempt on an address' counter.
+/// An attempt on the counter of a network.
 struct Counted {
     bucket: BucketId,
     in_redis: bool,
@@ -63,14 +64,16 @@ impl App {
             match self.reserve(bucket).await {
                 // Guessed at for too long: it is no better than any other device.
                 Err(Throttled { stopped: true, .. }) => {}
-                reserved => return Ok(Attempt { app: self.clone(), at: reserved?, address: None, from: client.ip }),
+                reserved => {
+                    return Ok(Attempt { app: self.clone(), at: reserved?, networks: Vec::new(), from: client.ip });
+                }
             }
         }
-        let address = self.count_address(client).await?;
+        let networks = self.count_networks(client).await?;
         match self.reserve(key.account(email_key)).await {
-            Ok(at) => Ok(Attempt { app: self.clone(), at, address: Some(address), from: client.ip }),
+            Ok(at) => Ok(Attempt { app: self.clone(), at, networks, from: client.ip }),
             Err(throttled) => {
-                self.uncount_address(&address).await;
+                self.uncount(&networks).await;
                 Err(throttled)
             }
         }
@@ -106,38 +109,56 @@ impl App {
         }
     }
 
-    async fn count_address(&self, client: &Client) -> Result<Counted, Throttled> {
+    /// Counts for the address and for each network around it, or for none of them.
+    async fn count_networks(&self, client: &Client) -> Result<Vec<Counted>, Throttled> {
+        let mut counted = Vec::new();
+        for network in networks(client.ip) {
+            match self.count_network(&network).await {
+                Ok(one) => counted.push(one),
+                Err(throttled) => {
+                    self.uncount(&counted).await;
+                    return Err(throttled);
+                }
+            }
+        }
+        Ok(counted)
+    }
+
+    async fn count_network(&self, network: &Network) -> Result<Counted, Throttled> {
         let (throttle, now) = (&self.shared.throttle, self.clock().now());
         let window = Window { limit: self.shared.policy.sign_in_address_limit, length: ADDRESS_WINDOW };
-        let bucket = throttle.key.address(subscriber(client.ip), window.number(now));
+        let limit = window.limit.saturating_mul(network.share);
+        let bucket = throttle.key.network(network, window.number(now));
+        // Whichever network it was: what is told is the rule for one address.
         let refusal = || Throttled::address(window, now);
-        if !throttle.addresses.count(bucket, window.limit, now) {
+        if !throttle.addresses.count(bucket, limit, now) {
             return Err(refusal());
         }
         let Some(live) = &self.live else { return Ok(Counted { bucket, in_redis: false }) };
         let counted = Counted { bucket, in_redis: true };
         match live.count(&bucket, 1, ADDRESS_WINDOW).await {
-            Ok(count) if count <= i64::from(window.limit) => Ok(counted),
+            Ok(count) if count <= i64::from(limit) => Ok(counted),
             Ok(_) => {
-                self.uncount_address(&counted).await;
+                self.uncount(&[counted]).await;
                 Err(refusal())
             }
             Err(error) => {
                 throttle.goes_alone(&error);
                 throttle.addresses.uncount(bucket, now);
-                let share = window.limit.div_ceil(ALONE_SHARE);
-                let fits = throttle.addresses.count(bucket, share, now);
+                let fits = throttle.addresses.count(bucket, limit.div_ceil(ALONE_SHARE), now);
                 fits.then_some(Counted { bucket, in_redis: false }).ok_or_else(refusal)
             }
         }
     }
 
-    async fn uncount_address(&self, counted: &Counted) {
-        self.shared.throttle.addresses.uncount(counted.bucket, self.clock().now());
-        if let Some(live) = self.live.as_ref().filter(|_| counted.in_redis)
-            && let Err(error) = live.count(&counted.bucket, -1, ADDRESS_WINDOW).await
-        {
-            log::debug!("an attempt stays counted: {error}");
+    async fn uncount(&self, networks: &[Counted]) {
+        for counted in networks {
+            self.shared.throttle.addresses.uncount(counted.bucket, self.clock().now());
+            if let Some(live) = self.live.as_ref().filter(|_| counted.in_redis)
+                && let Err(error) = live.count(&counted.bucket, -1, ADDRESS_WINDOW).await
+            {
+                log::debug!("an attempt stays counted: {error}");
+            }
         }
     }
 
@@ -154,7 +175,7 @@ impl App {
 impl Attempt {
     /// Whether it is made on a device on which the owner has signed in.
     pub(super) fn is_familiar(&self) -> bool {
-        self.address.is_none()
+        self.networks.is_empty()
     }
 
     /// The end of it: `verdict` is what the password gate said, `open` whether the account may be entered at all. What
@@ -174,12 +195,7 @@ impl Attempt {
 
     /// The account's count, or the device's, begins anew; the address' is what it was before.
     async fn succeed(self) {
-        let given_back = async {
-            if let Some(address) = &self.address {
-                self.app.uncount_address(address).await;
-            }
-        };
-        tokio::join!(self.app.clear(self.at.bucket), given_back);
+        tokio::join!(self.app.clear(self.at.bucket), self.app.uncount(&self.networks));
     }
 
     fn fail(self) {
@@ -197,9 +213,7 @@ impl Attempt {
         {
             log::debug!("an attempt stays counted: {error}");
         }
-        if let Some(address) = &self.address {
-            self.app.uncount_address(address).await;
-        }
+        self.app.uncount(&self.networks).await;
     }
 }
 

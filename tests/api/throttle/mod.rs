@@ -3,6 +3,27 @@
 //!
 //! Everybody is behind a trusted proxy here, so that a test can say where a request comes from.
 
+/// Settings under which the tests say where they come from.
+macro_rules! behind_a_proxy {
+    ($(
+        $(#[$attribute:meta])*
+        async fn $name:ident($server:ident: TestServer) $(with { $variable:literal : $value:expr })? $body:block
+    )+) => {
+        on_each_backend! {$(
+            $(#[$attribute])*
+            async fn $name($server: TestServer) with {
+                "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
+                "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For"
+                $(, $variable: $value)?
+            } $body
+        )+}
+    };
+}
+
+mod addresses;
+#[cfg(feature = "postgres")]
+mod with_redis;
+
 use std::time::Duration;
 
 use reqwest::Method;
@@ -96,23 +117,6 @@ fn with_device(server: &TestServer, value: &str) -> Holder {
 
 fn device_of(owner: &SignedIn) -> String {
     owner.browser().cookie(DEVICE).expect("a device cookie")
-}
-
-/// Settings under which the tests say where they come from.
-macro_rules! behind_a_proxy {
-    ($(
-        $(#[$attribute:meta])*
-        async fn $name:ident($server:ident: TestServer) $(with { $variable:literal : $value:expr })? $body:block
-    )+) => {
-        on_each_backend! {$(
-            $(#[$attribute])*
-            async fn $name($server: TestServer) with {
-                "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
-                "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For"
-                $(, $variable: $value)?
-            } $body
-        )+}
-    };
 }
 
 behind_a_proxy! {
@@ -258,52 +262,6 @@ behind_a_proxy! {
         login_from(&server.anonymous(), "192.0.2.1", &owner.email, "a wholly different password").await.assert_status(200);
     }
 
-    async fn l_26_a_success_begins_the_account_anew_but_not_the_address(server: TestServer)
-    with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "12" } {
-        let (own, victim) = (server.signed_in().await, server.signed_in().await);
-        for round in 0..3 {
-            for _ in 0..4 {
-                guess(&server, "192.0.2.1", &victim.email).await.assert_problem(401, "wrong-credentials");
-            }
-            // The victim signs in from elsewhere, without a device that is known.
-            login_from(&server.anonymous(), "203.0.113.9", &victim.email, PASSWORD).await.assert_status(200);
-            // The attacker signs in with an account of his own in between.
-            let answer = login_from(&server.anonymous(), "192.0.2.1", &own.email, PASSWORD).await;
-            if round < 2 {
-                answer.assert_status(200);
-            } else {
-                let rest = throttled(&answer, "address");
-                assert!(rest <= 600, "{answer}");
-                assert_eq!(answer.header("ratelimit-policy"), Some("\"address\";q=12;w=600"));
-            }
-        }
-        // NAT: who is behind that address on a known device comes in, and others when the time is over.
-        let known = with_device(&server, &device_of(&own));
-        login_from(&known, "192.0.2.1", &own.email, PASSWORD).await.assert_status(200);
-        server.clock.advance(Duration::from_secs(600));
-        login_from(&server.anonymous(), "192.0.2.1", &own.email, PASSWORD).await.assert_status(200);
-    }
-
-    /// I-06, I-07, V-20: all addresses of a /64 and all spellings of one address share a count.
-    async fn i_07_a_subscriber_is_one_address_however_it_is_written(server: TestServer)
-    with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "6" } {
-        for (spellings, other) in [
-            (["192.0.2.7", "::ffff:192.0.2.7", "::FFFF:c000:0207", "192.0.2.7:4711", "[::ffff:192.0.2.7]:80", "192.0.2.7"], "192.0.2.8"),
-            (["2001:db8::1", "2001:DB8:0:0:0:0:0:2", "[2001:db8::3]:443", "2001:db8::4%eth0", "2001:db8:0:0:ffff::", "2001:db8::5"], "2001:db8:0:1::1"),
-        ] {
-            for spelling in spellings {
-                guess(&server, spelling, &new_email()).await.assert_problem(401, "wrong-credentials");
-            }
-            for spelling in spellings {
-                throttled(&guess(&server, spelling, &new_email()).await, "address");
-            }
-            guess(&server, other, &new_email()).await.assert_problem(401, "wrong-credentials");
-        }
-        for number in 0..100 {
-            throttled(&guess(&server, &format!("2001:db8::{number:x}:1"), &new_email()).await, "address");
-        }
-    }
-
     /// L-24, V-08: counted before anything is hashed.
     async fn v_08_two_hundred_wrong_passwords_at_once_are_five_hashes(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "1000" } {
@@ -348,122 +306,5 @@ behind_a_proxy! {
             guess(&server, "192.0.2.1", &owner.email).await.assert_problem(401, "wrong-credentials");
         }
         throttled(&guess(&server, "192.0.2.1", &owner.email).await, "address");
-    }
-}
-
-#[cfg(feature = "postgres")]
-mod with_redis {
-    //! What becomes of the counts when Redis or a node forgets.
-
-    use super::{
-        Duration, FREE, Requests, Response, TestServer, burn, guess, login_from, new_email, stopwatch, throttled,
-    };
-    use crate::support::client::{Anonymous, PASSWORD};
-    use crate::support::server::Backend;
-
-    async fn server() -> TestServer {
-        let proxy = [("SESSIOND_TRUSTED_PROXIES", "127.0.0.1"), ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For")];
-        TestServer::with(Backend::Production, &proxy).await
-    }
-
-    /// What became of so many guesses: how many were hashed.
-    fn hashed(answers: &[Response]) -> usize {
-        for answer in answers {
-            assert!([401, 429].contains(&answer.status), "never an error because of throttling: {answer}");
-        }
-        answers.iter().filter(|answer| answer.status == 401).count()
-    }
-
-    #[tokio::test]
-    async fn l_25_a_node_that_is_new_knows_what_the_others_counted() {
-        let server = server().await;
-        let owner = server.signed_in().await;
-        burn(&server, "192.0.2.1", &owner.email).await;
-        let new = server.another_node().await;
-        let answer = login_from(&Anonymous::at(&new.url()), "192.0.2.1", &owner.email, PASSWORD).await;
-        throttled(&answer, "account");
-        server.clock.advance(Duration::from_secs(32));
-        login_from(&Anonymous::at(&new.url()), "192.0.2.1", &owner.email, PASSWORD).await.assert_status(200);
-        // A success there holds here.
-        for _ in 0..FREE {
-            guess(&server, "192.0.2.1", &owner.email).await.assert_problem(401, "wrong-credentials");
-        }
-    }
-
-    #[tokio::test]
-    async fn l_25_flushall_in_the_middle_of_an_attack_gives_no_more_than_a_node_allows() {
-        let server = server().await;
-        let email = new_email();
-        let mut answers = Vec::new();
-        for _ in 0..40 {
-            server.stores.servers().everywhere(&["FLUSHALL"]);
-            answers.push(guess(&server, "192.0.2.1", &email).await);
-        }
-        let hashed = hashed(&answers);
-        println!("40 guesses, FLUSHALL before each: {hashed} hashed");
-        // Fifteen are free; the machine may be slow enough for some waits to be over.
-        assert!((15..=20).contains(&hashed), "{hashed}");
-    }
-
-    #[tokio::test]
-    async fn l_25_without_redis_each_node_is_stricter_and_nothing_fails() {
-        let server = server().await;
-        let (owner, seen) = (server.signed_in().await, new_email());
-        for _ in 0..4 {
-            guess(&server, "192.0.2.9", &seen).await.assert_problem(401, "wrong-credentials");
-        }
-        server.stores.servers().kill();
-        // What this node let through before counts.
-        throttled(&guess(&server, "192.0.2.9", &seen).await, "account");
-        let email = new_email();
-        let mut answers = Vec::new();
-        for _ in 0..20 {
-            answers.push(guess(&server, "192.0.2.1", &email).await);
-        }
-        let for_one = hashed(&answers);
-        let mut answers = Vec::new();
-        for _ in 0..40 {
-            answers.push(guess(&server, "192.0.2.2", &new_email()).await);
-        }
-        let from_one = hashed(&answers);
-        println!("without Redis: {for_one} of 20 guesses at one account hashed, {from_one} of 40 from one address");
-        assert!((2..=7).contains(&for_one), "{for_one}");
-        assert_eq!(from_one, 25, "a quarter of the limit");
-        login_from(&server.anonymous(), "192.0.2.3", &owner.email, PASSWORD).await.assert_status(200);
-        server.stores.servers().restart();
-    }
-
-    #[tokio::test]
-    async fn l_25_a_redis_that_hangs_delays_a_sign_in_a_little_and_fails_none() {
-        let server = server().await;
-        let owner = server.signed_in().await;
-        server.stores.servers().pause();
-        let watch = stopwatch();
-        login_from(&server.anonymous(), "192.0.2.3", &owner.email, PASSWORD).await.assert_status(200);
-        guess(&server, "192.0.2.1", &owner.email).await.assert_problem(401, "wrong-credentials");
-        println!("two sign-ins while Redis hangs: {:?}", watch());
-        server.stores.servers().resume();
-        assert!(watch() < Duration::from_secs(20), "{:?}", watch());
-    }
-
-    /// Each counter has an end, names nobody, and is gone after a success.
-    #[tokio::test]
-    async fn counters_in_redis_name_nobody_and_end() {
-        let server = server().await;
-        let owner = server.signed_in().await;
-        guess(&server, "192.0.2.1", &owner.email).await.assert_problem(401, "wrong-credentials");
-        let redis = server.stores.servers();
-        let keys = redis.keys("attempts:*");
-        // Its account, its address, and the address that the owner came from.
-        assert_eq!(keys.len(), 3, "{keys:?}");
-        for key in &keys {
-            let ttl: i64 = redis.of(key).cli(&["PTTL", key]);
-            assert!(ttl > 0 && ttl <= 3_600_000, "{key}: {ttl}");
-        }
-        let everything = redis.dump_text();
-        assert!(!everything.contains(&owner.email) && !everything.contains("192.0.2.1\""), "{everything}");
-        login_from(&server.anonymous(), "192.0.2.1", &owner.email, PASSWORD).await.assert_status(200);
-        assert_eq!(redis.keys("attempts:*").len(), 2, "only the addresses");
-        server.anonymous().get("/health/ready").await.assert_status(200);
     }
 }
