@@ -112,6 +112,7 @@ impl From<RegisterError> for Failure {
             | RegisterError::InvalidName(sentence) => Self::Failed(sentence),
             RegisterError::EmailTaken => Self::failed("There is already an account with this e-mail address."),
             RegisterError::Closed => Self::failed("Registration is closed."),
+            RegisterError::Throttled(throttled) => Self::Failed(throttled.to_string()),
             RegisterError::Unavailable(error) => error.into(),
         }
     }

@@ -33,6 +33,9 @@ impl Email {
         if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(InvalidEmail("An e-mail address has no spaces."));
         }
+        if typed.chars().any(is_invisible) {
+            return Err(InvalidEmail("The e-mail address has a character in it that cannot be seen."));
+        }
         let (local, host) = typed.rsplit_once('@').unwrap_or_default();
         let host_is_whole = !host.is_empty() && !host.starts_with('.') && !host.ends_with('.') && !host.contains("..");
         if local.is_empty() || local.contains('@') || !host_is_whole {
@@ -60,6 +63,16 @@ impl Email {
     }
 }
 
+/// A character that shows nothing, or turns what follows around: with it, two addresses look like one (Unicode's format
+/// characters and what it says to ignore by default).
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +87,20 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_a_sentence() {
-        for text in ["", "ana", "@example.org", "ana@", "a b@example.org", "a@b@c", "a@.org", "a@b..c", "a\0@b.c"] {
+        for text in [
+            "",
+            "ana",
+            "@example.org",
+            "ana@",
+            "a b@example.org",
+            "a@b@c",
+            "a@.org",
+            "a@b..c",
+            "a\0@b.c",
+            "a@b\u{200b}.c",
+            "\u{202e}a@b.c",
+            "a\u{ad}@b.cc",
+        ] {
             assert!(Email::parse(text).is_err(), "{text:?}");
         }
         assert!(Email::parse(&format!("{}@example.org", "a".repeat(250))).is_err());

@@ -32,6 +32,8 @@ pub enum Event {
     UserEnabled,
     /// An account's roles were changed.
     RolesChanged,
+    /// Very many wrong passwords in a short time, on one node.
+    GuessingFlood,
     /// A restored copy of the ledger was declared to be the ledger; every session ended.
     LedgerRestored,
 }
@@ -52,6 +54,7 @@ impl Event {
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
             Self::RolesChanged => "authz_change",
+            Self::GuessingFlood => "excess_rate_limit_exceeded",
             Self::LedgerRestored => "sys_ledger_restored",
         }
     }

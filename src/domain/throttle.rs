@@ -79,10 +79,13 @@ impl Backoff {
     }
 }
 
-/// How long so many failures are remembered after the last one: an hour for each, so that who waits for them to be
-/// forgotten guesses no more often than who waits out the longest delay.
+/// One failure is forgotten after this.
+pub const ONE_FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long so many failures are remembered after the last one: a day for each. Who waits for them to be forgotten,
+/// and so never comes to the hard stop, has one guess a day.
 pub fn memory(failures: u32) -> Duration {
-    if failures >= HARD_STOP { STOP_MEMORY } else { LONGEST_WAIT.saturating_mul(failures.max(1)) }
+    if failures >= HARD_STOP { STOP_MEMORY } else { ONE_FORGOTTEN.saturating_mul(failures.max(1)) }
 }
 
 /// The limit of an address: so many in each span of time, counted from its start.
@@ -118,6 +121,15 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         v4 @ IpAddr::V4(_) => v4,
     }
+}
+
+/// What is counted of an address, each by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// Wrong passwords.
+    Guesses,
+    /// Accounts that were made, or that were found to exist already.
+    Registrations,
 }
 
 /// A network that failures are counted for.
@@ -186,7 +198,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_is_worth_no_more_guesses_than_waiting() {
         for failures in 1..HARD_STOP {
-            assert!(memory(failures) >= LONGEST_WAIT * failures);
+            assert!(memory(failures) >= ONE_FORGOTTEN * failures);
             assert!(memory(failures) >= Backoff::RULE.delay(failures));
         }
         assert!(memory(HARD_STOP) > LONGEST_WAIT * 24 * 365);

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::throttle::Network;
+use super::throttle::{Counts, Network};
 use super::{Random, random};
 
 const NONCE: usize = 16;
@@ -95,10 +95,14 @@ impl ThrottleKey {
         self.bucket("account", email_key.as_bytes())
     }
 
-    /// The counter of a network in one span of time.
-    pub fn network(&self, network: &Network, window: i64) -> BucketId {
+    /// The counter of what a network does in one span of time.
+    pub fn network(&self, network: &Network, what: Counts, window: i64) -> BucketId {
         let Network { first, prefix, share: _ } = network;
-        self.bucket("network", format!("{first}/{prefix} {window}").as_bytes())
+        let kind = match what {
+            Counts::Guesses => "network",
+            Counts::Registrations => "registrations",
+        };
+        self.bucket(kind, format!("{first}/{prefix} {window}").as_bytes())
     }
 
     /// A new cookie for a device that this account's owner has signed in on.
@@ -179,9 +183,10 @@ mod tests {
         let names = [
             key.account("a"),
             key.account("b"),
-            key.network(&narrow, 1),
-            key.network(&narrow, 2),
-            key.network(&wide, 1),
+            key.network(&narrow, Counts::Guesses, 1),
+            key.network(&narrow, Counts::Guesses, 2),
+            key.network(&wide, Counts::Guesses, 1),
+            key.network(&wide, Counts::Registrations, 1),
         ];
         for (place, name) in names.iter().enumerate() {
             assert!(!names[..place].contains(name));

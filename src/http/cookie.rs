@@ -179,7 +179,7 @@ impl SessionCookie {
     /// Names are compared exactly: browsers guard the `__Host-` prefix in whatever case, so a server that folded
     /// case would accept what they let through.
     fn is_ours(&self, pair: &str) -> bool {
-        pair.split_once('=').is_some_and(|(name, _)| name.trim() == self.name)
+        split(pair).is_some_and(|(name, _)| name == self.name)
     }
 
     fn decodes_to_ours(&self, pair: &str) -> bool {
@@ -191,9 +191,8 @@ impl SessionCookie {
     }
 
     fn verify(&self, pair: &str) -> Option<Token> {
-        // As the readers of cookies do: blanks around the value are not a part of it.
-        let (_, value) = pair.split_once('=')?;
-        self.verifier.token(value.trim())
+        let (_, value) = split(pair)?;
+        self.verifier.token(value)
     }
 }
 
@@ -204,6 +203,14 @@ pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
         .filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok())
         .filter(|pair| !pair.is_empty())
+}
+
+/// Name and value of a pair, without the blanks around them: space and tab (RFC 6265bis §5.6). No other white space is
+/// taken off: browsers take none off either, so a name that begins with one has no prefix to them, and anybody's page
+/// under the same domain may set it.
+pub(super) fn split(pair: &str) -> Option<(&str, &str)> {
+    let (name, value) = pair.split_once('=')?;
+    Some((name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t'])))
 }
 
 fn removal(name: &'static str, domain: Option<&str>) -> Result<HeaderValue, InvalidCookie> {
@@ -291,6 +298,31 @@ mod tests {
         {
             assert!(matches!(cookie().read(&request(&lines)), Presented::Duplicate), "{lines:?}");
         }
+    }
+
+    /// H-01, H-02: what browsers do not take for the prefix, and a sibling host may set.
+    #[test]
+    fn h_02_a_name_with_another_blank_around_it_is_another_name() {
+        let ours = signed(&token().expose());
+        let blanks =
+            (0..=0x3000).filter_map(char::from_u32).filter(|c| c.is_whitespace() && !" \t\r\n\u{b}\u{c}".contains(*c));
+        let mut tried = 0;
+        for blank in blanks {
+            tried += 1;
+            let (name, value) = ours.split_once('=').unwrap();
+            for line in [format!("{blank}{ours}"), format!("{name}{blank}={value}")] {
+                let mut headers = request(&[&line]);
+                let presented = cookie().read(&headers);
+                assert!(matches!(presented, Presented::Nothing), "{line:?}");
+                cookie().let_through(&mut headers, &presented, LetThrough::All);
+                assert!(!headers.contains_key(COOKIE), "{line:?} reaches a reader that takes it off");
+                let both = request(&[format!("{line}; {ours}")]);
+                assert!(matches!(cookie().read(&both), Presented::One(_)), "{line:?} locks nobody out");
+            }
+            assert!(matches!(cookie().read(&request(&[format!("{ours}{blank}")])), Presented::Invalid), "{blank:?}");
+        }
+        assert!(tried >= 15, "{tried}");
+        assert!(matches!(cookie().read(&request(&[format!("a=b; \t {ours} \t; c=d")])), Presented::One(_)));
     }
 
     #[test]

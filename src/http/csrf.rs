@@ -24,12 +24,13 @@ impl Origins {
         if method.is_safe() || self.names_a_known_origin(headers) {
             return true;
         }
-        match headers.get("sec-fetch-site") {
-            Some(site) => site == "same-origin",
-            // A browser that sends an Origin but no Sec-Fetch-Site is believed only by its Origin.
-            None if headers.contains_key(ORIGIN) => false,
-            None => could_not_be_a_form(headers),
+        let mut sites = headers.get_all("sec-fetch-site").peekable();
+        if sites.peek().is_some() {
+            // No browser sends two; of two that differ, the worse counts.
+            return sites.all(|site| site == "same-origin");
         }
+        // A browser that sends an Origin but no Sec-Fetch-Site is believed only by its Origin.
+        !headers.contains_key(ORIGIN) && could_not_be_a_form(headers)
     }
 
     /// Exactly one Origin header, equal byte for byte to a configured one.
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_decision_table_of_unsafe_methods() {
-        let table: [(bool, &[(&str, &str)]); 24] = [
+        let table: [(bool, &[(&str, &str)]); 26] = [
             (true, &[HOME]),
             (true, &[HOME, site("same-origin")]),
             (true, &[HOME, site("cross-site")]),
@@ -98,6 +99,8 @@ mod tests {
             (false, &[("origin", "https://app.example.org:8443")]),
             (false, &[("origin", "http://app.example.org")]),
             (true, &[site("same-origin")]),
+            (false, &[site("same-origin"), site("cross-site")]),
+            (false, &[site("cross-site"), site("same-origin"), JSON]),
             (false, &[site("same-site"), JSON]),
             (false, &[site("cross-site"), ASKED]),
             (false, &[site("none"), JSON]),

@@ -8,7 +8,7 @@ use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{HeaderMap, HeaderValue};
 
-use super::cookie::pairs;
+use super::cookie::{pairs, split};
 use super::problem::Problem;
 use crate::domain::DeviceCookie;
 
@@ -19,9 +19,9 @@ const MAX_AGE: Duration = Duration::days(400);
 
 /// The one that the request carries. Of two, neither counts.
 pub fn read(headers: &HeaderMap) -> Option<DeviceCookie> {
-    let mut ours = pairs(headers).filter_map(|pair| pair.split_once('=')).filter(|(name, _)| name.trim() == NAME);
+    let mut ours = pairs(headers).filter_map(split).filter(|(name, _)| *name == NAME);
     match (ours.next(), ours.next()) {
-        (Some((_, value)), None) => DeviceCookie::parse(value.trim()),
+        (Some((_, value)), None) => DeviceCookie::parse(value),
         _ => None,
     }
 }
@@ -58,6 +58,11 @@ mod tests {
         for line in ["", "__Host-device=", "__Host-device=short", &format!("__host-device={value}")] {
             assert_eq!(found(line), None, "{line}");
         }
+        // A sibling host can set such a one: it does not take the owner's away.
+        let mut headers = HeaderMap::new();
+        let line = format!("\u{2000}__Host-device={}; __Host-device={value}", "b".repeat(64));
+        headers.append(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        assert_eq!(read(&headers).map(|cookie| cookie.expose().to_owned()), Some(value));
     }
 
     #[test]

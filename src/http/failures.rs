@@ -81,6 +81,7 @@ impl From<RegisterError> for Problem {
             RegisterError::WeakPassword(why) => Self::invalid_field("password", why),
             RegisterError::InvalidName(why) => Self::invalid_field("name", why),
             RegisterError::EmailTaken => Self::email_taken(),
+            RegisterError::Throttled(throttled) => throttled.into(),
             RegisterError::Unavailable(error) => error.into(),
         }
     }

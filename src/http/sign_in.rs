@@ -82,6 +82,7 @@ pub struct SignedInAnswer {
         (status = 403, description = "Registration is closed."),
         (status = 409, description = "The e-mail address has an account."),
         (status = 422, description = "A field is not valid."),
+        (status = 429, description = "Too many accounts were asked for from there; try again after Retry-After."),
         (status = 503, description = "Try again after Retry-After."),
     )
 )]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::throttle::{ADDRESS_WINDOW, Throttled};
 use super::{App, Unavailable};
 use crate::domain::password::Verdict;
-use crate::domain::throttle::{Backoff, HARD_STOP, Network, Permit, Tally, Window, memory, networks};
+use crate::domain::throttle::{Backoff, Counts, HARD_STOP, Network, Permit, Tally, Window, memory, networks};
 use crate::domain::{BucketId, Client, DeviceCookie, Timestamp};
 use crate::live::{Live, LiveError};
 
@@ -42,7 +42,7 @@ struct Reserved {
 }
 
 /// An attempt on the counter of a network.
-struct Counted {
+pub(super) struct Counted {
     bucket: BucketId,
     in_redis: bool,
 }
@@ -69,7 +69,7 @@ impl App {
                 }
             }
         }
-        let networks = self.count_networks(client).await?;
+        let networks = self.count_networks(client, Counts::Guesses).await?;
         match self.reserve(key.account(email_key)).await {
             Ok(at) => Ok(Attempt { app: self.clone(), at, networks, from: client.ip }),
             Err(throttled) => {
@@ -110,10 +110,10 @@ impl App {
     }
 
     /// Counts for the address and for each network around it, or for none of them.
-    async fn count_networks(&self, client: &Client) -> Result<Vec<Counted>, Throttled> {
+    pub(super) async fn count_networks(&self, client: &Client, what: Counts) -> Result<Vec<Counted>, Throttled> {
         let mut counted = Vec::new();
         for network in networks(client.ip) {
-            match self.count_network(&network).await {
+            match self.count_network(&network, what).await {
                 Ok(one) => counted.push(one),
                 Err(throttled) => {
                     self.uncount(&counted).await;
@@ -124,11 +124,11 @@ impl App {
         Ok(counted)
     }
 
-    async fn count_network(&self, network: &Network) -> Result<Counted, Throttled> {
+    async fn count_network(&self, network: &Network, what: Counts) -> Result<Counted, Throttled> {
         let (throttle, now) = (&self.shared.throttle, self.clock().now());
         let window = Window { limit: self.shared.policy.sign_in_address_limit, length: ADDRESS_WINDOW };
         let limit = window.limit.saturating_mul(network.share);
-        let bucket = throttle.key.network(network, window.number(now));
+        let bucket = throttle.key.network(network, what, window.number(now));
         // Whichever network it was: what is told is the rule for one address.
         let refusal = || Throttled::address(window, now);
         if !throttle.addresses.count(bucket, limit, now) {
@@ -151,7 +151,8 @@ impl App {
         }
     }
 
-    async fn uncount(&self, networks: &[Counted]) {
+    /// Takes back what was counted.
+    pub(super) async fn uncount(&self, networks: &[Counted]) {
         for counted in networks {
             self.shared.throttle.addresses.uncount(counted.bucket, self.clock().now());
             if let Some(live) = self.live.as_ref().filter(|_| counted.in_redis)
@@ -199,6 +200,7 @@ impl Attempt {
     }
 
     fn fail(self) {
+        self.app.note_failure();
         let failures = self.at.number.unwrap_or(self.at.before.count.saturating_add(1));
         if failures == Backoff::RULE.free || failures == HARD_STOP {
             log::warn!("{failures} wrong passwords for one account, the last one from {}", self.from);

@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod alarm;
 mod app;
 mod attempt;
 mod cause;

@@ -3,10 +3,12 @@
 //! Owns the rules of a new account. Does not sign in: that is [`super::sign_in`], with the same password gate.
 
 use super::gate::Source;
-use super::{App, Cause, Unavailable, UserView};
+use super::{App, Cause, Throttled, Unavailable, UserView};
 use crate::domain::email::InvalidEmail;
+use crate::domain::email::is_invisible;
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
+use crate::domain::throttle::Counts;
 use crate::domain::{Client, Email, Password, Roles, UserId};
 use crate::ledger::{audit, users};
 
@@ -42,6 +44,9 @@ pub enum RegisterError {
     /// There is an account of this address.
     #[error("there is an account of this address")]
     EmailTaken,
+    /// Too many accounts were asked for from there.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -65,7 +70,13 @@ impl App {
         if !self.shared.policy.registration_open {
             return Err(RegisterError::Closed);
         }
-        self.create_account(account, Roles::new_account(), Cause::anonymous(client)).await
+        // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.
+        let counted = self.count_networks(client, Counts::Registrations).await?;
+        let made = self.create_account(account, Roles::new_account(), Cause::anonymous(client)).await;
+        if !matches!(made, Ok(_) | Err(RegisterError::EmailTaken)) {
+            self.uncount(&counted).await;
+        }
+        made
     }
 
     /// Makes an account, whoever asks.
@@ -109,6 +120,9 @@ pub(super) fn tidy_name(name: &str) -> Result<Option<String>, String> {
     if name.chars().any(char::is_control) {
         return Err("A name has no control characters.".to_owned());
     }
+    if !name.is_empty() && name.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
+        return Err("A name has at least one character that can be seen.".to_owned());
+    }
     Ok((!name.is_empty()).then(|| name.to_owned()))
 }
 
@@ -121,6 +135,8 @@ mod tests {
         assert_eq!(tidy_name("  Ana  "), Ok(Some("Ana".to_owned())));
         assert_eq!(tidy_name("   "), Ok(None));
         assert!(tidy_name("a\0b").is_err());
+        assert!(tidy_name("\u{200b} \u{202e}").is_err());
+        assert!(tidy_name("\u{1f468}\u{200d}\u{1f469}").is_ok(), "joined pictures are seen");
         assert!(tidy_name(&"x".repeat(101)).is_err());
     }
 }

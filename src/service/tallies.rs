@@ -128,7 +128,7 @@ fn set_of(bucket: &BucketId) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::throttle::{LONGEST_WAIT, memory};
+    use crate::domain::throttle::{ONE_FORGOTTEN, memory};
     use crate::domain::{SystemRandom, ThrottleKey, random};
 
     fn key() -> ThrottleKey {
@@ -174,9 +174,9 @@ mod tests {
     fn what_is_over_is_forgotten() {
         let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
         fail(&tallies, bucket, 20);
-        let hours = LONGEST_WAIT.as_secs();
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(20 * hours - 1)).map(|before| before.count), Ok(20));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(41 * hours)), Ok(Tally::default()));
+        let days = ONE_FORGOTTEN.as_secs();
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(20 * days - 1)).map(|before| before.count), Ok(20));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(41 * days)), Ok(Tally::default()));
         assert_eq!(tallies.held(), 1);
     }
 

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::alarm::Alarm;
 use super::tallies::Tallies;
 use crate::domain::throttle::{Backoff, LONGEST_WAIT, Permit, Window, memory};
 use crate::domain::{ThrottleKey, Timestamp};
@@ -59,6 +60,8 @@ pub(super) struct Throttle {
     pub(super) key: ThrottleKey,
     pub(super) accounts: Tallies,
     pub(super) addresses: Tallies,
+    /// Of all that fails on this node.
+    pub(super) alarm: Alarm,
     /// Whether the log says that Redis refuses to count.
     muted: AtomicBool,
 }
@@ -66,7 +69,7 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn new(key: ThrottleKey) -> Self {
         let addresses = Tallies::new(|_| ADDRESS_WINDOW);
-        Self { key, accounts: Tallies::new(memory), addresses, muted: AtomicBool::default() }
+        Self { key, accounts: Tallies::new(memory), addresses, alarm: Alarm::default(), muted: AtomicBool::default() }
     }
 
     /// Redis did not count. What is behind it is said once by whoever keeps the connection, but for a missing right.
