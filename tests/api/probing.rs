@@ -198,7 +198,8 @@ async fn l_23_random_names_leave_no_more_counters_than_an_address_may_try() {
                     let body = json!({ "email": crate::support::client::new_email(), "password": "wrong, all of it" });
                     match stranger.post_json("/login", &body).await.status {
                         401 => hashed += 1,
-                        429 => {}
+                        // 503: the machine is busy with others, and the gate's time was over.
+                        429 | 503 => {}
                         status => panic!("{status}"),
                     }
                 }
