@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_help_shows_no_secret_of_the_environment() {
         let hidden = CommandLine::command();
-        for secret in ["database_url", "redis_url", "cookie_key"] {
+        for secret in ["database_url", "redis_url", "cookie_key", "webhook_url", "webhook_secret"] {
             assert!(
                 hidden.get_arguments().find(|arg| arg.get_id() == secret).unwrap().is_hide_env_values_set(),
                 "{secret}"

@@ -15,6 +15,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod url;
+mod webhook;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub use origin::Origin;
 pub use settings::Settings;
 pub use stores::{Database, Redis};
 pub use url::SecretUrl;
+pub use webhook::Webhook;
 
 use given::Given;
 use settings::var;
@@ -78,6 +80,8 @@ pub struct Config {
     pub on_device_change: DeviceChangePolicy,
     /// How many characters a new password must have, at least eight.
     pub password_min_length: usize,
+    /// Who is told of sessions that begin and end, if anybody is.
+    pub webhook: Option<Webhook>,
     /// Whether anybody may make an account.
     pub registration: Registration,
     /// How log lines are written.
@@ -172,6 +176,7 @@ impl TryFrom<Settings> for Config {
                 PASSWORD_MIN_LENGTH,
                 MOST_PASSWORD_MIN_LENGTH,
             )?,
+            webhook: webhook::webhook(&settings)?,
             registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
             log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
                 .choice(LogFormat::Text, &LOG_FORMATS)?,
@@ -245,6 +250,8 @@ impl Config {
             (var::STEP_UP_AGE, Some(terms::text(self.step_up_age))),
             (var::ON_DEVICE_CHANGE, word(self.on_device_change, &DEVICE_CHANGES)),
             (var::PASSWORD_MIN_LENGTH, Some(self.password_min_length.to_string())),
+            (var::WEBHOOK_URL, self.webhook.as_ref().map(|webhook| webhook.url.to_string())),
+            (var::WEBHOOK_SECRET, self.webhook.as_ref().map(|_| "***".to_owned())),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
             (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
         ]

@@ -1,7 +1,7 @@
 //! The settings as an operator writes them: one environment variable and one `--flag` for each.
 //!
 //! Owns the names and the help texts. Must never judge a value: that is [`super::Config`]'s part. There is no
-//! `Debug` on purpose, because three of the texts are secrets.
+//! `Debug` on purpose, because some of the texts are secrets.
 
 use clap::Args;
 
@@ -120,6 +120,20 @@ pub struct Settings {
     #[arg(long, env = var::PASSWORD_MIN_LENGTH, value_name = "COUNT", global = true, hide_short_help = true)]
     pub password_min_length: Option<String>,
 
+    /// Who is told, by signed messages, of sessions that begin and end: https://…, or http:// on this machine
+    #[arg(long, env = var::WEBHOOK_URL, value_name = "URL", global = true, hide_short_help = true)]
+    #[arg(hide_env_values = true)]
+    pub webhook_url: Option<String>,
+
+    /// Signs those messages: base64 of 24 to 64 random bytes; several, with commas between, to replace one by another
+    #[arg(long, env = var::WEBHOOK_SECRET, value_name = "SECRETS", global = true, hide_short_help = true)]
+    #[arg(hide_env_values = true)]
+    pub webhook_secret: Option<String>,
+
+    /// A file that holds those secrets, instead of the secrets themselves
+    #[arg(long, env = var::WEBHOOK_SECRET_FILE, value_name = "FILE", global = true, hide_short_help = true)]
+    pub webhook_secret_file: Option<String>,
+
     /// Whether anybody may make an account: open or closed [default: open]
     #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
     pub registration: Option<String>,
@@ -158,6 +172,9 @@ impl Settings {
             var::STEP_UP_AGE => &mut self.step_up_age,
             var::ON_DEVICE_CHANGE => &mut self.on_device_change,
             var::PASSWORD_MIN_LENGTH => &mut self.password_min_length,
+            var::WEBHOOK_URL => &mut self.webhook_url,
+            var::WEBHOOK_SECRET => &mut self.webhook_secret,
+            var::WEBHOOK_SECRET_FILE => &mut self.webhook_secret_file,
             var::REGISTRATION => &mut self.registration,
             var::LOG_FORMAT => &mut self.log_format,
             _ => return None,
@@ -192,6 +209,9 @@ pub(super) mod var {
     pub const STEP_UP_AGE: &str = "SESSIOND_STEP_UP_AGE";
     pub const ON_DEVICE_CHANGE: &str = "SESSIOND_ON_DEVICE_CHANGE";
     pub const PASSWORD_MIN_LENGTH: &str = "SESSIOND_PASSWORD_MIN_LENGTH";
+    pub const WEBHOOK_URL: &str = "SESSIOND_WEBHOOK_URL";
+    pub const WEBHOOK_SECRET: &str = "SESSIOND_WEBHOOK_SECRET";
+    pub const WEBHOOK_SECRET_FILE: &str = "SESSIOND_WEBHOOK_SECRET_FILE";
     pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
     pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
 }

@@ -22,6 +22,8 @@ pub mod slots;
 pub mod throttle;
 pub mod throttle_key;
 pub mod token;
+pub mod webhook;
+pub mod webhook_url;
 
 pub use binding::DeviceMark;
 pub use client::Client;

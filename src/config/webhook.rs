@@ -1,0 +1,149 @@
+//! Who is told of what happens to sessions, and the secrets that sign it.
+//!
+//! Owns [`Webhook`]. Must never put a secret or the receiver's path into a sentence.
+
+use std::fs;
+
+use zeroize::Zeroizing;
+
+use crate::domain::webhook::WebhookSecret;
+use crate::domain::webhook_url::WebhookUrl;
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+
+/// More at a time than any change of secrets takes.
+const MOST_SECRETS: usize = 5;
+const HOW_TO_MAKE: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
+
+/// The receiver, and at least one secret that is shared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where it is.
+    pub url: WebhookUrl,
+    /// Each message is signed with each of them, so that one can follow another.
+    pub secrets: Vec<WebhookSecret>,
+}
+
+pub(super) fn webhook(settings: &Settings) -> Result<Option<Webhook>, ConfigError> {
+    let url = Given::new(var::WEBHOOK_URL, settings.webhook_url.as_ref());
+    let secret = Given::new(var::WEBHOOK_SECRET, settings.webhook_secret.as_ref());
+    let file = Given::new(var::WEBHOOK_SECRET_FILE, settings.webhook_secret_file.as_ref());
+    if secret.text().is_some() && file.text().is_some() {
+        return Err(secret.bad(format!("and {} are both set: leave one of them out.", var::WEBHOOK_SECRET_FILE)));
+    }
+    let given = if file.text().is_some() { &file } else { &secret };
+    let Some(text) = url.text() else {
+        return match given.text() {
+            Some(_) => Err(given.bad(format!("is set without {}: say who is to be told.", var::WEBHOOK_URL))),
+            None => Ok(None),
+        };
+    };
+    let url = WebhookUrl::parse(text).map_err(|fault| {
+        url.bad(format!("{fault}: write https://HOST/PATH, or http:// and an address of this machine itself."))
+    })?;
+    let texts = match (secret.text(), file.text()) {
+        (Some(text), _) => Zeroizing::new(text.to_owned()),
+        (None, Some(path)) => fs::read_to_string(path)
+            .map(Zeroizing::new)
+            .map_err(|error| file.bad(format!("names {path}, which cannot be read: {error}.")))?,
+        (None, None) => {
+            return Err(secret.bad(format!(
+                "is needed with {}, so that the receiver can tell our messages from others': {HOW_TO_MAKE}.",
+                var::WEBHOOK_URL
+            )));
+        }
+    };
+    Ok(Some(Webhook { url, secrets: secrets(given, &texts)? }))
+}
+
+fn secrets(given: &Given<'_>, texts: &str) -> Result<Vec<WebhookSecret>, ConfigError> {
+    let texts = texts.split(|c: char| c == ',' || c.is_whitespace()).filter(|text| !text.is_empty());
+    let read = texts.map(WebhookSecret::parse).collect::<Result<Vec<_>, _>>();
+    let read = read.map_err(|fault| {
+        given.bad(format!(
+            "{fault}, but must be base64 of 24 to 64 random bytes, several with commas between: {HOW_TO_MAKE}."
+        ))
+    })?;
+    match read.len() {
+        0 => Err(given.bad(format!("holds no secret: {HOW_TO_MAKE}."))),
+        1..=MOST_SECRETS => Ok(read),
+        _ => Err(given.bad(format!("holds more than {MOST_SECRETS} secrets: leave those out that nobody uses."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn read(url: &str, secret: &str, file: &str) -> Result<Option<Webhook>, String> {
+        let text = |text: &str| Some(text.to_owned());
+        let settings = Settings {
+            webhook_url: text(url),
+            webhook_secret: text(secret),
+            webhook_secret_file: text(file),
+            ..Settings::default()
+        };
+        webhook(&settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_receiver_has_at_least_one_secret() {
+        assert_eq!(read("", "", ""), Ok(None));
+        let one = read("https://a.example/in", GOOD, "").unwrap().unwrap();
+        let two = read("https://a.example/in", &format!("{GOOD}, {GOOD}"), "").unwrap().unwrap();
+        assert_eq!((one.secrets.len(), two.secrets.len()), (1, 2));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), format!("{GOOD}\n{GOOD}\n")).unwrap();
+        let path = file.path().display().to_string();
+        assert_eq!(read("https://a.example/in", "", &path).unwrap(), Some(two));
+        fs::write(file.path(), "\n").unwrap();
+        let refused = read("https://a.example/in", "", &path).unwrap_err();
+        assert!(refused.starts_with("SESSIOND_WEBHOOK_SECRET_FILE holds no secret: make one with"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_one_sentence_without_a_secret() {
+        for (url, secret, file, sentence) in [
+            ("", GOOD, "", "SESSIOND_WEBHOOK_SECRET is set without SESSIOND_WEBHOOK_URL: say who is to be told."),
+            ("", "", "/s", "SESSIOND_WEBHOOK_SECRET_FILE is set without SESSIOND_WEBHOOK_URL: say who is to be told."),
+            ("https://a.example", "", "", "SESSIOND_WEBHOOK_SECRET is needed with SESSIOND_WEBHOOK_URL, so that"),
+            (
+                "https://a.example",
+                GOOD,
+                "/s",
+                "SESSIOND_WEBHOOK_SECRET and SESSIOND_WEBHOOK_SECRET_FILE are both set: ",
+            ),
+            ("https://a.example", "", "/none", "SESSIOND_WEBHOOK_SECRET_FILE names /none, which cannot be read: "),
+            ("https://a.example", "hunter2!", "", "SESSIOND_WEBHOOK_SECRET is not base64, but must be base64 of 24 to"),
+            (
+                "https://a.example",
+                "aHVudGVyMg==",
+                "",
+                "SESSIOND_WEBHOOK_SECRET has fewer than 24 or more than 64 bytes,",
+            ),
+            (
+                "http://a.example/hunter2",
+                GOOD,
+                "",
+                "SESSIOND_WEBHOOK_URL is http:// to another machine, where everybody",
+            ),
+            ("a.example", GOOD, "", "SESSIOND_WEBHOOK_URL is no URL: write https://HOST/PATH, or http://"),
+            ("https://u:hunter2@a", GOOD, "", "SESSIOND_WEBHOOK_URL holds a user or a password, which are not sent: "),
+            (
+                "https://169.254.169.254",
+                GOOD,
+                "",
+                "SESSIOND_WEBHOOK_URL leads to an address where no receiver can be: ",
+            ),
+        ] {
+            let said = read(url, secret, file).unwrap_err();
+            assert!(said.starts_with(sentence) && !said.contains("hunter2"), "{said}\nis not\n{sentence}");
+            assert_eq!(said.matches(". ").count(), 0, "one sentence: {said}");
+        }
+        let six = read("https://a.example", &[GOOD; 6].join(","), "").unwrap_err();
+        assert!(six.starts_with("SESSIOND_WEBHOOK_SECRET holds more than 5 secrets"), "{six}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Where notices go: the receiver's URL, and which addresses it may lead to.
+//!
+//! Owns [`WebhookUrl`] and the rule. Must never print more of it than where it leads: paths of receivers are often
+//! secrets.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// Clouds answer here with credentials of the machine that asks. The others of this kind are link-local.
+const METADATA: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
+
+/// Longest path with its query.
+const LONGEST: usize = 2_048;
+
+/// A receiver: over TLS, or on this machine.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl(Url);
+
+impl WebhookUrl {
+    /// Reads it; an error is the rest of a sentence that begins with the setting's name.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "is no URL")?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("holds a user or a password, which are not sent: the receiver checks the signature");
+        }
+        if url.fragment().is_some() {
+            return Err("has a part behind a #, which is not sent");
+        }
+        if text.len() > LONGEST {
+            return Err("is longer than 2048 bytes");
+        }
+        let known = Self(url);
+        match known.0.scheme() {
+            "https" => {}
+            "http" if known.names_this_machine() => {}
+            "http" => return Err("is http:// to another machine, where everybody on the way reads along"),
+            _ => return Err("is neither https:// nor http://"),
+        }
+        match known.literal() {
+            Some(address) if !known.allows(address) => Err("leads to an address where no receiver can be"),
+            _ => Ok(known),
+        }
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The name or address, without brackets, as it is looked up and as a certificate has it.
+    pub fn host(&self) -> String {
+        self.literal().map_or_else(|| self.0.host_str().unwrap_or_default().to_owned(), |address| address.to_string())
+    }
+
+    /// The port, also when it is the scheme's own.
+    pub fn port(&self) -> u16 {
+        self.0.port_or_known_default().unwrap_or(443)
+    }
+
+    /// What stands in the request's `Host`.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// What is asked for there. A secret, perhaps.
+    pub fn path_and_query(&self) -> String {
+        let query = self.0.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{query}", self.0.path())
+    }
+
+    /// Whether the name may lead there. A private address may be the receiver's: whoever sets the URL runs the server.
+    /// Link-local ones, where clouds hand out credentials, may not, whatever the name servers say; and what is not
+    /// encrypted leads to this machine and nowhere else.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let nobody = match address {
+            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets().starts_with(&[0]),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        let none = nobody || address.is_unspecified() || address.is_multicast() || METADATA.contains(&address);
+        !none && (self.is_https() || address.is_loopback())
+    }
+
+    fn literal(&self) -> Option<IpAddr> {
+        match self.0.host()? {
+            Host::Ipv4(address) => Some(address.into()),
+            Host::Ipv6(address) => Some(address.into()),
+            Host::Domain(_) => None,
+        }
+    }
+
+    fn names_this_machine(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(_) => self.literal().is_some_and(|address| address.to_canonical().is_loopback()),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.0.scheme(), self.authority())?;
+        if self.path_and_query() == "/" { Ok(()) } else { f.write_str("/***") }
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebhookUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_spoken_to_over_tls_or_on_this_machine() {
+        for good in [
+            "https://hooks.example.org/in?key=hunter2",
+            "https://10.0.0.7:8443/",
+            "https://[fd00::7]/hook",
+            "http://127.0.0.1:9000/hook",
+            "http://[::1]:9000/",
+            "http://localhost:9000",
+        ] {
+            let url = WebhookUrl::parse(good).unwrap_or_else(|why| panic!("{good} {why}"));
+            assert!(!format!("{url} {url:?}").contains("hunter2") && !url.to_string().contains("/in"), "{url}");
+        }
+        for bad in [
+            "hooks.example.org",
+            "ftp://hooks.example.org",
+            "http://hooks.example.org/",
+            "http://10.0.0.7/",
+            "http://localhost.example.org/",
+            "https://ana:hunter2@hooks.example.org/",
+            "https://hooks.example.org/#in",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://2852039166/",
+            "https://0xa9.254.0xa9fe/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://[fe80::1]/",
+            "https://[fd00:ec2::254]/",
+            "https://100.100.100.200/",
+            "https://0.0.0.0/",
+            "http://0/",
+            "https://[::]/",
+            "https://255.255.255.255/",
+            "https://224.0.0.1/",
+        ] {
+            assert!(WebhookUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// The name servers decide where a name leads, and they may be somebody else's.
+    #[test]
+    fn a_name_leads_to_no_address_that_could_not_be_written() {
+        let (open, own) =
+            (WebhookUrl::parse("https://a.example").unwrap(), WebhookUrl::parse("http://localhost").unwrap());
+        for (address, over_tls, plain) in [
+            ("192.0.2.7", true, false),
+            ("10.0.0.7", true, false),
+            ("127.0.0.1", true, true),
+            ("::1", true, true),
+            ("::ffff:127.0.0.1", true, true),
+            ("169.254.169.254", false, false),
+            ("::ffff:169.254.1.1", false, false),
+            ("fe80::1", false, false),
+            ("0.0.0.0", false, false),
+            ("::", false, false),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!((open.allows(address), own.allows(address)), (over_tls, plain), "{address}");
+        }
+    }
+}
