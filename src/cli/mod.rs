@@ -11,6 +11,7 @@ mod password;
 mod serve;
 mod sessions;
 mod users;
+mod webhook;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ enum Command {
     /// Say what happened to the database
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(ledger::Command),
+    /// Try whether another system is told, and see what it is still to be told
+    #[command(subcommand, disable_help_subcommand = true)]
+    Webhook(webhook::Command),
     /// Check the settings and print the effective ones, secrets masked
     CheckConfig {
         /// Print one JSON object
@@ -89,6 +93,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
         Command::User(command) => block_on(users::run(command, &config, out)),
         Command::Sessions(command) => block_on(sessions::run(command, &config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
+        Command::Webhook(command) => block_on(webhook::run(command, &config, out)),
         Command::CheckConfig { json } => check_config(&config, json, out),
     }
 }
@@ -158,6 +163,7 @@ mod tests {
             "sessiond user grant ana@example.org",
             "sessiond sessions revoke 7",
             "sessiond ledger",
+            "sessiond webhook",
             "sessiond user add a@b.c --role user",
         ] {
             assert_eq!(parse(line).err().unwrap().exit_code(), 2, "{line}");

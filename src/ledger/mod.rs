@@ -20,6 +20,7 @@ pub mod last_seen;
 pub mod lineage;
 pub mod live_store;
 mod migrate;
+pub mod outbox;
 mod pool;
 pub mod proofs;
 pub mod resets;

@@ -124,6 +124,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_outbox (id) {
+        id -> Text,
+        lane -> Text,
+        position -> BigInt,
+        event -> Text,
+        body -> Text,
+        created_at -> BigInt,
+        next_at -> BigInt,
+        attempts -> BigInt,
+        claim -> Nullable<Text>,
+        last_error -> Nullable<Text>,
+        done_at -> Nullable<BigInt>,
+        outcome -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
@@ -138,4 +155,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     unconfirmed,
     users,
+    webhook_outbox,
 );

@@ -171,6 +171,9 @@ impl App {
             if news {
                 audit::append(db, &app.entry(event, &cause, Some(id), None))?;
                 fault_point::reach("account: line written");
+                if event == Event::UserDisabled {
+                    app.tell_user_disabled(db, id, &cause)?;
+                }
             }
             match ends {
                 Some(reason) if news || reason == EndReason::Disabled => {

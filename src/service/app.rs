@@ -18,11 +18,13 @@ use super::notes::Notes;
 use super::probing::Probing;
 use super::sightings::Sightings;
 use super::throttle::Throttle;
+use super::webhook::Outlet;
 use super::witness::Witness;
 use crate::domain::event::Event;
 use crate::domain::{Clock, PasswordRules, Random, SessionId, Terms, ThrottleKey, UserId, random};
 use crate::ledger::{Ledger, audit};
 use crate::live::Live;
+use crate::webhook::Sender;
 
 /// The rules that the operator sets.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub struct Parts {
     pub policy: Policy,
     /// What names the counters of attempts; the same on all nodes.
     pub throttle_key: ThrottleKey,
+    /// Who else is told of what happens, if anybody is.
+    pub webhook: Option<Sender>,
 }
 
 /// The service; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -96,6 +100,7 @@ pub(super) struct Shared {
     pub(super) sightings: Sightings,
     pub(super) throttle: Throttle,
     pub(super) probing: Probing,
+    pub(super) outlet: Option<Arc<Outlet>>,
     pub(super) device_changes: DealtWith,
     pub(super) witness: tokio::sync::Mutex<Witness>,
 }
@@ -119,6 +124,7 @@ impl App {
             sightings: Sightings::default(),
             throttle: Throttle::new(parts.throttle_key),
             probing: Probing::default(),
+            outlet: parts.webhook.map(|sender| Arc::new(Outlet::new(sender))),
             device_changes: DealtWith::default(),
             witness: tokio::sync::Mutex::default(),
         };

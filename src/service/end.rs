@@ -97,6 +97,7 @@ impl App {
             line.detail = Some(reason.name().to_owned());
             audit::append(db, &line)?;
             fault_point::reach("end: line written");
+            self.tell_session_revoked(db, session, reason, cause)?;
         }
         Ok(EndedSessions {
             records,

@@ -42,6 +42,7 @@ mod touch;
 mod unavailable;
 mod unknown_token;
 mod views;
+mod webhook;
 mod witness;
 
 pub use account::{ChangePasswordError, RenameError, Renewed};
@@ -65,3 +66,4 @@ pub use sweeper::Background;
 pub use throttle::{Quota, Throttled};
 pub use unavailable::Unavailable;
 pub use views::{Me, SessionView, UserRow, UserView};
+pub use webhook::{AlertOpened, Pending, PendingNotice, Tried, test as test_webhook};

@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::ledger::{self, Ledger, LedgerError, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
+use crate::webhook::Sender;
 
 /// How long a Redis is believed where the operator gave none: the default of the setting.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
@@ -41,7 +42,8 @@ impl App {
         let ledger = ledger(config, random.as_ref()).await?;
         // Nobody signs in here, so nothing is counted that another process would have to find again.
         let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
-        Ok(Self::new(Parts { ledger, live: None, clock, random, policy: Policy::from(config), throttle_key }))
+        let (policy, webhook) = (Policy::from(config), sender(config));
+        Ok(Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook }))
     }
 
     /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
@@ -55,7 +57,11 @@ impl App {
         let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
         let cookie_key = config.cookie_key.open(random.as_ref()).map_err(|error| StartError(error.to_string()))?;
         let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
-        let app = Self::new(Parts { ledger, live, clock, random, policy: Policy::from(config), throttle_key });
+        let (policy, webhook) = (Policy::from(config), sender(config));
+        if let Some(Err(error)) = webhook.as_ref().map(Sender::prepare) {
+            return Err(StartError(format!("SESSIOND_WEBHOOK_URL: {error}.")));
+        }
+        let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook });
         app.look_before_serving().await?;
         Ok(app)
     }
@@ -85,6 +91,11 @@ fn records(
     let judge: Arc<dyn Fence> = Arc::<StoreFence>::clone(&fence);
     let live = Live::open(settings, judge, Arc::clone(clock))?;
     Ok((live, fence))
+}
+
+/// Also for the command line, which ends sessions and disables accounts, but leaves it to the nodes to tell.
+fn sender(config: &Config) -> Option<Sender> {
+    config.webhook.as_ref().map(|webhook| Sender::new(webhook.url.clone(), webhook.secrets.clone()))
 }
 
 fn database(config: &Config) -> ledger::Database {

@@ -261,6 +261,7 @@ impl App {
         let cause = Cause::user(user.id, &entrance.client);
         audit::append(db, &self.entry(Event::LoginSuccess, &cause, Some(user.id), Some(entrance.session.id)))?;
         fault_point::reach("sign-in: line written");
+        self.tell_session_created(db, &entrance.session)?;
         Ok(Admission::Admitted { user: Box::new(user), ended })
     }
 }

@@ -43,6 +43,7 @@ impl App {
             tokio::spawn(self.for_worker().sweep(stop.clone())),
             // Over the connection that the look before serving has made; without Redis, at the database's file.
             tokio::spawn(self.clone().keep_looking(stop.clone())),
+            tokio::spawn(self.clone().deliver(stop.clone())),
         ];
         if self.live.is_some() {
             tasks.push(tokio::spawn(self.for_worker().keep_believing(stop)));
@@ -185,12 +186,12 @@ async fn stopped(stop: &mut watch::Receiver<bool>, wait: Duration) -> bool {
 
 /// Says once that something fails, and once that it works again.
 #[derive(Default)]
-struct Complaint {
+pub(super) struct Complaint {
     failing: bool,
 }
 
 impl Complaint {
-    fn about(&mut self, what: &str, error: Option<impl std::fmt::Display>) {
+    pub(super) fn about(&mut self, what: &str, error: Option<impl std::fmt::Display>) {
         let failed = error.is_some();
         match error {
             Some(error) if !self.failing => log::warn!("{what} fails and is tried again: {error}"),

@@ -95,6 +95,10 @@ impl App {
         let app = self.clone();
         // Once more when its turn has come: it may have waited since before the ledger went away.
         let in_turn = move |db: &mut Db| if app.shared.last_seen.overdue() { Err(OVERDUE_FIRST) } else { body(db) };
-        self.shared.ledger.write(in_turn).await
+        let written = self.shared.ledger.write(in_turn).await;
+        if let Some(outlet) = &self.shared.outlet {
+            outlet.committed();
+        }
+        written
     }
 }

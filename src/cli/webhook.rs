@@ -1,0 +1,70 @@
+//! `sessiond webhook …`: whether another system is told, and what it is still to be told.
+//!
+//! Owns the words of these commands. Must never print what may be secret of the receiver's URL.
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::service::{self, App, PendingNotice};
+
+use super::failure::Failure;
+use super::output::Output;
+
+/// What can be asked about the webhook.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Send one message of the type webhook.test, and say what was answered
+    Test,
+    /// Show what the receiver is still to be told
+    Pending {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    match command {
+        Command::Test => test(config, out).await,
+        Command::Pending { json } => pending(config, json, out).await,
+    }
+}
+
+async fn test(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let Some(webhook) = &config.webhook else {
+        return Err(Failure::Usage("SESSIOND_WEBHOOK_URL is not set: there is nobody to be told.".to_owned()));
+    };
+    let tried = service::test_webhook(webhook).await;
+    let took = tried.took.as_millis();
+    if tried.delivered {
+        return out.line(&format!("{} has taken it: {}, after {took} ms.", tried.to, tried.answer));
+    }
+    Err(Failure::failed(format!("{} has not taken it: {}, after {took} ms.", tried.to, tried.answer)))
+}
+
+async fn pending(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let pending = App::open(config).await?.pending_notices().await?;
+    if json {
+        return out.json(&pending);
+    }
+    if !pending.notices.is_empty() {
+        let head = ["ID", "TYPE", "SINCE", "TRIED", "AGAIN", "LAST ANSWER"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(head).chain(pending.notices.iter().map(cells)).collect();
+        out.rows(&rows)?;
+    }
+    out.line(&format!("Waiting: {}; given up in the last 30 days: {}.", pending.pending, pending.given_up))
+}
+
+fn cells(notice: &PendingNotice) -> [String; 6] {
+    [
+        notice.id.clone(),
+        notice.notice.clone(),
+        notice.created_at.to_rfc3339(),
+        notice.attempts.to_string(),
+        notice.next_at.to_rfc3339(),
+        notice.last_error.clone().unwrap_or_else(|| "-".to_owned()),
+    ]
+}

@@ -1,0 +1,226 @@
+//! Messages that another system is still to be given, and for some days those that it was given.
+//!
+//! Owns the `webhook_outbox` table. A message is added in the transaction of what it tells. Nodes share the work by
+//! claims that come free by themselves; within a lane a message is not handed out before the former is done with. Must
+//! never change the body of a message, and never take one that is not done with out of the table.
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use uuid::Uuid;
+
+use super::db::{Db, each};
+use super::error::LedgerError;
+use super::schema::webhook_outbox as outbox;
+use crate::domain::Timestamp;
+use crate::domain::webhook::Notice;
+
+const DELIVERED: &str = "delivered";
+const GIVEN_UP: &str = "given_up";
+
+/// A message that is to be told.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id, a UUIDv7, the same at every attempt.
+    pub id: Uuid,
+    /// Whose events are told one after the other.
+    pub lane: String,
+    /// What it tells of.
+    pub notice: Notice,
+    /// What is sent.
+    pub body: String,
+    /// Since when it waits.
+    pub at: Timestamp,
+}
+
+/// Adds a message behind those that its lane already has. Whoever has seen one of them committed comes after it.
+pub fn add(db: &mut Db, message: &Message) -> Result<(), LedgerError> {
+    // One statement and one round trip: this is on the way of every sign-in and every revocation.
+    let sql = "INSERT INTO webhook_outbox (id, lane, event, body, created_at, next_at, position) \
+               SELECT $1, $2, $3, $4, $5, $5, coalesce(max(position), 0) + 1 \
+               FROM webhook_outbox WHERE lane = $2 AND done_at IS NULL";
+    let (id, at) = (message.id.to_string(), message.at.ms());
+    each!(db, c => sql_query(sql)
+        .bind::<Text, _>(id)
+        .bind::<Text, _>(&message.lane)
+        .bind::<Text, _>(message.notice.name())
+        .bind::<Text, _>(&message.body)
+        .bind::<BigInt, _>(at)
+        .execute(c))?;
+    Ok(())
+}
+
+/// A message that is due, or was claimed.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Due {
+    /// Its id.
+    #[diesel(sql_type = Text)]
+    pub id: String,
+    /// Its type.
+    #[diesel(sql_type = Text)]
+    pub event: String,
+    /// What is sent.
+    #[diesel(sql_type = Text)]
+    pub body: String,
+    /// Since when it waits.
+    #[diesel(sql_type = BigInt, deserialize_as = i64)]
+    pub created_at: Timestamp,
+    /// How often it was claimed before.
+    #[diesel(sql_type = BigInt)]
+    pub attempts: i64,
+}
+
+macro_rules! due {
+    ($lock:literal) => {
+        concat!(
+            "SELECT id, event, body, created_at, attempts FROM webhook_outbox AS it \
+             WHERE done_at IS NULL AND next_at <= $1 AND NOT EXISTS (SELECT 1 FROM webhook_outbox AS former \
+             WHERE former.lane = it.lane AND former.done_at IS NULL AND (former.position < it.position \
+             OR (former.position = it.position AND former.id < it.id))) ORDER BY next_at, id LIMIT $2",
+            $lock
+        )
+    };
+}
+
+/// Whether there is anything to hand out.
+pub fn any_due(db: &mut Db, now: Timestamp) -> Result<bool, LedgerError> {
+    let rows: Vec<Due> = each!(db, c => sql_query(due!("")).bind::<BigInt, _>(now.ms()).bind::<BigInt, _>(1).load(c))?;
+    Ok(!rows.is_empty())
+}
+
+/// Hands out so many messages under this name, no two of one lane; nobody else is given them until then, unless they
+/// are settled or released before.
+pub fn claim(db: &mut Db, name: Uuid, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Due>, LedgerError> {
+    let due: Vec<Due> = match db {
+        // What another node is claiming at this moment is skipped and not waited for.
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => {
+            let sql = sql_query(due!(" FOR UPDATE OF it SKIP LOCKED"));
+            sql.bind::<BigInt, _>(now.ms()).bind::<BigInt, _>(limit).load(c)?
+        }
+        Db::Sqlite(c) => sql_query(due!("")).bind::<BigInt, _>(now.ms()).bind::<BigInt, _>(limit).load(c)?,
+    };
+    let ids = due.iter().map(|message| message.id.as_str());
+    diesel::update(outbox::table.filter(outbox::id.eq_any(ids)))
+        .set((
+            outbox::next_at.eq(until.ms()),
+            outbox::claim.eq(Some(name.to_string())),
+            outbox::attempts.eq(outbox::attempts + 1),
+        ))
+        .execute(db)?;
+    Ok(due)
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has taken it.
+    Delivered,
+    /// It is to be tried again, not before this; and why.
+    Again(Timestamp, String),
+    /// It has been tried for long enough; and why the last attempt failed.
+    GivenUp(String),
+}
+
+/// Writes down what came of an attempt. What was delivered is delivered, whoever claims it by now; anything else is
+/// for whoever still holds the claim to say.
+pub fn settle(db: &mut Db, name: Uuid, id: &str, outcome: &Outcome, now: Timestamp) -> Result<(), LedgerError> {
+    let row = outbox::table.find(id).filter(outbox::done_at.is_null());
+    let mine = row.filter(outbox::claim.eq(name.to_string()));
+    let released = outbox::claim.eq(None::<String>);
+    let done = |outcome: &'static str| (outbox::done_at.eq(Some(now.ms())), outbox::outcome.eq(Some(outcome)));
+    match outcome {
+        Outcome::Delivered => diesel::update(row).set((done(DELIVERED), released)).execute(db)?,
+        Outcome::Again(at, why) => diesel::update(mine)
+            .set((outbox::next_at.eq(at.ms()), outbox::last_error.eq(Some(why)), released))
+            .execute(db)?,
+        Outcome::GivenUp(why) => {
+            diesel::update(mine).set((done(GIVEN_UP), outbox::last_error.eq(Some(why)), released)).execute(db)?
+        }
+    };
+    Ok(())
+}
+
+/// Gives back all that is still claimed under this name: whether it has arrived is not known.
+pub fn release(db: &mut Db, name: Uuid, now: Timestamp) -> Result<(), LedgerError> {
+    let mine = outbox::table.filter(outbox::claim.eq(name.to_string())).filter(outbox::done_at.is_null());
+    diesel::update(mine).set((outbox::next_at.eq(now.ms()), outbox::claim.eq(None::<String>))).execute(db)?;
+    Ok(())
+}
+
+/// Has everything that waits for its next attempt, and that nobody has claimed, tried now.
+pub fn hasten(db: &mut Db, now: Timestamp) -> Result<(), LedgerError> {
+    let waiting = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::claim.is_null());
+    diesel::update(waiting.filter(outbox::next_at.gt(now.ms()))).set(outbox::next_at.eq(now.ms())).execute(db)?;
+    Ok(())
+}
+
+/// Gives up so many messages that were added before then; how many.
+pub fn give_up(db: &mut Db, before: Timestamp, now: Timestamp, limit: i64) -> Result<usize, LedgerError> {
+    let old = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::created_at.lt(before.ms()));
+    let ids: Vec<String> = old.filter(outbox::claim.is_null()).limit(limit).select(outbox::id).load(db)?;
+    let rows = outbox::table.filter(outbox::id.eq_any(ids)).filter(outbox::done_at.is_null());
+    let done = (outbox::done_at.eq(Some(now.ms())), outbox::outcome.eq(Some(GIVEN_UP)));
+    Ok(diesel::update(rows).set(done).execute(db)?)
+}
+
+/// Deletes so many messages that were done with before then, delivered and given up; how many.
+pub fn purge(db: &mut Db, delivered: Timestamp, given_up: Timestamp, limit: i64) -> Result<usize, LedgerError> {
+    let mut purged = 0;
+    for (outcome, before) in [(DELIVERED, delivered), (GIVEN_UP, given_up)] {
+        let rows = outbox::table.filter(outbox::outcome.eq(outcome)).filter(outbox::done_at.lt(before.ms()));
+        let ids: Vec<String> = rows.limit(limit).select(outbox::id).load(db)?;
+        purged += diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(db)?;
+    }
+    Ok(purged)
+}
+
+/// How much there is still to tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many messages wait.
+    pub waiting: i64,
+    /// Since when the oldest of them does.
+    pub since: Option<Timestamp>,
+    /// How many were given up in the last days.
+    pub given_up: i64,
+}
+
+/// How much there is still to tell.
+pub fn backlog(db: &mut Db) -> Result<Backlog, LedgerError> {
+    let waiting = || outbox::table.filter(outbox::done_at.is_null());
+    let since: Option<i64> = waiting().select(diesel::dsl::min(outbox::created_at)).get_result(db)?;
+    let given_up = outbox::table.filter(outbox::outcome.eq(GIVEN_UP)).filter(outbox::done_at.is_not_null());
+    Ok(Backlog {
+        waiting: waiting().count().get_result(db)?,
+        since: since.map(Timestamp::from_ms),
+        given_up: given_up.count().get_result(db)?,
+    })
+}
+
+/// A message that waits.
+#[derive(Clone, Debug, Queryable)]
+pub struct Waiting {
+    /// Its id.
+    pub id: String,
+    /// Its type.
+    pub event: String,
+    /// Since when it waits.
+    #[diesel(deserialize_as = i64)]
+    pub created_at: Timestamp,
+    /// When it is tried next, at the earliest.
+    #[diesel(deserialize_as = i64)]
+    pub next_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// Those that have waited longest.
+pub fn waiting(db: &mut Db, limit: i64) -> Result<Vec<Waiting>, LedgerError> {
+    let rows = outbox::table.filter(outbox::done_at.is_null()).order((outbox::created_at, outbox::id)).limit(limit);
+    let columns =
+        (outbox::id, outbox::event, outbox::created_at, outbox::next_at, outbox::attempts, outbox::last_error);
+    Ok(rows.select(columns).load(db)?)
+}

@@ -1,0 +1,149 @@
+//! Telling other systems: what is said about which event, and that it is said in the very transaction of the event.
+//!
+//! Owns the bodies. They name ids and no more of a person than a receiver needs: no token, no hash, no address. Must
+//! never send anything itself (see [`deliver`]): whoever signs in or is signed out waits for no receiver.
+
+mod deliver;
+mod pace;
+mod pending;
+mod test;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{App, Cause};
+use crate::domain::event::Actor;
+use crate::domain::webhook::Notice;
+use crate::domain::{EndReason, SessionId, Timestamp, UserId};
+use crate::fault_point;
+use crate::ledger::outbox::{self, Message};
+use crate::ledger::sessions::{Ended, Session};
+use crate::ledger::{Db, LedgerError};
+use crate::webhook::Sender;
+
+pub use pending::{Pending, PendingNotice};
+pub use test::{Tried, test};
+
+/// The way out to the receiver; one for each process.
+pub(super) struct Outlet {
+    pub(super) sender: Sender,
+    told: AtomicBool,
+    wake: Notify,
+}
+
+impl Outlet {
+    pub(super) fn new(sender: Sender) -> Self {
+        Self { sender, told: AtomicBool::new(false), wake: Notify::new() }
+    }
+
+    /// A transaction has ended: if it, or another meanwhile, had something to tell, that can go now. What is missed
+    /// here is found a moment later.
+    pub(super) fn committed(&self) {
+        if self.told.swap(false, Ordering::SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// An alert, as others are told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct AlertOpened<'a, S> {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose sessions look strange.
+    pub user: UserId,
+    /// The weight of it all.
+    pub risk: i64,
+    /// What is done about it: alert, step_up, revoke.
+    pub action: &'a str,
+    /// Why: each a rule, its weight, and the reason in words.
+    pub signals: &'a [S],
+    /// Which sessions.
+    pub sessions: &'a [SessionId],
+}
+
+impl App {
+    /// Tells of an alert, inside the transaction that opens it.
+    pub fn tell_alert_opened<S: Serialize>(&self, db: &mut Db, alert: &AlertOpened<'_, S>) -> Result<(), LedgerError> {
+        self.tell_of(db, Notice::AlertOpened, alert.user, || {
+            json!({
+                "alert_id": alert.id,
+                "user_id": alert.user,
+                "risk": alert.risk,
+                "action": alert.action,
+                "signals": alert.signals.iter().map(|one| serde_json::to_value(one).ok()).collect::<Vec<_>>(),
+                "session_ids": alert.sessions,
+            })
+        })
+    }
+
+    pub(super) fn tell_session_created(&self, db: &mut Db, session: &Session) -> Result<(), LedgerError> {
+        self.tell_of(db, Notice::SessionCreated, session.user_id, || {
+            json!({
+                "session_id": session.id,
+                "user_id": session.user_id,
+                "created_at": session.created_at,
+                "expires_at": session.expires_at,
+                "remember": session.remember,
+            })
+        })
+    }
+
+    pub(super) fn tell_session_revoked(
+        &self,
+        db: &mut Db,
+        session: &Ended,
+        reason: EndReason,
+        cause: &Cause,
+    ) -> Result<(), LedgerError> {
+        self.tell_of(db, Notice::SessionRevoked, session.user_id, || {
+            json!({
+                "session_id": session.id,
+                "user_id": session.user_id,
+                "reason": reason.name(),
+                "by": by(cause, session.user_id),
+            })
+        })
+    }
+
+    pub(super) fn tell_user_disabled(&self, db: &mut Db, user: UserId, cause: &Cause) -> Result<(), LedgerError> {
+        self.tell_of(db, Notice::UserDisabled, user, || json!({ "user_id": user, "by": by(cause, user) }))
+    }
+
+    /// Adds a message for the receiver, if there is one. A user's messages arrive in their order, and so do those of
+    /// each of their sessions.
+    fn tell_of(
+        &self,
+        db: &mut Db,
+        notice: Notice,
+        user: UserId,
+        data: impl FnOnce() -> Value,
+    ) -> Result<(), LedgerError> {
+        let Some(outlet) = &self.shared.outlet else { return Ok(()) };
+        let at = self.clock().now();
+        let body = body(notice, at, data());
+        outbox::add(db, &Message { id: self.request_id(), lane: user.to_string(), notice, body, at })?;
+        outlet.told.store(true, Ordering::SeqCst);
+        fault_point::reach("webhook: message added");
+        Ok(())
+    }
+}
+
+fn body(notice: Notice, at: Timestamp, data: Value) -> String {
+    json!({ "type": notice.name(), "timestamp": at, "data": data }).to_string()
+}
+
+/// Who did it, seen from the account that it was done to.
+fn by(cause: &Cause, owner: UserId) -> &'static str {
+    match cause.actor {
+        Actor::User(id) if id == owner => "owner",
+        Actor::User(_) => "administrator",
+        Actor::Anonymous => "anonymous",
+        Actor::CommandLine => "command_line",
+        Actor::Server => "server",
+    }
+}
