@@ -7,9 +7,9 @@
 //! *What happens?* [`service`]. *What is remembered?* [`live`] and [`ledger`]. *Over the wire?* [`http`].
 //!
 //! ```text
-//! main ─► cli ─► server ─► http ─► service ─► live    ledger
-//!                            │        │         │        │
-//!                            └────────┴─────────┴────────┴──► domain ─► (nothing of ours)
+//! main ─► cli ─► server ─► http ─► service ─► live    ledger    webhook
+//!                            │        │         │        │         │
+//!                            └────────┴─────────┴────────┴─────────┴──► domain ─► (nothing of ours)
 //! ```
 //!
 //! # Two memories, one authority

@@ -14,6 +14,8 @@ mod lineage;
 #[cfg(test)]
 mod markers;
 #[cfg(test)]
+mod outbox;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod shapes;

@@ -59,7 +59,7 @@ async fn two_nodes_share_the_work_and_keep_the_order() {
 }
 
 /// Wherever a node dies, the message arrives, and a second time only under the same id.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_node_was_telling_is_told_by_another() {
     // Where it dies, and how often the message arrives in all.
     for (point, arrivals) in [("webhook: claimed", 1), ("webhook: answered", 2), ("webhook: settled", 1)] {
@@ -91,7 +91,7 @@ async fn what_a_dead_node_was_telling_is_told_by_another() {
 }
 
 /// The message and what it tells are one: a node that dies between them has done neither.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_told_that_has_not_happened_and_nothing_happens_untold() {
     let world = World::new(Backend::Embedded).await;
     let mut dying = Process::start(&world.settings.clone().with("SESSIOND_FAULT_POINT", "webhook: message added"));

@@ -105,7 +105,8 @@ impl App {
                 "session_id": session.id,
                 "user_id": session.user_id,
                 "reason": reason.name(),
-                "by": by(cause, session.user_id),
+                // Signing out takes no more than the session's own cookie.
+                "by": if reason == EndReason::SignedOut { "owner" } else { by(cause, session.user_id) },
             })
         })
     }
