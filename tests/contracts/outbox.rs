@@ -91,10 +91,10 @@ on_each_database! {
         let later = NOW.plus(Duration::from_secs(9));
         fixture.settle(name, &first, Outcome::Again(later, "why".to_owned()), NOW).await;
         assert!(fixture.ids(name, later.minus(Duration::from_millis(1))).await.is_empty(), "not before its time");
-        assert_eq!(fixture.ids(name, later).await, [first.clone()]);
+        assert_eq!(fixture.ids(name, later).await, [first.as_str()]);
         assert_eq!(fixture.rows("attempts = 2 AND last_error = 'why'"), 1);
         fixture.settle(name, &first, Outcome::Delivered, later).await;
-        assert_eq!(fixture.ids(name, later).await, [second.clone()]);
+        assert_eq!(fixture.ids(name, later).await, [second.as_str()]);
         fixture.settle(name, &second, Outcome::GivenUp("why".to_owned()), later).await;
         let third = fixture.add("a", NOW).await;
         assert_eq!(fixture.ids(name, later).await, [third]);
@@ -103,10 +103,10 @@ on_each_database! {
     async fn a_claim_comes_free_by_itself_and_its_late_owner_says_only_that_it_was_delivered(fixture: Fixture) {
         let message = fixture.add("a", NOW).await;
         let (dead, next) = (id(), id());
-        assert_eq!(fixture.ids(dead, NOW).await, [message.clone()]);
+        assert_eq!(fixture.ids(dead, NOW).await, [message.as_str()]);
         let free = NOW.plus(CLAIM);
         assert!(fixture.ids(next, free.minus(Duration::from_millis(1))).await.is_empty());
-        assert_eq!(fixture.ids(next, free).await, [message.clone()]);
+        assert_eq!(fixture.ids(next, free).await, [message.as_str()]);
         for late in [Outcome::Again(NOW, String::new()), Outcome::GivenUp(String::new())] {
             fixture.settle(dead, &message, late, free).await;
             assert_eq!(fixture.rows(&format!("done_at IS NULL AND claim = '{next}'")), 1);
@@ -139,7 +139,7 @@ on_each_database! {
         assert_eq!(fixture.ids(name, NOW).await.len(), 3);
         fixture.settle(name, &messages[0], Outcome::Again(NOW.plus(day), "x".to_owned()), NOW).await;
         fixture.ledger.write_aside(|db| outbox::hasten(db, NOW)).await.expect("hastened");
-        assert_eq!(fixture.ids(id(), NOW).await, [messages[0].clone()], "what is claimed is left alone");
+        assert_eq!(fixture.ids(id(), NOW).await, [messages[0].as_str()], "what is claimed is left alone");
         fixture.settle(name, &messages[1], Outcome::Delivered, NOW).await;
         fixture.ledger.write_aside(move |db| outbox::release(db, name, NOW)).await.expect("released");
         let backlog = fixture.ledger.read(outbox::backlog).await.expect("read");

@@ -10,7 +10,7 @@ use uuid::Builder;
 use super::body;
 use crate::config::Webhook;
 use crate::domain::webhook::Notice;
-use crate::domain::{Clock, Random, SystemClock, SystemRandom, random};
+use crate::domain::{Clock, SystemClock, SystemRandom, random};
 use crate::webhook::Sender;
 
 /// What came of the trial.
@@ -31,7 +31,7 @@ pub async fn test(webhook: &Webhook) -> Tried {
     let (clock, random) = (SystemClock::new(), SystemRandom);
     let now = clock.now();
     let ms = u64::try_from(now.ms()).unwrap_or(0);
-    let id = Builder::from_unix_timestamp_millis(ms, &random::bytes(&random as &dyn Random)).into_uuid();
+    let id = Builder::from_unix_timestamp_millis(ms, &random::bytes(&random)).into_uuid();
     let sender = Sender::new(webhook.url.clone(), webhook.secrets.clone());
     let (sent, start) = (body(Notice::Test, now, json!({})), clock.monotonic());
     let answered = sender.send(id, &sent, now).await;
