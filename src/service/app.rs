@@ -18,7 +18,7 @@ use super::notes::Notes;
 use super::probing::Probing;
 use super::sightings::Sightings;
 use super::throttle::Throttle;
-use super::webhook::Outlet;
+use super::webhook::outlet::Outlet;
 use super::witness::Witness;
 use crate::domain::event::Event;
 use crate::domain::{Clock, PasswordRules, Random, SessionId, Terms, ThrottleKey, UserId, random};

@@ -163,6 +163,7 @@ on_each! {
         let taken = world.receiver.has_taken(4).await;
         assert!(taken.iter().any(|one| one.text("session_id") == third.session_id));
         assert!(!taken.iter().any(|one| one.text("session_id") == first.session_id));
+        until("all of it is written down", PATIENCE, async || world.waiting() == 0).await;
         let rows = |what: &str| world.stores.database.count("webhook_outbox", what);
         world.clock.advance(Duration::from_secs(4 * 86_400));
         until("delivered ones are deleted", PATIENCE, async || rows("outcome = 'delivered'") == 0).await;

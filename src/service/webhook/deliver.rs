@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::App;
+use super::outlet::Outlet;
 use super::pace::{self, Pace};
-use super::{App, Outlet};
 use crate::domain::Timestamp;
 use crate::fault_point;
 use crate::ledger::outbox::{self, Due, Outcome};
@@ -71,8 +72,7 @@ impl App {
                 None => break,
             }
             tokio::select! {
-                () = outlet.wake.notified() => {}
-                () = tokio::time::sleep(EVERY) => {}
+                () = outlet.until_called(EVERY) => {}
                 _ = stop.changed() => {}
             }
         }

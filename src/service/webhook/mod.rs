@@ -4,15 +4,13 @@
 //! never send anything itself (see [`deliver`]): whoever signs in or is signed out waits for no receiver.
 
 mod deliver;
+pub(super) mod outlet;
 mod pace;
 mod pending;
 mod test;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{App, Cause};
@@ -23,31 +21,9 @@ use crate::fault_point;
 use crate::ledger::outbox::{self, Message};
 use crate::ledger::sessions::{Ended, Session};
 use crate::ledger::{Db, LedgerError};
-use crate::webhook::Sender;
 
 pub use pending::{Pending, PendingNotice};
 pub use test::{Tried, test};
-
-/// The way out to the receiver; one for each process.
-pub(super) struct Outlet {
-    pub(super) sender: Sender,
-    told: AtomicBool,
-    wake: Notify,
-}
-
-impl Outlet {
-    pub(super) fn new(sender: Sender) -> Self {
-        Self { sender, told: AtomicBool::new(false), wake: Notify::new() }
-    }
-
-    /// A transaction has ended: if it, or another meanwhile, had something to tell, that can go now. What is missed
-    /// here is found a moment later.
-    pub(super) fn committed(&self) {
-        if self.told.swap(false, Ordering::SeqCst) {
-            self.wake.notify_one();
-        }
-    }
-}
 
 /// An alert, as others are told of it.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +104,7 @@ impl App {
         let at = self.clock().now();
         let body = body(notice, at, data());
         outbox::add(db, &Message { id: self.request_id(), lane: user.to_string(), notice, body, at })?;
-        outlet.told.store(true, Ordering::SeqCst);
+        outlet.told();
         fault_point::reach("webhook: message added");
         Ok(())
     }
