@@ -47,12 +47,17 @@ impl World {
         self.stores.database.count("webhook_outbox", "done_at IS NULL")
     }
 
+    pub fn advance(&self, by: Duration) {
+        self.receiver.expect_jump(by);
+        self.clock.advance(by);
+    }
+
     /// Time passes in steps, so that everybody sees each of them.
     pub async fn pass(&self, step: Duration, happened: impl AsyncFn() -> bool) {
         let watch = stopwatch();
         while !happened().await {
             assert!(watch() < PATIENCE, "in vain");
-            self.clock.advance(step);
+            self.advance(step);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -135,7 +140,7 @@ on_each! {
         let tried = async || world.stores.database.count("webhook_outbox", "attempts > 2") > 0;
         world.pass(Duration::from_secs(300), tried).await;
         // Longer than any message may still be signed as of when it was first tried.
-        world.clock.advance(Duration::from_secs(7_200));
+        world.advance(Duration::from_secs(7_200));
         world.receiver.start_again().await;
         let watch = stopwatch();
         world.pass(Duration::from_secs(2), async || world.receiver.taken().len() >= 35).await;
@@ -165,10 +170,10 @@ on_each! {
         assert!(!taken.iter().any(|one| one.text("session_id") == first.session_id));
         until("all of it is written down", PATIENCE, async || world.waiting() == 0).await;
         let rows = |what: &str| world.stores.database.count("webhook_outbox", what);
-        world.clock.advance(Duration::from_secs(4 * 86_400));
+        world.advance(Duration::from_secs(4 * 86_400));
         until("delivered ones are deleted", PATIENCE, async || rows("outcome = 'delivered'") == 0).await;
         assert_eq!(rows("outcome = 'given_up'"), 2);
-        world.clock.advance(Duration::from_secs(31 * 86_400));
+        world.advance(Duration::from_secs(31 * 86_400));
         until("all are deleted", PATIENCE, async || rows("1 = 1") == 0).await;
     }
 

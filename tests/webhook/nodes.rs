@@ -83,7 +83,7 @@ async fn what_a_dead_node_was_telling_is_told_by_another() {
             if point == "webhook: claimed" { 0 } else { 1 },
             "{point}: another node did not wait for the claim"
         );
-        world.clock.advance(CLAIM);
+        world.advance(CLAIM);
         until(point, PATIENCE, async || world.waiting() == 0).await;
         world.receiver.has_taken(1).await;
         assert_eq!(world.receiver.messages().len(), arrivals, "{point}");
