@@ -34,6 +34,10 @@ pub enum Event {
     RolesChanged,
     /// Very many wrong passwords in a short time, on one node.
     GuessingFlood,
+    /// Something strange was found about a user's sessions.
+    AlertOpened,
+    /// Somebody has taken note of that.
+    AlertAcknowledged,
     /// A restored copy of the ledger was declared to be the ledger; every session ended.
     LedgerRestored,
 }
@@ -55,6 +59,8 @@ impl Event {
             Self::UserEnabled => "user_enabled",
             Self::RolesChanged => "authz_change",
             Self::GuessingFlood => "excess_rate_limit_exceeded",
+            Self::AlertOpened => "alert_opened",
+            Self::AlertAcknowledged => "alert_acknowledged",
             Self::LedgerRestored => "sys_ledger_restored",
         }
     }

@@ -83,6 +83,10 @@ uuid_v7! {
     /// A user's public name.
     UserId
 }
+uuid_v7! {
+    /// An alert's name.
+    AlertId
+}
 
 /// A text that is no id: what a row holds that this version never wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

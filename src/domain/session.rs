@@ -93,6 +93,8 @@ pub enum EndReason {
     Replaced,
     /// It was shown by another browser or system than the one it is bound to.
     DeviceChanged,
+    /// It was strange, and the operator wants what is strange to end.
+    Suspicious,
     /// The ledger was restored from an older copy: nobody knows any more whether it had ended.
     LedgerRestored,
 }
@@ -111,6 +113,7 @@ impl EndReason {
             Self::Evicted => "evicted",
             Self::Replaced => "replaced",
             Self::DeviceChanged => "device_changed",
+            Self::Suspicious => "suspicious",
             Self::LedgerRestored => "ledger_restored",
         }
     }

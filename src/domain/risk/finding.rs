@@ -1,0 +1,113 @@
+//! What the rules found: signals, and the sessions that they are about.
+//!
+//! Owns [`Finding`] and the question whether it is news beside the alerts that there are.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::Rule;
+use crate::domain::SessionId;
+
+/// Most reasons in one alert: a matter that goes on does not grow for ever.
+const MAX_SIGNALS: usize = 20;
+/// Most sessions that one alert names.
+const MAX_SESSIONS: usize = 200;
+
+/// One rule that found something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Which.
+    pub rule: Rule,
+    /// What it weighed then.
+    pub weight: u32,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What was found about one user, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// The rules that found something.
+    pub signals: Vec<Signal>,
+    /// All sessions that it is about.
+    pub sessions: Vec<SessionId>,
+    /// Those that make it this finding and no other: the session that was judged, and the oldest one of each country.
+    pub core: Vec<SessionId>,
+    /// The live ones that something is done about.
+    pub concerned: Vec<SessionId>,
+}
+
+/// What a finding is beside the alerts that there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News<T> {
+    /// Somebody was told already.
+    Known,
+    /// It belongs to this open alert, and adds to it.
+    More(T),
+    /// Nobody was told.
+    New,
+}
+
+/// An alert, as far as a finding is compared with it.
+pub trait Told {
+    /// Whether nobody has acknowledged it.
+    fn is_open(&self) -> bool;
+    /// Why it was opened.
+    fn signals(&self) -> &[Signal];
+    /// The sessions that it names.
+    fn sessions(&self) -> &[SessionId];
+}
+
+impl Finding {
+    /// The weight of it all.
+    pub fn risk(&self) -> u32 {
+        self.signals.iter().fold(0, |sum, signal| sum.saturating_add(signal.weight))
+    }
+
+    /// Whether there is anything.
+    pub fn is_empty(&self) -> bool {
+        self.signals.is_empty()
+    }
+
+    /// Adds a rule that found something; one of no weight is switched off.
+    pub(super) fn add(&mut self, rule: Rule, weight: u32, reason: String) {
+        if weight > 0 {
+            self.signals.push(Signal { rule, weight, reason });
+        }
+    }
+
+    /// Compares it with the user's alerts. What they say for the same reasons about the same sessions is told; so is more
+    /// of a matter that is open, which then grows; what was acknowledged does not come back because of a further session
+    /// that is only named.
+    pub fn news<'a, T: Told>(&self, alerts: &'a [T]) -> News<&'a T> {
+        let names_all = |alert: &T| self.core.iter().all(|session| alert.sessions().contains(session));
+        let has_all_rules = |alert: &&T| {
+            self.signals.iter().all(|found| alert.signals().iter().any(|signal| signal.rule == found.rule))
+        };
+        let mut same = alerts.iter().filter(has_all_rules);
+        if same.clone().any(names_all) {
+            return News::Known;
+        }
+        same.find(|alert| alert.is_open()).map_or(News::New, News::More)
+    }
+
+    /// An alert's reasons together with these.
+    pub fn signals_after(&self, told: &[Signal]) -> Vec<Signal> {
+        let new = self.signals.iter().filter(|signal| told.iter().all(|known| known.reason != signal.reason));
+        told.iter().chain(new).take(MAX_SIGNALS).cloned().collect()
+    }
+
+    /// The sessions that an alert does not name yet.
+    pub fn sessions_after(&self, told: &[SessionId]) -> Vec<SessionId> {
+        let left = MAX_SESSIONS.saturating_sub(told.len());
+        self.sessions.iter().filter(|session| !told.contains(session)).take(left).copied().collect()
+    }
+
+    /// Leaves each session once, in the order of their sign-ins.
+    pub(super) fn tidy(mut self) -> Self {
+        for sessions in [&mut self.sessions, &mut self.core, &mut self.concerned] {
+            sessions.sort_unstable();
+            sessions.dedup();
+        }
+        self
+    }
+}

@@ -1,0 +1,221 @@
+//! The rules themselves: what is strange, and why, in words.
+//!
+//! Owns what each rule means. Pure functions of what is known of one user. What is not known is never strange: without a
+//! location file, or in its gaps, the rules about places find nothing. Must never name more of a person than an
+//! administrator has to know to decide.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::finding::Finding;
+use super::rule::Rule;
+use super::{Arrival, Past, RiskPolicy, Sighting};
+use crate::domain::{Place, SessionId};
+
+/// In so many countries at once nobody is.
+const SEVERAL: usize = 3;
+/// So many wrong passwords before the right one: what is free before somebody has to wait.
+const MANY_FAILURES: u32 = 5;
+/// Faster than a passenger aircraft.
+const TOP_KM_PER_HOUR: f64 = 1_000.0;
+/// Location files are wrong by so much, and networks let people out somewhere else.
+const TOLERANCE_KM: f64 = 750.0;
+/// More for a place without a city, which is the middle of its country.
+const NO_CITY_KM: f64 = 1_500.0;
+/// Most names that a reason lists.
+const LISTED: usize = 5;
+
+/// Sessions that are alive in several countries.
+struct Several {
+    reason: String,
+    sessions: Vec<SessionId>,
+    /// The oldest of each country.
+    oldest: Vec<SessionId>,
+}
+
+impl RiskPolicy {
+    /// A sign-in, beside the user's earlier sessions and those that are alive, without the new one. The first sign-in of
+    /// an account is never strange.
+    pub fn judge_arrival(&self, new: &Arrival, past: &[Past], live: &[Sighting]) -> Finding {
+        let mut found = Finding::default();
+        if past.is_empty() {
+            return found;
+        }
+        self.judge_place(&mut found, &new.sighting, past);
+        self.judge_speed(&mut found, &new.sighting, past.iter().map(|past| &past.last).chain(live));
+        if new.failures >= MANY_FAILURES {
+            let reason = format!("{} wrong passwords came right before the right one.", new.failures);
+            self.note(&mut found, Rule::FailuresBeforeSuccess, reason);
+        }
+        let device = (&new.browser, &new.os);
+        let is_known = device == (&None, &None) || past.iter().any(|past| (&past.browser, &past.os) == device);
+        if !new.familiar && !is_known {
+            let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+            let reason = format!("No earlier session was {} on {}.", word(&new.browser), word(&new.os));
+            self.note(&mut found, Rule::NewDevice, reason);
+        }
+        let everywhere: Vec<_> = live.iter().chain([&new.sighting]).collect();
+        // A further session in a country that has one already adds nothing.
+        let several = several(&everywhere).filter(|several| several.oldest.contains(&new.sighting.session));
+        self.add_several(&mut found, several);
+        about(found, new.sighting.session)
+    }
+
+    /// A live session that was used in another country or network than before. `past` may hold the session itself: where
+    /// it was signed in is known.
+    pub fn judge_move(&self, now: &Sighting, before: &Sighting, past: &[Past], live: &[Sighting]) -> Finding {
+        let mut found = Finding::default();
+        let others = || past.iter().filter(|past| past.session != now.session);
+        self.judge_place(&mut found, now, past);
+        self.judge_speed(&mut found, now, [before].into_iter().chain(others().map(|past| &past.last)));
+        let others = live.iter().filter(|other| other.session != now.session);
+        let everywhere: Vec<_> = others.chain([now]).collect();
+        self.add_several(&mut found, several(&everywhere));
+        about(found, now.session)
+    }
+
+    /// A user's live sessions, as they are.
+    pub fn judge_live(&self, live: &[Sighting]) -> Finding {
+        let mut found = Finding::default();
+        self.add_several(&mut found, several(&live.iter().collect::<Vec<_>>()));
+        found.tidy()
+    }
+
+    fn note(&self, found: &mut Finding, rule: Rule, reason: String) {
+        found.add(rule, self.weights.of(rule), reason);
+    }
+
+    /// Country and network, each beside all that are known of the user. Where none is known, none is new.
+    fn judge_place(&self, found: &mut Finding, new: &Sighting, past: &[Past]) {
+        let known = || past.iter().flat_map(|past| places(past, new.session));
+        if let Some(country) = &new.place.country {
+            let countries: BTreeSet<_> = known().filter_map(|place| place.country.clone()).collect();
+            if !countries.is_empty() && !countries.contains(country) {
+                let reason = format!("{country} is a new country: earlier sessions were in {}.", list(countries));
+                self.note(found, Rule::NewCountry, reason);
+            }
+        }
+        if new.place.asn.is_some() {
+            let mut networks = known().filter(|place| place.asn.is_some()).peekable();
+            if networks.peek().is_some() && networks.all(|place| place.asn != new.place.asn) {
+                let known: BTreeSet<_> =
+                    known().filter(|place| place.asn.is_some()).map(Place::network_words).collect();
+                let network = new.place.network_words();
+                let reason = format!("{network} is a new network: earlier sessions were in {}.", list(known));
+                self.note(found, Rule::NewNetwork, reason);
+            }
+        }
+    }
+
+    fn judge_speed<'a>(&self, found: &mut Finding, new: &Sighting, others: impl Iterator<Item = &'a Sighting>) {
+        let mut impossible = others.filter_map(|other| impossible_km(new, other).map(|km| (km, other)));
+        let Some((km, other)) = impossible.next() else { return };
+        let reason = format!(
+            "{} and {} are {km:.0} km apart, and were used within {}.",
+            other.place.words(),
+            new.place.words(),
+            minutes(between(new, other))
+        );
+        if self.weights.of(Rule::ImpossibleSpeed) > 0 {
+            found.sessions.push(other.session);
+        }
+        self.note(found, Rule::ImpossibleSpeed, reason);
+    }
+
+    fn add_several(&self, found: &mut Finding, several: Option<Several>) {
+        if let Some(Several { reason, sessions, oldest }) = several
+            && self.weights.of(Rule::SeveralCountries) > 0
+        {
+            self.note(found, Rule::SeveralCountries, reason);
+            // Nobody can tell which of them is the owner's.
+            found.concerned.extend(&sessions);
+            found.sessions.extend(sessions);
+            found.core.extend(oldest);
+        }
+    }
+}
+
+/// The session that was judged is what it is about, if there is anything.
+fn about(mut found: Finding, session: SessionId) -> Finding {
+    if !found.is_empty() {
+        for list in [&mut found.sessions, &mut found.core, &mut found.concerned] {
+            list.push(session);
+        }
+    }
+    found.tidy()
+}
+
+/// Where an earlier session is known from. Of the session that is judged that is its sign-in: where it was last used may
+/// be the very place in question.
+fn places(past: &Past, judged: SessionId) -> impl Iterator<Item = &Place> {
+    let last = (past.session != judged).then_some(&past.last.place);
+    [&past.signed_in].into_iter().chain(last)
+}
+
+/// How far apart two uses are, if nobody can have travelled that. Country and network come before kilometres: a carrier
+/// lets its customers out wherever it likes, and the middle of a country is not where anybody is.
+fn impossible_km(new: &Sighting, other: &Sighting) -> Option<f64> {
+    let (here, there) = (&new.place, &other.place);
+    if here.shares_network(there) {
+        return None;
+    }
+    let vague = [here, there].into_iter().filter(|place| place.city.is_none()).count();
+    if vague > 0 && here.shares_country(there) {
+        return None;
+    }
+    let km = here.point?.km_to(there.point?);
+    let hours = between(new, other).as_secs_f64() / 3_600.0;
+    let vagueness = [0.0, NO_CITY_KM, 2.0 * NO_CITY_KM].get(vague).copied().unwrap_or_default();
+    (km > TOLERANCE_KM + vagueness + TOP_KM_PER_HOUR * hours).then_some(km)
+}
+
+fn between(one: &Sighting, other: &Sighting) -> Duration {
+    one.at.since(other.at).max(other.at.since(one.at))
+}
+
+/// Live sessions in several countries at once. Those of one country belong together, and those of one network: a carrier's
+/// addresses may be filed under each country that it serves.
+fn several(live: &[&Sighting]) -> Option<Several> {
+    let mut groups: Vec<Vec<&Sighting>> = Vec::new();
+    for sighting in live.iter().filter(|sighting| sighting.place.country.is_some()) {
+        let here = &sighting.place;
+        let belongs = |group: &mut Vec<&Sighting>| {
+            group.iter().any(|other| here.shares_country(&other.place) || here.shares_network(&other.place))
+        };
+        let mut together: Vec<_> = groups.extract_if(.., belongs).flatten().collect();
+        together.push(sighting);
+        groups.push(together);
+    }
+    if groups.len() < SEVERAL {
+        return None;
+    }
+    let oldest = |group: &Vec<&Sighting>| group.iter().map(|sighting| sighting.session).min();
+    let countries: BTreeSet<_> =
+        groups.iter().flatten().filter_map(|sighting| sighting.place.country.clone()).collect();
+    Some(Several {
+        reason: format!("Sessions are alive in {} countries at the same time: {}.", countries.len(), list(countries)),
+        oldest: groups.iter().filter_map(oldest).collect(),
+        sessions: groups.iter().flatten().map(|sighting| sighting.session).collect(),
+    })
+}
+
+fn list(names: BTreeSet<String>) -> String {
+    let rest = names.len().saturating_sub(LISTED);
+    let mut shown: Vec<_> = names.into_iter().take(LISTED).collect();
+    if rest > 0 {
+        shown.push(format!("{rest} more"));
+    }
+    shown.join(", ")
+}
+
+fn minutes(time: Duration) -> String {
+    match time.as_secs().div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        minutes @ 2..120 => format!("{minutes} minutes"),
+        minutes => format!("{} hours", minutes.div_ceil(60)),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
