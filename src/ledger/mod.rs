@@ -11,6 +11,7 @@
 //! A ledger that was found to be an older copy of itself answers nobody ([`Ledger::set_outdated`]): all questions and
 //! changes pass here, so none is missed.
 
+pub mod alerts;
 pub mod audit;
 mod db;
 mod error;
@@ -28,6 +29,7 @@ mod schema;
 pub mod sessions;
 pub mod unconfirmed;
 pub mod users;
+pub mod whereabouts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,0 +1,134 @@
+//! What risk reads of sessions in SQL: where and with what they were used, and nothing else of them.
+//!
+//! Owns the column `risk` of `sessions`, but for its first value. Every read is bounded and goes by an index. Must never
+//! change a row that has ended.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::schema::sessions;
+use super::sessions::Session;
+use crate::domain::session::Deadlines;
+use crate::domain::{Place, Point, SessionId, Timestamp, UserId};
+
+/// A session, as far as it is judged.
+#[derive(Clone, Debug)]
+pub struct Whereabouts {
+    /// Which.
+    pub session: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// Where it was signed in.
+    pub signed_in: Place,
+    /// The address of that.
+    pub sign_in_ip: String,
+    /// The address it was last used from.
+    pub last_ip: String,
+    /// When it ends by itself.
+    pub deadlines: Deadlines,
+    /// The browser.
+    pub browser: Option<String>,
+    /// The system.
+    pub os: Option<String>,
+}
+
+type Row = ((String, String), Times, (String, String), Where, (Option<String>, Option<String>));
+type Times = (i64, i64, i64);
+type Where = (Option<String>, Option<String>, Option<i64>, Option<String>, Option<f64>, Option<f64>);
+
+macro_rules! columns {
+    () => {
+        (
+            (sessions::id, sessions::user_id),
+            (sessions::last_seen_at, sessions::expires_at, sessions::idle_seconds),
+            (sessions::sign_in_ip, sessions::last_ip),
+            (
+                sessions::country,
+                sessions::city,
+                sessions::asn,
+                sessions::network,
+                sessions::latitude,
+                sessions::longitude,
+            ),
+            (sessions::browser, sessions::os),
+        )
+    };
+}
+
+fn place((country, city, asn, network, latitude, longitude): Where) -> Place {
+    let point = latitude.zip(longitude).and_then(|(latitude, longitude)| Point::new(latitude, longitude));
+    Place { country, city, asn, network, point }
+}
+
+impl TryFrom<Row> for Whereabouts {
+    type Error = LedgerError;
+
+    fn try_from(row: Row) -> Result<Self, LedgerError> {
+        let ((id, user), (last_seen, expires, idle_seconds), (sign_in_ip, last_ip), signed_in, (browser, os)) = row;
+        Ok(Self {
+            session: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
+            user: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
+            signed_in: place(signed_in),
+            sign_in_ip,
+            last_ip,
+            deadlines: Deadlines {
+                last_seen: Timestamp::from_ms(last_seen),
+                idle: Duration::from_secs(u64::try_from(idle_seconds).unwrap_or(0)),
+                expires: Timestamp::from_ms(expires),
+            },
+            browser,
+            os,
+        })
+    }
+}
+
+impl From<&Session> for Whereabouts {
+    fn from(session: &Session) -> Self {
+        let Session { country, city, asn, network, latitude, longitude, .. } = session.clone();
+        Self {
+            session: session.id,
+            user: session.user_id,
+            signed_in: place((country, city, asn, network, latitude, longitude)),
+            sign_in_ip: session.sign_in_ip.clone(),
+            last_ip: session.last_ip.clone(),
+            deadlines: session.deadlines(),
+            browser: session.browser.clone(),
+            os: session.os.clone(),
+        }
+    }
+}
+
+/// A user's newest sessions, ended or not, the newest first.
+pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
+    let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).order(sessions::created_at.desc());
+    read(rows.limit(limit).select(columns!()).load(db)?)
+}
+
+/// A user's newest sessions that were not ended, over by themselves or not.
+pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
+    let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_null());
+    read(rows.order(sessions::created_at.desc()).limit(limit).select(columns!()).load(db)?)
+}
+
+/// A page of sessions that were not ended, user by user, after this one: for whoever looks at all of them in turn.
+pub fn page(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::user_id.gt(after));
+    read(rows.order((sessions::user_id, sessions::created_at)).limit(limit).select(columns!()).load(db)?)
+}
+
+fn read(rows: Vec<Row>) -> Result<Vec<Whereabouts>, LedgerError> {
+    rows.into_iter().map(Whereabouts::try_from).collect()
+}
+
+/// Raises the risk of those of these sessions that have not ended; it never sinks.
+pub fn raise_risk(db: &mut Db, ids: &[SessionId], risk: i64) -> Result<(), LedgerError> {
+    for id in ids {
+        let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
+        diesel::update(row.filter(sessions::risk.lt(risk))).set(sessions::risk.eq(risk)).execute(db)?;
+    }
+    Ok(())
+}
