@@ -9,6 +9,7 @@ mod csrf;
 mod given;
 mod network;
 mod origin;
+mod risk;
 mod settings;
 mod stores;
 mod terms;
@@ -19,11 +20,12 @@ mod webhook;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::domain::Terms;
+use crate::domain::{RiskPolicy, Terms};
 
 pub use cookie_key::{CookieKey, CookieKeySource};
 pub use given::ConfigError;
@@ -78,6 +80,10 @@ pub struct Config {
     pub step_up_age: Duration,
     /// What happens when a session is shown by another browser or system.
     pub on_device_change: DeviceChangePolicy,
+    /// Files that say where addresses are; none where nobody asks.
+    pub geoip_files: Vec<PathBuf>,
+    /// What is strange about sessions, and what is done then.
+    pub risk: RiskPolicy,
     /// How many characters a new password must have, at least eight.
     pub password_min_length: usize,
     /// Who is told of sessions that begin and end, if anybody is.
@@ -171,6 +177,8 @@ impl TryFrom<Settings> for Config {
             sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
             step_up_age: terms::step_up_age(&settings)?,
             on_device_change: on_device_change.choice(DeviceChangePolicy::Log, &DEVICE_CHANGES)?,
+            geoip_files: risk::geoip_files(&settings)?,
+            risk: risk::policy(&settings)?,
             password_min_length: password_min_length.number(
                 PASSWORD_MIN_LENGTH,
                 PASSWORD_MIN_LENGTH,
@@ -249,6 +257,10 @@ impl Config {
             (var::SIGN_IN_ADDRESS_LIMIT, Some(self.sign_in_address_limit.to_string())),
             (var::STEP_UP_AGE, Some(terms::text(self.step_up_age))),
             (var::ON_DEVICE_CHANGE, word(self.on_device_change, &DEVICE_CHANGES)),
+            (var::GEOIP_DB, list(&self.geoip_files.iter().map(|file| file.display()).collect::<Vec<_>>())),
+            (var::RISK_WEIGHTS, Some(risk::text(&self.risk.weights))),
+            (var::RISK_THRESHOLD, Some(self.risk.threshold.to_string())),
+            (var::RISK_ACTION, Some(self.risk.action.name().to_owned())),
             (var::PASSWORD_MIN_LENGTH, Some(self.password_min_length.to_string())),
             (var::WEBHOOK_URL, self.webhook.as_ref().map(|webhook| webhook.url.to_string())),
             (var::WEBHOOK_SECRET, self.webhook.as_ref().map(|_| "***".to_owned())),

@@ -116,6 +116,23 @@ pub struct Settings {
     #[arg(long, env = var::ON_DEVICE_CHANGE, value_name = "ANSWER", global = true, hide_short_help = true)]
     pub on_device_change: Option<String>,
 
+    /// MaxMind-format files that say where addresses are (countries or cities, networks), with commas between
+    /// [default: no file]
+    #[arg(long, env = var::GEOIP_DB, value_name = "FILES", global = true, hide_short_help = true)]
+    pub geoip_db: Option<String>,
+
+    /// What each rule about strange sessions weighs, such as new_country=30,new_device=0; 0 is off
+    #[arg(long, env = var::RISK_WEIGHTS, value_name = "RULE=WEIGHT,…", global = true, hide_short_help = true)]
+    pub risk_weights: Option<String>,
+
+    /// From which sum of weights on there is an alert [default: 60]
+    #[arg(long, env = var::RISK_THRESHOLD, value_name = "WEIGHT", global = true, hide_short_help = true)]
+    pub risk_threshold: Option<String>,
+
+    /// What an alert does to the sessions that it is about: alert, step_up or revoke [default: alert]
+    #[arg(long, env = var::RISK_ACTION, value_name = "ANSWER", global = true, hide_short_help = true)]
+    pub risk_action: Option<String>,
+
     /// Characters that a new password must have, from 8 to 64; NIST asks for 15 where it is all there is [default: 8]
     #[arg(long, env = var::PASSWORD_MIN_LENGTH, value_name = "COUNT", global = true, hide_short_help = true)]
     pub password_min_length: Option<String>,
@@ -171,6 +188,10 @@ impl Settings {
             var::SIGN_IN_ADDRESS_LIMIT => &mut self.sign_in_address_limit,
             var::STEP_UP_AGE => &mut self.step_up_age,
             var::ON_DEVICE_CHANGE => &mut self.on_device_change,
+            var::GEOIP_DB => &mut self.geoip_db,
+            var::RISK_WEIGHTS => &mut self.risk_weights,
+            var::RISK_THRESHOLD => &mut self.risk_threshold,
+            var::RISK_ACTION => &mut self.risk_action,
             var::PASSWORD_MIN_LENGTH => &mut self.password_min_length,
             var::WEBHOOK_URL => &mut self.webhook_url,
             var::WEBHOOK_SECRET => &mut self.webhook_secret,
@@ -208,6 +229,10 @@ pub(super) mod var {
     pub const SIGN_IN_ADDRESS_LIMIT: &str = "SESSIOND_SIGN_IN_ADDRESS_LIMIT";
     pub const STEP_UP_AGE: &str = "SESSIOND_STEP_UP_AGE";
     pub const ON_DEVICE_CHANGE: &str = "SESSIOND_ON_DEVICE_CHANGE";
+    pub const GEOIP_DB: &str = "SESSIOND_GEOIP_DB";
+    pub const RISK_WEIGHTS: &str = "SESSIOND_RISK_WEIGHTS";
+    pub const RISK_THRESHOLD: &str = "SESSIOND_RISK_THRESHOLD";
+    pub const RISK_ACTION: &str = "SESSIOND_RISK_ACTION";
     pub const PASSWORD_MIN_LENGTH: &str = "SESSIOND_PASSWORD_MIN_LENGTH";
     pub const WEBHOOK_URL: &str = "SESSIOND_WEBHOOK_URL";
     pub const WEBHOOK_SECRET: &str = "SESSIOND_WEBHOOK_SECRET";

@@ -58,6 +58,10 @@ fn everything_has_a_default() {
     SESSIOND_SIGN_IN_ADDRESS_LIMIT=100
     SESSIOND_STEP_UP_AGE=15m
     SESSIOND_ON_DEVICE_CHANGE=log
+    SESSIOND_GEOIP_DB=-
+    SESSIOND_RISK_WEIGHTS=new_country=30,new_network=10,impossible_speed=60,several_countries=60,failures_before_success=50,new_device=10
+    SESSIOND_RISK_THRESHOLD=60
+    SESSIOND_RISK_ACTION=alert
     SESSIOND_PASSWORD_MIN_LENGTH=8
     SESSIOND_WEBHOOK_URL=-
     SESSIOND_WEBHOOK_SECRET=-
@@ -87,7 +91,7 @@ fn the_help_tells_the_true_defaults() {
         assert_eq!(Config::try_from(given), Config::try_from(Settings::default()), "{help}");
         compared += 1;
     }
-    assert_eq!(compared, 17);
+    assert_eq!(compared, 19);
 }
 
 #[test]
