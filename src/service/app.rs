@@ -14,6 +14,8 @@ use super::devices::{DealtWith, OnDeviceChange};
 use super::fence::StoreFence;
 use super::flights::Flights;
 use super::gate::{Gate, Hashing};
+use super::location::Locator;
+use super::moves::Moves;
 use super::notes::Notes;
 use super::probing::Probing;
 use super::sightings::Sightings;
@@ -21,7 +23,7 @@ use super::throttle::Throttle;
 use super::webhook::outlet::Outlet;
 use super::witness::Witness;
 use crate::domain::event::Event;
-use crate::domain::{Clock, PasswordRules, Random, SessionId, Terms, ThrottleKey, UserId, random};
+use crate::domain::{Clock, PasswordRules, Random, RiskPolicy, SessionId, Terms, ThrottleKey, UserId, random};
 use crate::ledger::{Ledger, audit};
 use crate::live::Live;
 use crate::webhook::Sender;
@@ -45,6 +47,8 @@ pub struct Policy {
     pub step_up_age: Duration,
     /// What happens when a session is shown by another device.
     pub on_device_change: OnDeviceChange,
+    /// What is strange about sessions, and what is done then.
+    pub risk: RiskPolicy,
     /// Whether anybody may make an account.
     pub registration_open: bool,
     /// Which passwords may be chosen.
@@ -78,6 +82,8 @@ pub struct Parts {
     pub throttle_key: ThrottleKey,
     /// Who else is told of what happens, if anybody is.
     pub webhook: Option<Sender>,
+    /// Where addresses are, if there is a file that says it.
+    pub locator: Option<Locator>,
 }
 
 /// The service; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -102,6 +108,8 @@ pub(super) struct Shared {
     pub(super) probing: Probing,
     pub(super) outlet: Option<Arc<Outlet>>,
     pub(super) device_changes: DealtWith,
+    pub(super) locator: Option<Arc<Locator>>,
+    pub(super) moves: Moves,
     pub(super) witness: tokio::sync::Mutex<Witness>,
 }
 
@@ -126,6 +134,8 @@ impl App {
             probing: Probing::default(),
             outlet: parts.webhook.map(|sender| Arc::new(Outlet::new(sender))),
             device_changes: DealtWith::default(),
+            locator: parts.locator.map(Arc::new),
+            moves: Moves::default(),
             witness: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), live }

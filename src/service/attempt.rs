@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::risk::Entry;
 use super::throttle::{ADDRESS_WINDOW, Throttled};
 use super::{App, Unavailable};
 use crate::domain::password::Verdict;
@@ -174,6 +175,12 @@ impl App {
 }
 
 impl Attempt {
+    /// What the rules about risk are told of it, if it succeeds.
+    pub(super) fn entry(&self) -> Entry {
+        let before = self.at.number.map_or(self.at.before.count, |number| number.saturating_sub(1));
+        Entry { failures: before, familiar: self.is_familiar() }
+    }
+
     /// Whether it is made on a device on which the owner has signed in.
     pub(super) fn is_familiar(&self) -> bool {
         self.networks.is_empty()

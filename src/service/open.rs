@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, AtLimit, OnDeviceChange, Parts, Policy, StoreFence};
+use super::{App, AtLimit, Locator, OnDeviceChange, Parts, Policy, StoreFence};
 use crate::config::{Config, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
 use crate::domain::{
     Clock, History, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
@@ -42,8 +42,9 @@ impl App {
         let ledger = ledger(config, random.as_ref()).await?;
         // Nobody signs in here, so nothing is counted that another process would have to find again.
         let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
+        // Nor is anybody's place asked for.
         let (policy, webhook) = (Policy::from(config), sender(config));
-        Ok(Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook }))
+        Ok(Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook, locator: None }))
     }
 
     /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
@@ -53,6 +54,7 @@ impl App {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
+        let locator = locator(config)?;
         let ledger = ledger(config, random.as_ref()).await?;
         let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
         let cookie_key = config.cookie_key.open(random.as_ref()).map_err(|error| StartError(error.to_string()))?;
@@ -61,7 +63,7 @@ impl App {
         if let Some(Err(error)) = webhook.as_ref().map(Sender::prepare) {
             return Err(StartError(format!("SESSIOND_WEBHOOK_URL: {error}.")));
         }
-        let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook });
+        let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
         app.look_before_serving().await?;
         Ok(app)
     }
@@ -76,6 +78,14 @@ async fn ledger(config: &Config, random: &dyn Random) -> Result<Ledger, LedgerEr
         ledger.write_aside(move |db| lineage::establish(db, &new)).await?;
     }
     Ok(ledger)
+}
+
+/// Where addresses are, if the operator has files that say it. A file that is missing or bad is found out now, not at the
+/// first sign-in.
+fn locator(config: &Config) -> Result<Option<Locator>, StartError> {
+    let open = || Locator::open(&config.geoip_files);
+    let locator = (!config.geoip_files.is_empty()).then(open).transpose();
+    locator.map_err(|sentence| StartError(format!("SESSIOND_GEOIP_DB: {sentence}")))
 }
 
 fn records(
@@ -128,6 +138,7 @@ impl From<&Config> for Policy {
                 config.password_min_length,
                 config.origins.iter().map(Origin::host),
             )),
+            risk: config.risk.clone(),
             registration_open: config.registration == Registration::Open,
             store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
         }

@@ -7,10 +7,12 @@
 use std::time::Duration;
 
 use super::gate::Source;
+use super::risk::Entry;
 use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
-use crate::domain::{Client, Device, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::domain::risk::Past;
+use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::Unconfirmed;
@@ -95,6 +97,8 @@ struct Proven {
     upgrade: Option<(String, String)>,
     /// The session that the browser already has.
     replaces: Option<TokenHash>,
+    /// What else there is to say of how they came in.
+    entry: Entry,
 }
 
 /// What the transaction needs to know; all of it drawn before it starts, so that it can be run again.
@@ -102,6 +106,8 @@ struct Proven {
 struct Entrance {
     proven: Proven,
     session: Session,
+    /// The user's earlier sessions.
+    past: Vec<Past>,
     limit: usize,
     at_limit: AtLimit,
     client: Client,
@@ -126,6 +132,7 @@ impl App {
             Err(cause) => Err(cause.clone()),
         };
         let enabled = matches!(&known, Ok(Some(user)) if !user.is_disabled());
+        let entry = attempt.entry();
         let verdict = attempt.settle(verdict, enabled).await?;
         let (Some(user), Verdict::Match { outdated }, true) = (known?, verdict, enabled) else {
             return Err(SignInError::Refused);
@@ -137,7 +144,7 @@ impl App {
         };
         let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
         fault_point::reach("sign-in: verified");
-        let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces };
+        let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces, entry };
         self.enter(proven, request.remember, client).await.map_err(|error| match error {
             IssueError::UnknownUser => SignInError::Refused,
             IssueError::TooManySessions => SignInError::TooManySessions,
@@ -167,7 +174,8 @@ impl App {
         replaces: Option<TokenHash>,
         client: &Client,
     ) -> Result<SignedIn, IssueError> {
-        self.enter(Proven { user, epoch: None, upgrade: None, replaces }, remember, client).await
+        self.enter(Proven { user, epoch: None, upgrade: None, replaces, entry: Entry::default() }, remember, client)
+            .await
     }
 
     async fn enter(&self, proven: Proven, remember: bool, client: &Client) -> Result<SignedIn, IssueError> {
@@ -177,6 +185,7 @@ impl App {
         let entrance = Entrance {
             proven,
             session: session.clone(),
+            past: self.history(session.user_id).await,
             limit: policy.max_sessions,
             at_limit: policy.at_limit,
             client: client.clone(),
@@ -201,8 +210,7 @@ impl App {
         let policy = &self.shared.policy;
         let terms = if remember { policy.remember_terms } else { policy.terms };
         let now = self.clock().now();
-        let device = Device::from_user_agent(client.user_agent.as_deref());
-        Session {
+        let mut session = Session {
             id: SessionId::generate(now, self.random()),
             user_id: user,
             token_hash: token.hash(),
@@ -226,11 +234,13 @@ impl App {
             network: None,
             latitude: None,
             longitude: None,
-            browser: device.browser,
-            os: device.os,
+            browser: None,
+            os: None,
             last_ip_key: Some(sessions::ip_key(client.ip)),
             risk: 0,
-        }
+        };
+        self.arrive(&mut session, client);
+        session
     }
 
     /// The transaction. The lock on the user's row comes first: it is what orders this sign-in and whatever ends
@@ -242,13 +252,13 @@ impl App {
         }
         let server = Cause { actor: Actor::Server, client: Some(entrance.client.clone()), proof_of: None };
         // Before anything is ended: a sign-in that is refused leaves everything as it was.
-        let Some(evicted) = make_room(db, entrance)? else { return Ok(Admission::Full) };
+        let Some(room) = make_room(db, entrance)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();
         if let Some(token_hash) = entrance.proven.replaces {
             ended.extend(self.end_rows(db, &Which::Token(token_hash), EndReason::Replaced, &server)?.records);
             fault_point::reach("sign-in: replaced session ended");
         }
-        for session in evicted {
+        for session in room.evicted {
             ended.extend(self.end_rows(db, &Which::Any(session), EndReason::Evicted, &server)?.records);
             fault_point::reach("sign-in: oldest session ended");
         }
@@ -256,18 +266,33 @@ impl App {
             users::upgrade_hash(db, user.id, old, new)?;
             fault_point::reach("sign-in: hash upgraded");
         }
-        sessions::insert(db, entrance.session.clone())?;
+        let mut session = entrance.session.clone();
+        let found = self.judge_arrival(&session, entrance.proven.entry, &entrance.past, &room.staying);
+        session.risk = found.risk().into();
+        sessions::insert(db, session)?;
         fault_point::reach("sign-in: session inserted");
         let cause = Cause::user(user.id, &entrance.client);
         audit::append(db, &self.entry(Event::LoginSuccess, &cause, Some(user.id), Some(entrance.session.id)))?;
         fault_point::reach("sign-in: line written");
         self.tell_session_created(db, &entrance.session)?;
+        if !found.is_empty() {
+            ended.extend(self.settle(db, user.id, &found, &server)?);
+            fault_point::reach("sign-in: settled what is strange");
+        }
         Ok(Admission::Admitted { user: Box::new(user), ended })
     }
 }
 
-/// The sessions that have to make room, the oldest first; none when there is no room and none is to be made.
-fn make_room(db: &mut Db, entrance: &Entrance) -> Result<Option<Vec<SessionId>>, LedgerError> {
+/// The user's live sessions at a sign-in.
+struct Room {
+    /// Those that have to make room, the oldest first.
+    evicted: Vec<SessionId>,
+    /// The others.
+    staying: Vec<Session>,
+}
+
+/// None when there is no room and none is to be made.
+fn make_room(db: &mut Db, entrance: &Entrance) -> Result<Option<Room>, LedgerError> {
     let now = entrance.session.created_at;
     let mut live = sessions::of_user(db, entrance.proven.user, now)?;
     live.retain(|session| {
@@ -277,5 +302,6 @@ fn make_room(db: &mut Db, entrance: &Entrance) -> Result<Option<Vec<SessionId>>,
     if surplus > 0 && entrance.at_limit == AtLimit::Refuse {
         return Ok(None);
     }
-    Ok(Some(live.iter().take(surplus).map(|session| session.id).collect()))
+    let staying = live.split_off(surplus.min(live.len()));
+    Ok(Some(Room { evicted: live.iter().map(|session| session.id).collect(), staying }))
 }

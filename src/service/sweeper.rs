@@ -45,6 +45,7 @@ impl App {
             tokio::spawn(self.clone().keep_looking(stop.clone())),
             tokio::spawn(self.clone().deliver(stop.clone())),
         ];
+        tasks.extend(self.watch_risk(&stop));
         if self.live.is_some() {
             tasks.push(tokio::spawn(self.for_worker().keep_believing(stop)));
         }
@@ -179,7 +180,7 @@ impl LeftBehind {
 }
 
 /// Waits; true when it is time to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>, wait: Duration) -> bool {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>, wait: Duration) -> bool {
     let _elapsed = tokio::time::timeout(wait, stop.changed()).await;
     *stop.borrow()
 }

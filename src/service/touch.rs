@@ -25,6 +25,7 @@ const BATCH: usize = 256;
 impl App {
     /// Notes a use and tells the record, off the request's latency.
     pub(super) fn touch(&self, checked: &Checked, seen: Option<SeenRecord>, now: Timestamp, ip: IpAddr) {
+        self.note_move(checked, now, ip);
         let notes = &self.shared.last_seen;
         let idle = checked.deadlines.idle;
         let delay = if !notes.has_records {

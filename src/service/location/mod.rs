@@ -1,0 +1,96 @@
+//! Where addresses are: the location files of this node, always in memory, exchanged when they change.
+//!
+//! Owns which content of each file counts: the last one that was found good. A lookup asks no disk and takes microseconds.
+//! Must never fail: whatever is wrong with a file, places are absent or as old as the file that counts.
+
+mod file;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::Place;
+use file::{Identity, LocationFile};
+
+/// The location files of a node, the first to know something about an address before the others.
+pub struct Locator {
+    sources: Vec<Source>,
+}
+
+struct Source {
+    path: PathBuf,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    file: Arc<LocationFile>,
+    /// What stood there when it was last judged, good or bad; none when nothing did.
+    judged: Option<Identity>,
+}
+
+impl Locator {
+    /// Reads the files; the first that is missing or bad is the answer, in a sentence.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, String> {
+        let open = |path: &PathBuf| {
+            let read = Identity::of(path).and_then(|judged| LocationFile::read(path).map(|file| (judged, file)));
+            let (judged, file) = read.map_err(|why| format!("{}: {why}.", path.display()))?;
+            log::info!("locations are read from {}: {}", path.display(), file.description());
+            let current = Mutex::new(Current { file: Arc::new(file), judged: Some(judged) });
+            Ok(Source { path: path.clone(), current })
+        };
+        Ok(Self { sources: paths.iter().map(open).collect::<Result<_, String>>()? })
+    }
+
+    /// Where an address is.
+    pub fn place(&self, ip: IpAddr) -> Place {
+        self.sources.iter().fold(Place::default(), |known, source| {
+            let file = Arc::clone(&source.lock().file);
+            let more = file.place(ip);
+            // A point belongs to its city: two files that disagree are not mixed.
+            let point = if known.country.is_some() { known.point } else { more.point };
+            Place {
+                city: if known.country.is_some() { known.city } else { more.city },
+                country: known.country.or(more.country),
+                network: if known.asn.is_some() { known.network } else { more.network },
+                asn: known.asn.or(more.asn),
+                point,
+            }
+        })
+    }
+
+    /// Looks whether a file has changed, and takes the new one if it is good. Reads disks and takes its time. A bad one is
+    /// said once.
+    pub fn reload(&self) {
+        self.sources.iter().for_each(Source::reload);
+    }
+}
+
+impl Source {
+    fn reload(&self) {
+        let found = Identity::of(&self.path);
+        let stands = found.as_ref().ok().copied();
+        if stands == self.lock().judged {
+            return;
+        }
+        let read = found.and_then(|_| LocationFile::read(&self.path));
+        // It was written to while it was read: what was read may be half of each. The next look is soon.
+        if read.is_ok() && Identity::of(&self.path).ok() != stands {
+            return;
+        }
+        let path = self.path.display();
+        match read {
+            Ok(file) => {
+                log::info!("locations are read anew from {path}: {}", file.description());
+                *self.lock() = Current { file: Arc::new(file), judged: stands };
+            }
+            Err(why) => {
+                log::warn!("SESSIOND_GEOIP_DB: {path}: {why}; the file that was read before stays in use");
+                self.lock().judged = stands;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

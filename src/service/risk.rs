@@ -1,0 +1,179 @@
+//! Risk: a finding of the rules becomes an alert, and whatever the operator wants done about it.
+//!
+//! Owns the way from rows and location files to what the rules look at, and the transaction that opens an alert: one for
+//! one matter, under the user's lock. The rules themselves are in [`crate::domain::risk`]. Must never keep anybody from
+//! signing in because something could not be judged.
+
+use std::net::IpAddr;
+
+use super::app::Shared;
+use super::{App, Cause};
+use crate::domain::event::Event;
+use crate::domain::risk::{Arrival, Finding, News, Past, Sighting};
+use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction, SessionId, Timestamp, UserId};
+use crate::ledger::alerts::{self, Alert};
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::whereabouts::{self, Whereabouts};
+use crate::ledger::{Db, LedgerError, audit, proofs};
+
+/// A user's newest sessions, with which a new one is compared.
+pub(super) const HISTORY: i64 = 200;
+/// A user's newest alerts, among which an earlier one about the same is looked for.
+const ALERTS: i64 = 50;
+
+/// How somebody came to be let in, as far as rules go by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entry {
+    /// How many wrong passwords came right before.
+    pub(super) failures: u32,
+    /// Whether the browser shows that its owner has signed in on it before.
+    pub(super) familiar: bool,
+}
+
+impl Shared {
+    /// Where an address is; an unknown place where there is no location file.
+    pub(super) fn place(&self, ip: IpAddr) -> Place {
+        self.locator.as_ref().map(|locator| locator.place(ip)).unwrap_or_default()
+    }
+
+    /// Where a session was last used: where it was signed in, unless it has moved since.
+    pub(super) fn last(&self, row: &Whereabouts) -> Sighting {
+        let moved = row.last_ip != row.sign_in_ip;
+        let place = match row.last_ip.parse() {
+            Ok(ip) if moved => self.place(ip),
+            _ => row.signed_in.clone(),
+        };
+        Sighting { session: row.session, place, at: row.deadlines.last_seen }
+    }
+
+    pub(super) fn past(&self, row: Whereabouts) -> Past {
+        let last = self.last(&row);
+        Past { session: row.session, signed_in: row.signed_in, last, browser: row.browser, os: row.os }
+    }
+}
+
+impl App {
+    /// What a new session is compared with, read before the transaction. If it cannot be read, the sign-in goes on and
+    /// nothing is strange about it.
+    pub(super) async fn history(&self, user: UserId) -> Vec<Past> {
+        let rows = self.shared.ledger.read(move |db| whereabouts::history(db, user, HISTORY)).await;
+        let rows = rows.unwrap_or_else(|error| {
+            log::warn!("a sign-in is not judged: {error}");
+            Vec::new()
+        });
+        rows.into_iter().map(|row| self.shared.past(row)).collect()
+    }
+
+    /// Judges a session that is about to be made, beside those that stay alive.
+    pub(super) fn judge_arrival(&self, new: &Session, entry: Entry, past: &[Past], staying: &[Session]) -> Finding {
+        let live: Vec<_> = staying.iter().map(|row| self.shared.last(&Whereabouts::from(row))).collect();
+        let Whereabouts { session, signed_in, browser, os, .. } = Whereabouts::from(new);
+        let sighting = Sighting { session, place: signed_in, at: new.created_at };
+        let arrival = Arrival { sighting, browser, os, failures: entry.failures, familiar: entry.familiar };
+        self.shared.policy.risk.judge_arrival(&arrival, past, &live)
+    }
+
+    /// Opens an alert about a finding if it is grave enough and nobody was told yet, and does what the operator wants.
+    /// Under the user's lock. What records have to go.
+    pub(super) fn settle(
+        &self,
+        db: &mut Db,
+        user: UserId,
+        found: &Finding,
+        cause: &Cause,
+    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+        whereabouts::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
+        if !self.shared.policy.risk.is_alarming(found) {
+            return Ok(Vec::new());
+        }
+        let known = alerts::of_user(db, user, ALERTS)?;
+        let told = match found.news(&known) {
+            News::Known => return Ok(Vec::new()),
+            News::More(alert) => {
+                let signals = found.signals_after(&alert.signals);
+                let risk = alert.risk.max(i64::from(found.risk()));
+                alerts::extend(db, alert.id, &signals, risk, &found.sessions_after(&alert.sessions))?;
+                alert.sessions.as_slice()
+            }
+            News::New => {
+                self.open_alert(db, user, found, cause)?;
+                &[]
+            }
+        };
+        // What was challenged once and has been proven since stays proven.
+        let concerned: Vec<_> = found.concerned.iter().filter(|session| !told.contains(session)).copied().collect();
+        self.act(db, user, &concerned, cause)
+    }
+
+    fn open_alert(&self, db: &mut Db, user: UserId, found: &Finding, cause: &Cause) -> Result<(), LedgerError> {
+        let now = self.clock().now();
+        let alert = Alert {
+            id: AlertId::generate(now, self.random()),
+            opened_at: now,
+            user,
+            email: None,
+            risk: found.risk().into(),
+            action: self.shared.policy.risk.action.name().to_owned(),
+            signals: found.signals_after(&[]),
+            sessions: found.sessions_after(&[]),
+            acknowledged_at: None,
+            acknowledged_by: None,
+        };
+        alerts::open(db, &alert)?;
+        // The newest is the one that made it strange.
+        let mut line = self.entry(Event::AlertOpened, cause, Some(user), found.core.last().copied());
+        let rules: Vec<_> = found.signals.iter().map(|signal| signal.rule.name()).collect();
+        line.detail = Some(format!("{}: {} ({})", alert.id, alert.risk, rules.join(", ")));
+        audit::append(db, &line)
+    }
+
+    fn act(
+        &self,
+        db: &mut Db,
+        user: UserId,
+        concerned: &[SessionId],
+        cause: &Cause,
+    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+        let mut records = Vec::new();
+        for &session in concerned {
+            match self.shared.policy.risk.action {
+                RiskAction::Alert => {}
+                RiskAction::StepUp => records.extend(self.challenge(db, session)?),
+                RiskAction::Revoke => {
+                    let which = Which::One(session, user);
+                    records.extend(self.end_rows(db, &which, EndReason::Suspicious, cause)?.records);
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    /// Has a session's owner prove anew who they are; its record, which tells applications of a proof, is outdated.
+    fn challenge(&self, db: &mut Db, session: SessionId) -> Result<Option<Unconfirmed>, LedgerError> {
+        let now = self.clock().now();
+        let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none());
+        let Some(row) = row else { return Ok(None) };
+        if !proofs::challenge(db, session, now)? {
+            return Ok(None);
+        }
+        let outdated = self.obligation(row.token_hash, session);
+        unconfirmed::add(db, &[outdated], now)?;
+        Ok(Some(outdated))
+    }
+
+    /// Where and with what a new session is made.
+    pub(super) fn arrive(&self, session: &mut Session, client: &Client) {
+        let Place { country, city, asn, network, point } = self.shared.place(client.ip);
+        (session.country, session.city, session.asn, session.network) = (country, city, asn, network);
+        (session.latitude, session.longitude) = (point.map(Point::latitude), point.map(Point::longitude));
+        let Device { browser, os, .. } = Device::from_user_agent(client.user_agent.as_deref());
+        (session.browser, session.os) = (browser, os);
+    }
+
+    /// Which of these rows are sessions that are alive.
+    pub(super) fn alive(&self, rows: &[Whereabouts], now: Timestamp) -> Vec<Sighting> {
+        let alive = rows.iter().filter(|row| row.deadlines.hold_with_lag(now));
+        alive.map(|row| self.shared.last(row)).collect()
+    }
+}
