@@ -4,6 +4,7 @@
 //! command or a setting is wrong. Must never decide anything that the service layer decides: a command is one
 //! use case, called by [`Cause::command_line`](crate::service::Cause::command_line).
 
+mod alerts;
 mod failure;
 mod ledger;
 mod output;
@@ -52,6 +53,9 @@ enum Command {
     /// See and end sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Sessions(sessions::Command),
+    /// See what is strange about sessions, and take note of it
+    #[command(subcommand, disable_help_subcommand = true)]
+    Alerts(alerts::Command),
     /// Say what happened to the database
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(ledger::Command),
@@ -92,6 +96,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
         Command::Migrate => block_on(migrate(&config, out)),
         Command::User(command) => block_on(users::run(command, &config, out)),
         Command::Sessions(command) => block_on(sessions::run(command, &config, out)),
+        Command::Alerts(command) => block_on(alerts::run(command, &config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
         Command::Webhook(command) => block_on(webhook::run(command, &config, out)),
         Command::CheckConfig { json } => check_config(&config, json, out),

@@ -3,6 +3,8 @@
 //! The role is read for each request, so that one that was taken away is gone with the next; and every change wants a
 //! recent proof of who asks for it.
 
+pub mod alerts;
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 

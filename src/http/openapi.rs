@@ -22,6 +22,7 @@ use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in
         reauthenticate::reauthenticate,
         sessions::list, sessions::revoke, sessions::revoke_all,
         admin::disable, admin::enable,
+        admin::alerts::list, admin::alerts::acknowledge,
         gateway::forward,
         operator::live, operator::ready, serve,
     ),

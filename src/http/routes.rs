@@ -39,6 +39,8 @@ pub fn table() -> Vec<Path> {
 
         account("/admin/users/{id}/disable").post(admin::disable),
         account("/admin/users/{id}/enable").post(admin::enable),
+        account("/admin/alerts").get(admin::alerts::list),
+        account("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
 
         open("/health/live").get(operator::live),
         open("/health/ready").get(operator::ready),

@@ -1,0 +1,127 @@
+//! `sessiond alerts …`: what is strange about whose sessions, and taking note of it.
+//!
+//! Owns the words of these commands. A city or a network is named by whoever made the location file: it reaches the
+//! terminal as a text.
+
+use std::io::Write;
+
+use clap::{Subcommand, ValueEnum};
+
+use crate::config::Config;
+use crate::domain::AlertId;
+use crate::service::{AlertError, AlertState, AlertView, App, Cause};
+
+use super::failure::Failure;
+use super::output::Output;
+
+/// How many alerts are read from the ledger at a time.
+const PAGE: i64 = 200;
+
+/// What can be done with alerts.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List alerts, the newest first
+    List {
+        /// Which of them
+        #[arg(long, value_enum, default_value = "open")]
+        state: State,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take note of an alert
+    Acknowledge {
+        /// The alert's id, as `alerts list` shows it
+        #[arg(value_parser = alert_id)]
+        id: AlertId,
+        /// Print the id as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which alerts.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum State {
+    /// Those that nobody has acknowledged
+    Open,
+    /// Those that somebody has
+    Acknowledged,
+    /// All
+    All,
+}
+
+fn alert_id(text: &str) -> Result<AlertId, String> {
+    AlertId::parse(text).ok_or_else(|| "this is no alert id: `sessiond alerts list` shows them".to_owned())
+}
+
+/// Does it.
+pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let app = App::open(config).await?;
+    match command {
+        Command::List { state, json } => list(&app, state, json, out).await,
+        Command::Acknowledge { id, json } => acknowledge(&app, id, json, out).await,
+    }
+}
+
+async fn list(app: &App, state: State, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let state = match state {
+        State::Open => AlertState::Open,
+        State::Acknowledged => AlertState::Acknowledged,
+        State::All => AlertState::All,
+    };
+    let (mut before, mut rows) = (None, vec![HEAD.map(str::to_owned)]);
+    loop {
+        let page = app.list_alerts(state, before, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        if json {
+            page.iter().try_for_each(|alert| out.json(alert))?;
+        } else {
+            // Page by page: there may be any number of them.
+            rows.extend(page.iter().flat_map(cells));
+            out.rows(&rows)?;
+            rows.clear();
+        }
+    }
+    if !json && before.is_none() {
+        return out.line("There is no such alert.");
+    }
+    Ok(())
+}
+
+const HEAD: [&str; 6] = ["ID", "OPENED", "USER", "RISK", "SESSIONS", "WHY"];
+
+/// A line for each reason; what is the same for all stands in the first.
+fn cells(alert: &AlertView) -> Vec<[String; 6]> {
+    let mut lines: Vec<_> = alert
+        .signals
+        .iter()
+        .map(|signal| {
+            let why = format!("{} ({}): {}", signal.rule, signal.weight, signal.reason);
+            let [id, opened, user, risk, sessions] = <[String; 5]>::default();
+            [id, opened, user, risk, sessions, why]
+        })
+        .collect();
+    if let Some([id, opened, user, risk, sessions, _]) = lines.first_mut() {
+        *id = alert.id.to_string();
+        *opened = alert.opened_at.to_rfc3339();
+        *user = alert.user.email.clone().unwrap_or_else(|| alert.user.id.to_string());
+        *risk = alert.risk.to_string();
+        *sessions = alert.sessions.len().to_string();
+    }
+    lines
+}
+
+async fn acknowledge(app: &App, id: AlertId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    app.acknowledge_alert(id, &Cause::command_line()).await.map_err(|error| match error {
+        AlertError::Unknown => Failure::failed(format!("There is no alert with the id {id}.")),
+        AlertError::Unavailable(error) => error.into(),
+        // The command line has no session whose age could be asked for.
+        AlertError::StepUpRequired(_) | AlertError::Ended => Failure::failed(format!("{error}.")),
+    })?;
+    if json {
+        return out.json(&serde_json::json!({ "acknowledged": id }));
+    }
+    out.line(&format!("The alert {id} is acknowledged."))
+}
