@@ -67,6 +67,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["webhook"]),
     ("url", &["domain::webhook_url"]),
     ("argon2", &["domain::password"]),
+    ("maxminddb", &["service::location"]),
     ("zxcvbn", &["domain::password_rules"]),
     ("rustix", &["service::gate"]),
 ];

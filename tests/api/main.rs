@@ -8,6 +8,8 @@ mod accounts;
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod client_address;
@@ -32,6 +34,8 @@ mod hot_path;
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]
+mod locations;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod password_gate;
@@ -44,6 +48,8 @@ mod probing;
 #[cfg(test)]
 mod real_seconds;
 #[cfg(test)]
+mod risk;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod step_up;
@@ -54,3 +60,5 @@ mod support;
 mod throttle;
 #[cfg(test)]
 mod tools;
+#[cfg(test)]
+mod travel;

@@ -11,6 +11,7 @@
 pub mod client;
 pub mod database;
 pub mod issue;
+pub mod mmdb;
 pub mod monitor;
 pub mod node;
 pub mod ports;
