@@ -31,6 +31,12 @@ macro_rules! uuid_v7 {
                 Timestamp::from_ms(i64::try_from(ms).unwrap_or(i64::MAX))
             }
 
+            /// Not after any id that is made at this moment, and after all that were made before it.
+            pub fn first_of(moment: Timestamp) -> Self {
+                let ms = u64::try_from(moment.ms()).unwrap_or(0).min((1 << 48) - 1);
+                Self(Uuid::from_u128(u128::from(ms) << 80))
+            }
+
             /// Reads the hyphenated lower-case form, 36 characters, and no other.
             pub fn parse(text: &str) -> Option<Self> {
                 parse_hyphenated(text).map(Self)
