@@ -134,6 +134,7 @@ fn row(person: &Person, now: sessiond::domain::Timestamp) -> Session {
         os: None,
         last_ip_key: None,
         risk: 0,
+        sign_in_ip_key: None,
     }
 }
 

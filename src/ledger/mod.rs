@@ -26,6 +26,7 @@ mod pool;
 pub mod proofs;
 pub mod resets;
 mod schema;
+pub mod search;
 pub mod sessions;
 pub mod unconfirmed;
 pub mod users;

@@ -98,6 +98,7 @@ diesel::table! {
         os -> Nullable<Text>,
         last_ip_key -> Nullable<Binary>,
         risk -> BigInt,
+        sign_in_ip_key -> Nullable<Binary>,
     }
 }
 

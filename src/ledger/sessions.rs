@@ -80,6 +80,8 @@ pub struct Session {
     pub last_ip_key: Option<Vec<u8>>,
     /// The weight of what speaks against it.
     pub risk: i64,
+    /// `sign_in_ip` as [`ip_key`] orders it.
+    pub sign_in_ip_key: Option<Vec<u8>>,
 }
 
 /// An address as sixteen bytes, IPv4 mapped into IPv6: the addresses of one network stand together.
@@ -216,6 +218,12 @@ pub fn of_user(db: &mut Db, user: UserId, now: Timestamp) -> Result<Vec<Session>
     Ok(rows.order((sessions::created_at, sessions::id)).select(sessions::all_columns).load(db)?)
 }
 
+/// The sessions of these ids, the newest first.
+pub fn of_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Session>, LedgerError> {
+    let rows = sessions::table.filter(sessions::id.eq_any(ids.iter().map(SessionId::to_string)));
+    Ok(rows.order(sessions::id.desc()).select(sessions::all_columns).load(db)?)
+}
+
 /// Which sessions to end.
 #[derive(Clone, Debug)]
 pub enum Which {
@@ -229,6 +237,8 @@ pub enum Which {
     OfUser(UserId, Option<SessionId>),
     /// So many that have not ended, over or not, whosever they are.
     Unended(i64),
+    /// Those of these ids, whosever they are.
+    These(Vec<SessionId>),
 }
 
 /// A session that was ended, and what records of it may stand in Redis.
@@ -280,6 +290,7 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
             let ids = unended(db, *limit)?;
             end_where!(sessions::id.eq_any(ids))
         }
+        Which::These(ids) => end_where!(sessions::id.eq_any(ids.iter().map(SessionId::to_string))),
         Which::OfUser(user, None) => end_where!(sessions::user_id.eq(user.to_string())),
         Which::OfUser(user, Some(except)) => {
             end_where!(sessions::user_id.eq(user.to_string()).and(sessions::id.ne(except.to_string())))
@@ -290,7 +301,7 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
 
 fn unended(db: &mut Db, limit: i64) -> Result<Vec<String>, LedgerError> {
     let rows = sessions::table.filter(sessions::ended_at.is_null());
-    Ok(rows.order((sessions::user_id, sessions::created_at)).limit(limit).select(sessions::id).load(db)?)
+    Ok(rows.order((sessions::user_id, sessions::id)).limit(limit).select(sessions::id).load(db)?)
 }
 
 /// Whether any session has not ended, over or not.
@@ -316,7 +327,7 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
         Which::Any(id) => select_where!(sessions::id.eq(id.to_string())),
         Which::Token(hash) => select_where!(opened_by(hash)),
         // A user's history grows without end: what of it may still stand, `unconfirmed` knows.
-        Which::OfUser(..) | Which::Unended(_) => Vec::new(),
+        Which::OfUser(..) | Which::Unended(_) | Which::These(_) => Vec::new(),
     };
     rows.into_iter().map(ended).collect()
 }

@@ -82,6 +82,16 @@ pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
     Ok(users::table.find(id.to_string()).select(users::all_columns).get_result(db).optional()?)
 }
 
+/// The addresses of these users, as typed.
+pub fn emails(db: &mut Db, ids: &[UserId]) -> Result<Vec<(UserId, String)>, LedgerError> {
+    let rows = users::table.filter(users::id.eq_any(ids.iter().map(UserId::to_string)));
+    let rows: Vec<(String, String)> = rows.select((users::id, users::email)).load(db)?;
+    let read = |(id, email): (String, String)| {
+        UserId::parse(&id).map(|known| (known, email)).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// The user of this address, given as [`Email::key_of`] makes it.
 pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, LedgerError> {
     let rows = users::table.filter(users::email_key.eq(email_key));

@@ -238,6 +238,7 @@ impl App {
             os: None,
             last_ip_key: Some(sessions::ip_key(client.ip)),
             risk: 0,
+            sign_in_ip_key: Some(sessions::ip_key(client.ip)),
         };
         self.arrive(&mut session, client);
         session

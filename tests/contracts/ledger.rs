@@ -81,6 +81,7 @@ impl Fixture {
             os: None,
             last_ip_key: None,
             risk: 0,
+            sign_in_ip_key: None,
         }
     }
 

@@ -1,0 +1,11 @@
+DROP INDEX sessions_live_risk;
+DROP INDEX sessions_live_sign_in_ip;
+DROP INDEX sessions_live_ip;
+DROP INDEX sessions_live_os;
+DROP INDEX sessions_live_browser;
+DROP INDEX sessions_live_asn;
+DROP INDEX sessions_live_country;
+DROP INDEX sessions_live;
+DROP INDEX sessions_live_of_user;
+CREATE INDEX sessions_live_of_user ON sessions (user_id, created_at) WHERE ended_at IS NULL;
+ALTER TABLE sessions DROP COLUMN sign_in_ip_key;

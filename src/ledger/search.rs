@@ -1,0 +1,412 @@
+//! Sessions that fit a filter, found by an index.
+//!
+//! Owns the way to them: which index leads, and that a page costs a bounded look, however many rows there are and
+//! whatever the planner believes. One condition leads ([`Lead`]); the others are judged on what it finds. Must never
+//! count or sort a whole table.
+
+use std::fmt;
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Binary, Text};
+
+use super::db::{Db, MultiBackend};
+use super::error::LedgerError;
+use super::sessions::{self, Session};
+use super::unconfirmed::Unconfirmed;
+use crate::domain::{Filter, Network, SessionId, Timestamp, TokenHash};
+
+/// Most entries of the leading index that one page looks at.
+pub const WINDOW: usize = 10_000;
+/// Most ids in one statement.
+const CHUNK: usize = 500;
+/// The ledger's last-seen may be so far behind; see [`crate::domain::session::ledger_lag`].
+const LONGEST_LAG_MS: i64 = 60_000;
+
+/// A page to be found: sessions that have not ended and may be alive, newest first.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Which.
+    pub filter: Filter,
+    /// Only those that are older than this one.
+    pub after: Option<SessionId>,
+    /// When: what is over by then is left out, as far as the ledger can tell.
+    pub now: Timestamp,
+    /// Most rows.
+    pub limit: usize,
+}
+
+/// What was found.
+pub struct Found {
+    /// The rows, newest first.
+    pub sessions: Vec<Session>,
+    /// Where to go on, if there may be more.
+    pub next: Option<SessionId>,
+}
+
+/// A value in a statement.
+#[derive(Clone, Debug)]
+enum Bind {
+    Text(String),
+    Number(i64),
+    Bytes(Vec<u8>),
+}
+
+/// A statement with its values. It is shown with the values written into it.
+#[derive(Clone, Debug, Default)]
+pub struct Statement {
+    text: String,
+    binds: Vec<Bind>,
+}
+
+/// A condition on one column, or on two moments of it.
+struct Condition {
+    column: &'static str,
+    test: Test,
+}
+
+enum Test {
+    Is(Bind),
+    Between([u8; 16], [u8; 16]),
+    AtLeast(i64),
+    Before(i64),
+}
+
+/// Which index the search goes through.
+enum Lead {
+    /// The ids of what has not ended, newest first, of one value if there is a condition.
+    Newest(Option<Condition>),
+    /// A range, which is in no order of time: so few that all can be looked at.
+    These(Vec<SessionId>),
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+#[derive(QueryableByName)]
+struct Obligation {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Binary)]
+    token_hash: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    session_id: String,
+}
+
+/// The next page.
+pub fn page(db: &mut Db, search: &Search) -> Result<Found, LedgerError> {
+    let mut others = conditions(&search.filter);
+    match lead(db, search, &mut others)? {
+        Lead::Newest(condition) => newest(db, search, condition.as_ref(), &others),
+        Lead::These(ids) => among(db, search, ids, &others),
+    }
+}
+
+/// Which of these sessions have not ended and still fit: for whoever found them a moment ago, in the transaction that
+/// is about to end them.
+pub fn still(db: &mut Db, filter: &Filter, ids: &[SessionId]) -> Result<Vec<SessionId>, LedgerError> {
+    let mut found = Vec::new();
+    for chunk in ids.chunks(CHUNK) {
+        let mut statement = Statement::new("SELECT sessions.id FROM sessions WHERE sessions.ended_at IS NULL");
+        statement.among(chunk);
+        conditions(filter).iter().for_each(|condition| statement.and(condition, hide(db)));
+        found.extend(statement.ids(db)?);
+    }
+    Ok(found)
+}
+
+/// Records that may still stand of sessions which fit and have ended: so many, after the given obligation.
+pub fn unconfirmed(
+    db: &mut Db,
+    filter: &Filter,
+    after: Option<uuid::Uuid>,
+    limit: usize,
+) -> Result<Vec<Unconfirmed>, LedgerError> {
+    let mut statement = Statement::new(
+        "SELECT unconfirmed.id, unconfirmed.token_hash, unconfirmed.session_id FROM unconfirmed \
+         JOIN sessions ON sessions.id = unconfirmed.session_id WHERE sessions.ended_at IS NOT NULL",
+    );
+    statement.text(" AND unconfirmed.id > ", Bind::Text(after.map(|id| id.to_string()).unwrap_or_default()));
+    let (below, from) = id_bounds(filter);
+    statement.ids_between(below, from);
+    conditions(filter).iter().for_each(|condition| statement.and(condition, hide(db)));
+    statement.text.push_str(&format!(" ORDER BY unconfirmed.id LIMIT {limit}"));
+    let rows: Vec<Obligation> = statement.load(db)?;
+    rows.into_iter().map(obligation).collect()
+}
+
+/// The statements that a page is found by: for whoever wants them explained.
+pub fn statements(db: &mut Db, search: &Search) -> Result<Vec<Statement>, LedgerError> {
+    let mut others = conditions(&search.filter);
+    let mut statements: Vec<_> = others.iter().filter(|c| c.is_range()).map(|c| candidates(search, c)).collect();
+    match lead(db, search, &mut others)? {
+        Lead::Newest(condition) => {
+            statements.push(frontier(search, condition.as_ref()));
+            statements.push(matching(search, condition.as_ref(), &others, None, hide(db)));
+        }
+        Lead::These(ids) => statements.push(matching_among(search, &ids, &others, hide(db))),
+    }
+    Ok(statements)
+}
+
+/// Takes the condition that finds the fewest out of the row. A range leads if it finds few, which is counted: what an
+/// index has in the order of addresses would have to be sorted.
+fn lead(db: &mut Db, search: &Search, others: &mut Vec<Condition>) -> Result<Lead, LedgerError> {
+    let position = |others: &[Condition], wanted: fn(&Condition) -> bool| others.iter().position(wanted);
+    if let Some(at) = position(others, |c| c.is_sharp()) {
+        return Ok(Lead::Newest(Some(others.remove(at))));
+    }
+    for at in 0..others.len() {
+        let Some(condition) = others.get(at).filter(|condition| condition.is_range()) else { continue };
+        let ids = candidates(search, condition).ids(db)?;
+        if ids.len() <= WINDOW {
+            others.remove(at);
+            return Ok(Lead::These(ids));
+        }
+    }
+    let value = position(others, |c| matches!(c.test, Test::Is(_)));
+    Ok(Lead::Newest(value.map(|at| others.remove(at))))
+}
+
+fn newest(
+    db: &mut Db,
+    search: &Search,
+    condition: Option<&Condition>,
+    others: &[Condition],
+) -> Result<Found, LedgerError> {
+    let frontier = frontier(search, condition).ids(db)?.pop();
+    let ids = matching(search, condition, others, frontier, hide(db)).ids(db)?;
+    let next = if ids.len() >= search.limit { ids.last().copied() } else { frontier };
+    Ok(Found { sessions: sessions::of_ids(db, &ids)?, next })
+}
+
+fn among(db: &mut Db, search: &Search, mut ids: Vec<SessionId>, others: &[Condition]) -> Result<Found, LedgerError> {
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let mut found = Vec::new();
+    for chunk in ids.chunks(CHUNK) {
+        found.extend(matching_among(search, chunk, others, hide(db)).ids(db)?);
+        if found.len() >= search.limit {
+            found.truncate(search.limit);
+            return Ok(Found { sessions: sessions::of_ids(db, &found)?, next: found.last().copied() });
+        }
+    }
+    Ok(Found { sessions: sessions::of_ids(db, &found)?, next: None })
+}
+
+/// The last entry that this page looks at, if there are so many.
+fn frontier(search: &Search, condition: Option<&Condition>) -> Statement {
+    let mut statement = live(search);
+    if let Some(condition) = condition {
+        statement.and(condition, "");
+    }
+    let skipped = WINDOW.saturating_sub(1);
+    statement.text.push_str(&format!(" ORDER BY sessions.id DESC LIMIT 1 OFFSET {skipped}"));
+    statement
+}
+
+fn matching(
+    search: &Search,
+    condition: Option<&Condition>,
+    others: &[Condition],
+    frontier: Option<SessionId>,
+    hide: &str,
+) -> Statement {
+    let mut statement = live(search);
+    if let Some(condition) = condition {
+        statement.and(condition, "");
+    }
+    statement.ids_between(None, frontier);
+    statement.rest(search, others, hide);
+    statement.text.push_str(&format!(" ORDER BY sessions.id DESC LIMIT {}", search.limit));
+    statement
+}
+
+fn matching_among(search: &Search, ids: &[SessionId], others: &[Condition], hide: &str) -> Statement {
+    let mut statement = live(search);
+    statement.among(ids);
+    statement.rest(search, others, hide);
+    statement.text.push_str(" ORDER BY sessions.id DESC");
+    statement
+}
+
+/// All that a range finds, or one more than a page may look at.
+fn candidates(search: &Search, condition: &Condition) -> Statement {
+    let mut statement = live(search);
+    statement.and(condition, "");
+    statement.text.push_str(&format!(" LIMIT {}", WINDOW.saturating_add(1)));
+    statement
+}
+
+/// What has not ended, is not over, and was made when the filter says.
+fn live(search: &Search) -> Statement {
+    let mut statement = Statement::new("SELECT sessions.id FROM sessions WHERE sessions.ended_at IS NULL");
+    statement.text(" AND sessions.expires_at > ", Bind::Number(search.now.ms()));
+    let (below, from) = id_bounds(&search.filter);
+    statement.ids_between([below, search.after].into_iter().flatten().min(), from);
+    statement
+}
+
+/// An id is the moment when its session was made: below which one, and from which one on. What was last seen before a
+/// moment was made before it.
+fn id_bounds(filter: &Filter) -> (Option<SessionId>, Option<SessionId>) {
+    let below = [filter.created_before, filter.last_seen_before].into_iter().flatten().min();
+    (below.map(SessionId::first_of), filter.created_after.map(SessionId::first_of))
+}
+
+/// All conditions of a filter but those on the id; those that find the fewest first.
+fn conditions(filter: &Filter) -> Vec<Condition> {
+    let text = |value: &String| Test::Is(Bind::Text(value.clone()));
+    let user = filter.user.map(|user| Test::Is(Bind::Text(user.to_string())));
+    let asn = filter.asn.map(|number| Test::Is(Bind::Number(number)));
+    // The ledger may be behind: whoever knows later uses judges those.
+    let seen_after = filter.last_seen_after.map(|after| Test::AtLeast(after.ms().saturating_sub(LONGEST_LAG_MS)));
+    let tests = [
+        ("sessions.user_id", user),
+        ("sessions.last_ip_key", filter.ip.as_ref().map(network)),
+        ("sessions.sign_in_ip_key", filter.sign_in_ip.as_ref().map(network)),
+        ("sessions.risk", filter.risk.filter(|weight| *weight > 0).map(Test::AtLeast)),
+        ("sessions.asn", asn),
+        ("sessions.country", filter.country.as_ref().map(text)),
+        ("sessions.browser", filter.browser.as_ref().map(text)),
+        ("sessions.os", filter.os.as_ref().map(text)),
+        ("sessions.last_seen_at", filter.last_seen_before.map(|before| Test::Before(before.ms()))),
+        ("sessions.last_seen_at", seen_after),
+    ];
+    tests.into_iter().filter_map(|(column, test)| Some(Condition { column, test: test? })).collect()
+}
+
+fn network(network: &Network) -> Test {
+    let (first, last) = network.bounds();
+    if network.is_one() { Test::Is(Bind::Bytes(first.to_vec())) } else { Test::Between(first, last) }
+}
+
+impl Condition {
+    /// One user, or one address: never many.
+    fn is_sharp(&self) -> bool {
+        let sharp = ["sessions.user_id", "sessions.last_ip_key", "sessions.sign_in_ip_key"];
+        matches!(self.test, Test::Is(_)) && sharp.contains(&self.column)
+    }
+
+    /// A range that has an index.
+    fn is_range(&self) -> bool {
+        matches!(self.test, Test::Between(..)) || self.column == "sessions.risk"
+    }
+}
+
+/// What keeps SQLite, which knows nothing of how many rows have a value, from an index that does not lead. PostgreSQL
+/// knows.
+fn hide(db: &Db) -> &'static str {
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(_) => "",
+        Db::Sqlite(_) => "+",
+    }
+}
+
+impl Statement {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), binds: Vec::new() }
+    }
+
+    fn text(&mut self, text: &str, value: Bind) {
+        self.binds.push(value);
+        self.text.push_str(&format!("{text}${}", self.binds.len()));
+    }
+
+    fn ids_between(&mut self, below: Option<SessionId>, from: Option<SessionId>) {
+        if let Some(id) = below {
+            self.text(" AND sessions.id < ", Bind::Text(id.to_string()));
+        }
+        if let Some(id) = from {
+            self.text(" AND sessions.id >= ", Bind::Text(id.to_string()));
+        }
+    }
+
+    fn among(&mut self, ids: &[SessionId]) {
+        let mut before = " AND sessions.id IN (";
+        for id in ids {
+            self.text(before, Bind::Text(id.to_string()));
+            before = ", ";
+        }
+        self.text.push_str(if ids.is_empty() { " AND 1 = 0" } else { ")" });
+    }
+
+    fn and(&mut self, condition: &Condition, hide: &str) {
+        let column = format!(" AND {hide}{}", condition.column);
+        match &condition.test {
+            Test::Is(value) => self.text(&format!("{column} = "), value.clone()),
+            Test::Between(first, last) => {
+                self.text(&format!("{column} >= "), Bind::Bytes(first.to_vec()));
+                self.text(&format!("{column} <= "), Bind::Bytes(last.to_vec()));
+            }
+            Test::AtLeast(least) => {
+                self.text(&format!("{column} >= "), Bind::Number(*least));
+                if condition.column == "sessions.risk" {
+                    // What the index holds: a value that comes later does not say that it is enough.
+                    self.text.push_str(&format!("{column} > 0"));
+                }
+            }
+            Test::Before(moment) => self.text(&format!("{column} < "), Bind::Number(*moment)),
+        }
+    }
+
+    /// The conditions that do not lead, and that it may not have rested too long.
+    fn rest(&mut self, search: &Search, others: &[Condition], hide: &str) {
+        others.iter().for_each(|condition| self.and(condition, hide));
+        let latest = search.now.ms().saturating_sub(LONGEST_LAG_MS);
+        self.text(" AND sessions.last_seen_at + sessions.idle_seconds * 1000 > ", Bind::Number(latest));
+    }
+
+    fn ids(&self, db: &mut Db) -> Result<Vec<SessionId>, LedgerError> {
+        let rows: Vec<Id> = self.load(db)?;
+        let read =
+            |row: Id| SessionId::parse(&row.id).ok_or_else(|| LedgerError::Corrupt(format!("session id {:?}", row.id)));
+        rows.into_iter().map(read).collect()
+    }
+
+    fn load<T>(&self, db: &mut Db) -> Result<Vec<T>, LedgerError>
+    where
+        T: QueryableByName<MultiBackend> + 'static,
+    {
+        let mut query = sql_query(self.text.as_str()).into_boxed::<MultiBackend>();
+        for bind in self.binds.clone() {
+            query = match bind {
+                Bind::Text(value) => query.bind::<Text, _>(value),
+                Bind::Number(value) => query.bind::<BigInt, _>(value),
+                Bind::Bytes(value) => query.bind::<Binary, _>(value),
+            };
+        }
+        Ok(query.load(db)?)
+    }
+}
+
+/// With its values written into it; bytes as SQLite writes them.
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.text.clone();
+        for (position, bind) in self.binds.iter().enumerate().rev() {
+            let value = match bind {
+                Bind::Text(value) => format!("'{}'", value.replace('\'', "''")),
+                Bind::Number(value) => value.to_string(),
+                Bind::Bytes(value) => {
+                    let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+                    format!("x'{digits}'")
+                }
+            };
+            text = text.replace(&format!("${}", position + 1), &value);
+        }
+        f.write_str(&text)
+    }
+}
+
+fn obligation(row: Obligation) -> Result<Unconfirmed, LedgerError> {
+    let corrupt = || LedgerError::Corrupt(format!("the unconfirmed record {:?}", row.id));
+    Ok(Unconfirmed {
+        id: uuid::Uuid::try_parse(&row.id).map_err(|_| corrupt())?,
+        token_hash: TokenHash::from_slice(&row.token_hash).ok_or_else(corrupt)?,
+        session: SessionId::parse(&row.session_id).ok_or_else(corrupt)?,
+    })
+}
