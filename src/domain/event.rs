@@ -14,6 +14,8 @@ pub enum Event {
     LoginSuccess,
     /// A session was ended by somebody.
     SessionRevoked,
+    /// An administrator has ended the sessions that fit a filter.
+    SessionsRevokedByFilter,
     /// A session's token was renewed.
     SessionRenewed,
     /// A live session was shown by another browser or system than the one it is bound to.
@@ -49,6 +51,7 @@ impl Event {
             Self::UserCreated => "user_created",
             Self::LoginSuccess => "authn_login_success",
             Self::SessionRevoked => "session_revoked",
+            Self::SessionsRevokedByFilter => "sessions_revoked_by_filter",
             Self::SessionRenewed => "session_renewed",
             Self::DeviceChanged => "session_device_changed",
             Self::Reauthenticated => "authn_reauthenticated",

@@ -120,7 +120,9 @@ impl App {
         let mut records = match which {
             Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
             Which::Token(hash) => unconfirmed::of_sessions_or_token(db, &ids, Some(hash))?,
-            Which::One(..) | Which::Any(_) | Which::Unended(_) => unconfirmed::of_sessions_or_token(db, &ids, None)?,
+            Which::One(..) | Which::Any(_) | Which::Unended(_) | Which::These(_) => {
+                unconfirmed::of_sessions_or_token(db, &ids, None)?
+            }
         };
         let hashes = |of: &[Ended]| -> Vec<(TokenHash, SessionId)> {
             of.iter().flat_map(|session| session.token_hashes.iter().map(|&hash| (hash, session.id))).collect()

@@ -5,6 +5,7 @@
 use super::{App, Cause, Checked, Found, RevokeError, SessionView, Unavailable};
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
 use crate::ledger::sessions::{self, Which};
+use crate::ledger::users;
 
 impl App {
     /// The user's live sessions, the one that asks among them, the last used first.
@@ -60,6 +61,14 @@ impl App {
     pub async fn sign_out(&self, token_hash: TokenHash, client: &Client) -> Result<(), RevokeError> {
         let cause = Cause::anonymous(client);
         self.end(Which::Token(token_hash), EndReason::SignedOut, &cause).await.map(drop)
+    }
+
+    /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
+    pub async fn end_sessions_of(&self, user: UserId, cause: &Cause) -> Result<Option<usize>, RevokeError> {
+        if self.shared.ledger.read(move |db| users::find(db, user)).await?.is_none() {
+            return Ok(None);
+        }
+        self.end_all(user, None, EndReason::Revoked, cause).await.map(Some)
     }
 
     /// Ends any session, for an operator.

@@ -1,0 +1,166 @@
+//! End what matches: sessions that fit a filter, a bounded number at a time, by the path of every revocation.
+//!
+//! Owns the loop over pages. Each page is one transaction and one confirmation; what could not be confirmed is counted
+//! apart and never as ended. What an earlier command of the same filter left unconfirmed is confirmed first, so that a
+//! repetition never answers on the strength of the first. The session that asks is left out.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::end::EndedSessions;
+use super::{App, Cause, RevokeError};
+use crate::domain::event::Event;
+use crate::domain::{EndReason, Filter, SessionId};
+use crate::fault_point;
+use crate::ledger::search;
+use crate::ledger::sessions::Which;
+use crate::ledger::unconfirmed::Unconfirmed;
+use crate::ledger::{LedgerError, audit};
+
+/// Sessions in one transaction: others wait for it where there is one writer.
+const PAGE: usize = 250;
+/// After so long the answer is given, with what is left to be asked for again.
+const BUDGET: Duration = Duration::from_secs(15);
+/// Once one page could not be confirmed, the next ones get one attempt each: ending them comes first.
+const IMPATIENT: Duration = Duration::ZERO;
+
+/// What to end.
+#[derive(Clone, Debug)]
+pub struct EndMatching {
+    /// Which sessions.
+    pub filter: Filter,
+    /// Only count them.
+    pub dry_run: bool,
+    /// Most sessions.
+    pub limit: usize,
+    /// Only those that are older than this one: where an earlier answer left off.
+    pub after: Option<SessionId>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Outcome {
+    /// Live sessions that fit.
+    pub matched: usize,
+    /// How many of them this has ended, for good. None in a dry run.
+    pub revoked: usize,
+    /// How many have ended in the ledger, now or by an earlier request of this filter, but may still be answered by a
+    /// node: they are being confirmed.
+    pub unconfirmed: usize,
+    /// Whether there may be more.
+    pub more: bool,
+    /// Where to go on, if there may be more.
+    #[serde(skip)]
+    pub next: Option<SessionId>,
+}
+
+impl App {
+    /// Ends sessions that fit, or counts them. Unconfirmed ones are told in the outcome, not as an error.
+    pub async fn end_matching(&self, wanted: EndMatching, cause: &Cause) -> Result<Outcome, RevokeError> {
+        if wanted.dry_run {
+            return self.walk(&wanted, cause, &mut Outcome::default()).await;
+        }
+        self.require_recent_proof(cause).await?;
+        let mut outcome = Outcome { unconfirmed: self.confirm_left(&wanted.filter).await?, ..Outcome::default() };
+        let walked = self.walk(&wanted, cause, &mut outcome).await;
+        fault_point::reach("end matching: line due");
+        let told = self.tell_of(&wanted, &outcome, cause).await;
+        let outcome = walked?;
+        told?;
+        Ok(outcome)
+    }
+
+    async fn walk(&self, wanted: &EndMatching, cause: &Cause, so_far: &mut Outcome) -> Result<Outcome, RevokeError> {
+        let started = self.clock().monotonic();
+        so_far.next = wanted.after;
+        loop {
+            let room = wanted.limit.saturating_sub(so_far.matched).min(PAGE);
+            let page = self.fitting(wanted.filter.clone(), so_far.next, room).await?;
+            let own = cause.proof_of.map(|(session, _)| session);
+            let ids: Vec<_> = page.rows.iter().map(|(row, _)| row.id).filter(|id| Some(*id) != own).collect();
+            drop(page.rows);
+            if wanted.dry_run {
+                so_far.matched += ids.len();
+            } else if !ids.is_empty() {
+                self.end_page(&wanted.filter, ids, cause, so_far).await?;
+            }
+            so_far.next = page.next;
+            so_far.more = page.next.is_some();
+            let elapsed = self.clock().monotonic().saturating_sub(started);
+            if !so_far.more || so_far.matched >= wanted.limit || elapsed >= BUDGET {
+                return Ok(so_far.clone());
+            }
+        }
+    }
+
+    async fn end_page(
+        &self,
+        filter: &Filter,
+        ids: Vec<SessionId>,
+        cause: &Cause,
+        outcome: &mut Outcome,
+    ) -> Result<(), RevokeError> {
+        let (app, cause, filter) = (self.clone(), cause.clone(), filter.clone());
+        let ended = self.write(move |db| match app.require_proof(db, &cause)? {
+            Ok(()) => {
+                // What was used, or moved, since it was found does not fit any more.
+                let ids = search::still(db, &filter, &ids)?;
+                app.end_rows(db, &Which::These(ids), EndReason::Revoked, &cause).map(Ok)
+            }
+            Err(unproven) => Ok(Err(unproven)),
+        });
+        let ended: EndedSessions = ended.await??;
+        fault_point::reach("end matching: committed");
+        outcome.matched += ended.ended;
+        let confirmed = match outcome.unconfirmed {
+            0 => self.confirm(&ended.records).await,
+            _ => self.confirm_within(&ended.records, IMPATIENT).await,
+        };
+        match confirmed {
+            Ok(()) => outcome.revoked += ended.ended,
+            Err(why) => {
+                log::warn!("{} sessions that were ended by a filter wait to be confirmed: {why}", ended.ended);
+                outcome.unconfirmed += ended.ended;
+            }
+        }
+        fault_point::reach("end matching: page done");
+        Ok(())
+    }
+
+    /// Whoever may not do it is told before anything is done, also when nothing fits.
+    async fn require_recent_proof(&self, cause: &Cause) -> Result<(), RevokeError> {
+        let (app, cause) = (self.clone(), cause.clone());
+        let proven = self.shared.ledger.read(move |db| app.require_proof(db, &cause)).await?;
+        Ok(proven?)
+    }
+
+    /// Confirms what stands unconfirmed of sessions that fit and have ended. How many sessions still are.
+    async fn confirm_left(&self, filter: &Filter) -> Result<usize, LedgerError> {
+        let (mut after, mut left) = (None, HashSet::new());
+        loop {
+            let wanted = filter.clone();
+            let found = self.shared.ledger.read(move |db| search::unconfirmed(db, &wanted, after, PAGE)).await?;
+            let Some(last) = found.last() else { return Ok(left.len()) };
+            after = Some(last.id);
+            let confirmed = match left.is_empty() {
+                true => self.confirm(&found).await,
+                false => self.confirm_within(&found, IMPATIENT).await,
+            };
+            if confirmed.is_err() {
+                left.extend(found.iter().map(|record: &Unconfirmed| record.session));
+            }
+        }
+    }
+
+    /// One line for the command; each session has its own already.
+    async fn tell_of(&self, wanted: &EndMatching, outcome: &Outcome, cause: &Cause) -> Result<(), LedgerError> {
+        let mut line = self.entry(Event::SessionsRevokedByFilter, cause, wanted.filter.user, None);
+        let Outcome { matched, revoked, unconfirmed, .. } = outcome;
+        line.detail =
+            Some(format!("{}; matched {matched}, revoked {revoked}, unconfirmed {unconfirmed}", wanted.filter));
+        self.write(move |db| audit::append(db, &line)).await
+    }
+}
