@@ -4,6 +4,7 @@
 //! recent proof of who asks for it.
 
 pub mod alerts;
+pub mod sessions;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -63,10 +64,17 @@ pub async fn enable(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Whoever wants to change something. How young their proof is, is judged with the change.
 async fn administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<Cause, Problem> {
+    require_administrator(site, visit, checked).await?;
+    Ok(Cause::proven(checked, visit.client()))
+}
+
+/// Whoever wants to look at something.
+async fn require_administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<(), Problem> {
     if !site.app.has_role(checked.user, Role::Admin).await? {
         note(Refused::Access, visit.client(), Some(checked), &"not an administrator");
         return Err(Problem::forbidden());
     }
-    Ok(Cause::proven(checked, visit.client()))
+    Ok(())
 }

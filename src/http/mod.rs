@@ -15,6 +15,8 @@ pub mod csrf_token;
 mod device_cookie;
 pub mod extract;
 pub mod failures;
+mod filter;
+mod filter_document;
 pub mod forwarded_method;
 pub mod gateway;
 pub mod guard;

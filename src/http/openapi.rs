@@ -23,6 +23,8 @@ use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in
         sessions::list, sessions::revoke, sessions::revoke_all,
         admin::disable, admin::enable,
         admin::alerts::list, admin::alerts::acknowledge,
+        admin::sessions::of_user, admin::sessions::revoke_of_user, admin::sessions::find,
+        admin::sessions::revoke_matching, admin::sessions::revoke,
         gateway::forward,
         operator::live, operator::ready, serve,
     ),

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::request_id;
+use crate::service::Outcome;
 
 /// Media type of every error answer.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -77,6 +78,7 @@ struct Inner {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     step_up: Option<StepUp>,
+    outcome: Option<Outcome>,
     headers: Vec<(HeaderName, HeaderValue)>,
     instance: Option<Uuid>,
 }
@@ -124,12 +126,16 @@ pub struct ProblemBody<'a> {
     /// What to do first: of `step-up-required` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     step_up: Option<&'a StepUp>,
+    /// How much of it is done: of `unconfirmed`, where it is about many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a Outcome>,
 }
 
 impl Problem {
     fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, instance) = (detail.into(), request_id::current());
-        Self(Box::new(Inner { kind, detail, errors: Vec::new(), step_up: None, headers: Vec::new(), instance }))
+        let (errors, headers) = (Vec::new(), Vec::new());
+        Self(Box::new(Inner { kind, detail, errors, step_up: None, outcome: None, headers, instance }))
     }
 
     /// The same answer with one more header.
@@ -235,6 +241,13 @@ impl Problem {
             .retry_soon()
     }
 
+    /// Of many, some are not confirmed yet: no 2xx, which would say that all of them are over.
+    pub fn partly_unconfirmed(outcome: Outcome) -> Self {
+        let mut problem = Self::unconfirmed();
+        problem.0.outcome = Some(outcome);
+        problem
+    }
+
     /// A mistake of ours. The cause goes to the log.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let problem = Self::new(&INTERNAL, "Something went wrong on our side.");
@@ -293,7 +306,7 @@ impl Problem {
     }
 
     fn body(&self) -> Vec<u8> {
-        let Inner { kind, detail, errors, step_up, instance, .. } = self.0.as_ref();
+        let Inner { kind, detail, errors, step_up, outcome, instance, .. } = self.0.as_ref();
         let body = ProblemBody {
             kind: format!("urn:sessiond:problem:{}", kind.slug),
             title: kind.title,
@@ -302,6 +315,7 @@ impl Problem {
             instance: instance.map(|id| id.urn().to_string()),
             errors,
             step_up: step_up.as_ref(),
+            outcome: outcome.as_ref(),
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }

@@ -39,6 +39,10 @@ pub fn table() -> Vec<Path> {
 
         account("/admin/users/{id}/disable").post(admin::disable),
         account("/admin/users/{id}/enable").post(admin::enable),
+        account("/admin/users/{id}/sessions").get(admin::sessions::of_user).delete(admin::sessions::revoke_of_user),
+        account("/admin/sessions").get(admin::sessions::find),
+        account("/admin/sessions/revoke").post(admin::sessions::revoke_matching),
+        account("/admin/sessions/{id}").delete(admin::sessions::revoke),
         account("/admin/alerts").get(admin::alerts::list),
         account("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
 

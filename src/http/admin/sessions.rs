@@ -1,0 +1,225 @@
+//! Routes by which administrators find sessions, whoever's they are, and end them.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::SET_COOKIE;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{administrator, require_administrator};
+use crate::domain::{SessionId, UserId};
+use crate::http::extract::{Json, PathId, Query, SignedIn, Text, Visit};
+use crate::http::filter::{FilterFields, Parameters, cursor, read_cursor};
+use crate::http::filter_document::{SessionFilter, SessionSearch};
+use crate::http::problem::Problem;
+use crate::http::sessions::RevokedAnswer;
+use crate::http::site::Site;
+use crate::service::{EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
+
+/// Most sessions that one request ends, where it does not say.
+const DEFAULT_LIMIT: usize = 1_000;
+/// Most sessions that one request may ask to end.
+const LARGEST_LIMIT: usize = 10_000;
+
+/// A page of sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FoundAnswer {
+    /// Newest first. A page can have fewer than `limit`, even none, before the last one.
+    pub sessions: Vec<FoundSession>,
+    /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// The sessions of one user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserSessionsAnswer {
+    /// All that are alive, newest first.
+    pub sessions: Vec<SessionDetail>,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeMatching {
+    /// Which ones. The session that asks is left out.
+    #[schema(value_type = SessionFilter)]
+    filter: FilterFields,
+    /// Whether a filter without a field, which means everybody's, is meant so.
+    #[serde(default)]
+    #[schema(required = false)]
+    all: bool,
+    /// Only count them.
+    #[serde(default)]
+    #[schema(required = false)]
+    dry_run: bool,
+    /// Most sessions of this request.
+    #[serde(default = "default_limit")]
+    #[schema(required = false, minimum = 1, maximum = 10_000)]
+    limit: usize,
+    /// Where an earlier answer left off. A dry run goes on there; what was ended is not found again anyway.
+    #[schema(value_type = Option<String>)]
+    cursor: Option<Text>,
+}
+
+fn default_limit() -> usize {
+    DEFAULT_LIMIT
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevokeMatchingAnswer {
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Where to go on; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// Finds live sessions.
+#[utoipa::path(
+    get, path = "/admin/sessions", tag = "administrators", params(SessionSearch),
+    responses(
+        (status = 200, description = "A page of them, newest first.", body = FoundAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator."),
+        (status = 422, description = "A parameter is not as it must be."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn find(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<FoundAnswer>, Problem> {
+    require_administrator(&site, &visit, &checked).await?;
+    let asked = parameters.read()?;
+    let current = Some(checked.session);
+    let page = site.app.find_sessions(Wanted { filter: asked.filter, after: asked.after, limit: asked.limit, current });
+    let page = page.await?;
+    Ok(Json(FoundAnswer { sessions: page.sessions, next_cursor: page.next.map(cursor) }))
+}
+
+/// Ends any session.
+#[utoipa::path(
+    delete, path = "/admin/sessions/{id}", tag = "administrators",
+    params(("id" = uuid::Uuid, Path, description = "The session's id.")),
+    responses(
+        (status = 204, description = "It has ended."),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
+        (status = 404, description = "There is no such session."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+    )
+)]
+pub async fn revoke(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(id): PathId<SessionId>,
+) -> Result<HttpResponse, Problem> {
+    let cause = administrator(&site, &visit, &checked).await?;
+    let found = site.app.end_session(id, &cause).await.map_err(|error| site.refusal(error))?;
+    if !found.0 {
+        return Err(Problem::not_found());
+    }
+    Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
+}
+
+/// Shows a user's live sessions.
+#[utoipa::path(
+    get, path = "/admin/users/{id}/sessions", tag = "administrators",
+    params(("id" = uuid::Uuid, Path, description = "The user's id.")),
+    responses(
+        (status = 200, description = "All that are alive, newest first.", body = UserSessionsAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator."),
+        (status = 404, description = "There is no such user."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn of_user(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(user): PathId<UserId>,
+) -> Result<Json<UserSessionsAnswer>, Problem> {
+    require_administrator(&site, &visit, &checked).await?;
+    let sessions = site.app.sessions_of_user(user, Some(checked.session)).await?;
+    Ok(Json(UserSessionsAnswer { sessions: sessions.ok_or_else(Problem::not_found)? }))
+}
+
+/// Ends all of a user's sessions.
+#[utoipa::path(
+    delete, path = "/admin/users/{id}/sessions", tag = "administrators",
+    params(("id" = uuid::Uuid, Path, description = "The user's id.")),
+    responses(
+        (status = 200, description = "They have ended.", body = RevokedAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
+        (status = 404, description = "There is no such user."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+    )
+)]
+pub async fn revoke_of_user(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(user): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let cause = administrator(&site, &visit, &checked).await?;
+    let revoked = site.app.end_sessions_of(user, &cause).await.map_err(|error| site.refusal(error))?;
+    let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
+    Ok(without_cookie_if(user == checked.user, &site, answer))
+}
+
+/// Ends the sessions that fit a filter, or counts them. Repeat it while `more`, with the `cursor` or without; repeating
+/// it ends nothing twice and confirms what is yet to be confirmed.
+#[utoipa::path(
+    post, path = "/admin/sessions/revoke", tag = "administrators", request_body = RevokeMatching,
+    responses(
+        (status = 200, description = "All that it counts as revoked have ended.", body = RevokeMatchingAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
+        (status = 422, description = "A field is not as it must be, or the filter is empty and `all` is not said."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Not ended, or (`unconfirmed`, with the `outcome`) ended, but not all is confirmed yet."),
+    )
+)]
+pub async fn revoke_matching(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    Json(body): Json<RevokeMatching>,
+) -> Result<Json<RevokeMatchingAnswer>, Problem> {
+    let cause = administrator(&site, &visit, &checked).await?;
+    let filter = body.filter.read()?;
+    if filter.is_empty() && !body.all {
+        return Err(Problem::invalid_field(
+            "filter",
+            "This means everybody's sessions: say all with it, or which ones.",
+        ));
+    }
+    if !(1..=LARGEST_LIMIT).contains(&body.limit) {
+        return Err(Problem::invalid_field("limit", "One request ends from 1 to 10000 sessions."));
+    }
+    let after = body.cursor.map(|text| read_cursor(&text.0)).transpose()?;
+    let wanted = EndMatching { filter, dry_run: body.dry_run, limit: body.limit, after };
+    let outcome = site.app.end_matching(wanted, &cause).await.map_err(|error| site.refusal(error))?;
+    if outcome.unconfirmed > 0 {
+        return Err(Problem::partly_unconfirmed(outcome));
+    }
+    let next_cursor = outcome.next.map(cursor);
+    Ok(Json(RevokeMatchingAnswer { outcome, next_cursor }))
+}
+
+/// Whoever ended the session that he asked with needs its cookie no more.
+fn without_cookie_if(ended_itself: bool, site: &Site, mut response: HttpResponse) -> HttpResponse {
+    if ended_itself {
+        response.headers_mut().append(SET_COOKIE, site.cookie.removal());
+    }
+    response
+}

@@ -1,0 +1,96 @@
+//! Filters in the OpenAPI document: the fields with their forms.
+//!
+//! Owns nothing but words: [`super::filter`] reads them.
+
+use utoipa::{IntoParams, ToSchema};
+
+/// Which sessions: all that is given must hold.
+#[derive(Debug, ToSchema)]
+#[schema(as = SessionFilter)]
+#[expect(dead_code, reason = "for the document alone")]
+pub struct SessionFilter {
+    /// Whose they are.
+    user: Option<uuid::Uuid>,
+    /// Where they were last used from: an address, or a network such as 192.0.2.0/24.
+    #[schema(example = "192.0.2.0/24")]
+    ip: Option<String>,
+    /// Where they were signed in from: an address or a network.
+    #[schema(example = "2001:db8::/32")]
+    sign_in_ip: Option<String>,
+    /// The country they were signed in from.
+    #[schema(example = "PT", pattern = "^[A-Za-z]{2}$")]
+    country: Option<String>,
+    /// The number of the network they were signed in from.
+    #[schema(example = 64496, minimum = 0, maximum = 4_294_967_295i64)]
+    asn: Option<i64>,
+    /// The browser's family, exactly as lists show it.
+    #[schema(example = "Firefox", min_length = 1, max_length = 64)]
+    browser: Option<String>,
+    /// The system's family, exactly as lists show it.
+    #[schema(example = "Windows", min_length = 1, max_length = 64)]
+    os: Option<String>,
+    /// They were issued before this.
+    #[schema(format = DateTime)]
+    created_before: Option<String>,
+    /// They were issued at this moment or after it.
+    #[schema(format = DateTime)]
+    created_after: Option<String>,
+    /// They were last used before this. Where no record tells the last use to the second, as late a use as the ledger may not know of
+    /// (an eighth of the idle timeout, at most a minute) counts.
+    #[schema(format = DateTime)]
+    last_seen_before: Option<String>,
+    /// They were last used at this moment or after it.
+    #[schema(format = DateTime)]
+    last_seen_after: Option<String>,
+    /// What speaks against them has at least this weight.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    risk: Option<i64>,
+}
+
+/// A page of sessions that fit. Each field of the filter is a parameter of its own.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the document alone")]
+pub struct SessionSearch {
+    /// Whose they are.
+    #[param(rename = "filter[user]")]
+    user: Option<uuid::Uuid>,
+    /// Where they were last used from: an address or a network.
+    #[param(rename = "filter[ip]", example = "192.0.2.0/24")]
+    ip: Option<String>,
+    /// Where they were signed in from: an address or a network.
+    #[param(rename = "filter[sign_in_ip]", example = "2001:db8::/32")]
+    sign_in_ip: Option<String>,
+    /// The country they were signed in from.
+    #[param(rename = "filter[country]", example = "PT", pattern = "^[A-Za-z]{2}$")]
+    country: Option<String>,
+    /// The number of the network they were signed in from.
+    #[param(rename = "filter[asn]", minimum = 0, maximum = 4_294_967_295i64)]
+    asn: Option<i64>,
+    /// The browser's family, exactly as lists show it.
+    #[param(rename = "filter[browser]", min_length = 1, max_length = 64)]
+    browser: Option<String>,
+    /// The system's family, exactly as lists show it.
+    #[param(rename = "filter[os]", min_length = 1, max_length = 64)]
+    os: Option<String>,
+    /// They were issued before this.
+    #[param(rename = "filter[created_before]", format = DateTime)]
+    created_before: Option<String>,
+    /// They were issued at this moment or after it.
+    #[param(rename = "filter[created_after]", format = DateTime)]
+    created_after: Option<String>,
+    /// They were last used before this.
+    #[param(rename = "filter[last_seen_before]", format = DateTime)]
+    last_seen_before: Option<String>,
+    /// They were last used at this moment or after it.
+    #[param(rename = "filter[last_seen_after]", format = DateTime)]
+    last_seen_after: Option<String>,
+    /// What speaks against them has at least this weight.
+    #[param(rename = "filter[risk]", minimum = 0, maximum = 1_000_000)]
+    risk: Option<i64>,
+    /// Where the last page ended: its `next_cursor`.
+    cursor: Option<String>,
+    /// Most rows of a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+}
