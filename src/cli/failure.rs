@@ -28,6 +28,11 @@ impl Failure {
         Self::Failed(words.join(" "))
     }
 
+    /// It is done, but a node may not know yet.
+    pub fn unconfirmed() -> Self {
+        Self::failed(UNCONFIRMED)
+    }
+
     /// What to print on standard error.
     pub fn sentence(&self) -> Option<&str> {
         match self {

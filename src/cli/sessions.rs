@@ -1,37 +1,135 @@
-//! `sessiond sessions …`: see a user's sessions, end one.
+//! `sessiond sessions …`: see sessions, end one, or all that fit a filter.
 //!
 //! Owns the words of these commands. A session is named by its public id; no command ever shows a token.
 
 use std::io::Write;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use crate::config::Config;
-use crate::domain::{Device, SessionId};
-use crate::service::{App, Cause, SessionView};
+use crate::domain::filter::Moments;
+use crate::domain::{Device, Filter, SessionId, UserId};
+use crate::service::{App, Cause, EndMatching, FoundSession, Outcome, Wanted};
 
 use super::failure::Failure;
 use super::output::Output;
 use super::users;
 
+/// Sessions that are read from the ledger at a time.
+const PAGE: usize = 200;
+/// Sessions that are ended, or counted, before the next look at the time.
+const STEP: usize = 10_000;
+
 /// What can be done with sessions.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List a user's live sessions
+    /// List the live sessions that fit, newest first; without an option, all
     List {
-        /// The account's address
-        #[arg(long, value_name = "EMAIL")]
-        user: String,
+        #[command(flatten)]
+        which: Which,
         /// Print one JSON object a line
         #[arg(long)]
         json: bool,
     },
-    /// End a session
+    /// End a session, or all that fit
     Revoke {
         /// The session's id, as `sessions list` shows it
-        #[arg(value_parser = session_id)]
-        id: SessionId,
+        #[arg(value_parser = session_id, conflicts_with_all = ["which", "all", "dry_run"], required_unless_present_any = ["which", "all"])]
+        id: Option<SessionId>,
+        #[command(flatten)]
+        which: Which,
+        /// Everybody's sessions
+        #[arg(long, conflicts_with = "which")]
+        all: bool,
+        /// Only say how many would end
+        #[arg(long)]
+        dry_run: bool,
+        /// More than one is meant
+        #[arg(long)]
+        yes: bool,
+        /// Print what came of it as one JSON object
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// Which sessions: all that is given must hold.
+#[derive(Args, Clone, Default)]
+#[group(id = "which", multiple = true)]
+pub struct Which {
+    /// The account's address, or its id
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+    /// Last used from this address or network (192.0.2.0/24)
+    #[arg(long)]
+    ip: Option<String>,
+    /// Signed in from this address or network
+    #[arg(long, value_name = "IP")]
+    sign_in_ip: Option<String>,
+    /// Signed in from this country, two letters
+    #[arg(long)]
+    country: Option<String>,
+    /// Signed in from the network (autonomous system) of this number
+    #[arg(long)]
+    asn: Option<String>,
+    /// The browser, as lists show it
+    #[arg(long)]
+    browser: Option<String>,
+    /// The operating system, as lists show it
+    #[arg(long)]
+    os: Option<String>,
+    /// Issued before this moment, or so long ago (30d)
+    #[arg(long, value_name = "TIME")]
+    older_than: Option<String>,
+    /// Issued since this moment, or since so long ago (1h)
+    #[arg(long, value_name = "TIME")]
+    newer_than: Option<String>,
+    /// Last used before this moment, or so long ago
+    #[arg(long, value_name = "TIME")]
+    last_seen_before: Option<String>,
+    /// Last used since this moment, or since so long ago
+    #[arg(long, value_name = "TIME")]
+    last_seen_after: Option<String>,
+    /// What speaks against it weighs at least so much
+    #[arg(long, value_name = "WEIGHT")]
+    risk: Option<String>,
+}
+
+impl Which {
+    /// The filter, in the words of the interface.
+    async fn filter(&self, app: &App) -> Result<Filter, Failure> {
+        let user = match &self.user {
+            Some(text) if UserId::parse(text).is_none() => Some(users::find(app, text).await?.to_string()),
+            other => other.clone(),
+        };
+        let fields = [
+            ("user", user.as_deref()),
+            ("ip", self.ip.as_deref()),
+            ("sign_in_ip", self.sign_in_ip.as_deref()),
+            ("country", self.country.as_deref()),
+            ("asn", self.asn.as_deref()),
+            ("browser", self.browser.as_deref()),
+            ("os", self.os.as_deref()),
+            ("created_before", self.older_than.as_deref()),
+            ("created_after", self.newer_than.as_deref()),
+            ("last_seen_before", self.last_seen_before.as_deref()),
+            ("last_seen_after", self.last_seen_after.as_deref()),
+            ("risk", self.risk.as_deref()),
+        ];
+        let given = fields.into_iter().filter_map(|(field, value)| Some((field, value?)));
+        Filter::parse(given, Moments::OrBackFrom(app.clock().now()))
+            .map_err(|error| Failure::Usage(format!("--{}: {}", option(&error.field), error.detail)))
+    }
+}
+
+/// A field's option.
+fn option(field: &str) -> String {
+    match field {
+        "created_before" => "older-than".to_owned(),
+        "created_after" => "newer-than".to_owned(),
+        other => other.replace('_', "-"),
+    }
 }
 
 fn session_id(text: &str) -> Result<SessionId, String> {
@@ -42,33 +140,48 @@ fn session_id(text: &str) -> Result<SessionId, String> {
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let app = App::open(config).await?;
     match command {
-        Command::List { user, json } => list(&app, &user, json, out).await,
-        Command::Revoke { id } => revoke(&app, id, out).await,
+        Command::List { which, json } => list(&app, which.filter(&app).await?, json, out).await,
+        Command::Revoke { id: Some(id), .. } => revoke(&app, id, out).await,
+        Command::Revoke { which, dry_run, yes, json, .. } => {
+            let filter = which.filter(&app).await?;
+            revoke_matching(&app, filter, Manner { dry_run, yes, json }, out).await
+        }
     }
 }
 
-async fn list(app: &App, email: &str, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let user = users::find(app, email).await?;
-    let sessions = app.sessions_of(user, None).await?;
-    if json {
-        return sessions.iter().try_for_each(|session| out.json(session));
+async fn list(app: &App, filter: Filter, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let head = ["ID", "USER", "DEVICE", "IP", "FROM", "SIGNED IN", "LAST SEEN", "ENDS", "RISK"].map(str::to_owned);
+    let (mut after, mut none_yet) = (None, true);
+    loop {
+        let page = app.find_sessions(Wanted { filter: filter.clone(), after, limit: PAGE, current: None }).await?;
+        if json {
+            page.sessions.iter().try_for_each(|session| out.json(session))?;
+        } else if !page.sessions.is_empty() {
+            let head = none_yet.then(|| head.clone());
+            let rows: Vec<_> = head.into_iter().chain(page.sessions.iter().map(cells)).collect();
+            out.rows(&rows)?;
+        }
+        none_yet &= page.sessions.is_empty();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
-    if sessions.is_empty() {
-        return out.line(&format!("{email} has no live session."));
-    }
-    let head = ["ID", "DEVICE", "IP", "SIGNED IN", "LAST SEEN", "ENDS"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(sessions.iter().map(cells)).collect();
-    out.rows(&rows)
+    if none_yet && !json { out.line("There is no such live session.") } else { Ok(()) }
 }
 
-fn cells(session: &SessionView) -> [String; 6] {
+fn cells(found: &FoundSession) -> [String; 9] {
+    let (detail, session) = (&found.detail, &found.detail.session);
     [
         session.id.to_string(),
+        found.user_email.clone(),
         device(&session.device),
         session.ip.clone(),
+        session.location.clone().unwrap_or_default(),
         session.created_at.to_rfc3339(),
         session.last_seen_at.to_rfc3339(),
         session.idle_expires_at.min(session.expires_at).to_rfc3339(),
+        detail.risk.to_string(),
     ]
 }
 
@@ -86,4 +199,69 @@ async fn revoke(app: &App, id: SessionId, out: &mut Output<impl Write>) -> Resul
         return Err(Failure::failed(format!("There is no session with the id {id}.")));
     }
     out.line(&format!("The session {id} has ended."))
+}
+
+/// How to do it.
+#[derive(Clone, Copy)]
+struct Manner {
+    dry_run: bool,
+    yes: bool,
+    json: bool,
+}
+
+/// What came of it, over all steps.
+#[derive(Default, Serialize)]
+struct Total {
+    matched: usize,
+    revoked: usize,
+    unconfirmed: usize,
+}
+
+async fn revoke_matching(
+    app: &App,
+    filter: Filter,
+    manner: Manner,
+    out: &mut Output<impl Write>,
+) -> Result<(), Failure> {
+    if !manner.dry_run && !manner.yes {
+        let count = step(app, &filter, true, None, 2).await?.matched;
+        if count > 1 {
+            return Err(Failure::Usage(
+                "More than one session fits: --dry-run says how many, --yes ends them.".to_owned(),
+            ));
+        }
+    }
+    let (mut total, mut after) = (Total::default(), None);
+    loop {
+        let outcome = step(app, &filter, manner.dry_run, after, STEP).await?;
+        total.matched += outcome.matched;
+        total.revoked += outcome.revoked;
+        total.unconfirmed += outcome.unconfirmed;
+        after = outcome.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if manner.json {
+        out.json(&total)?;
+    } else if manner.dry_run {
+        out.line(&format!("Sessions that would end: {}.", total.matched))?;
+    } else {
+        out.line(&format!("Sessions that have ended: {}.", total.revoked))?;
+    }
+    match total.unconfirmed {
+        0 => Ok(()),
+        _ => Err(Failure::unconfirmed()),
+    }
+}
+
+async fn step(
+    app: &App,
+    filter: &Filter,
+    dry_run: bool,
+    after: Option<SessionId>,
+    limit: usize,
+) -> Result<Outcome, Failure> {
+    let wanted = EndMatching { filter: filter.clone(), dry_run, limit, after };
+    Ok(app.end_matching(wanted, &Cause::command_line()).await?)
 }

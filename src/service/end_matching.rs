@@ -131,7 +131,7 @@ impl App {
     }
 
     /// Whoever may not do it is told before anything is done, also when nothing fits.
-    async fn require_recent_proof(&self, cause: &Cause) -> Result<(), RevokeError> {
+    pub(super) async fn require_recent_proof(&self, cause: &Cause) -> Result<(), RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
         let proven = self.shared.ledger.read(move |db| app.require_proof(db, &cause)).await?;
         Ok(proven?)
@@ -157,7 +157,7 @@ impl App {
 
     /// One line for the command; each session has its own already.
     async fn tell_of(&self, wanted: &EndMatching, outcome: &Outcome, cause: &Cause) -> Result<(), LedgerError> {
-        let mut line = self.entry(Event::SessionsRevokedByFilter, cause, wanted.filter.user, None);
+        let mut line = self.entry(Event::SessionsRevokedByFilter, cause, None, None);
         let Outcome { matched, revoked, unconfirmed, .. } = outcome;
         line.detail =
             Some(format!("{}; matched {matched}, revoked {revoked}, unconfirmed {unconfirmed}", wanted.filter));

@@ -53,7 +53,11 @@ async fn good_body(server: &TestServer, operation: &Operation) -> Map<String, Va
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     assert!(schema["properties"]["csrf_token"].is_object(), "{name} does not describe the CSRF token");
     let values = required.iter().filter_map(Value::as_str).map(|field| {
-        let value = if field.contains("email") { json!("somebody@example.org") } else { json!(PASSWORD) };
+        let value = match field {
+            "filter" => json!({ "country": "PT" }),
+            address if address.contains("email") => json!("somebody@example.org"),
+            _ => json!(PASSWORD),
+        };
         (field.to_owned(), value)
     });
     values.collect()

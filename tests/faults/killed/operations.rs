@@ -40,6 +40,8 @@ pub enum Operation {
     Reset,
     /// By an administrator.
     Disable,
+    /// All of one user, found by a filter, by an administrator.
+    EndMatching,
 }
 
 use Operation::*;
@@ -107,6 +109,7 @@ impl Operation {
             EndOthers => {
                 Change { alive: [false, false, false, true], live_rows: 1, lines: &[("session_revoked", 3)], ..all }
             }
+            EndMatching => Change { alive: [false; 4], live_rows: 0, lines: &[("session_revoked", 4)], ..nothing },
             EndAll => Change { lines: &[("session_revoked", 4)], ..all },
             SignOut => {
                 Change { alive: [true, true, true, false], live_rows: 3, lines: &[("session_revoked", 1)], ..nothing }
@@ -129,7 +132,7 @@ impl Operation {
     /// Whether the operation can be asked for once more, given whether it has happened.
     pub fn repeats(self, happened: bool) -> bool {
         match self {
-            EndOne | SignOut | EndOthers | Disable => true,
+            EndOne | SignOut | EndOthers | Disable | EndMatching => true,
             EndAll | ChangePassword | Reset => !happened,
             SignIn | Renew | Reauthenticate => false,
         }
@@ -154,9 +157,13 @@ impl Operation {
                 (Method::POST, "/reset".to_owned(), Some(body))
             }
             Disable => (Method::POST, format!("/admin/users/{}/disable", asks.user_id), None),
+            EndMatching => {
+                let body = json!({ "filter": { "user": asks.user_id } });
+                (Method::POST, "/admin/sessions/revoke".to_owned(), Some(body))
+            }
             Renew => panic!("no route renews"),
         };
-        let asks = if self == Disable { world.admin.person().copy_at(url) } else { asks };
+        let asks = if matches!(self, Disable | EndMatching) { world.admin.person().copy_at(url) } else { asks };
         let call = asks.change(method, &path);
         let call = if let Some(body) = &body { call.json(body) } else { call };
         call.try_send().await.ok().map(|answer| answer.status)
