@@ -17,7 +17,7 @@ use super::unconfirmed::Unconfirmed;
 use crate::domain::{Filter, Network, SessionId, Timestamp, TokenHash};
 
 /// Most entries of the leading index that one page looks at.
-pub const WINDOW: usize = 10_000;
+pub const WINDOW: usize = 5_000;
 /// Most ids in one statement.
 const CHUNK: usize = 500;
 /// The ledger's last-seen may be so far behind; see [`crate::domain::session::ledger_lag`].

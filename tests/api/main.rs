@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod admin_sessions;
+#[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod alerts;

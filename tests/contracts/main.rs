@@ -18,6 +18,8 @@ mod outbox;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod shards;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod balancers;
 #[cfg(test)]
+mod by_filter;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod embedded;

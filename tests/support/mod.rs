@@ -9,6 +9,7 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part of this module")]
 
 pub mod client;
+pub mod crowd;
 pub mod database;
 pub mod issue;
 pub mod mmdb;
