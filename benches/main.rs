@@ -1,7 +1,8 @@
 //! Benchmarks: what sessiond costs, beside others and as it grows. They tell figures and judge none.
 //!
 //! `cargo bench` runs `idle`, `revocation` and `check` (some minutes); `cargo bench -- NAME [OPTION…]` runs one of them, and
-//! `cargo bench -- growth` the long one; `flood` and `enumeration` are about sign-in. docs/performance.md says what the figures mean.
+//! `cargo bench -- growth` the long one; `flood` and `enumeration` are about sign-in, `search` about what
+//! administrators look for. docs/performance.md says what the figures mean.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -13,11 +14,12 @@ mod flood;
 mod growth;
 mod idle;
 mod revocation;
+mod search;
 mod support;
 
 use anyhow::{Context, Result, bail};
 
-const NAMES: &str = "idle, revocation, check, growth, flood and enumeration";
+const NAMES: &str = "idle, revocation, check, growth, flood, enumeration and search";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -43,6 +45,7 @@ async fn main() -> Result<()> {
         Some("growth") => growth::run().await,
         Some("flood") => flood::run().await,
         Some("enumeration") => enumeration::run().await,
+        Some("search") => search::run().await,
         Some(other) => bail!("no benchmark is called {other}: there are {NAMES}"),
     }
 }

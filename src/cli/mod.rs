@@ -52,7 +52,7 @@ enum Command {
     User(users::Command),
     /// See and end sessions
     #[command(subcommand, disable_help_subcommand = true)]
-    Sessions(sessions::Command),
+    Sessions(Box<sessions::Command>),
     /// See what is strange about sessions, and take note of it
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
@@ -95,7 +95,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
     match command {
         Command::Migrate => block_on(migrate(&config, out)),
         Command::User(command) => block_on(users::run(command, &config, out)),
-        Command::Sessions(command) => block_on(sessions::run(command, &config, out)),
+        Command::Sessions(command) => block_on(sessions::run(*command, &config, out)),
         Command::Alerts(command) => block_on(alerts::run(command, &config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
         Command::Webhook(command) => block_on(webhook::run(command, &config, out)),

@@ -156,7 +156,7 @@ pub fn statements(db: &mut Db, search: &Search) -> Result<Vec<Statement>, Ledger
 /// index has in the order of addresses would have to be sorted.
 fn lead(db: &mut Db, search: &Search, others: &mut Vec<Condition>) -> Result<Lead, LedgerError> {
     let position = |others: &[Condition], wanted: fn(&Condition) -> bool| others.iter().position(wanted);
-    if let Some(at) = position(others, |c| c.is_sharp()) {
+    if let Some(at) = position(others, Condition::is_sharp) {
         return Ok(Lead::Newest(Some(others.remove(at))));
     }
     for at in 0..others.len() {

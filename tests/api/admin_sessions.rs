@@ -57,7 +57,7 @@ on_each_backend! {
         }
         assert!(body["next_cursor"].is_null() && body["sessions"][1].is_null(), "{answer}");
         let of_user = admin.get(&format!("/admin/users/{}/sessions", user.user_id)).await;
-        assert_eq!(ids(&of_user), [user.session_id.clone()]);
+        assert_eq!(ids(&of_user), [user.session_id.as_str()]);
         assert!(of_user.json()["sessions"][0].get("user_email").is_none(), "{of_user}");
         // A session that has ended, or rested too long, is not alive.
         user.sign_out().await.assert_status(204);
@@ -127,7 +127,7 @@ on_each_backend! {
         }
         assert_eq!(server.stores.database.count("audit", "event = 'sessions_revoked_by_filter'"), 0);
         assert!(user.is_signed_in().await);
-        assert_eq!(ids(&admin.get(&of_user).await), [user.session_id.clone()]);
+        assert_eq!(ids(&admin.get(&of_user).await), [user.session_id.as_str()]);
         let dry = revoke(&admin, &json!({ "filter": { "user": user.user_id }, "dry_run": true })).await;
         assert_eq!(outcome(&dry), (1, 0, 0, false));
         admin.person().reauthenticate(PASSWORD).await.assert_status(200);

@@ -27,8 +27,9 @@ const SPARED_OF: usize = 10;
 /// What listing, ending and confirming a page may add to a server's memory, however many pages there are.
 const FLAT_KIB: usize = 60 * 1024;
 
-fn size() -> usize {
-    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 100_000 } else { 3_000 }
+/// So many in the ordinary run, and a hundred thousand where there is time.
+fn size(ordinary: usize) -> usize {
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 100_000 } else { ordinary }
 }
 
 /// Of the many every so-many-th is asked about when there are too many to ask about all.
@@ -47,7 +48,7 @@ struct World {
 }
 
 impl World {
-    async fn new(backend: Backend) -> Self {
+    async fn new(backend: Backend, size: usize) -> Self {
         let stores = Stores::new(backend);
         // So that the loop over requests does not meet a proof that has become too old on a slow machine.
         let settings = stores.settings().with("SESSIOND_STEP_UP_AGE", "12h");
@@ -56,7 +57,7 @@ impl World {
         let admin = Admin::create(&settings, &node.url()).await;
         let now = SystemClock::new().now();
         let owner = user(app.ledger(), now).await;
-        let members = gather(app.ledger(), owner, now, size(), |number, row| {
+        let members = gather(app.ledger(), owner, now, size, |number, row| {
             row.country = Some(if number.is_multiple_of(SPARED_OF) { "PT" } else { "BR" }.to_owned());
         })
         .await;
@@ -133,7 +134,7 @@ fn peak(pid: u32) -> usize {
 }
 
 async fn many_end(backend: Backend) {
-    let world = World::new(backend).await;
+    let world = World::new(backend, size(3_000)).await;
     world.judge(false).await;
     let (all, spared) = (world.members.len(), world.spared());
     let fitting = u64::try_from(all - spared.len()).expect("small");
@@ -161,7 +162,7 @@ async fn many_end(backend: Backend) {
 
 #[cfg(feature = "fault-points")]
 async fn killed_between_pages(backend: Backend) {
-    let world = World::new(backend).await;
+    let world = World::new(backend, size(1_200)).await;
     let spared = world.spared();
     for point in ["end matching: committed", "end matching: page done", "end matching: line due"] {
         let before = world.live().len();
@@ -185,7 +186,7 @@ async fn killed_between_pages(backend: Backend) {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_cannot_be_confirmed_is_never_a_2xx() {
-    let world = World::new(Backend::Production).await;
+    let world = World::new(Backend::Production, 400).await;
     world.judge(false).await;
     world.stores.redis().pause();
     let answer = world.revoke(&world.node.url(), false, &Value::Null).await.expect("an answer");

@@ -9,7 +9,7 @@ use sessiond::ledger::sessions::{self, Session};
 use sessiond::ledger::{Ledger, users};
 
 /// Rows in one transaction.
-const BATCH: usize = 1_000;
+const BATCH: usize = 200;
 
 /// One of them.
 #[derive(Clone)]
