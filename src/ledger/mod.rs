@@ -27,6 +27,7 @@ pub mod proofs;
 pub mod resets;
 mod schema;
 pub mod search;
+pub mod session_data;
 pub mod sessions;
 pub mod unconfirmed;
 pub mod users;

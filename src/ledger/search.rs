@@ -4,11 +4,15 @@
 //! whatever the planner believes. One condition leads ([`Lead`]); the others are judged on what it finds. Must never
 //! count or sort a whole table.
 
-use std::fmt;
-
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Text};
+
+mod statement;
+
+pub use statement::Statement;
+
+use statement::Bind;
 
 use super::db::{Db, MultiBackend};
 use super::error::LedgerError;
@@ -42,21 +46,6 @@ pub struct Found {
     pub sessions: Vec<Session>,
     /// Where to go on, if there may be more.
     pub next: Option<SessionId>,
-}
-
-/// A value in a statement.
-#[derive(Clone, Debug)]
-enum Bind {
-    Text(String),
-    Number(i64),
-    Bytes(Vec<u8>),
-}
-
-/// A statement with its values. It is shown with the values written into it.
-#[derive(Clone, Debug, Default)]
-pub struct Statement {
-    text: String,
-    binds: Vec<Bind>,
 }
 
 /// A condition on one column, or on two moments of it.
@@ -380,25 +369,6 @@ impl Statement {
             };
         }
         Ok(query.load(db)?)
-    }
-}
-
-/// With its values written into it; bytes as SQLite writes them.
-impl fmt::Display for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.text.clone();
-        for (position, bind) in self.binds.iter().enumerate().rev() {
-            let value = match bind {
-                Bind::Text(value) => format!("'{}'", value.replace('\'', "''")),
-                Bind::Number(value) => value.to_string(),
-                Bind::Bytes(value) => {
-                    let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-                    format!("x'{digits}'")
-                }
-            };
-            text = text.replace(&format!("${}", position + 1), &value);
-        }
-        f.write_str(&text)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::{Client, Token};
 use crate::fault_point;
 use crate::ledger::unconfirmed;
-use crate::ledger::{LedgerError, audit, sessions};
+use crate::ledger::{LedgerError, audit, session_data, sessions};
 
 /// Most bytes of data in one session, as JSON.
 const MAX_BYTES: usize = 16 * 1024;
@@ -52,7 +52,9 @@ impl App {
             return Ok(Some(SessionData::new()));
         }
         let id = checked.session;
-        let Some(stored) = self.shared.ledger.read(move |db| sessions::data(db, id)).await? else { return Ok(None) };
+        let Some(stored) = self.shared.ledger.read(move |db| session_data::data(db, id)).await? else {
+            return Ok(None);
+        };
         let data = stored.as_deref().map(serde_json::from_str).transpose();
         data.map(|data| Some(data.unwrap_or_default())).map_err(|error| Unavailable::Store(error.to_string()))
     }
@@ -68,7 +70,7 @@ impl App {
         // The record says whether there is data: the first write makes it wrong, as a revocation would.
         let outdated = (!has_data).then(|| self.obligation(token_hash, session));
         let stored = self.write(move |db| {
-            let stored = sessions::set_data(db, session, &token_hash, Some(&text), now)?;
+            let stored = session_data::set_data(db, session, &token_hash, Some(&text), now)?;
             if stored {
                 unconfirmed::add(db, outdated.as_slice(), now)?;
             }

@@ -35,6 +35,7 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
             vec!["current_password", "new_password"],
         ),
         "/reauthenticate" => (json!({ "password": PASSWORD }), vec!["password"]),
+        "/admin/sessions/revoke" => (json!({ "filter": { "country": "PT" }, "dry_run": true }), vec!["filter"]),
         other => panic!("what does {other} take?"),
     };
     let all = operations(server).await;

@@ -14,7 +14,7 @@ use sessiond::domain::{
 use sessiond::ledger::live_store::{self, Enrolment, Standing};
 use sessiond::ledger::sessions::{self, Session, Which};
 use sessiond::ledger::unconfirmed::{self, Unconfirmed};
-use sessiond::ledger::{Database as Target, Ledger, audit, last_seen, resets, users};
+use sessiond::ledger::{Database as Target, Ledger, audit, last_seen, resets, session_data, users};
 
 use crate::support::database::Database;
 
@@ -173,7 +173,7 @@ on_each_database! {
         it.ledger
             .write(move |db| {
                 assert!(!sessions::rotate(db, id, &hash, &other, None)?, "an ended session is not renewed");
-                assert!(!sessions::set_data(db, id, &hash, Some("{}"), now)?, "an ended session takes no data");
+                assert!(!session_data::set_data(db, id, &hash, Some("{}"), now)?, "an ended session takes no data");
                 last_seen::tell(db, &[(id, now, IpAddr::from([192, 0, 2, 9]))])
             })
             .await
