@@ -119,6 +119,10 @@ impl<'de> Visitor<'de> for Collecting {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FilterFields, A::Error> {
         let mut fields = Vec::new();
         while let Some((name, value)) = map.next_entry::<String, Word>()? {
+            // No field is called so, in no version: not a filter at all, whoever sends it.
+            if !name.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'_') {
+                return Err(de::Error::custom("no field's name"));
+            }
             if fields.len() >= MOST_FIELDS {
                 return Err(de::Error::custom("too many fields"));
             }

@@ -48,7 +48,7 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
             Taker { method: operation.method.to_string(), path: operation.path(), good, required }
         })
         .collect();
-    assert_eq!(takers.len(), 6);
+    assert_eq!(takers.len(), 7);
     takers
 }
 
