@@ -204,7 +204,10 @@ on_each_backend! {
         assert!(busy.is_signed_in().await && resting.is_signed_in().await);
         let start = server.node().app().clock().now().ms();
         set_clock(&server, start + 10 * 60_000);
-        assert!(busy.is_signed_in().await && admin.person().is_signed_in().await);
+        // With Redis at another node, so that this one has no note of its own.
+        let other_node = server.another_node().await;
+        let at = if server.stores.redis_if_any().is_some() { other_node.url() } else { server.url() };
+        assert!(busy.copy_at(&at).is_signed_in().await && admin.person().is_signed_in().await);
         // The ledger believes that both rest: only the record knows better. Without Redis it is told at once.
         if server.stores.redis_if_any().is_some() {
             for who in [&busy, &resting] {
