@@ -45,7 +45,7 @@ pub struct AlertOpened<'a, S> {
 impl App {
     /// Tells of an alert, inside the transaction that opens it.
     pub fn tell_alert_opened<S: Serialize>(&self, db: &mut Db, alert: &AlertOpened<'_, S>) -> Result<(), LedgerError> {
-        self.tell_of(db, Notice::AlertOpened, alert.user, || {
+        self.enqueue(db, Notice::AlertOpened, alert.user, || {
             json!({
                 "alert_id": alert.id,
                 "user_id": alert.user,
@@ -58,7 +58,7 @@ impl App {
     }
 
     pub(super) fn tell_session_created(&self, db: &mut Db, session: &Session) -> Result<(), LedgerError> {
-        self.tell_of(db, Notice::SessionCreated, session.user_id, || {
+        self.enqueue(db, Notice::SessionCreated, session.user_id, || {
             json!({
                 "session_id": session.id,
                 "user_id": session.user_id,
@@ -76,7 +76,7 @@ impl App {
         reason: EndReason,
         cause: &Cause,
     ) -> Result<(), LedgerError> {
-        self.tell_of(db, Notice::SessionRevoked, session.user_id, || {
+        self.enqueue(db, Notice::SessionRevoked, session.user_id, || {
             json!({
                 "session_id": session.id,
                 "user_id": session.user_id,
@@ -88,12 +88,12 @@ impl App {
     }
 
     pub(super) fn tell_user_disabled(&self, db: &mut Db, user: UserId, cause: &Cause) -> Result<(), LedgerError> {
-        self.tell_of(db, Notice::UserDisabled, user, || json!({ "user_id": user, "by": by(cause, user) }))
+        self.enqueue(db, Notice::UserDisabled, user, || json!({ "user_id": user, "by": by(cause, user) }))
     }
 
     /// Adds a message for the receiver, if there is one. A user's messages arrive in their order, and so do those of
     /// each of their sessions.
-    fn tell_of(
+    fn enqueue(
         &self,
         db: &mut Db,
         notice: Notice,
