@@ -100,7 +100,9 @@ impl From<AdminError> for Failure {
         match error {
             AdminError::UnknownUser => Self::failed("There is no such account any more."),
             AdminError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
-            AdminError::StepUpRequired(_) | AdminError::Ended => Self::failed(format!("{error}.")),
+            AdminError::StepUpRequired(_) | AdminError::Ended | AdminError::LastAdministrator => {
+                Self::failed(format!("{error}."))
+            }
             AdminError::Unavailable(error) => error.into(),
         }
     }

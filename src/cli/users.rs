@@ -170,7 +170,7 @@ fn cells(row: &UserRow) -> [String; 7] {
         user.email.clone(),
         user.name.clone().unwrap_or_else(|| "-".to_owned()),
         names(&user.roles),
-        if row.disabled { "disabled" } else { "active" }.to_owned(),
+        if row.disabled_at.is_some() { "disabled" } else { "active" }.to_owned(),
         row.live_sessions.to_string(),
         user.created_at.to_rfc3339(),
         user.id.to_string(),

@@ -6,12 +6,22 @@
 use super::UserId;
 
 /// A security event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// An account was made.
     UserCreated,
     /// Somebody signed in; a session was issued.
     LoginSuccess,
+    /// A sign-in was refused: the address, the password, or the account is disabled.
+    LoginFail,
+    /// A password was not even compared: there were too many wrong ones. One line counts those of a minute.
+    LoginFailMax,
+    /// Somebody who is signed in gave a wrong password.
+    PasswordFail,
+    /// Something was asked for that the account may not do.
+    AccessFail,
+    /// A request was refused that a page of somebody else may have made.
+    Forgery,
     /// A session was ended by somebody.
     SessionRevoked,
     /// An administrator has ended the sessions that fit a filter.
@@ -32,6 +42,8 @@ pub enum Event {
     UserDisabled,
     /// An account was enabled again.
     UserEnabled,
+    /// An account was deleted, with all that is personal about it.
+    UserDeleted,
     /// An account's roles were changed.
     RolesChanged,
     /// Very many wrong passwords in a short time, on one node.
@@ -45,11 +57,44 @@ pub enum Event {
 }
 
 impl Event {
+    /// All there are.
+    pub const ALL: &[Self] = &[
+        Self::UserCreated,
+        Self::LoginSuccess,
+        Self::LoginFail,
+        Self::LoginFailMax,
+        Self::PasswordFail,
+        Self::AccessFail,
+        Self::Forgery,
+        Self::SessionRevoked,
+        Self::SessionRenewed,
+        Self::DeviceChanged,
+        Self::Reauthenticated,
+        Self::PasswordChanged,
+        Self::PasswordResetIssued,
+        Self::PasswordReset,
+        Self::UserDisabled,
+        Self::UserEnabled,
+        Self::UserDeleted,
+        Self::RolesChanged,
+        Self::LedgerRestored,
+    ];
+
+    /// The event of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|event| event.name() == name)
+    }
+
     /// The event's name in the audit log.
     pub fn name(self) -> &'static str {
         match self {
             Self::UserCreated => "user_created",
             Self::LoginSuccess => "authn_login_success",
+            Self::LoginFail => "authn_login_fail",
+            Self::LoginFailMax => "authn_login_fail_max",
+            Self::PasswordFail => "authn_password_fail",
+            Self::AccessFail => "authz_fail",
+            Self::Forgery => "csrf_fail",
             Self::SessionRevoked => "session_revoked",
             Self::SessionsRevokedByFilter => "sessions_revoked_by_filter",
             Self::SessionRenewed => "session_renewed",
@@ -60,6 +105,7 @@ impl Event {
             Self::PasswordReset => "authn_password_reset",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
+            Self::UserDeleted => "user_deleted",
             Self::RolesChanged => "authz_change",
             Self::GuessingFlood => "excess_rate_limit_exceeded",
             Self::AlertOpened => "alert_opened",
@@ -91,5 +137,22 @@ impl Actor {
             Self::CommandLine => "command line".to_owned(),
             Self::Server => "server".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_events_is_whole_and_each_has_a_name_of_its_own() {
+        let named = include_str!("event.rs")
+            .lines()
+            .filter(|line| line.trim().starts_with("Self::") && line.contains("=> \"") && line.ends_with("\","));
+        assert_eq!(Event::ALL.len(), named.count());
+        for event in Event::ALL {
+            assert_eq!(Event::parse(event.name()), Some(*event));
+        }
+        assert_eq!(Event::parse("nonsense"), None);
     }
 }

@@ -99,6 +99,12 @@ uuid_v7! {
 #[error("{0:?} is not an id")]
 pub struct NotAnId(String);
 
+/// The least UUIDv7 that can be made at this moment: ids from then on are not less, earlier ones are.
+pub fn least_at(moment: Timestamp) -> Uuid {
+    let ms = u64::try_from(moment.ms()).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
+}
+
 /// Reads a UUID in its hyphenated lower-case form. Braces, URNs, upper case and bare hex are refused, so that
 /// one id has one spelling.
 pub fn parse_hyphenated(text: &str) -> Option<Uuid> {

@@ -20,6 +20,7 @@ pub mod proof;
 pub mod random;
 pub mod risk;
 pub mod role;
+pub mod search;
 pub mod session;
 pub mod slots;
 pub mod throttle;

@@ -85,6 +85,8 @@ pub enum EndReason {
     PasswordReset,
     /// The account was disabled.
     Disabled,
+    /// The account was deleted.
+    UserDeleted,
     /// What the user may do was changed: every session starts anew with it.
     RolesChanged,
     /// A newer session took its place under the session limit.
@@ -109,6 +111,7 @@ impl EndReason {
             Self::PasswordChanged => "password_changed",
             Self::PasswordReset => "password_reset",
             Self::Disabled => "disabled",
+            Self::UserDeleted => "user_deleted",
             Self::RolesChanged => "roles_changed",
             Self::Evicted => "evicted",
             Self::Replaced => "replaced",

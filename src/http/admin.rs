@@ -4,7 +4,10 @@
 //! recent proof of who asks for it.
 
 pub mod alerts;
+pub mod listing;
+pub mod people;
 pub mod sessions;
+pub mod trail;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -26,6 +29,7 @@ use crate::service::{Cause, Checked};
         (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
         (status = 404, description = "There is no such user."),
+        (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
         (status = 503, description = "Not disabled, or (`unconfirmed`) disabled, but not confirmed yet."),
     )
 )]
@@ -64,14 +68,14 @@ pub async fn enable(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Whoever wants to change something. How young their proof is, is judged with the change.
-async fn administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<Cause, Problem> {
-    require_administrator(site, visit, checked).await?;
+/// For whatever an administrator changes: with their proof, which the transaction will judge.
+pub(super) async fn administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<Cause, Problem> {
+    reader(site, visit, checked).await?;
     Ok(Cause::proven(checked, visit.client()))
 }
 
-/// Whoever wants to look at something.
-async fn require_administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<(), Problem> {
+/// For whatever an administrator looks at.
+pub(super) async fn reader(site: &Site, visit: &Visit, checked: &Checked) -> Result<(), Problem> {
     if !site.app.has_role(checked.user, Role::Admin).await? {
         note(Refused::Access, visit.client(), Some(checked), &"not an administrator");
         return Err(Problem::forbidden());

@@ -37,6 +37,7 @@ impl From<AdminError> for Problem {
             AdminError::Unconfirmed(why) => Self::unconfirmed().because(why),
             AdminError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             AdminError::Ended => Self::unauthenticated(),
+            AdminError::LastAdministrator => Self::last_administrator(),
             AdminError::Unavailable(error) => error.into(),
         }
     }

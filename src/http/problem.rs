@@ -59,6 +59,7 @@ kinds! {
     METHOD_NOT_ALLOWED = "method-not-allowed" METHOD_NOT_ALLOWED "Method not allowed";
     REQUEST_TIMEOUT = "request-timeout" REQUEST_TIMEOUT "The request took too long to arrive";
     EMAIL_TAKEN = "email-taken" CONFLICT "The e-mail address has an account";
+    LAST_ADMINISTRATOR = "last-administrator" CONFLICT "Nobody else could administer";
     TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Signed in in too many places";
     BODY_TOO_LARGE = "body-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     TOO_MANY_ATTEMPTS = "too-many-attempts" TOO_MANY_REQUESTS "Too many attempts";
@@ -278,6 +279,11 @@ impl Problem {
     /// There is an account of this address already: the one place that tells.
     pub fn email_taken() -> Self {
         Self::new(&EMAIL_TAKEN, "There is an account with this e-mail address already.")
+    }
+
+    /// Nobody could administer any more.
+    pub fn last_administrator() -> Self {
+        Self::new(&LAST_ADMINISTRATOR, "There is no other administrator who may sign in. Make another one first.")
     }
 
     /// A store does not answer.

@@ -37,6 +37,9 @@ pub fn table() -> Vec<Path> {
         account("/sessions").get(sessions::list).delete(sessions::revoke_all),
         account("/sessions/{id}").delete(sessions::revoke),
 
+        account("/admin/users").get(admin::people::list),
+        account("/admin/users/{id}").get(admin::people::show).delete(admin::people::delete),
+        account("/admin/users/{id}/roles").put(admin::people::put_roles),
         account("/admin/users/{id}/disable").post(admin::disable),
         account("/admin/users/{id}/enable").post(admin::enable),
         account("/admin/users/{id}/sessions").get(admin::sessions::of_user).delete(admin::sessions::revoke_of_user),
@@ -45,6 +48,7 @@ pub fn table() -> Vec<Path> {
         account("/admin/sessions/{id}").delete(admin::sessions::revoke),
         account("/admin/alerts").get(admin::alerts::list),
         account("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
+        account("/admin/audit").get(admin::trail::list),
 
         open("/health/live").get(operator::live),
         open("/health/ready").get(operator::ready),

@@ -12,7 +12,7 @@ use super::db::Db;
 use super::error::LedgerError;
 use super::schema::audit;
 use crate::domain::event::{Actor, Event};
-use crate::domain::{SessionId, Timestamp, UserId};
+use crate::domain::{SessionId, Timestamp, UserId, ids};
 
 /// One line of the log.
 #[derive(Clone, Debug)]
@@ -55,6 +55,15 @@ pub fn append(db: &mut Db, entry: &Entry) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Adds a line that may have been added already: whoever repeats it knows no better.
+pub fn append_once(db: &mut Db, entry: &Entry) -> Result<(), LedgerError> {
+    let known = audit::table.find(entry.id.to_string()).select(audit::id);
+    match known.get_result::<String>(db).optional()? {
+        Some(_) => Ok(()),
+        None => append(db, entry),
+    }
+}
+
 /// How many lines tell of this event and session.
 pub fn count(db: &mut Db, event: Event, session: SessionId) -> Result<i64, LedgerError> {
     let rows = audit::table.filter(audit::event.eq(event.name())).filter(audit::session_id.eq(session.to_string()));
@@ -71,9 +80,79 @@ pub fn details(
     limit: i64,
 ) -> Result<Vec<Option<String>>, LedgerError> {
     let rows = audit::table
-        .filter(audit::user_id.eq(user.to_string()))
-        .filter(audit::at.ge(since.ms()))
+        .filter(audit::user_id.concat("").eq(user.to_string()))
+        .filter(audit::id.ge(ids::least_at(since).to_string()))
         .filter(audit::session_id.eq(session.to_string()))
-        .filter(audit::event.eq(event.name()));
-    Ok(rows.order((audit::at, audit::id)).limit(limit).select(audit::detail).load(db)?)
+        .filter(audit::event.concat("").eq(event.name()));
+    Ok(rows.order(audit::id).limit(limit).select(audit::detail).load(db)?)
+}
+
+/// Which lines are wanted: those of which all holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Whom they are about.
+    pub user: Option<UserId>,
+    /// Which session they are about.
+    pub session: Option<SessionId>,
+    /// What happened.
+    pub event: Option<Event>,
+    /// Who did it, by [`Actor::name`].
+    pub actor: Option<String>,
+    /// From then on.
+    pub after: Option<Timestamp>,
+    /// Until before then.
+    pub before: Option<Timestamp>,
+}
+
+/// A line as it was written.
+#[derive(Clone, Debug, Queryable)]
+pub struct Line {
+    /// The line's id.
+    pub id: String,
+    /// When.
+    pub at: i64,
+    /// What, by its name.
+    pub event: String,
+    /// Who did it, by name or id.
+    pub actor: String,
+    /// To whom.
+    pub user_id: Option<String>,
+    /// Which session.
+    pub session_id: Option<String>,
+    /// From where.
+    pub ip: Option<String>,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// What else there is to say.
+    pub detail: Option<String>,
+}
+
+/// A page of lines, the newest first, from before the line of this id.
+///
+/// One index serves: of the session, else the user, else who did it, else the event. The others are compared as texts that
+/// no index is of, so that SQLite, which keeps no figures about them, does not choose the one with the most lines.
+pub fn page(db: &mut Db, filter: &Filter, before: Option<Uuid>, limit: i64) -> Result<Vec<Line>, LedgerError> {
+    let mut rows = audit::table.select(audit::all_columns).into_boxed();
+    let mut served = false;
+    macro_rules! narrow_by {
+        ($column:expr, $wanted:expr) => {
+            if let Some(wanted) = $wanted {
+                let by_index = !std::mem::replace(&mut served, true);
+                rows =
+                    if by_index { rows.filter($column.eq(wanted)) } else { rows.filter($column.concat("").eq(wanted)) };
+            }
+        };
+    }
+    narrow_by!(audit::session_id, filter.session.map(|id| id.to_string()));
+    narrow_by!(audit::user_id, filter.user.map(|id| id.to_string()));
+    narrow_by!(audit::actor, filter.actor.clone());
+    narrow_by!(audit::event, filter.event.map(Event::name));
+    let until = filter.before.map(ids::least_at).into_iter().chain(before).min();
+    if let Some(until) = until {
+        rows = rows.filter(audit::id.lt(until.to_string()));
+    }
+    if let Some(after) = filter.after {
+        rows = rows.filter(audit::id.ge(ids::least_at(after).to_string()));
+    }
+    Ok(rows.order(audit::id.desc()).limit(limit).load(db)?)
 }

@@ -14,9 +14,11 @@
 pub mod alerts;
 pub mod audit;
 mod db;
+pub mod erasure;
 mod error;
 mod file;
 mod gathered;
+pub mod histories;
 pub mod last_seen;
 pub mod lineage;
 pub mod live_store;
@@ -25,11 +27,13 @@ pub mod outbox;
 mod pool;
 pub mod proofs;
 pub mod resets;
+pub mod retention;
 mod schema;
 pub mod search;
 pub mod session_data;
 pub mod sessions;
 pub mod unconfirmed;
+pub mod user_names;
 pub mod users;
 pub mod whereabouts;
 

@@ -112,6 +112,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    user_names (name, user_id) {
+        name -> Binary,
+        user_id -> Text,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Text,
         email -> Text,
@@ -122,6 +129,9 @@ diesel::table! {
         epoch -> BigInt,
         disabled_at -> Nullable<BigInt>,
         created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        erased_at -> Nullable<BigInt>,
+        is_named -> Bool,
     }
 }
 
@@ -145,6 +155,7 @@ diesel::table! {
 diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(user_names -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     alert_sessions,
@@ -155,6 +166,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     password_resets,
     sessions,
     unconfirmed,
+    user_names,
     users,
     webhook_outbox,
 );

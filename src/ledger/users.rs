@@ -3,12 +3,15 @@
 //! Owns the `users` table. Whoever issues sessions or ends all of a user's must hold the row's lock ([`lock`]) in
 //! the same transaction: that, and the epoch, is what orders a sign-in and a revocation.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::db::{Db, each};
 use super::error::LedgerError;
 use super::schema::users;
-use crate::domain::{Email, Roles, Timestamp, UserId};
+use super::user_names;
+use crate::domain::{Email, Role, Roles, Timestamp, UserId};
 
 /// A user's row.
 #[derive(Clone, Queryable)]
@@ -33,12 +36,40 @@ pub struct User {
     /// When the account was made.
     #[diesel(deserialize_as = i64)]
     pub created_at: Timestamp,
+    deleted_at: Option<i64>,
+    erased_at: Option<i64>,
+    is_named: bool,
 }
 
 impl User {
     /// Whether the account may not sign in.
     pub fn is_disabled(&self) -> bool {
         self.disabled_at.is_some()
+    }
+
+    /// Since when the account may not sign in.
+    pub fn disabled_at(&self) -> Option<Timestamp> {
+        self.disabled_at.map(Timestamp::from_ms)
+    }
+
+    /// Whether the account was deleted: a row without anything personal.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
+    /// Whether nothing personal of a deleted account is left elsewhere either.
+    pub fn is_erased(&self) -> bool {
+        self.erased_at.is_some()
+    }
+
+    /// Whether search finds the account.
+    pub fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    /// Whether the account may do what administrators do.
+    pub fn is_administrator(&self) -> bool {
+        !self.is_disabled() && !self.is_deleted() && self.roles.has(Role::Admin)
     }
 }
 
@@ -74,6 +105,9 @@ pub fn insert(db: &mut Db, user: &NewUser) -> Result<bool, LedgerError> {
         .on_conflict(users::email_key)
         .do_nothing()
         .execute(c))?;
+    if inserted == 1 {
+        user_names::set(db, user.id, user.email.key(), user.name.as_deref())?;
+    }
     Ok(inserted == 1)
 }
 
@@ -94,7 +128,7 @@ pub fn emails(db: &mut Db, ids: &[UserId]) -> Result<Vec<(UserId, String)>, Ledg
 
 /// The user of this address, given as [`Email::key_of`] makes it.
 pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, LedgerError> {
-    let rows = users::table.filter(users::email_key.eq(email_key));
+    let rows = users::table.filter(users::email_key.eq(email_key)).filter(users::deleted_at.is_null());
     Ok(rows.select(users::all_columns).get_result(db).optional()?)
 }
 
@@ -107,6 +141,20 @@ pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
         Db::Pg(c) => row.for_update().get_result(c).optional()?,
         Db::Sqlite(c) => row.get_result(c).optional()?,
     })
+}
+
+/// Locks whoever may administer, in the order of their ids: of those who take that right away at the same time, the one
+/// sees what the other has done. Before any other row is locked. Who they are.
+pub fn lock_administrators(db: &mut Db) -> Result<Vec<UserId>, LedgerError> {
+    // As the index says it, for the planner to see.
+    let rows = users::table.filter(sql::<Bool>("roles <> 'user'")).filter(users::deleted_at.is_null());
+    let rows = rows.order(users::id).select(users::all_columns);
+    let rows: Vec<User> = match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => rows.for_update().load(c)?,
+        Db::Sqlite(c) => rows.load(c)?,
+    };
+    Ok(rows.iter().filter(|user| user.is_administrator()).map(|user| user.id).collect())
 }
 
 /// Raises the epoch of a locked user: sign-ins that have read the old one are refused.
@@ -157,16 +205,22 @@ pub fn set_roles(db: &mut Db, id: UserId, roles: &Roles) -> Result<(), LedgerErr
 /// Sets the name to show; the changed user, or none when there is no such user.
 pub fn set_name(db: &mut Db, id: UserId, name: Option<&str>) -> Result<Option<User>, LedgerError> {
     diesel::update(users::table.find(id.to_string())).set(users::name.eq(name)).execute(db)?;
-    find(db, id)
+    let user = find(db, id)?;
+    if let Some(user) = &user {
+        user_names::set(db, id, &user.email_key, name)?;
+    }
+    Ok(user)
 }
 
 /// A page of users in the order of their addresses, after the given one.
 pub fn page(db: &mut Db, after_email_key: Option<&str>, limit: i64) -> Result<Vec<User>, LedgerError> {
     let rows = users::table.filter(users::email_key.gt(after_email_key.unwrap_or_default().to_owned()));
+    let rows = rows.filter(users::deleted_at.is_null());
     Ok(rows.order(users::email_key).limit(limit).select(users::all_columns).load(db)?)
 }
 
 /// Whether there is any user at all.
 pub fn any(db: &mut Db) -> Result<bool, LedgerError> {
-    Ok(users::table.select(users::id).first::<String>(db).optional()?.is_some())
+    let rows = users::table.filter(users::deleted_at.is_null());
+    Ok(rows.select(users::id).first::<String>(db).optional()?.is_some())
 }

@@ -3,12 +3,12 @@
 //! Owns what operators do to users. Disabling an account and changing its roles end its sessions by the same path
 //! as any revocation (invariant 7): a privilege never changes under a token that was issued before it.
 
-use super::step_up::{Granted, StepUpRequired, Unproven};
+use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, NewAccount, RegisterError, RevokeError, Unavailable, UserRow, UserView};
-use crate::domain::event::Event;
+use crate::domain::event::{Actor, Event};
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
 use crate::fault_point;
-use crate::ledger::sessions::{self, Which};
+use crate::ledger::sessions::Which;
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, unconfirmed};
 
@@ -40,10 +40,20 @@ pub enum AdminError {
     /// The administrator's session has ended. Nothing has happened.
     #[error("the session that asks has ended")]
     Ended,
+    /// Nobody could administer any more. Nothing has happened.
+    #[error("there is no other administrator who may sign in")]
+    LastAdministrator,
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
+
+/// Whoever it is done to is the only one who may administer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastAdministrator;
+
+/// What a change came to: whether it was news, unless it must not be.
+pub(super) type Changed = Result<bool, LastAdministrator>;
 
 impl From<Unproven> for AdminError {
     fn from(why: Unproven) -> Self {
@@ -66,7 +76,7 @@ impl App {
         let (app, key) = (self.clone(), after_email.map(|email| Email::key_of(&email)));
         let rows = self.shared.ledger.read(move |db| {
             let users = users::page(db, key.as_deref(), limit)?;
-            users.iter().map(|user| app.user_row(db, user)).collect()
+            app.user_rows(db, &users)
         });
         Ok(rows.await?)
     }
@@ -82,10 +92,7 @@ impl App {
     }
 
     fn user_row(&self, db: &mut Db, user: &User) -> Result<UserRow, LedgerError> {
-        let now = self.clock().now();
-        let sessions = sessions::of_user(db, user.id, now)?;
-        let live_sessions = sessions.iter().filter(|session| session.deadlines().hold_with_lag(now)).count();
-        Ok(UserRow { user: UserView::from(user), disabled: user.is_disabled(), live_sessions })
+        Ok(self.user_rows(db, std::slice::from_ref(user))?.pop().ok_or(LedgerError::Corrupt("a user".to_owned()))?)
     }
 
     /// Whether there is any account.
@@ -101,24 +108,27 @@ impl App {
 
     /// Keeps a user from signing in and ends all their sessions. How many were alive. Again is no error.
     pub async fn disable_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
-        self.change_user(user, cause, Event::UserDisabled, Some(EndReason::Disabled), |app, db, user| {
+        self.change_user(user, cause, Event::UserDisabled, Some(EndReason::Disabled), |app, db, user, is_last| {
+            if is_last {
+                return Ok(Err(LastAdministrator));
+            }
             let news = !user.is_disabled();
             if news {
                 users::set_disabled(db, user.id, Some(app.clock().now()))?;
             }
-            Ok(news)
+            Ok(Ok(news))
         })
         .await
     }
 
     /// Lets a user sign in again. Revives no session. Again is no error.
     pub async fn enable_user(&self, user: UserId, cause: &Cause) -> Result<(), AdminError> {
-        let enable = |_: &Self, db: &mut Db, user: &User| {
+        let enable = |_: &Self, db: &mut Db, user: &User, _| {
             let news = user.is_disabled();
             if news {
                 users::set_disabled(db, user.id, None)?;
             }
-            Ok(news)
+            Ok(Ok(news))
         };
         self.change_user(user, cause, Event::UserEnabled, None, enable).await.map(drop)
     }
@@ -133,40 +143,52 @@ impl App {
         self.set_roles(user, cause, move |roles| roles.without(role)).await
     }
 
+    /// Gives a user these roles and no others, beside the one that everybody has. Their sessions end, if that is news.
+    pub async fn put_roles(&self, user: UserId, roles: Roles, cause: &Cause) -> Result<(), AdminError> {
+        self.set_roles(user, cause, move |_| roles.clone().with(Role::User)).await
+    }
+
     async fn set_roles(
         &self,
         user: UserId,
         cause: &Cause,
         change: impl Fn(Roles) -> Roles + Send + 'static,
     ) -> Result<(), AdminError> {
-        let set = move |_: &Self, db: &mut Db, user: &User| {
+        let set = move |_: &Self, db: &mut Db, user: &User, is_last: bool| {
             let roles = change(user.roles.clone());
+            if is_last && !roles.has(Role::Admin) {
+                return Ok(Err(LastAdministrator));
+            }
             let news = roles != user.roles;
             if news {
                 users::set_roles(db, user.id, &roles)?;
             }
-            Ok(news)
+            Ok(Ok(news))
         };
         self.change_user(user, cause, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
     }
 
-    /// The one shape of a change to an account: judge the proof of whoever wants it, lock the user, change the row, write one line if that was news;
-    /// where sessions have to go, raise the epoch and end them, news or not, so that a repetition confirms again.
-    async fn change_user(
+    /// The one shape of a change to an account: judge the proof of whoever wants it, lock the user, change the row, write one
+    /// line if that was news; where sessions have to go, raise the epoch and end them, news or not, so that a repetition
+    /// confirms again. `change` is told whether an administrator would leave nobody to administer: only who is at the
+    /// command line may, because they can make another one.
+    pub(super) async fn change_user(
         &self,
         id: UserId,
         cause: &Cause,
         event: Event,
         ends: Option<EndReason>,
-        change: impl Fn(&Self, &mut Db, &User) -> Result<bool, LedgerError> + Send + 'static,
+        change: impl Fn(&Self, &mut Db, &User, bool) -> Result<Changed, LedgerError> + Send + 'static,
     ) -> Result<usize, AdminError> {
         let (app, cause) = (self.clone(), cause.clone());
         let changed = self.write(move |db| {
             if let Err(unproven) = app.require_proof(db, &cause)? {
-                return Ok(Err(unproven));
+                return Ok(Err(AdminError::from(unproven)));
             }
-            let Some(user) = users::lock(db, id)? else { return Ok(Ok(None)) };
-            let news = change(&app, db, &user)?;
+            let is_last = may_unseat(&cause, event) && users::lock_administrators(db)? == [id];
+            let is_here = |user: &User| !user.is_deleted() || event == Event::UserDeleted;
+            let Some(user) = users::lock(db, id)?.filter(is_here) else { return Ok(Err(AdminError::UnknownUser)) };
+            let Ok(news) = change(&app, db, &user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
             fault_point::reach("account: changed");
             if news {
                 audit::append(db, &app.entry(event, &cause, Some(id), None))?;
@@ -181,16 +203,20 @@ impl App {
                     fault_point::reach("account: epoch raised");
                     let ended = app.end_rows(db, &Which::OfUser(id, None), reason, &cause)?;
                     fault_point::reach("account: sessions ended");
-                    Ok(Ok(Some((ended.records, ended.live))))
+                    Ok(Ok((ended.records, ended.live)))
                 }
                 // Nothing to do, but perhaps still something to confirm.
-                _ => Ok(Ok(Some((unconfirmed::of_user(db, id)?, 0)))),
+                _ => Ok(Ok((unconfirmed::of_user(db, id)?, 0))),
             }
         });
-        let changed: Granted<_> = changed.await.map_err(Unavailable::from)?;
-        let (records, live) = changed?.ok_or(AdminError::UnknownUser)?;
+        let (records, live) = changed.await.map_err(Unavailable::from)??;
         fault_point::reach("account: committed");
         self.confirm(&records).await.map_err(|error| AdminError::Unconfirmed(RevokeError::from(error).to_string()))?;
         Ok(live)
     }
+}
+
+/// Whether this may leave nobody to administer, and must not.
+fn may_unseat(cause: &Cause, event: Event) -> bool {
+    matches!(cause.actor, Actor::User(_)) && event != Event::UserEnabled
 }

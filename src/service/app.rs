@@ -23,7 +23,9 @@ use super::throttle::Throttle;
 use super::webhook::outlet::Outlet;
 use super::witness::Witness;
 use crate::domain::event::Event;
-use crate::domain::{Clock, PasswordRules, Random, RiskPolicy, SessionId, Terms, ThrottleKey, UserId, random};
+use crate::domain::{
+    Clock, PasswordRules, Random, RiskPolicy, SessionId, Terms, ThrottleKey, Timestamp, UserId, random,
+};
 use crate::ledger::{Ledger, audit};
 use crate::live::Live;
 use crate::webhook::Sender;
@@ -169,7 +171,12 @@ impl App {
 
     /// A new name for a request.
     pub fn request_id(&self) -> Uuid {
-        let ms = u64::try_from(self.clock().now().ms()).unwrap_or(0);
+        self.line_id(self.clock().now())
+    }
+
+    /// A new id of something that happens now, a UUIDv7.
+    pub(super) fn line_id(&self, now: Timestamp) -> Uuid {
+        let ms = u64::try_from(now.ms()).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(ms, &random::bytes(self.random())).into_uuid()
     }
 
@@ -186,9 +193,11 @@ impl App {
         user: Option<UserId>,
         session: Option<SessionId>,
     ) -> audit::Entry {
+        // The id begins with the very moment: lines are read in its order.
+        let now = self.clock().now();
         audit::Entry {
-            id: self.request_id(),
-            at: self.clock().now(),
+            id: self.line_id(now),
+            at: now,
             event,
             actor: who.actor,
             user,

@@ -4,7 +4,7 @@
 
 use super::{App, Cause, Checked, Found, RevokeError, SessionView, Unavailable};
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
-use crate::ledger::sessions::{self, Which};
+use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users;
 
 impl App {
@@ -15,6 +15,15 @@ impl App {
 
     /// A user's live sessions as the ledger and, where they are newer, the records know them.
     pub async fn sessions_of(&self, user: UserId, current: Option<SessionId>) -> Result<Vec<SessionView>, Unavailable> {
+        Ok(self.known_sessions(user, current).await?.into_iter().map(|(_, view)| view).collect())
+    }
+
+    /// The same with their rows.
+    pub(super) async fn known_sessions(
+        &self,
+        user: UserId,
+        current: Option<SessionId>,
+    ) -> Result<Vec<(Session, SessionView)>, Unavailable> {
         let now = self.clock().now();
         let rows = self.shared.ledger.read(move |db| sessions::of_user(db, user, now)).await?;
         let hashes: Vec<_> = rows.iter().map(|row| row.token_hash).collect();
@@ -22,11 +31,14 @@ impl App {
             Some(live) => live.read_many(&hashes, now).await,
             None => Vec::new(),
         };
-        let records = records.iter().map(Option::as_ref).chain(std::iter::repeat(None));
-        let views = rows.iter().zip(records).map(|(row, record)| SessionView::new(row, record, current));
+        let records = records.into_iter().chain(std::iter::repeat(None));
+        let views = rows.into_iter().zip(records).map(|(row, record)| {
+            let view = SessionView::new(&row, record.as_ref(), current);
+            (row, view)
+        });
         // The one that asks is alive: its check said so a moment ago.
-        let mut views: Vec<_> = views.filter(|view| view.current || now < view.idle_expires_at).collect();
-        views.sort_by_key(|view| std::cmp::Reverse(view.last_seen_at));
+        let mut views: Vec<_> = views.filter(|(_, view)| view.current || now < view.idle_expires_at).collect();
+        views.sort_by_key(|(_, view)| std::cmp::Reverse(view.last_seen_at));
         Ok(views)
     }
 

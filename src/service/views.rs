@@ -39,15 +39,16 @@ impl From<&User> for UserView {
     }
 }
 
-/// A user in an operator's list.
-#[derive(Clone, Debug, Serialize)]
+/// A user as shown to administrators.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct UserRow {
     /// The user.
     #[serde(flatten)]
     pub user: UserView,
-    /// Whether the account may not sign in.
-    pub disabled: bool,
-    /// How many sessions are alive.
+    /// Since when the account may not sign in; null when it may.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub disabled_at: Option<Timestamp>,
+    /// How many sessions are alive, as far as the ledger knows: it may be a minute behind.
     pub live_sessions: usize,
 }
 

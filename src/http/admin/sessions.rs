@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{administrator, require_administrator};
+use super::{administrator, reader};
 use crate::domain::{SessionId, UserId};
 use crate::http::extract::{Json, PathId, Query, SignedIn, Text, Visit};
 use crate::http::filter::{FilterFields, Parameters, cursor, read_cursor};
@@ -92,7 +92,7 @@ pub async fn find(
     SignedIn(checked): SignedIn,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<FoundAnswer>, Problem> {
-    require_administrator(&site, &visit, &checked).await?;
+    reader(&site, &visit, &checked).await?;
     let asked = parameters.read()?;
     let current = Some(checked.session);
     let page = site.app.find_sessions(Wanted { filter: asked.filter, after: asked.after, limit: asked.limit, current });
@@ -146,7 +146,7 @@ pub async fn of_user(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserSessionsAnswer>, Problem> {
-    require_administrator(&site, &visit, &checked).await?;
+    reader(&site, &visit, &checked).await?;
     let sessions = site.app.sessions_of_user(user, Some(checked.session)).await?;
     Ok(Json(UserSessionsAnswer { sessions: sessions.ok_or_else(Problem::not_found)? }))
 }

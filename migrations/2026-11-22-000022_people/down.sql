@@ -1,0 +1,14 @@
+DROP INDEX audit_actor;
+DROP INDEX audit_event;
+DROP INDEX audit_session;
+DROP INDEX audit_user;
+CREATE INDEX audit_user ON audit (user_id, at);
+DROP INDEX sessions_expiry;
+DROP INDEX sessions_ended_of_user;
+DROP INDEX users_unnamed;
+ALTER TABLE users DROP COLUMN is_named;
+DROP TABLE user_names;
+DROP INDEX users_privileged;
+DROP INDEX users_deleted;
+ALTER TABLE users DROP COLUMN erased_at;
+ALTER TABLE users DROP COLUMN deleted_at;

@@ -1,0 +1,102 @@
+//! What lists have in common: a query that is read strictly, and pages.
+//!
+//! Owns the form of cursors: opaque to clients, and good only for the list that they were made for. A parameter that is
+//! not known, given twice or has a value that means nothing is refused with its name. Must never put what was sent into
+//! an answer, other than the name of a parameter.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+
+use crate::domain::Timestamp;
+use crate::http::problem::Problem;
+
+/// Rows of a page where nobody says how many.
+const PAGE: usize = 50;
+/// Most rows of a page.
+const MOST: usize = 200;
+/// Longest name of a parameter that an answer repeats.
+const MAX_NAME: usize = 64;
+
+/// The parameters of the address, each to be taken once.
+#[derive(Debug)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl FromRequest for Parameters {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
+        ready(pairs.map(|pairs| Self(pairs.into_inner())).map_err(|_| Problem::invalid_query()))
+    }
+}
+
+impl Parameters {
+    /// The value of a parameter, if it is there.
+    pub fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let Some(at) = self.0.iter().position(|(given, _)| given == name) else { return Ok(None) };
+        let (_, value) = self.0.swap_remove(at);
+        if self.0.iter().any(|(given, _)| given == name) {
+            return Err(Problem::invalid_field(name, "This is given twice."));
+        }
+        // PostgreSQL cannot even be asked about a NUL.
+        if value.contains('\0') {
+            return Err(Problem::invalid_field(name, "This has a character that nothing has."));
+        }
+        Ok(Some(value))
+    }
+
+    /// The value of a parameter as `read` understands it.
+    pub fn parse<T>(&mut self, name: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        read(&text).map(Some).ok_or_else(|| Problem::invalid_field(name, what))
+    }
+
+    /// A moment.
+    pub fn time(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let read = |text: &str| {
+            let moment = DateTime::parse_from_rfc3339(text).ok()?;
+            Some(Timestamp::from_ms(moment.timestamp_millis()))
+        };
+        self.parse(name, "Write a moment like 2026-11-22T07:04:42Z.", read)
+    }
+
+    /// How many rows are wanted.
+    pub fn limit(&mut self) -> Result<usize, Problem> {
+        let read = |text: &str| text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+        Ok(self.parse("limit", "This is a number from 1 to 200.", read)?.unwrap_or(PAGE))
+    }
+
+    /// Where the page begins, as `read` understands what [`cursor`] was given.
+    pub fn cursor<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, Problem> {
+        self.parse("cursor", NO_CURSOR, |text| read(&URL_SAFE_NO_PAD.decode(text).ok()?))
+    }
+
+    /// Refuses what nobody has taken.
+    pub fn finish(self) -> Result<(), Problem> {
+        match self.0.into_iter().next() {
+            None => Ok(()),
+            Some((name, _)) => {
+                let shown: String = name.chars().take(MAX_NAME).collect();
+                Err(Problem::invalid_field(shown, "This is not known here."))
+            }
+        }
+    }
+}
+
+const NO_CURSOR: &str = "This is no cursor of this list: take next_cursor of its last page.";
+
+/// The answer to a cursor of another list.
+pub fn no_cursor() -> Problem {
+    Problem::invalid_field("cursor", NO_CURSOR)
+}
+
+/// A place in a list, as clients are given it.
+pub fn cursor(place: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(place)
+}

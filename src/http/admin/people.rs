@@ -1,0 +1,168 @@
+//! Routes for administrators: users.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::listing::{Parameters, cursor, no_cursor};
+use super::{administrator, reader};
+use crate::domain::{Role, Roles, UserId};
+use crate::http::extract::{Json, PathId, SignedIn, Visit};
+use crate::http::problem::Problem;
+use crate::http::site::Site;
+use crate::service::{UserDetail, UserPosition, UserRow};
+
+/// Longest query: no address and no name is longer.
+const MAX_QUERY: usize = 256;
+
+/// A page of users.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsersAnswer {
+    /// The users.
+    pub users: Vec<UserRow>,
+    /// The `cursor` of the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// What a user shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutRoles {
+    /// All roles of the user. `user` is always among them and need not be named.
+    roles: Vec<Role>,
+}
+
+/// Finds users. Without a query: all, in the order of their addresses.
+#[utoipa::path(
+    get, path = "/admin/users", tag = "administrators",
+    params(
+        ("query" = Option<String>, Query, max_length = 256, description = "The beginning of an e-mail address, of a part of \
+            it (`silva` finds `ana.silva@…`), of its host (`example.org`, `@example.org`), of a name or of a word of it. \
+            Capitals make no difference."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Users of a page: 50 if not given."),
+    ),
+    responses(
+        (status = 200, description = "A page of them.", body = UsersAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator."),
+        (status = 422, description = "A parameter is not valid."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn list(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    mut asked: Parameters,
+) -> Result<Json<UsersAnswer>, Problem> {
+    reader(&site, &visit, &checked).await?;
+    let query = asked.take("query")?.unwrap_or_default();
+    if query.chars().count() > MAX_QUERY {
+        return Err(Problem::invalid_field("query", "This has at most 256 characters."));
+    }
+    let (after, limit) = (asked.cursor(position)?, asked.limit()?);
+    asked.finish()?;
+    let (users, next) = site.app.find_users(&query, after, limit).await?.ok_or_else(no_cursor)?;
+    Ok(Json(UsersAnswer { users, next_cursor: next.as_ref().map(place) }))
+}
+
+/// `a` and an address, or `n`, an id and a name.
+fn place(position: &UserPosition) -> String {
+    match position {
+        UserPosition::Address(key) => cursor(format!("a{key}").as_bytes()),
+        UserPosition::Name(name, user) => cursor(&[b"n", user.uuid().as_bytes().as_slice(), name].concat()),
+    }
+}
+
+fn position(place: &[u8]) -> Option<UserPosition> {
+    match place.split_first()? {
+        (b'a', key) => {
+            let key = String::from_utf8(key.to_vec()).ok().filter(|key| !key.contains('\0'))?;
+            Some(UserPosition::Address(key))
+        }
+        (b'n', rest) => {
+            let (user, name) = rest.split_first_chunk()?;
+            Some(UserPosition::Name(name.to_vec(), UserId::from_bytes(*user)))
+        }
+        _ => None,
+    }
+}
+
+/// Shows a user with the sessions that are alive and those that are over.
+#[utoipa::path(
+    get, path = "/admin/users/{id}", tag = "administrators",
+    params(("id" = uuid::Uuid, Path, description = "The user's id.")),
+    responses(
+        (status = 200, description = "The user.", body = UserDetail),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator."),
+        (status = 404, description = "There is no such user."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn show(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(user): PathId<UserId>,
+) -> Result<Json<UserDetail>, Problem> {
+    reader(&site, &visit, &checked).await?;
+    site.app.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// Gives a user these roles and no others. Their sessions end, if that changes anything.
+#[utoipa::path(
+    put, path = "/admin/users/{id}/roles", tag = "administrators", request_body = PutRoles,
+    params(("id" = uuid::Uuid, Path, description = "The user's id.")),
+    responses(
+        (status = 204, description = "They have them from the next sign-in on."),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
+        (status = 404, description = "There is no such user."),
+        (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Not changed, or (`unconfirmed`) changed, but not confirmed yet."),
+    )
+)]
+pub async fn put_roles(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(user): PathId<UserId>,
+    Json(body): Json<PutRoles>,
+) -> Result<HttpResponse, Problem> {
+    let cause = administrator(&site, &visit, &checked).await?;
+    let roles = body.roles.into_iter().fold(Roles::new_account(), Roles::with);
+    site.app.put_roles(user, roles, &cause).await.map_err(|error| site.refusal(error))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes an account. Its sessions end, then all that is personal about it goes; the audit log keeps its id. The address
+/// may be registered anew.
+#[utoipa::path(
+    delete, path = "/admin/users/{id}", tag = "administrators",
+    params(("id" = uuid::Uuid, Path, description = "The user's id.")),
+    responses(
+        (status = 204, description = "Deleted; again is no error."),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
+        (status = 404, description = "There is no such user."),
+        (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Not deleted, or (`unconfirmed`) deleted, but not confirmed yet: ask again."),
+    )
+)]
+pub async fn delete(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    PathId(user): PathId<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let cause = administrator(&site, &visit, &checked).await?;
+    site.app.delete_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    Ok(HttpResponse::NoContent().finish())
+}

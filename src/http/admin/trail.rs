@@ -1,0 +1,76 @@
+//! The route for administrators to the audit log.
+
+use actix_web::web::Data;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::listing::{Parameters, cursor};
+use super::reader;
+use crate::domain::event::Event;
+use crate::domain::{SessionId, UserId};
+use crate::http::extract::{Json, SignedIn, Visit};
+use crate::http::problem::Problem;
+use crate::http::site::Site;
+use crate::service::{EventFilter, EventView};
+
+/// A page of the audit log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditAnswer {
+    /// The events, the newest first.
+    pub events: Vec<EventView>,
+    /// The `cursor` of the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+const NO_ID: &str = "This is no id: write it as the lists show it.";
+const NO_ACTOR: &str = "This is a user's id, `anonymous`, `command line` or `server`.";
+const NO_EVENT: &str = "There is no such event: the log shows their names.";
+
+/// Shows what happened, the newest first.
+#[utoipa::path(
+    get, path = "/admin/audit", tag = "administrators",
+    params(
+        ("filter[user]" = Option<Uuid>, Query, description = "About this user."),
+        ("filter[session]" = Option<Uuid>, Query, description = "About this session."),
+        ("filter[actor]" = Option<String>, Query, description = "Done by: a user's id, `anonymous`, `command line` or `server`."),
+        ("filter[event]" = Option<String>, Query, description = "What happened, such as `authn_login_success`."),
+        ("filter[after]" = Option<String>, Query, description = "From this moment on, RFC 3339."),
+        ("filter[before]" = Option<String>, Query, description = "Before this moment, RFC 3339."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Events of a page: 50 if not given."),
+    ),
+    responses(
+        (status = 200, description = "A page of it.", body = AuditAnswer),
+        (status = 401, description = "Not signed in."),
+        (status = 403, description = "Not an administrator."),
+        (status = 422, description = "A parameter is not valid."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn list(
+    site: Data<Site>,
+    visit: Visit,
+    SignedIn(checked): SignedIn,
+    mut asked: Parameters,
+) -> Result<Json<AuditAnswer>, Problem> {
+    reader(&site, &visit, &checked).await?;
+    let filter = EventFilter {
+        user: asked.parse("filter[user]", NO_ID, UserId::parse)?,
+        session: asked.parse("filter[session]", NO_ID, SessionId::parse)?,
+        actor: asked.parse("filter[actor]", NO_ACTOR, actor)?,
+        event: asked.parse("filter[event]", NO_EVENT, Event::parse)?,
+        after: asked.time("filter[after]")?,
+        before: asked.time("filter[before]")?,
+    };
+    let (before, limit) = (asked.cursor(|place| Uuid::from_slice(place).ok())?, asked.limit()?);
+    asked.finish()?;
+    let (events, next) = site.app.events(filter, before, limit).await?;
+    Ok(Json(AuditAnswer { events, next_cursor: next.map(|id| cursor(id.as_bytes())) }))
+}
+
+fn actor(text: &str) -> Option<String> {
+    let is_known = UserId::parse(text).is_some() || ["anonymous", "command line", "server"].contains(&text);
+    is_known.then(|| text.to_owned())
+}

@@ -1,0 +1,101 @@
+//! What is personal about a deleted account, and its end.
+//!
+//! Owns which columns are personal. The row of the account and those of its sessions stay, with nothing in them but ids,
+//! times and reasons: the ledger has to know for as long as they could last that they have ended. Lines of the audit log
+//! keep the id alone.
+
+use diesel::prelude::*;
+
+use super::db::Db;
+use super::error::LedgerError;
+use super::schema::{alerts, audit, sessions, users};
+use super::{resets, user_names};
+use crate::domain::event::{Actor, Event};
+use crate::domain::{Timestamp, UserId};
+
+/// Deletes a locked account: its address is free, and nobody signs in to it any more. Its sessions are for the caller to
+/// end, in the same transaction.
+pub fn delete(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError> {
+    user_names::forget(db, id)?;
+    resets::void(db, id)?;
+    diesel::update(users::table.find(id.to_string()))
+        .set((
+            users::email.eq(""),
+            // Unique, and no address: it has a space.
+            users::email_key.eq(format!("deleted {id}")),
+            users::name.eq(None::<String>),
+            users::password_hash.eq(""),
+            users::roles.eq("user"),
+            users::disabled_at.eq(Some(at.ms())),
+            users::deleted_at.eq(Some(at.ms())),
+            users::is_named.eq(true),
+        ))
+        .execute(db)?;
+    Ok(())
+}
+
+/// Erases what is personal in so many rows about a deleted account; false when nothing was left.
+pub fn erase_some(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
+    Ok(erase_sessions(db, id, limit)? || erase_lines(db, id, limit)? || erase_alerts(db, id, limit)?)
+}
+
+fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
+    // All of them have ended; the index is of those.
+    let rows = sessions::table
+        .filter(sessions::user_id.eq(id.to_string()))
+        .filter(sessions::ended_at.is_not_null())
+        .filter(sessions::sign_in_ip.ne(""));
+    let ids: Vec<String> = rows.select(sessions::id).limit(limit).load(db)?;
+    diesel::update(sessions::table.filter(sessions::id.eq_any(&ids)))
+        .set((
+            (sessions::sign_in_ip.eq(""), sessions::last_ip.eq(""), sessions::last_ip_key.eq(None::<Vec<u8>>)),
+            (sessions::user_agent.eq(None::<String>), sessions::browser.eq(None::<String>)),
+            (sessions::os.eq(None::<String>), sessions::data.eq(None::<String>)),
+            (sessions::country.eq(None::<String>), sessions::city.eq(None::<String>)),
+            (sessions::asn.eq(None::<i64>), sessions::network.eq(None::<String>)),
+            (sessions::latitude.eq(None::<f64>), sessions::longitude.eq(None::<f64>)),
+        ))
+        .execute(db)?;
+    Ok(!ids.is_empty())
+}
+
+/// Where it was done from, and the devices: both of what was done to the account and of what it has done.
+fn erase_lines(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
+    let id = id.to_string();
+    let device = || audit::event.concat("").eq(Event::DeviceChanged.name()).and(audit::detail.is_not_null());
+    // Where an administrator was who did something to the account is not the account's.
+    let own = [id.clone(), Actor::Anonymous.name(), Actor::Server.name()];
+    let from = || audit::ip.is_not_null().and(audit::actor.concat("").eq_any(own.clone()));
+    let about = audit::table.filter(audit::user_id.eq(&id)).filter(from().or(device()));
+    let mut ids: Vec<String> = about.select(audit::id).limit(limit).load(db)?;
+    if ids.is_empty() {
+        let by = audit::table.filter(audit::actor.eq(&id)).filter(audit::ip.is_not_null());
+        ids = by.select(audit::id).limit(limit).load(db)?;
+    }
+    let devices = audit::table.filter(audit::id.eq_any(&ids)).filter(audit::user_id.eq(&id)).filter(device());
+    diesel::update(devices).set(audit::detail.eq(None::<String>)).execute(db)?;
+    diesel::update(audit::table.filter(audit::id.eq_any(&ids))).set(audit::ip.eq(None::<String>)).execute(db)?;
+    Ok(!ids.is_empty())
+}
+
+/// The reasons tell of places and devices.
+fn erase_alerts(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
+    let rows = alerts::table.filter(alerts::user_id.eq(id.to_string())).filter(alerts::signals.ne("[]"));
+    let ids: Vec<String> = rows.select(alerts::id).limit(limit).load(db)?;
+    diesel::update(alerts::table.filter(alerts::id.eq_any(&ids))).set(alerts::signals.eq("[]")).execute(db)?;
+    Ok(!ids.is_empty())
+}
+
+/// Notes that nothing personal is left.
+pub fn finish(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError> {
+    let row = users::table.find(id.to_string()).filter(users::erased_at.is_null());
+    diesel::update(row).set(users::erased_at.eq(Some(at.ms()))).execute(db)?;
+    Ok(())
+}
+
+/// So many deleted accounts of which something personal may be left.
+pub fn unfinished(db: &mut Db, limit: i64) -> Result<Vec<UserId>, LedgerError> {
+    let rows = users::table.filter(users::deleted_at.is_not_null()).filter(users::erased_at.is_null());
+    let ids: Vec<String> = rows.order(users::id).limit(limit).select(users::id).load(db)?;
+    ids.iter().map(|id| UserId::parse(id).ok_or(LedgerError::Corrupt(format!("user id {id:?}")))).collect()
+}

@@ -1,0 +1,59 @@
+//! Delete: an account goes, with all that is personal about it.
+//!
+//! Owns the order. One transaction ends the sessions by the path of any revocation and empties the account's row; that is
+//! confirmed; then what is personal elsewhere is erased, a bounded number of rows at a time. Can be repeated, and
+//! interrupted anywhere: what is left over, a node finishes by itself.
+
+use super::{AdminError, App, Cause, Unavailable};
+use crate::domain::event::Event;
+use crate::domain::{EndReason, UserId};
+use crate::fault_point;
+use crate::ledger::users::User;
+use crate::ledger::{Db, LedgerError, erasure};
+
+use super::admin::LastAdministrator;
+
+/// Rows that one transaction erases.
+const BATCH: i64 = 500;
+/// Deleted accounts that are looked at in one go.
+const ACCOUNTS: i64 = 100;
+
+impl App {
+    /// Deletes an account. How many of its sessions were alive. Again is no error, for as long as its row is there.
+    pub async fn delete_user(&self, id: UserId, cause: &Cause) -> Result<usize, AdminError> {
+        let empty = |app: &Self, db: &mut Db, user: &User, is_last| {
+            if is_last {
+                return Ok(Err(LastAdministrator));
+            }
+            let news = !user.is_deleted();
+            if news {
+                erasure::delete(db, user.id, app.clock().now())?;
+                fault_point::reach("deletion: row emptied");
+            }
+            Ok(Ok(news))
+        };
+        let ended = self.change_user(id, cause, Event::UserDeleted, Some(EndReason::UserDeleted), empty).await?;
+        fault_point::reach("deletion: sessions confirmed");
+        self.erase(id).await.map_err(Unavailable::from)?;
+        Ok(ended)
+    }
+
+    /// Erases what is left of a deleted account.
+    async fn erase(&self, id: UserId) -> Result<(), LedgerError> {
+        while self.write(move |db| erasure::erase_some(db, id, BATCH)).await? {
+            fault_point::reach("deletion: some erased");
+        }
+        let now = self.clock().now();
+        self.write(move |db| erasure::finish(db, id, now)).await?;
+        fault_point::reach("deletion: all erased");
+        Ok(())
+    }
+
+    /// Finishes what was interrupted.
+    pub(super) async fn finish_deletions(&self) -> Result<(), LedgerError> {
+        for id in self.shared.ledger.read(|db| erasure::unfinished(db, ACCOUNTS)).await? {
+            self.erase(id).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! People: find them, and see one with all their sessions.
+//!
+//! Owns what administrators look at. Changes nothing; what they do is in [`super::admin`] and [`super::delete_user`].
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::{AdminSessionView, App, EndedSessionView, Unavailable, UserDetail, UserRow, UserView};
+use crate::domain::{SessionId, UserId, search};
+use crate::ledger::user_names::{self, After};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, histories};
+
+/// Sessions in a user's history.
+const HISTORY: usize = 50;
+/// Accounts that get their names in one transaction.
+const BATCH: i64 = 200;
+
+/// Where the next page of users begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserPosition {
+    /// After the account with this address, as compared: of all accounts.
+    Address(String),
+    /// After this account, found by this name: of those that a query finds.
+    Name(Vec<u8>, UserId),
+}
+
+impl App {
+    /// A page of users: all in the order of their addresses, or those whom the query finds, by the beginning of their
+    /// address, a part of it, its host, their name or a word of it. None: the position is not of such a list.
+    pub async fn find_users(
+        &self,
+        query: &str,
+        after: Option<UserPosition>,
+        limit: usize,
+    ) -> Result<Option<(Vec<UserRow>, Option<UserPosition>)>, Unavailable> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (app, prefix) = (self.clone(), search::prefix(query));
+        let page = self.shared.ledger.read(move |db| {
+            let (users, last) = match (prefix, after) {
+                (None, None) => addressed(db, None, limit)?,
+                (None, Some(UserPosition::Address(key))) => addressed(db, Some(&key), limit)?,
+                (Some(prefix), None) => named(db, &prefix, None, limit)?,
+                (Some(prefix), Some(UserPosition::Name(name, user))) => {
+                    named(db, &prefix, Some(&After { name, user }), limit)?
+                }
+                _ => return Ok(None),
+            };
+            Ok(Some((app.user_rows(db, &users)?, last)))
+        });
+        Ok(page.await?)
+    }
+
+    /// A user with the live sessions and those that are over; `current` is the session that asks.
+    pub async fn user_detail(&self, id: UserId, current: SessionId) -> Result<Option<UserDetail>, Unavailable> {
+        let app = self.clone();
+        let found = self.shared.ledger.read(move |db| match users::find(db, id)?.filter(|user| !user.is_deleted()) {
+            Some(user) => Ok(app.user_rows(db, &[user])?.pop()),
+            None => Ok(None),
+        });
+        let Some(user) = found.await? else { return Ok(None) };
+        let live = self.known_sessions(id, Some(current)).await?;
+        let most = i64::try_from(HISTORY + live.len()).unwrap_or(i64::MAX);
+        let over = self.shared.ledger.read(move |db| {
+            let mut rows = histories::ended_of(db, id, most)?;
+            rows.extend(histories::unended_of(db, id, most)?);
+            Ok(rows)
+        });
+        let is_live = |id: SessionId| live.iter().any(|(row, _)| row.id == id);
+        let over: Vec<_> = over.await?.into_iter().filter(|row| !is_live(row.id)).collect();
+        let mut history: Vec<_> = over.iter().map(EndedSessionView::new).collect();
+        history.sort_by_key(|session| Reverse(session.ended_at));
+        history.truncate(HISTORY);
+        let sessions = live.into_iter().map(|(row, view)| AdminSessionView::new(&row, view)).collect();
+        Ok(Some(UserDetail { user, sessions, history }))
+    }
+
+    /// Gives every account that has none yet the names that it is found by: those from before there were any.
+    pub(super) async fn name_accounts(&self) -> Result<(), LedgerError> {
+        while self.shared.ledger.write_aside(|db| user_names::set_missing(db, BATCH)).await? > 0 {}
+        Ok(())
+    }
+
+    /// Users as administrators are shown them.
+    pub(super) fn user_rows(&self, db: &mut Db, users: &[User]) -> Result<Vec<UserRow>, LedgerError> {
+        let (now, ids) = (self.clock().now(), users.iter().map(|user| user.id).collect::<Vec<_>>());
+        let mut live: HashMap<String, usize> = HashMap::new();
+        for (user, deadlines) in histories::deadlines_of(db, &ids, now)? {
+            if deadlines.hold_with_lag(now) {
+                *live.entry(user).or_default() += 1;
+            }
+        }
+        let row = |user: &User| UserRow {
+            user: UserView::from(user),
+            disabled_at: user.disabled_at(),
+            live_sessions: live.get(&user.id.to_string()).copied().unwrap_or(0),
+        };
+        Ok(users.iter().map(row).collect())
+    }
+}
+
+type Page = (Vec<User>, Option<UserPosition>);
+
+fn addressed(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Page, LedgerError> {
+    let mut users = users::page(db, after, limit.saturating_add(1))?;
+    let last = cut(&mut users, limit).map(|user| UserPosition::Address(user.email_key.clone()));
+    Ok((users, last))
+}
+
+fn named(db: &mut Db, prefix: &str, after: Option<&After>, limit: i64) -> Result<Page, LedgerError> {
+    let mut found = user_names::page(db, prefix, after, limit.saturating_add(1))?;
+    let last = cut(&mut found, limit).map(|(name, user)| UserPosition::Name(name.clone(), user.id));
+    Ok((found.into_iter().map(|(_, user)| user).collect(), last))
+}
+
+/// Takes away what was read to see whether there is more; the last of the others, if there is.
+pub(super) fn cut<T>(rows: &mut Vec<T>, limit: i64) -> Option<&T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| more)
+}
