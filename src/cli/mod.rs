@@ -5,6 +5,7 @@
 //! use case, called by [`Cause::command_line`](crate::service::Cause::command_line).
 
 mod alerts;
+mod audit;
 mod failure;
 mod ledger;
 mod output;
@@ -56,6 +57,9 @@ enum Command {
     /// See what is strange about sessions, and take note of it
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
+    /// See what happened, who did it and to whom
+    #[command(subcommand, disable_help_subcommand = true)]
+    Audit(audit::Command),
     /// Say what happened to the database
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(ledger::Command),
@@ -97,6 +101,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
         Command::User(command) => block_on(users::run(command, &config, out)),
         Command::Sessions(command) => block_on(sessions::run(*command, &config, out)),
         Command::Alerts(command) => block_on(alerts::run(command, &config, out)),
+        Command::Audit(command) => block_on(audit::run(command, &config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
         Command::Webhook(command) => block_on(webhook::run(command, &config, out)),
         Command::CheckConfig { json } => check_config(&config, json, out),

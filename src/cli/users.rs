@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -17,7 +17,7 @@ use super::output::Output;
 use super::password;
 
 /// How many users are read from the ledger at a time.
-const PAGE: i64 = 500;
+const PAGE: usize = 500;
 
 /// What can be done with accounts.
 #[derive(Subcommand)]
@@ -36,46 +36,54 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List all accounts
+    /// List all accounts, or those that a query finds
     List {
+        /// The beginning of an address, of a part of it, of its host, of a name or of a word of it
+        #[arg(long, value_name = "TEXT")]
+        query: Option<String>,
         /// Print one JSON object a line
         #[arg(long)]
         json: bool,
     },
     /// Print a one-time link to set a new password
     Reset {
-        /// The account's address
-        email: String,
+        /// The account's address or id
+        user: String,
         /// Print the link and its end as one JSON object
         #[arg(long)]
         json: bool,
     },
     /// Shut an account out: ends its sessions and refuses its sign-ins
-    Disable {
-        /// The account's address
-        email: String,
-    },
+    Disable(Named),
     /// Let a disabled account sign in again; its old sessions stay ended
-    Enable {
-        /// The account's address
-        email: String,
-    },
+    Enable(Named),
+    /// Delete an account: ends its sessions, then erases all that is personal about it
+    Delete(Named),
     /// Give an account a role; ends its sessions, so that the next one has it
-    Grant {
-        /// The account's address
-        email: String,
-        /// The role: admin
-        #[arg(value_parser = extra_role)]
-        role: Role,
-    },
+    Grant(NamedRole),
     /// Take a role away from an account; ends its sessions, too
-    Revoke {
-        /// The account's address
-        email: String,
-        /// The role: admin
-        #[arg(value_parser = extra_role)]
-        role: Role,
-    },
+    #[command(name = "revoke-role", alias = "revoke")]
+    RevokeRole(NamedRole),
+}
+
+/// An account.
+#[derive(Args)]
+pub struct Named {
+    /// The account's address or id
+    user: String,
+    /// Print what was done as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// An account and a role.
+#[derive(Args)]
+pub struct NamedRole {
+    #[command(flatten)]
+    named: Named,
+    /// The role: admin
+    #[arg(value_parser = extra_role)]
+    role: Role,
 }
 
 /// A role that can be given and taken. Every account is a `user`, so that is none.
@@ -93,32 +101,69 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     let cause = Cause::command_line();
     match command {
         Command::Add { email, name, roles, json } => add(&app, Wanted { email, name, roles }, json, out).await,
-        Command::List { json } => list(&app, json, out).await,
-        Command::Reset { email, json } => reset(&app, config, &email, json, out).await,
-        Command::Disable { email } => {
-            let ended = app.disable_user(find(&app, &email).await?, &cause).await?;
-            out.line(&format!("{email} is disabled; live sessions ended: {ended}."))
+        Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
+        Command::Reset { user, json } => reset(&app, config, &user, json, out).await,
+        Command::Disable(named) => {
+            let id = find(&app, &named.user).await?;
+            let ended = app.disable_user(id, &cause).await?;
+            done(&named, id, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
         }
-        Command::Enable { email } => {
-            app.enable_user(find(&app, &email).await?, &cause).await?;
-            out.line(&format!("{email} may sign in again."))
+        Command::Enable(named) => {
+            let id = find(&app, &named.user).await?;
+            app.enable_user(id, &cause).await?;
+            done(&named, id, None, "may sign in again.", out)
         }
-        Command::Grant { email, role } => {
-            app.grant_role(find(&app, &email).await?, role, &cause).await?;
-            out.line(&format!("{email} has the role {} from the next sign-in on.", role.name()))
+        Command::Delete(named) => {
+            // By its id also one that was deleted: that may have been interrupted.
+            let id = match UserId::parse(&named.user) {
+                Some(id) => id,
+                None => find(&app, &named.user).await?,
+            };
+            let ended = app.delete_user(id, &cause).await?;
+            done(&named, id, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
         }
-        Command::Revoke { email, role } => {
-            app.take_role(find(&app, &email).await?, role, &cause).await?;
-            out.line(&format!("{email} has not the role {} any more.", role.name()))
+        Command::Grant(NamedRole { named, role }) => {
+            let id = find(&app, &named.user).await?;
+            app.grant_role(id, role, &cause).await?;
+            done(&named, id, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
+        }
+        Command::RevokeRole(NamedRole { named, role }) => {
+            let id = find(&app, &named.user).await?;
+            app.take_role(id, role, &cause).await?;
+            done(&named, id, None, &format!("has not the role {} any more.", role.name()), out)
         }
     }
 }
 
-/// The account with this address.
-pub async fn find(app: &App, email: &str) -> Result<UserId, Failure> {
-    let row = app.find_user(email).await?;
-    let id = row.map(|row| row.user.id);
-    id.ok_or_else(|| Failure::failed(format!("There is no account with the address {email:?}.")))
+/// The answer to a change with `--json`.
+#[derive(Serialize)]
+struct Changed {
+    user_id: UserId,
+    /// Live sessions that ended, where they are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<usize>,
+}
+
+fn done(
+    named: &Named,
+    user_id: UserId,
+    revoked: Option<usize>,
+    what: &str,
+    out: &mut Output<impl Write>,
+) -> Result<(), Failure> {
+    if named.json {
+        return out.json(&Changed { user_id, revoked });
+    }
+    out.line(&format!("{} {what}", named.user))
+}
+
+/// The account with this address or id.
+pub async fn find(app: &App, user: &str) -> Result<UserId, Failure> {
+    let (row, kind) = match UserId::parse(user) {
+        Some(id) => (app.find_user_by_id(id).await?, "id"),
+        None => (app.find_user(user).await?, "address"),
+    };
+    row.map(|row| row.user.id).ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
 }
 
 struct Wanted {
@@ -144,21 +189,25 @@ async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>
     out.line(&format!("{} can sign in now, with the roles: {}.", user.email, names(&user.roles)))
 }
 
-async fn list(app: &App, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+async fn list(app: &App, query: &str, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let mut after = None;
     let mut rows = vec![["EMAIL", "NAME", "ROLES", "STATE", "SESSIONS", "CREATED", "ID"].map(str::to_owned)];
     loop {
-        let page = app.list_users(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.user.email.clone());
+        // A place that was just given is one of this list.
+        let Some((page, next)) = app.find_users(query, after, PAGE).await? else { break };
         if json {
             page.iter().try_for_each(|row| out.json(row))?;
         } else {
             rows.extend(page.iter().map(cells));
         }
+        after = next;
+        if after.is_none() {
+            break;
+        }
     }
     match (json, rows.len()) {
         (true, _) => Ok(()),
+        (false, 1) if !query.is_empty() => out.line("There is no such account."),
         (false, 1) => out.line("There is no account yet. Make the first with `sessiond user add EMAIL --role admin`."),
         (false, _) => out.rows(&rows),
     }

@@ -9,6 +9,7 @@ mod csrf;
 mod given;
 mod network;
 mod origin;
+mod retention;
 mod risk;
 mod settings;
 mod stores;
@@ -90,6 +91,10 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Whether anybody may make an account.
     pub registration: Registration,
+    /// How long lines of the audit log are kept.
+    pub audit_retention: Duration,
+    /// How long the rows of sessions are kept after their absolute timeout.
+    pub ended_session_retention: Duration,
     /// How log lines are written.
     pub log_format: LogFormat,
 }
@@ -186,6 +191,8 @@ impl TryFrom<Settings> for Config {
             )?,
             webhook: webhook::webhook(&settings)?,
             registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
+            audit_retention: retention::audit(&settings)?,
+            ended_session_retention: retention::ended_sessions(&settings)?,
             log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
                 .choice(LogFormat::Text, &LOG_FORMATS)?,
             listen,
@@ -265,6 +272,8 @@ impl Config {
             (var::WEBHOOK_URL, self.webhook.as_ref().map(|webhook| webhook.url.to_string())),
             (var::WEBHOOK_SECRET, self.webhook.as_ref().map(|_| "***".to_owned())),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
+            (var::AUDIT_RETENTION, Some(terms::text(self.audit_retention))),
+            (var::ENDED_SESSION_RETENTION, Some(terms::text(self.ended_session_retention))),
             (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
         ]
     }

@@ -155,6 +155,14 @@ pub struct Settings {
     #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
     pub registration: Option<String>,
 
+    /// How long lines of the audit log are kept [default: 400d]
+    #[arg(long, env = var::AUDIT_RETENTION, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub audit_retention: Option<String>,
+
+    /// How long a session's row is kept after its absolute timeout, ended or not [default: 90d]
+    #[arg(long, env = var::ENDED_SESSION_RETENTION, value_name = "DURATION", global = true, hide_short_help = true)]
+    pub ended_session_retention: Option<String>,
+
     /// How log lines are written to standard error: text or json [default: text]
     #[arg(long, env = var::LOG_FORMAT, value_name = "FORMAT", global = true, hide_short_help = true)]
     pub log_format: Option<String>,
@@ -197,6 +205,8 @@ impl Settings {
             var::WEBHOOK_SECRET => &mut self.webhook_secret,
             var::WEBHOOK_SECRET_FILE => &mut self.webhook_secret_file,
             var::REGISTRATION => &mut self.registration,
+            var::AUDIT_RETENTION => &mut self.audit_retention,
+            var::ENDED_SESSION_RETENTION => &mut self.ended_session_retention,
             var::LOG_FORMAT => &mut self.log_format,
             _ => return None,
         })
@@ -238,5 +248,7 @@ pub(super) mod var {
     pub const WEBHOOK_SECRET: &str = "SESSIOND_WEBHOOK_SECRET";
     pub const WEBHOOK_SECRET_FILE: &str = "SESSIOND_WEBHOOK_SECRET_FILE";
     pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
+    pub const AUDIT_RETENTION: &str = "SESSIOND_AUDIT_RETENTION";
+    pub const ENDED_SESSION_RETENTION: &str = "SESSIOND_ENDED_SESSION_RETENTION";
     pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
 }

@@ -66,6 +66,8 @@ fn everything_has_a_default() {
     SESSIOND_WEBHOOK_URL=-
     SESSIOND_WEBHOOK_SECRET=-
     SESSIOND_REGISTRATION=open
+    SESSIOND_AUDIT_RETENTION=400d
+    SESSIOND_ENDED_SESSION_RETENTION=90d
     SESSIOND_LOG_FORMAT=text
     ");
     assert!(good(|_| ()).workers >= 1);

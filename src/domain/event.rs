@@ -67,6 +67,7 @@ impl Event {
         Self::AccessFail,
         Self::Forgery,
         Self::SessionRevoked,
+        Self::SessionsRevokedByFilter,
         Self::SessionRenewed,
         Self::DeviceChanged,
         Self::Reauthenticated,
@@ -77,6 +78,9 @@ impl Event {
         Self::UserEnabled,
         Self::UserDeleted,
         Self::RolesChanged,
+        Self::GuessingFlood,
+        Self::AlertOpened,
+        Self::AlertAcknowledged,
         Self::LedgerRestored,
     ];
 

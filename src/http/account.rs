@@ -117,7 +117,7 @@ pub async fn change_password(
     let changed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await;
     let renewed = changed.inspect_err(|error| {
         if *error == ChangePasswordError::WrongPassword {
-            note(Refused::Password, visit.client(), Some(&checked), error);
+            note(&site.app, Refused::Password, visit.client(), Some(&checked), error);
         }
     })?;
     hand_over(&session, &visit, renewed)

@@ -77,7 +77,7 @@ pub(super) async fn administrator(site: &Site, visit: &Visit, checked: &Checked)
 /// For whatever an administrator looks at.
 pub(super) async fn reader(site: &Site, visit: &Visit, checked: &Checked) -> Result<(), Problem> {
     if !site.app.has_role(checked.user, Role::Admin).await? {
-        note(Refused::Access, visit.client(), Some(checked), &"not an administrator");
+        note(&site.app, Refused::Access, visit.client(), Some(checked), &"not an administrator");
         return Err(Problem::forbidden());
     }
     Ok(())

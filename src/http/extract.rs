@@ -21,7 +21,6 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::context::{self, Context};
 use super::csrf::is_json;
-use super::csrf_token::CsrfTokens;
 use super::named_fields;
 use super::noted::{Refused, note};
 use super::problem::Problem;
@@ -46,13 +45,13 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let judged = judge(request);
         let payload = payload.take();
-        let csrf_tokens = request.app_data::<web::Data<Site>>().map(|site| Arc::clone(&site.csrf_tokens));
+        let site = request.app_data::<web::Data<Site>>().map(|site| Arc::clone(site));
         Box::pin(async move {
             judged?;
             let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
             let (body, shown) = named_fields::from_slice(&body.map_err(|_| Problem::request_timeout())??)?;
             match shown {
-                Some(shown) if !is_of_this_session(csrf_tokens, &shown) => Err(forged()),
+                Some(shown) if !is_of_this_session(site.as_deref(), &shown) => Err(forged(site.as_deref())),
                 _ => Ok(Self(body)),
             }
         })
@@ -73,15 +72,15 @@ fn judge(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 /// Whether a CSRF token of a body is right. It need not be there; one that is there is judged like the header.
-fn is_of_this_session(tokens: Option<Arc<CsrfTokens>>, shown: &str) -> bool {
+fn is_of_this_session(site: Option<&Site>, shown: &str) -> bool {
     let hash = context::current().and_then(|context| context.presented_hash());
-    tokens.zip(hash).is_some_and(|(tokens, hash)| tokens.is_right(shown.as_bytes(), &hash))
+    site.zip(hash).is_some_and(|(site, hash)| site.csrf_tokens.is_right(shown.as_bytes(), &hash))
 }
 
-fn forged() -> Problem {
-    if let Some(context) = context::current() {
+fn forged(site: Option<&Site>) -> Problem {
+    if let Some((context, site)) = context::current().zip(site) {
         let why = "the CSRF token in its body is not of its session";
-        note(Refused::Forgery, context.client(), context.checked().as_ref(), &why);
+        note(&site.app, Refused::Forgery, context.client(), context.checked().as_ref(), &why);
     }
     Problem::wrong_csrf_token()
 }

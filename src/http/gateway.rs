@@ -62,7 +62,13 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     let checked = recognised.ok_or_else(Problem::unauthenticated)?;
     let csrf = site.csrf_tokens.shown(request.headers(), Some(&checked.token_hash));
     if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), request.headers()) {
-        note(Refused::Forgery, &client(), Some(&checked), &"a gateway's request without the CSRF token of its session");
+        note(
+            &site.app,
+            Refused::Forgery,
+            &client(),
+            Some(&checked),
+            &"a gateway's request without the CSRF token of its session",
+        );
         return Err(Problem::wrong_csrf_token());
     }
     let mut response = HttpResponse::Ok();

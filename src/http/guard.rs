@@ -161,7 +161,13 @@ impl SessionLayer {
         let headers = request.headers();
         if self.rank != Rank::Embedded && !self.site.origins.allow(request.method(), headers) {
             let client = self.site.client(request.peer_addr(), headers);
-            note(Refused::Forgery, &client, None, &format_args!("{}: its origin is not known", what(request)));
+            note(
+                &self.site.app,
+                Refused::Forgery,
+                &client,
+                None,
+                &format_args!("{}: its origin is not known", what(request)),
+            );
             return Err(Problem::forbidden_origin());
         }
         let client = self.site.client(request.peer_addr(), headers);
@@ -200,7 +206,7 @@ impl SessionLayer {
         let is_judged = self.rank != Rank::Embedded && !request.method().is_safe();
         if is_judged && self.site.csrf_tokens.shown(request.headers(), presented.hash().as_ref()) == Shown::Wrong {
             let why = format_args!("{}: its CSRF token is not of its session", what(request));
-            note(Refused::Forgery, client, checked, &why);
+            note(&self.site.app, Refused::Forgery, client, checked, &why);
             return Err(Problem::wrong_csrf_token());
         }
         Ok(())

@@ -1,13 +1,15 @@
 //! What was refused and is worth a look: a line in the log for each, in one form.
 //!
-//! What happened to accounts and sessions is in the audit log, in SQL; this is what did not happen. It stays out of SQL,
-//! so that nobody can fill the database by being refused. Owns the words (OWASP's logging vocabulary where it has one)
-//! and the form. Must never hold what somebody typed: a password ends up in the wrong field easily.
+//! In the audit log it is too, where it is counted as soon as it gets much, so that nobody can fill the database by being
+//! refused: the service does that with passwords, of which it knows whose account they were for; the others are handed to
+//! it here. Owns the words (OWASP's logging vocabulary where it has one) and the form. Must never hold what somebody
+//! typed: a password ends up in the wrong field easily.
 
 use std::fmt;
 
 use crate::domain::Client;
-use crate::service::Checked;
+use crate::domain::event::Event;
+use crate::service::{App, Checked};
 
 /// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,24 +25,27 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// The event's name.
-    fn name(self) -> &'static str {
+    /// The event that it is.
+    fn event(self) -> Event {
         match self {
-            Self::SignIn => "authn_login_fail",
-            Self::Password => "authn_password_fail",
-            Self::Access => "authz_fail",
-            Self::Forgery => "csrf_fail",
+            Self::SignIn => Event::LoginFail,
+            Self::Password => Event::PasswordFail,
+            Self::Access => Event::AccessFail,
+            Self::Forgery => Event::Forgery,
         }
     }
 }
 
 /// Writes the line: what, in which request, from where, and in whose session if that is known.
-pub fn note(what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) {
+pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) {
+    if matches!(what, Refused::Access | Refused::Forgery) {
+        app.note_refusal(what.event(), session, client);
+    }
     log::warn!(target: "sessiond::security", "{}", line(what, client, session, why));
 }
 
 fn line(what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) -> String {
-    let (name, request, ip) = (what.name(), client.request_id, client.ip);
+    let (name, request, ip) = (what.event().name(), client.request_id, client.ip);
     match session {
         Some(Checked { user, session, .. }) => {
             format!("event={name} request={request} ip={ip} user={user} session={session}: {why}")

@@ -47,7 +47,7 @@ pub async fn reauthenticate(
     let proven = site.app.reauthenticate(&checked, password, visit.device(), visit.client()).await;
     let renewed = proven.inspect_err(|error| {
         if *error == ReauthenticateError::WrongPassword {
-            note(Refused::Password, visit.client(), Some(&checked), error);
+            note(&site.app, Refused::Password, visit.client(), Some(&checked), error);
         }
     })?;
     hand_over(&session, &visit, renewed)

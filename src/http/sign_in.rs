@@ -120,7 +120,7 @@ pub async fn login(
     };
     let signed_in = site.app.sign_in(sign_in, visit.client()).await.inspect_err(|error| {
         if *error == SignInError::Refused {
-            note(Refused::SignIn, visit.client(), None, error);
+            note(&site.app, Refused::SignIn, visit.client(), None, error);
         }
     })?;
     bridge::hand_over(&session, &visit, signed_in.token, &signed_in.session)?;

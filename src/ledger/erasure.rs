@@ -49,6 +49,7 @@ fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
     diesel::update(sessions::table.filter(sessions::id.eq_any(&ids)))
         .set((
             (sessions::sign_in_ip.eq(""), sessions::last_ip.eq(""), sessions::last_ip_key.eq(None::<Vec<u8>>)),
+            (sessions::sign_in_ip_key.eq(None::<Vec<u8>>), sessions::risk.eq(0)),
             (sessions::user_agent.eq(None::<String>), sessions::browser.eq(None::<String>)),
             (sessions::os.eq(None::<String>), sessions::data.eq(None::<String>)),
             (sessions::country.eq(None::<String>), sessions::city.eq(None::<String>)),

@@ -34,6 +34,7 @@ pub mod session_data;
 pub mod sessions;
 pub mod unconfirmed;
 pub mod user_names;
+pub mod user_search;
 pub mod users;
 pub mod whereabouts;
 

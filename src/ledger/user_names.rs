@@ -3,14 +3,13 @@
 //! Owns the `user_names` table. Must never be written without its account: [`super::users`] calls here whenever an
 //! address or a name changes.
 
-use diesel::dsl::{exists, not, sql};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::db::Db;
 use super::error::LedgerError;
 use super::schema::{user_names, users};
-use super::users::User;
 use crate::domain::{UserId, search};
 
 /// Gives an account these names and no others.
@@ -35,49 +34,11 @@ pub fn forget(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
 pub fn set_missing(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
     // As the index says it, for the planner to see.
     let rows = users::table.filter(sql::<Bool>("is_named = FALSE")).order(users::id).limit(limit);
-    let rows: Vec<User> = rows.select(users::all_columns).load(db)?;
-    for user in &rows {
-        set(db, user.id, &user.email_key, user.name.as_deref())?;
+    let rows: Vec<(String, String, Option<String>)> =
+        rows.select((users::id, users::email_key, users::name)).load(db)?;
+    for (id, email_key, name) in &rows {
+        let id = UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))?;
+        set(db, id, email_key, name.as_deref())?;
     }
     Ok(rows.len())
-}
-
-/// Where a page begins: after this account, found by this name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct After {
-    /// The name.
-    pub name: Vec<u8>,
-    /// The account.
-    pub user: UserId,
-}
-
-/// A page of accounts with a name that begins so, in the order of the first such name, each once.
-pub fn page(db: &mut Db, prefix: &str, after: Option<&After>, limit: i64) -> Result<Vec<(Vec<u8>, User)>, LedgerError> {
-    let earlier = diesel::alias!(user_names as earlier);
-    let (from, to) = (prefix.as_bytes().to_vec(), end_of(prefix));
-    let begin = after.map_or_else(|| from.clone(), |after| after.name.clone()).max(from.clone());
-    let found_before = earlier
-        .filter(earlier.field(user_names::user_id).eq(user_names::user_id))
-        .filter(earlier.field(user_names::name).ge(from))
-        .filter(earlier.field(user_names::name).lt(user_names::name));
-    let mut rows = user_names::table
-        .inner_join(users::table)
-        .filter(user_names::name.ge(begin))
-        .filter(user_names::name.lt(to))
-        .filter(not(exists(found_before)))
-        .into_boxed();
-    if let Some(After { name, user }) = after {
-        rows = rows.filter(user_names::name.ne(name.clone()).or(user_names::user_id.gt(user.to_string())));
-    }
-    let rows = rows.order((user_names::name, user_names::user_id)).limit(limit);
-    Ok(rows.select((user_names::name, users::all_columns)).load(db)?)
-}
-
-/// The first bytes that are after all that begin so: UTF-8 has no byte that has no next one.
-fn end_of(prefix: &str) -> Vec<u8> {
-    let mut end = prefix.as_bytes().to_vec();
-    if let Some(last) = end.last_mut() {
-        *last = last.saturating_add(1);
-    }
-    end
 }

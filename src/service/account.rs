@@ -136,7 +136,7 @@ impl App {
     ) -> Result<Renewed, ChangePasswordError> {
         self.password_rules().check_length(&new)?;
         let id = checked.user;
-        let user = self.own_password(id, current, device, client).await?;
+        let user = self.own_password(checked, current, device, client).await?;
         let token = Token::generate(self.random());
         let change = Change {
             checked: checked.clone(),

@@ -71,16 +71,6 @@ impl App {
         self.create_account(account, user.roles, cause).await
     }
 
-    /// A page of users in the order of their addresses.
-    pub async fn list_users(&self, after_email: Option<String>, limit: i64) -> Result<Vec<UserRow>, Unavailable> {
-        let (app, key) = (self.clone(), after_email.map(|email| Email::key_of(&email)));
-        let rows = self.shared.ledger.read(move |db| {
-            let users = users::page(db, key.as_deref(), limit)?;
-            app.user_rows(db, &users)
-        });
-        Ok(rows.await?)
-    }
-
     /// The user of an address.
     pub async fn find_user(&self, email: &str) -> Result<Option<UserRow>, Unavailable> {
         let (app, key) = (self.clone(), Email::key_of(email));
@@ -91,8 +81,19 @@ impl App {
         Ok(row.await?)
     }
 
+    /// The user of an id, unless it was deleted.
+    pub async fn find_user_by_id(&self, id: UserId) -> Result<Option<UserRow>, Unavailable> {
+        let app = self.clone();
+        let row = self.shared.ledger.read(move |db| {
+            let user = users::find(db, id)?.filter(|user| !user.is_deleted());
+            user.map(|user| app.user_row(db, &user)).transpose()
+        });
+        Ok(row.await?)
+    }
+
     fn user_row(&self, db: &mut Db, user: &User) -> Result<UserRow, LedgerError> {
-        Ok(self.user_rows(db, std::slice::from_ref(user))?.pop().ok_or(LedgerError::Corrupt("a user".to_owned()))?)
+        let row = self.user_rows(db, std::slice::from_ref(user))?.pop();
+        row.ok_or_else(|| LedgerError::Corrupt("a user".to_owned()))
     }
 
     /// Whether there is any account.

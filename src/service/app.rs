@@ -18,6 +18,7 @@ use super::location::Locator;
 use super::moves::Moves;
 use super::notes::Notes;
 use super::probing::Probing;
+use super::refusals::Refusals;
 use super::sightings::Sightings;
 use super::throttle::Throttle;
 use super::webhook::outlet::Outlet;
@@ -55,6 +56,10 @@ pub struct Policy {
     pub registration_open: bool,
     /// Which passwords may be chosen.
     pub password_rules: Arc<PasswordRules>,
+    /// How long lines of the audit log are kept.
+    pub audit_retention: Duration,
+    /// How long the rows of sessions are kept after their absolute deadline.
+    pub session_retention: Duration,
     /// How long a node believes a stamp after it last read that it is current.
     pub store_lease: Duration,
 }
@@ -112,6 +117,7 @@ pub(super) struct Shared {
     pub(super) device_changes: DealtWith,
     pub(super) locator: Option<Arc<Locator>>,
     pub(super) moves: Moves,
+    pub(super) refusals: Refusals,
     pub(super) witness: tokio::sync::Mutex<Witness>,
 }
 
@@ -122,6 +128,7 @@ impl App {
     /// Puts the parts together. Starts the threads that hash passwords, asks nobody anything.
     pub fn new(parts: Parts) -> Self {
         let (live, fence) = parts.live.unzip();
+        let refusals = Refusals::new(parts.clock.now());
         let shared = Shared {
             last_seen: Notes::new(live.is_some()),
             gate: Gate::start(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
@@ -138,6 +145,7 @@ impl App {
             device_changes: DealtWith::default(),
             locator: parts.locator.map(Arc::new),
             moves: Moves::default(),
+            refusals,
             witness: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), live }

@@ -140,6 +140,8 @@ impl From<&Config> for Policy {
             )),
             risk: config.risk.clone(),
             registration_open: config.registration == Registration::Open,
+            audit_retention: config.audit_retention,
+            session_retention: config.ended_session_retention,
             store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
         }
     }

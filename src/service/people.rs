@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use super::{AdminSessionView, App, EndedSessionView, Unavailable, UserDetail, UserRow, UserView};
 use crate::domain::{SessionId, UserId, search};
-use crate::ledger::user_names::{self, After};
+use crate::ledger::user_names;
+use crate::ledger::user_search::{self, After};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, histories};
 
@@ -53,12 +54,7 @@ impl App {
 
     /// A user with the live sessions and those that are over; `current` is the session that asks.
     pub async fn user_detail(&self, id: UserId, current: SessionId) -> Result<Option<UserDetail>, Unavailable> {
-        let app = self.clone();
-        let found = self.shared.ledger.read(move |db| match users::find(db, id)?.filter(|user| !user.is_deleted()) {
-            Some(user) => Ok(app.user_rows(db, &[user])?.pop()),
-            None => Ok(None),
-        });
-        let Some(user) = found.await? else { return Ok(None) };
+        let Some(user) = self.find_user_by_id(id).await? else { return Ok(None) };
         let live = self.known_sessions(id, Some(current)).await?;
         let most = i64::try_from(HISTORY + live.len()).unwrap_or(i64::MAX);
         let over = self.shared.ledger.read(move |db| {
@@ -108,7 +104,7 @@ fn addressed(db: &mut Db, after: Option<&str>, limit: i64) -> Result<Page, Ledge
 }
 
 fn named(db: &mut Db, prefix: &str, after: Option<&After>, limit: i64) -> Result<Page, LedgerError> {
-    let mut found = user_names::page(db, prefix, after, limit.saturating_add(1))?;
+    let mut found = user_search::page(db, prefix, after, limit.saturating_add(1))?;
     let last = cut(&mut found, limit).map(|(name, user)| UserPosition::Name(name.clone(), user.id));
     Ok((found.into_iter().map(|(_, user)| user).collect(), last))
 }

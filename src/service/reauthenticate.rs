@@ -57,7 +57,7 @@ impl App {
         device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<Renewed, ReauthenticateError> {
-        let user = self.own_password(checked.user, password, device, client).await?;
+        let user = self.own_password(checked, password, device, client).await?;
         fault_point::reach("re-authentication: verified");
         let token = Token::generate(self.random());
         let cause = Cause::user(user.id, client);

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::app::Shared;
-use super::{App, Cause};
+use super::{AlertOpened, App, Cause};
 use crate::domain::event::Event;
 use crate::domain::risk::{Arrival, Finding, News, Past, Sighting};
 use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction, SessionId, Timestamp, UserId};
@@ -125,7 +125,10 @@ impl App {
         let mut line = self.entry(Event::AlertOpened, cause, Some(user), found.core.last().copied());
         let rules: Vec<_> = found.signals.iter().map(|signal| signal.rule.name()).collect();
         line.detail = Some(format!("{}: {} ({})", alert.id, alert.risk, rules.join(", ")));
-        audit::append(db, &line)
+        audit::append(db, &line)?;
+        let Alert { id, risk, action, signals, sessions, .. } = &alert;
+        let (id, risk) = (id.uuid(), *risk);
+        self.tell_alert_opened(db, &AlertOpened { id, user, risk, action, signals, sessions })
     }
 
     fn act(

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::gate::Source;
+use super::refused::Unanswered;
 use super::risk::Entry;
 use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
@@ -117,7 +118,9 @@ impl App {
     /// Signs a user in.
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         let key = Email::key_of(&request.email);
-        let attempt = self.reserve_attempt(&key, request.device.as_ref(), client).await?;
+        let attempt = self.reserve_attempt(&key, request.device.as_ref(), client).await;
+        let attempt = attempt.inspect_err(|throttled| self.note_throttled(&key, throttled, client))?;
+        let unanswered = Unanswered::new(self, client);
         let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
         // In a flood, whoever finds no place at the gate is not looked up either.
         let known = match self.shared.gate.has_room(source) {
@@ -132,9 +135,13 @@ impl App {
             Err(cause) => Err(cause.clone()),
         };
         let enabled = matches!(&known, Ok(Some(user)) if !user.is_disabled());
+        unanswered.answer();
         let entry = attempt.entry();
         let verdict = attempt.settle(verdict, enabled).await?;
-        let (Some(user), Verdict::Match { outdated }, true) = (known?, verdict, enabled) else {
+        let (user, is_right) = (known?, matches!(verdict, Verdict::Match { .. }));
+        let id = user.as_ref().map(|user| user.id);
+        let (Some(user), Verdict::Match { outdated }, true) = (user, verdict, enabled) else {
+            self.note_login_failure(id, client, (is_right && id.is_some()).then_some("disabled"));
             return Err(SignInError::Refused);
         };
         let upgrade = match outdated {
@@ -146,8 +153,14 @@ impl App {
         fault_point::reach("sign-in: verified");
         let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces, entry };
         self.enter(proven, request.remember, client).await.map_err(|error| match error {
-            IssueError::UnknownUser => SignInError::Refused,
-            IssueError::TooManySessions => SignInError::TooManySessions,
+            IssueError::UnknownUser => {
+                self.note_login_failure(id, client, Some("changed meanwhile"));
+                SignInError::Refused
+            }
+            IssueError::TooManySessions => {
+                self.note_login_failure(id, client, Some("too many sessions"));
+                SignInError::TooManySessions
+            }
             IssueError::Unavailable(cause) => SignInError::Unavailable(cause),
         })
     }

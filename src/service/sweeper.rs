@@ -1,5 +1,5 @@
 //! What a serving node does by itself: go on believing the right Redis, watch the ledger's age, delete records that
-//! are still unconfirmed, write last-seen times.
+//! are still unconfirmed, write last-seen times and what was refused, purge what is old enough.
 //!
 //! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
 //! when [`Background::stop`] is called.
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::App;
+use super::{App, retention};
 use crate::domain::Clock;
 use crate::ledger::live_store;
 use crate::ledger::unconfirmed::{self, Unconfirmed};
@@ -41,6 +41,8 @@ impl App {
         let mut tasks = vec![
             tokio::spawn(self.for_worker().write_last_seen(stop.clone())),
             tokio::spawn(self.for_worker().sweep(stop.clone())),
+            tokio::spawn(self.clone().write_record(stop.clone())),
+            tokio::spawn(self.clone().housekeep(stop.clone())),
             // Over the connection that the look before serving has made; without Redis, at the database's file.
             tokio::spawn(self.clone().keep_looking(stop.clone())),
             tokio::spawn(self.clone().deliver(stop.clone())),
@@ -83,6 +85,29 @@ impl App {
                 self.leave_redis_behind().await;
             }
             complaint.about("confirming revocations", swept.err());
+        }
+    }
+
+    async fn write_record(self, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            complaint.about("writing to the audit log what was refused", self.write_refusals(false).await.err());
+        }
+    }
+
+    async fn housekeep(self, mut stop: watch::Receiver<bool>) {
+        let (mut complaint, mut done) = (Complaint::default(), None);
+        while !stopped(&mut stop, EVERY).await {
+            let now = self.clock().now();
+            if done.is_none_or(|at| now < at || now.since(at) >= retention::EVERY) {
+                let kept = tokio::select! {
+                    kept = self.keep_house() => kept.err(),
+                    // What is left of it is done next time.
+                    _ = stop.changed() => return,
+                };
+                done = Some(now);
+                complaint.about("purging what is old enough", kept);
+            }
         }
     }
 
@@ -152,6 +177,9 @@ impl Background {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::warn!("the last last-seen times were not written: {error}"),
             Err(_) => log::warn!("the last last-seen times were not written in time"),
+        }
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.app.write_refusals(true)).await, Ok(Ok(()))) {
+            log::warn!("what was refused last is not in the audit log");
         }
         // So that Redis knows of the last revocation: an older copy may be put back before anybody looks again.
         if !matches!(tokio::time::timeout(STOP_WAIT, self.app.look()).await, Ok(Ok(_))) {

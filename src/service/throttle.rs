@@ -15,6 +15,8 @@ use crate::live::LiveError;
 /// The span of time that failures of an address are counted in.
 pub(super) const ADDRESS_WINDOW: Duration = Duration::from_secs(600);
 
+const ACCOUNT: &str = "account";
+
 /// What was exhausted, in the words of the RateLimit fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -41,12 +43,17 @@ pub struct Throttled {
 impl Throttled {
     /// By the rule of accounts.
     pub(super) fn account(refusal: Permit) -> Self {
-        let quota = Quota { name: "account", limit: Backoff::RULE.free, window: LONGEST_WAIT };
+        let quota = Quota { name: ACCOUNT, limit: Backoff::RULE.free, window: LONGEST_WAIT };
         let (retry_after, stopped) = match refusal {
             Permit::Wait(wait) => (wait, false),
             Permit::Go | Permit::Stopped => (LONGEST_WAIT, true),
         };
         Self { quota, retry_after, stopped }
+    }
+
+    /// Whether it was the account's wrong passwords that were too many.
+    pub(super) fn is_of_account(&self) -> bool {
+        self.quota.name == ACCOUNT
     }
 
     pub(super) fn address(window: Window, now: Timestamp) -> Self {

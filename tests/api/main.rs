@@ -6,11 +6,15 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod admin_routes;
+#[cfg(test)]
 mod admin_sessions;
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
 mod alerts;
+#[cfg(test)]
+mod audit;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod client_address;
 mod cookies;
 #[cfg(test)]
 mod deadlines;
+#[cfg(test)]
+mod deletion;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
@@ -46,9 +52,13 @@ mod passwords;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod probing;
 #[cfg(test)]
 mod real_seconds;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod risk;
 #[cfg(test)]

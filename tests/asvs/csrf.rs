@@ -53,8 +53,10 @@ async fn good_body(server: &TestServer, operation: &Operation) -> Map<String, Va
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     assert!(schema["properties"]["csrf_token"].is_object(), "{name} does not describe the CSRF token");
     let values = required.iter().filter_map(Value::as_str).map(|field| {
+        let is_list = schema["properties"][field]["type"] == json!("array");
         let value = match field {
             "filter" => json!({ "country": "PT" }),
+            _ if is_list => json!([]),
             address if address.contains("email") => json!("somebody@example.org"),
             _ => json!(PASSWORD),
         };

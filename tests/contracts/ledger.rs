@@ -14,7 +14,9 @@ use sessiond::domain::{
 use sessiond::ledger::live_store::{self, Enrolment, Standing};
 use sessiond::ledger::sessions::{self, Session, Which};
 use sessiond::ledger::unconfirmed::{self, Unconfirmed};
-use sessiond::ledger::{Database as Target, Ledger, audit, last_seen, resets, session_data, users};
+use sessiond::ledger::{
+    Database as Target, Ledger, audit, last_seen, resets, retention, session_data, user_names, user_search, users,
+};
 
 use crate::support::database::Database;
 
@@ -340,6 +342,41 @@ on_each_database! {
         assert_eq!(count().await.expect("count"), 0, "rolled back");
         it.ledger.write(move |db| audit::append(db, &entry)).await.expect("append");
         assert_eq!(count().await.expect("count"), 1);
+    }
+
+    async fn a_row_is_not_purged_before_its_absolute_deadline_nor_while_a_record_of_it_may_stand(it: Fixture) {
+        let user = it.user().await;
+        let (ended, live) = (it.session(user).await.0, it.session(user).await.0);
+        let (awaited, hash) = it.session(user).await;
+        let now = it.now();
+        it.end(Which::Any(ended)).await;
+        it.end(Which::Any(awaited)).await;
+        let record = Unconfirmed { id: awaited.uuid(), token_hash: hash, session: awaited };
+        it.ledger.write(move |db| unconfirmed::add(db, &[record], now)).await.expect("add");
+        let purge = async |before: Timestamp, limit: i64| {
+            it.ledger.write(move |db| retention::purge_sessions(db, before, limit)).await.expect("purge")
+        };
+        assert_eq!(purge(now.plus(Duration::from_secs(3_590)), 9).await, 0, "ended, but it could last");
+        let later = now.plus(Duration::from_secs(3_700));
+        assert_eq!((purge(later, 1).await, purge(later, 9).await, purge(later, 9).await), (1, 1, 0), "in batches");
+        let left = async |id: SessionId| it.ledger.read(move |db| sessions::find(db, id)).await.expect("read").is_some();
+        assert!(!left(ended).await && !left(live).await && left(awaited).await);
+        it.ledger.write(move |db| unconfirmed::remove(db, &[record])).await.expect("remove");
+        assert_eq!(purge(later, 9).await, 1);
+    }
+
+    async fn accounts_from_before_there_were_names_get_theirs(it: Fixture) {
+        let user = it.user().await;
+        it.database.execute("DELETE FROM user_names; UPDATE users SET is_named = FALSE");
+        let prefix = user.to_string();
+        let find = async || {
+            let prefix = prefix.clone();
+            it.ledger.read(move |db| user_search::page(db, &prefix, None, 9)).await.expect("read").len()
+        };
+        assert_eq!(find().await, 0);
+        assert_eq!(it.ledger.write(|db| user_names::set_missing(db, 9)).await.expect("write"), 1);
+        assert_eq!(it.ledger.write(|db| user_names::set_missing(db, 9)).await.expect("write"), 0);
+        assert_eq!(find().await, 1);
     }
 
     async fn four_processes_may_migrate_at_once(it: Fixture) {

@@ -16,6 +16,8 @@ mod markers;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod search;

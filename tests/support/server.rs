@@ -4,6 +4,7 @@
 //! let two tests share a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sessiond::domain::MovableClock;
 
@@ -15,6 +16,7 @@ use super::settings::Settings;
 use super::topologies::Servers;
 #[cfg(feature = "postgres")]
 use super::topologies::Topology;
+use super::wait::until;
 
 /// What remembers the sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +162,14 @@ impl TestServer {
     /// Somebody new, with an account and signed in.
     pub async fn signed_in(&self) -> SignedIn {
         self.anonymous().sign_up().await
+    }
+
+    /// Waits until so many lines of the audit log tell of an event: what was refused is written a moment later.
+    pub async fn until_audited(&self, event: &str, lines: usize) {
+        let count = || self.stores.database.count("audit", &format!("event = '{event}'"));
+        let what = format!("{lines} lines of {event}");
+        until(&what, Duration::from_secs(20), async || count() >= lines).await;
+        assert_eq!(count(), lines, "{what}");
     }
 
     /// An administrator, made on the command line and signed in.

@@ -64,10 +64,19 @@ pub async fn list(
         after: asked.time("filter[after]")?,
         before: asked.time("filter[before]")?,
     };
-    let (before, limit) = (asked.cursor(|place| Uuid::from_slice(place).ok())?, asked.limit()?);
+    let (before, limit) = (asked.cursor(line)?, asked.limit()?);
     asked.finish()?;
     let (events, next) = site.app.events(filter, before, limit).await?;
-    Ok(Json(AuditAnswer { events, next_cursor: next.map(|id| cursor(id.as_bytes())) }))
+    Ok(Json(AuditAnswer { events, next_cursor: next.map(place) }))
+}
+
+/// `l` and an id: no other list's cursor is one of this.
+fn place(id: Uuid) -> String {
+    cursor(&[b"l", id.as_bytes().as_slice()].concat())
+}
+
+fn line(place: &[u8]) -> Option<Uuid> {
+    Uuid::from_slice(place.strip_prefix(b"l")?).ok()
 }
 
 fn actor(text: &str) -> Option<String> {

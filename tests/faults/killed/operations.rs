@@ -42,6 +42,8 @@ pub enum Operation {
     Disable,
     /// All of one user, found by a filter, by an administrator.
     EndMatching,
+    /// By an administrator: with all that is personal.
+    Delete,
 }
 
 use Operation::*;
@@ -125,6 +127,9 @@ impl Operation {
                 Change { alive: [true, true, true, false], lines: &[("authn_reauthenticated", 1)], ..nothing }
             }
             Reset => Change { new_hash: true, lines: &[("authn_password_reset", 1), ("session_revoked", 4)], ..all },
+            Delete => {
+                Change { new_hash: true, disables: true, lines: &[("user_deleted", 1), ("session_revoked", 4)], ..all }
+            }
             Disable => Change { disables: true, lines: &[("user_disabled", 1), ("session_revoked", 4)], ..all },
         }
     }
@@ -132,7 +137,7 @@ impl Operation {
     /// Whether the operation can be asked for once more, given whether it has happened.
     pub fn repeats(self, happened: bool) -> bool {
         match self {
-            EndOne | SignOut | EndOthers | Disable | EndMatching => true,
+            EndOne | SignOut | EndOthers | Disable | Delete | EndMatching => true,
             EndAll | ChangePassword | Reset => !happened,
             SignIn | Renew | Reauthenticate => false,
         }
@@ -156,6 +161,7 @@ impl Operation {
                 let body = json!({ "token": people.link, "new_password": NEW_PASSWORD });
                 (Method::POST, "/reset".to_owned(), Some(body))
             }
+            Delete => (Method::DELETE, format!("/admin/users/{}", asks.user_id), None),
             Disable => (Method::POST, format!("/admin/users/{}/disable", asks.user_id), None),
             EndMatching => {
                 let body = json!({ "filter": { "user": asks.user_id } });
@@ -163,7 +169,8 @@ impl Operation {
             }
             Renew => panic!("no route renews"),
         };
-        let asks = if matches!(self, Disable | EndMatching) { world.admin.person().copy_at(url) } else { asks };
+        let is_admins = matches!(self, Disable | Delete | EndMatching);
+        let asks = if is_admins { world.admin.person().copy_at(url) } else { asks };
         let call = asks.change(method, &path);
         let call = if let Some(body) = &body { call.json(body) } else { call };
         call.try_send().await.ok().map(|answer| answer.status)

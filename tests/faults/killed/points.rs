@@ -74,11 +74,15 @@ pub const POINTS: &[Point] = &[
     before("reset: sessions ended", &[Reset]),
     before("reset: line written", &[Reset]),
     after("reset: committed", &[Reset]),
-    before("account: changed", &[Disable]),
-    before("account: line written", &[Disable]),
-    before("account: epoch raised", &[Disable]),
-    before("account: sessions ended", &[Disable]),
-    after("account: committed", &[Disable]),
+    before("account: changed", &[Disable, Delete]),
+    before("account: line written", &[Disable, Delete]),
+    before("account: epoch raised", &[Disable, Delete]),
+    before("account: sessions ended", &[Disable, Delete]),
+    after("account: committed", &[Disable, Delete]),
+    before("deletion: row emptied", &[Delete]),
+    after("deletion: sessions confirmed", &[Delete]),
+    after("deletion: some erased", &[Delete]),
+    after("deletion: all erased", &[Delete]),
 ];
 
 fn named_in(folder: &Path, names: &mut Vec<String>) {

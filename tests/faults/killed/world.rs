@@ -133,6 +133,10 @@ impl World {
         assert_eq!(self.ledger(&people, Some(&hash)).0, ledger, "{operation:?} at {point:?} is half done");
         let other = Process::start(&self.settings);
         assert_eq!(people.alive_at(&other.url()).await, alive, "{operation:?} at {point:?}: of two minds");
+        if operation == Operation::Delete && committed {
+            // Nobody has asked again: a node that starts finishes it.
+            until("nothing personal is left", PATIENCE, async || self.personal(&people) == 0).await;
+        }
         if operation.repeats(committed) {
             // Only a 2xx says that it holds; then it holds everywhere, and at once.
             until("it is answered 2xx", PATIENCE, async || {
@@ -146,6 +150,16 @@ impl World {
             }
         }
         took
+    }
+
+    /// Rows with something personal of an account.
+    fn personal(&self, people: &People) -> usize {
+        let user = &people.oldest().user_id;
+        let rows = |table: &str, condition: &str| self.stores.database.count(table, condition);
+        rows("users", &format!("id = '{user}' AND (email <> '' OR name IS NOT NULL OR password_hash <> '')"))
+            + rows("user_names", &format!("user_id = '{user}'"))
+            + rows("sessions", &format!("user_id = '{user}' AND (last_ip <> '' OR user_agent IS NOT NULL)"))
+            + rows("audit", &format!("user_id = '{user}' AND ip IS NOT NULL AND actor IN ('{user}', 'anonymous')"))
     }
 
     /// Waits until nothing is left to be confirmed and the cookies open what they should; what is dead stays dead.

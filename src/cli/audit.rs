@@ -1,0 +1,124 @@
+//! `sessiond audit …`: what happened.
+//!
+//! Owns the words of these commands. Changes nothing.
+
+use std::io::Write;
+use std::time::Duration;
+
+use chrono::DateTime;
+use clap::{Args, Subcommand};
+
+use crate::config::Config;
+use crate::domain::Timestamp;
+use crate::domain::event::Event;
+use crate::service::{App, EventFilter, EventView};
+
+use super::failure::Failure;
+use super::output::Output;
+use super::users;
+
+/// How many lines are read from the ledger at a time.
+const PAGE: usize = 500;
+/// Lines that are shown where nobody says how many.
+const SHOWN: usize = 100;
+
+/// What can be done with the audit log.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Show the lines of the audit log, the newest first
+    List(Asked),
+}
+
+/// Which lines.
+#[derive(Args)]
+pub struct Asked {
+    /// About this account: its address or id
+    #[arg(long, value_name = "EMAIL|ID")]
+    user: Option<String>,
+    /// What happened, such as authn_login_success
+    #[arg(long, value_parser = event)]
+    event: Option<Event>,
+    /// From then on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Since>,
+    /// How many lines at most [default: 100]
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A moment, or how long ago it was.
+#[derive(Clone, Copy)]
+enum Since {
+    At(Timestamp),
+    Ago(Duration),
+}
+
+fn event(text: &str) -> Result<Event, String> {
+    Event::parse(text).ok_or_else(|| {
+        let names: Vec<_> = Event::ALL.iter().map(|event| event.name()).collect();
+        format!("the events are {}", names.join(", "))
+    })
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(Since::Ago(ago));
+    }
+    let moment = DateTime::parse_from_rfc3339(text).map_err(|_| "write it like 2026-11-22T07:04:42Z, 24h or 7d")?;
+    Ok(Since::At(Timestamp::from_ms(moment.timestamp_millis())))
+}
+
+/// Does it.
+pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let app = App::open(config).await?;
+    let Command::List(asked) = command;
+    list(&app, asked, out).await
+}
+
+async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    let user = match &asked.user {
+        Some(user) => Some(users::find(app, user).await?),
+        None => None,
+    };
+    let after = asked.since.map(|since| match since {
+        Since::At(moment) => moment,
+        Since::Ago(ago) => app.clock().now().minus(ago),
+    });
+    let filter = EventFilter { user, event: asked.event, after, ..EventFilter::default() };
+    let (mut before, mut left) = (None, asked.limit.unwrap_or(SHOWN));
+    let mut rows = vec![["AT", "EVENT", "BY", "USER", "SESSION", "IP", "DETAIL"].map(str::to_owned)];
+    while left > 0 {
+        let (page, next) = app.events(filter.clone(), before, left.min(PAGE)).await?;
+        left = left.saturating_sub(page.len());
+        if asked.json {
+            page.iter().try_for_each(|line| out.json(line))?;
+        } else {
+            rows.extend(page.into_iter().map(cells));
+        }
+        before = next;
+        if before.is_none() {
+            break;
+        }
+    }
+    match (asked.json, rows.len()) {
+        (true, _) => Ok(()),
+        (false, 1) => out.line("There is no such line."),
+        (false, _) => out.rows(&rows),
+    }
+}
+
+fn cells(line: EventView) -> [String; 7] {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        line.at.to_rfc3339(),
+        line.event,
+        line.actor,
+        or_none(line.user_id),
+        or_none(line.session_id),
+        or_none(line.ip),
+        or_none(line.detail),
+    ]
+}

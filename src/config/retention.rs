@@ -1,0 +1,25 @@
+//! How long what is over is remembered.
+//!
+//! Owns the reading of the two settings. Whole seconds, a day at the least: an hour would be a slip.
+
+use std::time::Duration;
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+use super::terms::duration;
+
+const DAY: u64 = 24 * 60 * 60;
+const LEAST: Duration = Duration::from_secs(DAY);
+const MOST: Duration = Duration::from_secs(36_500 * DAY);
+
+/// How long lines of the audit log are kept.
+pub(super) fn audit(settings: &Settings) -> Result<Duration, ConfigError> {
+    let given = Given::new(var::AUDIT_RETENTION, settings.audit_retention.as_ref());
+    duration(&given, Duration::from_secs(400 * DAY), LEAST, MOST)
+}
+
+/// How long the rows of sessions are kept after their absolute timeout.
+pub(super) fn ended_sessions(settings: &Settings) -> Result<Duration, ConfigError> {
+    let given = Given::new(var::ENDED_SESSION_RETENTION, settings.ended_session_retention.as_ref());
+    duration(&given, Duration::from_secs(90 * DAY), LEAST, MOST)
+}

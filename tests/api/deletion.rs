@@ -1,0 +1,73 @@
+//! Deleting an account: its sessions end, then all that is personal about it goes, and the address is free.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::client::PASSWORD;
+use crate::support::requests::Requests;
+use crate::support::server::on_each_backend;
+
+const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0 Peculiar/7";
+
+on_each_backend! {
+    async fn a_deleted_account_leaves_its_id_and_nothing_else(server: TestServer)
+    with { "SESSIOND_TRUSTED_PROXIES": "127.0.0.1", "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For" } {
+        let admin = server.admin().await;
+        let from = "203.0.113.77";
+        let visitor = server.anonymous();
+        let email = "peculiar.person@mail.example.org";
+        let call = |path: &str| visitor.change(Method::POST, path).header("X-Forwarded-For", from).header("User-Agent", USER_AGENT);
+        let account = json!({ "email": email, "password": PASSWORD, "name": "Peculiar Person" });
+        call("/register").json(&account).send().await.assert_status(201);
+        let answer = call("/login").json(&json!({ "email": email, "password": PASSWORD })).send().await;
+        answer.assert_status(200);
+        let wrong = call("/login").json(&json!({ "email": email, "password": "a wrong one" })).send().await;
+        wrong.assert_status(401);
+        let user = visitor.into_signed_in(email, PASSWORD, &answer);
+        let other = user.sign_in_again().await;
+        other.call(Method::GET, "/me").header("User-Agent", "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0").send().await;
+        assert!(user.is_signed_in().await && other.is_signed_in().await);
+        let place = format!("UPDATE sessions SET country = 'PT', city = 'Peculiar City', asn = 7 WHERE user_id = '{}'", user.user_id);
+        server.stores.database.execute(&place);
+        let path = format!("/admin/users/{}", user.user_id);
+        // What was refused is written within a second.
+        server.until_audited("authn_login_fail", 1).await;
+        for _ in 0..2 {
+            admin.delete(&path).await.assert_status(204);
+            assert!(!user.is_signed_in().await && !other.is_signed_in().await, "at once");
+        }
+        let dump = server.stores.database.dump_text().to_lowercase();
+        for personal in ["peculiar", from, &hex("peculiar").to_lowercase(), "chrome"] {
+            assert!(!dump.contains(personal), "{personal:?} is left: {}", around(&dump, personal));
+        }
+        // The ledger goes on knowing that they have ended, and the audit log whom it was about.
+        let rows = |table: &str, condition: &str| server.stores.database.count(table, &format!("{condition} AND user_id = '{}'", user.user_id));
+        assert_eq!(rows("sessions", "ended_at IS NOT NULL AND end_reason = 'user_deleted'"), 2);
+        assert_eq!(rows("audit", "event = 'user_deleted'"), 1);
+        assert_eq!(rows("audit", "event = 'session_revoked' AND detail = 'user_deleted'"), 2);
+        assert_eq!(rows("audit", "event = 'user_deleted' AND ip = '127.0.0.1'"), 1, "where the administrator was");
+        admin.get(&path).await.assert_problem(404, "not-found");
+        admin.enable(&user.user_id).await.assert_problem(404, "not-found");
+        assert!(!admin.get("/admin/users").await.text().contains(&user.user_id));
+        assert!(!admin.get("/admin/users?query=pec").await.text().contains(&user.user_id));
+        // As if there had never been one.
+        let unknown = server.anonymous().login("nobody.at.all@example.org", PASSWORD).await;
+        let deleted = server.anonymous().login(email, PASSWORD).await;
+        assert_eq!(crate::tools::without_ids(&deleted), crate::tools::without_ids(&unknown));
+        let by_key = server.anonymous().login(&format!("deleted {}", user.user_id), PASSWORD).await;
+        by_key.assert_problem(401, "wrong-credentials");
+        server.anonymous().post_json("/register", &account).await.assert_status(201);
+        let new = server.anonymous().sign_in(email, PASSWORD).await;
+        assert_ne!(new.user_id, user.user_id);
+        assert!(!user.is_signed_in().await && new.is_signed_in().await);
+    }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02X}")).collect()
+}
+
+fn around(dump: &str, what: &str) -> String {
+    let at = dump.find(what).unwrap_or_default();
+    dump.chars().skip(at.saturating_sub(150)).take(300).collect()
+}

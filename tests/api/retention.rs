@@ -1,0 +1,74 @@
+//! What is old enough goes, and nothing before.
+
+use std::time::Duration;
+
+use crate::support::requests::Requests;
+use crate::support::server::{TestServer, on_each_backend};
+use crate::support::wait::until;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn rows(server: &TestServer, table: &str) -> usize {
+    server.stores.database.count(table, "1 = 1")
+}
+
+/// Waits until the node has looked for what is old: a line that is older than all is gone.
+async fn purged(server: &TestServer) {
+    let canary = "INSERT INTO audit (id, at, event, actor) VALUES ('00000000-0000-7000-8000-000000000000', 0, 'canary', 'server')";
+    server.stores.database.execute(canary);
+    server.clock.advance(Duration::from_secs(601));
+    let gone = async || server.stores.database.count("audit", "event = 'canary'") == 0;
+    until("the node looks for what is old", PATIENCE, gone).await;
+    // What comes after it in the same round.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+on_each_backend! {
+    async fn rows_of_sessions_go_after_their_absolute_timeout_and_the_retention(server: TestServer)
+    with { "SESSIOND_ENDED_SESSION_RETENTION": "2d", "SESSIOND_ABSOLUTE_TIMEOUT": "12h" } {
+        let user = server.signed_in().await;
+        let (ended, _rests) = (user.sign_in_again().await, user.sign_in_again().await);
+        ended.sign_out().await.assert_status(204);
+        purged(&server).await;
+        assert_eq!(rows(&server, "sessions"), 3);
+        server.clock.advance(2 * DAY);
+        purged(&server).await;
+        assert_eq!(rows(&server, "sessions"), 3, "two days since it was ended, not since it could last");
+        assert!(!ended.is_signed_in().await);
+        server.clock.advance(DAY);
+        purged(&server).await;
+        until("rows that are old enough are gone", PATIENCE, async || rows(&server, "sessions") == 0).await;
+        assert!(!user.is_signed_in().await && !ended.is_signed_in().await);
+        let line = format!("event = 'session_revoked' AND session_id = '{}'", ended.session_id);
+        assert_eq!(server.stores.database.count("audit", &line), 1, "the line that names it stays");
+        assert_eq!(rows(&server, "users"), 1);
+    }
+
+    async fn lines_go_after_their_retention(server: TestServer)
+    with { "SESSIOND_AUDIT_RETENTION": "3d" } {
+        let old = server.signed_in().await;
+        server.clock.advance(2 * DAY);
+        let young = server.signed_in().await;
+        purged(&server).await;
+        let of = |id: &str| server.stores.database.count("audit", &format!("user_id = '{id}'"));
+        assert_eq!((of(&old.user_id), of(&young.user_id)), (2, 2));
+        server.clock.advance(DAY);
+        purged(&server).await;
+        assert_eq!((of(&old.user_id), of(&young.user_id)), (0, 2));
+    }
+
+    async fn the_row_of_a_deleted_account_goes_with_its_last_session(server: TestServer)
+    with { "SESSIOND_ENDED_SESSION_RETENTION": "1d" } {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        let path = format!("/admin/users/{}", user.user_id);
+        admin.delete(&path).await.assert_status(204);
+        purged(&server).await;
+        assert_eq!(rows(&server, "users"), 2);
+        server.clock.advance(2 * DAY);
+        purged(&server).await;
+        until("it is gone", PATIENCE, async || rows(&server, "users") == 1).await;
+        let again = admin.person().sign_in_again().await;
+        again.delete(&path).await.assert_problem(404, "not-found");
+    }
+}
