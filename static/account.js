@@ -75,6 +75,7 @@ function conceal() {
   turn += 1;
   account.hidden = true;
   byId('sign-out').hidden = true;
+  byId('to-console').hidden = true;
   byId('loading').hidden = false;
   byId('sessions').replaceChildren();
   for (const id of ['who', 'email', 'since', 'password-username']) byId(id).textContent = '';
@@ -90,6 +91,7 @@ function showUser(user) {
   byId('email').hidden = user.name === null;
   byId('since').textContent = `Member since ${dayOnly.format(new Date(user.created_at))}`;
   byId('role').hidden = !user.roles.includes('admin');
+  byId('to-console').hidden = !user.roles.includes('admin');
   byId('password-username').value = user.email;
   byId('step-up-username').value = user.email;
   nameForm.elements.namedItem('name').value = user.name ?? '';

@@ -16,6 +16,7 @@ const WORDS = {
   'forbidden': 'Your account is not allowed to do this.',
   'registration-closed': 'New accounts cannot be made here at the moment.',
   'not-found': 'This does not exist any more.',
+  'last-administrator': 'This is the last administrator who can sign in. Make another one first.',
   'email-taken': 'There is an account with this e-mail address already. Sign in instead.',
   'too-many-sessions': 'You are signed in in too many places. End a session in one of them, then try again.',
   'invalid-body': 'Please look through what you entered.',
@@ -79,15 +80,17 @@ export const reauthenticate = (password, options) =>
 export const resetPassword = (token, next, options) =>
   call('POST', 'reset', { ...options, onlyOnce: true, body: { token, new_password: next } });
 
-async function call(method, path, { body, onWait = () => {}, onlyOnce = false } = {}) {
+/** One request; `signal` says that nobody waits for the answer any more. What administrators ask is in admin-api.js. */
+export async function call(method, path, { body, onWait = () => {}, onlyOnce = false, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await send(method, path, body);
     } catch (error) {
-      if (!mayRetry(error, method, attempt, onlyOnce)) throw error;
+      if (signal?.aborted || !mayRetry(error, method, attempt, onlyOnce)) throw error;
       const seconds = waitBefore(error, attempt);
       onWait(waitWords(error, seconds));
       await new Promise((resume) => setTimeout(resume, seconds * 1000));
+      if (signal?.aborted) throw error;
     }
   }
 }

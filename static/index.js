@@ -1,4 +1,4 @@
-// Owns the sign-in page: its two views, and the way on to the account.
+// Owns the sign-in page: its two views, and the way on to the account, or back to the console.
 // Must never keep a password anywhere but in its field, and never follow an address it was given from outside.
 
 import { login, me, register } from './api.js';
@@ -11,6 +11,9 @@ const views = {
 const signInForm = document.getElementById('sign-in-form');
 const registerForm = document.getElementById('register-form');
 const notice = document.getElementById('notice');
+/** The console sends people here with the view they wanted behind its name, and only there they are sent back. */
+const CONSOLE = '#console/';
+const wanted = location.hash.startsWith(CONSOLE) ? `console#${location.hash.slice(CONSOLE.length)}` : 'account';
 
 wire(signInForm, async ({ email, password, remember }, onWait) => {
   await login({ email, password, remember: remember === 'on' }, { onWait });
@@ -40,6 +43,7 @@ skipIfSignedIn();
 
 /** The account page sends people here with a reason; it is said once and leaves the address bar. */
 function explainArrival() {
+  if (wanted !== 'account') say(signInForm.querySelector('.result'), 'Sign in to see the console.');
   if (location.hash !== '#ended') return;
   history.replaceState(null, '', './');
   say(signInForm.querySelector('.result'), 'Your session has ended. Sign in to continue.');
@@ -63,5 +67,5 @@ async function skipIfSignedIn() {
 }
 
 function enter() {
-  location.replace('account');
+  location.replace(wanted);
 }

@@ -1,4 +1,4 @@
-//! The pages for browsers, embedded in the binary: sign in, account, new password.
+//! The pages for browsers, embedded in the binary: sign in, account, new password, administration.
 //!
 //! Owns their policy: nothing but our own files, no inline script, no framing. Must never put anything about a
 //! user into a page; scripts fetch that.
@@ -34,6 +34,11 @@ pub async fn index(request: HttpRequest) -> Result<HttpResponse, Problem> {
 /// The account and its sessions.
 pub async fn account(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "account.html")
+}
+
+/// Administration. Whoever asks gets the page; what it shows comes by requests that want the role.
+pub async fn console(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    page(&request, "console.html")
 }
 
 /// A new password, by a one-time link.

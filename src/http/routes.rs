@@ -56,6 +56,7 @@ pub fn table() -> Vec<Path> {
 
         open("/").page(pages::index),
         open("/account").page(pages::account),
+        open("/console").page(pages::console),
         open("/static/{file}").page(pages::file),
     ]
 }

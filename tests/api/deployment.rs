@@ -119,7 +119,7 @@ on_each_backend! {
 
     async fn pages_are_there_without_a_session(server: TestServer) {
         let visitor = server.anonymous();
-        for path in ["/", "/account", "/reset"] {
+        for path in ["/", "/account", "/reset", "/console"] {
             let answer = visitor.get(path).await;
             assert_eq!(answer.assert_status(200).header("content-type"), Some("text/html; charset=utf-8"), "{path}");
             assert!(answer.set_cookies().is_empty(), "nobody gets a session by looking: {answer}");

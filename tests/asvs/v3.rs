@@ -8,7 +8,7 @@ use crate::support::requests::{Call, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::{NOBODY, Operation, only_cookie, operations};
 
-const PAGES: [&str; 3] = ["/", "/account", "/reset"];
+const PAGES: [&str; 4] = ["/", "/account", "/reset", "/console"];
 const FILES: [&str; 6] = [
     "/static/sessiond.css",
     "/static/api.js",

@@ -1,0 +1,76 @@
+// Owns what is strange: the list of alerts, with their reasons in words, and what is done about one.
+// Must never say that an alert was seen to before somebody has said so.
+
+import { say } from './form.js';
+import { acknowledge, alerts, endSession } from './admin-api.js';
+import { change, unlessGone, waiting } from './console-acts.js';
+import { Filter } from './console-filter.js';
+import { at, badge, button, byId, capital, count, el, link, pager, said, time } from './console-parts.js';
+
+const filter = new Filter('alerts', byId('alerts-form'));
+const ACTIONS = { alert: 'nothing was done by itself', step_up: 'a password was asked for', revoke: 'sessions were ended' };
+
+export async function show(parameters, options) {
+  const state = parameters.state ?? 'open';
+  filter.fill({ state });
+  const page = await alerts({ state, cursor: parameters.cursor }, options);
+  if (options.signal.aborted) return '';
+  const number = page.alerts.length;
+  const none = state === 'open' ? 'Nothing is strange at the moment.' : 'There are no such alerts.';
+  const whole = !page.next_cursor && !parameters.cursor;
+  say(byId('alerts-found'), number === 0 ? none : `${capital(count(number, 'alert'))}${whole ? '' : ' on this page'}, the newest first.`);
+  byId('alerts-list').replaceChildren(...(number === 0 ? [] : [alertList(page.alerts, { level: 'h2' })]));
+  byId('alerts-pager').replaceChildren(pager('alerts', { state, cursor: parameters.cursor }, page.next_cursor));
+  return 'Alerts';
+}
+
+/** Alerts under headings of this level. */
+export function alertList(list, { level, whose = true }) {
+  return el('ul', { class: 'alerts' }, ...list.map((alert) => alertOf(alert, level, whose)));
+}
+
+function alertOf(alert, level, whose) {
+  const { id, user, sessions = [], signals = [] } = alert;
+  const open = !alert.acknowledged_at;
+  const person = at('person', { id: user?.id, sessions: sessions.join(',') });
+  const heading = whose ? link(person, said(user?.email ?? user?.id ?? 'an account that is gone')) : `${capital(count(signals.length, 'reason'))}`;
+  const facts = [el('span', {}, 'opened ', time(alert.opened_at))];
+  if (Object.hasOwn(ACTIONS, alert.action)) facts.push(el('span', {}, ACTIONS[alert.action]));
+  if (!open) facts.push(el('span', {}, 'acknowledged ', time(alert.acknowledged_at)));
+  return el('li', { class: open ? 'alert open' : 'alert', 'data-id': id },
+    el('div', { class: 'what' },
+      el(level, {}, heading, ' ', badge(`Risk ${alert.risk}`, open ? 'bad' : '')),
+      el('p', { class: 'facts' }, ...facts),
+      el('ul', { class: 'reasons' }, ...signals.map(({ rule, weight, reason }) => el('li', { title: `${rule}, weight ${weight}` }, said(reason)))),
+    ),
+    el('div', { class: 'acts' },
+      ...(whose ? [link(person, `Show ${count(sessions.length, 'session')}`, { class: 'quiet small' })] : []),
+      ...(open && sessions.length > 0 ? [endButton(alert)] : []),
+      ...(open ? [acknowledgeButton(alert)] : []),
+    ));
+}
+
+const whoseIs = ({ user }) => user?.email ?? 'this account';
+
+function endButton(alert) {
+  const number = count(alert.sessions.length, 'session');
+  const question = {
+    title: `End ${number}?`,
+    text: `The ${number} that this alert is about, of ${whoseIs(alert)}, end at once, everywhere. The alert stays open.`,
+    action: `End ${number}`,
+  };
+  const all = async () => {
+    let gone = 0;
+    for (const session of alert.sessions) {
+      if ((await unlessGone(endSession(session, waiting).then(() => true))) === null) gone += 1;
+    }
+    return gone;
+  };
+  const done = (gone) => `${capital(count(alert.sessions.length - gone, 'session'))} of ${whoseIs(alert)} ended${gone > 0 ? `; ${gone} had ended already` : ''}.`;
+  return button('End them', change(question, all, done), { danger: true, name: `End the ${number} of ${whoseIs(alert)}` });
+}
+
+function acknowledgeButton(alert) {
+  const see = change(null, () => acknowledge(alert.id, waiting), `The alert about ${whoseIs(alert)} is acknowledged.`);
+  return button('Acknowledge', see, { name: `Acknowledge the alert about ${whoseIs(alert)}` });
+}

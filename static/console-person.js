@@ -1,0 +1,100 @@
+// Owns the view of one account: what it is, where it is signed in, what was strange, what was, and what can be done to it.
+// Must never delete an account whose address was not typed.
+
+import { say } from './form.js';
+import { alerts, deleteUser, endSessionsOf, setEnabled, setRoles, user as ask } from './admin-api.js';
+import { change, unlessGone, waiting } from './console-acts.js';
+import { alertList } from './console-alerts.js';
+import { stateOf } from './console-people.js';
+import { sessionTable } from './console-sessions.js';
+import { at, button, byId, capital, count, deviceOf, el, lines, link, networkOf, open, placeOf, said, table, time } from './console-parts.js';
+
+/** So many of the newest alerts are looked through: the service lists them for everybody together. */
+const ALERTS = 200;
+
+const REASONS = {
+  signed_out: 'signed out', signed_out_elsewhere: 'ended by its owner from elsewhere', revoked: 'ended by an administrator',
+  password_changed: 'password changed', password_reset: 'password reset', disabled: 'account disabled', roles_changed: 'roles changed',
+  evicted: 'made room for a newer one', replaced: 'signed in again', device_changed: 'shown by another device',
+  ledger_restored: 'database restored', expired: 'expired', deleted: 'account deleted', risk: 'looked strange',
+};
+
+export async function show({ id = '', sessions: named = '' }, options, me) {
+  const [found, strange] = await Promise.all([ask(id, options), alerts({ state: 'all', limit: ALERTS }, options)]);
+  if (options.signal.aborted) return '';
+  const { user, sessions, history } = found;
+  const marked = named.split(',');
+  byId('person-title').replaceChildren(said(user.name ?? user.email));
+  byId('person-facts').replaceChildren(
+    el('span', {}, said(user.email)), el('span', {}, 'member since ', time(user.created_at)),
+    ...(user.disabled_at ? [el('span', {}, 'disabled since ', time(user.disabled_at))] : []), stateOf(user),
+  );
+  byId('person-acts').replaceChildren(...actsOn(user, sessions, me));
+  fillSessions(sessions.map((session) => ({ ...session, user_email: session.user_email ?? user.email })), marked);
+  fillAlerts(strange, user);
+  fillHistory(history, marked);
+  byId('person-audit').replaceChildren(link(at('audit', { user: user.id }), 'Everything that happened to this account'));
+  return user.name ?? user.email;
+}
+
+function actsOn(user, sessions, me) {
+  const self = user.id === me.id;
+  const out = self ? ' This is your own account: you are signed out here, too.' : '';
+  const who = user.email;
+  const admin = user.roles.includes('admin');
+  const roles = admin ? user.roles.filter((role) => role !== 'admin') : [...user.roles, 'admin'];
+  const endAll = change(
+    { title: 'End all sessions?', text: `${who} is signed out everywhere at once, and may sign in again.${out}`, action: 'End all sessions' },
+    () => endSessionsOf(user.id, waiting), (answer) => `${capital(count(answer?.revoked ?? 0, 'session'))} of ${who} ended.`,
+  );
+  const disable = change(
+    { title: 'Disable this account?', text: `${who} is signed out everywhere at once and cannot sign in until it is enabled.${out}`, action: 'Disable' },
+    () => setEnabled(user.id, false, waiting), `${who} is disabled; all sessions have ended.`,
+  );
+  const enable = change(
+    { title: 'Enable this account?', text: `${who} can sign in again. Sessions that have ended stay ended.`, action: 'Enable' },
+    () => setEnabled(user.id, true, waiting), `${who} can sign in again.`,
+  );
+  const grant = change(
+    {
+      title: admin ? 'Take the role away?' : 'Make an administrator?',
+      text: `${who} ${admin ? 'can no longer' : 'can then'} see and end everybody's sessions. Every session of this account ends.${out}`,
+      action: admin ? 'Take away' : 'Make administrator',
+    },
+    () => setRoles(user.id, roles, waiting), `${who} is ${admin ? 'no administrator any more' : 'an administrator now'}; all sessions have ended.`,
+  );
+  const remove = change(
+    { title: 'Delete this account?', text: `Every session of ${who} ends, and all that is known of this person is deleted. It cannot be undone.${out}`, action: 'Delete for good', type: who },
+    async () => { await unlessGone(deleteUser(user.id, waiting)); open(at('people')); }, `${who} is deleted.`,
+  );
+  return [
+    ...(sessions.length > 0 ? [button('End all sessions', endAll, { danger: true })] : []),
+    user.disabled_at ? button('Enable', enable) : button('Disable', disable, { danger: true }),
+    button(admin ? 'Take administration away' : 'Make administrator', grant),
+    button('Delete…', remove, { danger: true }),
+  ];
+}
+
+function fillSessions(sessions, marked) {
+  say(byId('person-found'), sessions.length === 0 ? 'Not signed in anywhere.' : `Signed in in ${count(sessions.length, 'place')}.`);
+  byId('person-sessions').replaceChildren(...(sessions.length === 0 ? [] : [sessionTable('Live sessions', sessions, { whose: false, marked })]));
+}
+
+function fillAlerts({ alerts: all, next_cursor: more }, user) {
+  const theirs = all.filter((alert) => alert.user?.id === user.id);
+  const none = more ? `None among the newest ${ALERTS} of all accounts.` : 'Nothing strange was noticed.';
+  byId('person-alerts').replaceChildren(theirs.length === 0 ? el('p', { class: 'facts' }, none) : alertList(theirs, { level: 'h3', whose: false }));
+}
+
+function fillHistory(history, marked) {
+  const columns = [
+    ['Where', (session) => lines(placeOf(session), networkOf(session))],
+    ['Address', (session) => lines(session.ip, session.sign_in_ip !== session.ip ? `signed in from ${session.sign_in_ip}` : '')],
+    ['Device', (session) => said(deviceOf(session))],
+    ['Signed in', (session) => time(session.created_at)],
+    ['Last seen', (session) => time(session.last_seen_at)],
+    ['Ended', (session) => lines(time(session.ended_at), Object.hasOwn(REASONS, session.end_reason) ? REASONS[session.end_reason] : session.end_reason)],
+  ];
+  const shown = history.length === 0 ? el('p', { class: 'facts' }, 'None.') : table('Ended sessions, the newest first', columns, history, { mark: (session) => marked.includes(session.id) });
+  byId('person-history').replaceChildren(shown);
+}

@@ -1,0 +1,136 @@
+// Owns the dialog that ends every session a filter matches: counted first, confirmed, then ended page by page.
+// Must never end anything before the number was shown and confirmed, nor claim more than the service has answered.
+
+import { say } from './form.js';
+import { withProof } from './step-up.js';
+import { endByFilter } from './admin-api.js';
+import { again, byId, capital, count } from './console-parts.js';
+import { complain } from './console-acts.js';
+
+const PAGE = 500;
+const dialog = byId('revoke');
+const text = byId('revoke-text');
+const bar = byId('revoke-bar');
+const yes = byId('revoke-yes');
+const no = byId('revoke-no');
+let stage = null;
+
+yes.addEventListener('click', () => stage?.go());
+no.addEventListener('click', leave);
+// Escape does what the button does.
+dialog.addEventListener('cancel', (event) => { event.preventDefault(); leave(); });
+
+/** Runs the dialog for this filter; `words` is the filter as a sentence has it. */
+export async function endAllThatMatch(filter, words) {
+  stage = { filter, words, stopped: false, ended: 0, unconfirmed: 0, go: null };
+  const mine = stage;
+  byId('revoke-title').textContent = 'End these sessions?';
+  bar.hidden = true;
+  choices('Cancel', null);
+  say(text, 'Counting…');
+  dialog.showModal();
+  no.focus();
+  await guarded(mine, async () => {
+    const { matched, more } = await endByFilter({ filter, dry_run: true, limit: PAGE }, waitingIn(mine));
+    if (stage !== mine) return;
+    mine.total = more ? null : matched;
+    const number = more ? `More than ${count(matched, 'session')}` : capital(count(matched, 'session'));
+    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${matched === 0 ? 'There is nothing to end.' : 'They end at once, everywhere, also those that begin until it is done. Yours stays, if it is among them.'}`);
+    if (matched === 0) return choices('Close', null);
+    choices('Cancel', more ? 'End all of them' : `End ${count(matched, 'session')}`);
+    mine.go = () => end(mine);
+  });
+}
+
+async function end(mine) {
+  mine.go = null;
+  choices('Stop', null);
+  no.focus();
+  Object.assign(mine, { ended: 0, unconfirmed: 0, running: true });
+  byId('revoke-title').textContent = 'Ending sessions';
+  bar.hidden = false;
+  advance(mine);
+  await guarded(mine, async () => {
+    if (!(await withProof(() => onePage(mine)))) return close();
+    while (mine.more && !mine.stopped) await onePage(mine);
+  });
+  mine.running = false;
+  if (stage === mine && dialog.open) report(mine);
+}
+
+async function onePage(mine) {
+  const page = await endByFilter({ filter: mine.filter, dry_run: false, limit: PAGE }, waitingIn(mine));
+  mine.ended += page.revoked;
+  mine.unconfirmed += page.unconfirmed;
+  // A page that ended nothing would be the same page again.
+  mine.more = page.more && page.revoked > 0;
+  mine.left = page.more;
+  if (stage === mine) advance(mine);
+}
+
+function advance({ ended, total }) {
+  if (total) bar.max = total;
+  if (total) bar.value = Math.min(ended, total);
+  else bar.removeAttribute('value');
+  say(text, `${capital(count(ended, 'session'))} ended so far…`);
+}
+
+function report(mine) {
+  bar.hidden = true;
+  byId('revoke-title').textContent = mine.failed ? 'Not all of them' : mine.left ? 'Stopped' : 'Done';
+  const parts = [`${capital(count(mine.ended, 'session'))} ended.`];
+  if (mine.left && !mine.failed) parts.push('There are more that match.');
+  if (mine.unconfirmed > 0) {
+    parts.push(`Of ${mine.unconfirmed === mine.ended ? 'these' : count(mine.unconfirmed, 'session')} it is not confirmed yet that they are over on every node; that follows by itself, and a node that does not know answers nobody meanwhile.`);
+  }
+  if (mine.failed) parts.push(mine.failed.message);
+  say(text, parts.join(' '), mine.failed ? 'bad' : mine.unconfirmed > 0 ? '' : 'good');
+  choices('Close', mine.left || mine.failed ? 'Go on' : null);
+  mine.go = mine.left || mine.failed ? () => end(restart(mine)) : null;
+  no.focus();
+}
+
+/** The same once more: what has ended is not counted again. */
+function restart({ filter, words }) {
+  stage = { filter, words, stopped: false, ended: 0, unconfirmed: 0, go: null, total: null };
+  return stage;
+}
+
+function leave() {
+  if (stage?.running) {
+    stage.stopped = true;
+    say(text, 'Stopping after this page…');
+  } else {
+    close();
+  }
+}
+
+function close() {
+  const touched = (stage?.ended ?? 0) > 0;
+  stage = null;
+  dialog.close('');
+  if (touched) again();
+}
+
+async function guarded(mine, action) {
+  try {
+    await action();
+  } catch (error) {
+    if (error.status === 401 || error.slug === 'forbidden') return complain(error);
+    mine.failed = error;
+    if (stage === mine && !mine.running) {
+      say(text, error.errors?.[0]?.detail ?? error.message, 'bad');
+      choices('Close', null);
+    }
+  }
+}
+
+function waitingIn(mine) {
+  return { onWait: (words) => stage === mine && say(text, words) };
+}
+
+function choices(dismissing, going) {
+  no.textContent = dismissing;
+  yes.hidden = going === null;
+  yes.textContent = going ?? '';
+}
