@@ -5,7 +5,7 @@ import { say } from './form.js';
 import { acknowledge, alerts, endSession } from './admin-api.js';
 import { change, unlessGone, waiting } from './console-acts.js';
 import { Filter } from './console-filter.js';
-import { at, badge, button, byId, capital, count, el, link, pager, said, time } from './console-parts.js';
+import { at, badge, button, byId, capital, count, el, facts, link, pager, said, time } from './console-parts.js';
 
 const filter = new Filter('alerts', byId('alerts-form'));
 const ACTIONS = { alert: 'nothing was done by itself', step_up: 'a password was asked for', revoke: 'sessions were ended' };
@@ -34,13 +34,13 @@ function alertOf(alert, level, whose) {
   const open = !alert.acknowledged_at;
   const person = at('person', { id: user?.id, sessions: sessions.join(',') });
   const heading = whose ? link(person, said(user?.email ?? user?.id ?? 'an account that is gone')) : `${capital(count(signals.length, 'reason'))}`;
-  const facts = [el('span', {}, 'opened ', time(alert.opened_at))];
-  if (Object.hasOwn(ACTIONS, alert.action)) facts.push(el('span', {}, ACTIONS[alert.action]));
-  if (!open) facts.push(el('span', {}, 'acknowledged ', time(alert.acknowledged_at)));
+  const opened = [el('span', {}, 'opened ', time(alert.opened_at))];
+  if (Object.hasOwn(ACTIONS, alert.action)) opened.push(ACTIONS[alert.action]);
+  if (!open) opened.push(el('span', {}, 'acknowledged ', time(alert.acknowledged_at)));
   return el('li', { class: open ? 'alert open' : 'alert', 'data-id': id },
     el('div', { class: 'what' },
       el(level, {}, heading, ' ', badge(`Risk ${alert.risk}`, open ? 'bad' : '')),
-      el('p', { class: 'facts' }, ...facts),
+      el('p', { class: 'facts' }, ...facts(...opened)),
       el('ul', { class: 'reasons' }, ...signals.map(({ rule, weight, reason }) => el('li', { title: `${rule}, weight ${weight}` }, said(reason)))),
     ),
     el('div', { class: 'acts' },
@@ -67,7 +67,7 @@ function endButton(alert) {
     return gone;
   };
   const done = (gone) => `${capital(count(alert.sessions.length - gone, 'session'))} of ${whoseIs(alert)} ended${gone > 0 ? `; ${gone} had ended already` : ''}.`;
-  return button('End them', change(question, all, done), { danger: true, name: `End the ${number} of ${whoseIs(alert)}` });
+  return button('End them', change(question, all, done), { danger: true, name: `End them: the ${number} of ${whoseIs(alert)}` });
 }
 
 function acknowledgeButton(alert) {

@@ -17,12 +17,12 @@ export async function show(parameters, options) {
     page = await audit(given, { cursor: parameters.cursor }, options);
   } catch (error) {
     if (options.signal.aborted || !filter.refuse(error)) throw error;
-    page = { events: [], next_cursor: null };
+    page = { events: [], next_cursor: null, refused: true };
   }
   if (options.signal.aborted) return '';
   const number = page.events.length;
   const whole = !page.next_cursor && !parameters.cursor;
-  say(byId('audit-found'), number === 0 ? 'Nothing of that kind has happened.' : `${capital(count(number, 'event'))}${whole ? '' : ' on this page'}, the newest first.`);
+  say(byId('audit-found'), page.refused ? '' : number === 0 ? 'Nothing of that kind has happened.' : `${capital(count(number, 'event'))}${whole ? '' : ' on this page'}, the newest first.`);
   byId('audit-table').replaceChildren(...(number === 0 ? [] : [table('Events', COLUMNS, page.events)]));
   byId('audit-pager').replaceChildren(pager('audit', { ...given, cursor: parameters.cursor }, page.next_cursor));
   return 'Audit trail';

@@ -85,16 +85,22 @@ export function lines(first, second) {
   return el('div', {}, ...parts.map((part, n) => el('div', { class: n === 0 ? null : 'facts' }, part instanceof Node ? part : said(part))));
 }
 
+/** Small words beside each other, with a dot between. */
+export const facts = (...parts) => parts.flatMap((part) => [el('span', {}, part), ' ']);
+
 export const riskOf = (risk) => (risk ? badge(`Risk ${risk}`, 'bad') : nothing('none'));
+
+/** The heading of the column with what can be done: not shown, but said. */
+export const ACTION = 'Action';
 
 /**
  * A table; `columns` is a list of `[heading, cell(row)]`. On a narrow screen its lines are cards, which would take away what
  * it is: so the roles are written out.
  */
 export function table(caption, columns, rows, { mark = () => false } = {}) {
-  const head = el('tr', { role: 'row' }, ...columns.map(([heading]) => el('th', { role: 'columnheader', scope: 'col' }, heading)));
+  const head = el('tr', { role: 'row' }, ...columns.map(([heading]) => el('th', { role: 'columnheader', scope: 'col' }, heading === ACTION ? el('span', { class: 'unseen' }, heading) : heading)));
   const body = rows.map((row) => el('tr', { role: 'row', class: mark(row) ? 'marked' : null, 'data-id': row.id },
-    ...columns.map(([heading, cell], n) => el('td', { role: 'cell', class: n === 0 ? 'first' : null, 'data-heading': heading }, cell(row)))));
+    ...columns.map(([heading, cell], n) => el('td', { role: 'cell', class: heading === ACTION ? 'act' : n === 0 ? 'first' : null, 'data-heading': heading === ACTION ? '' : heading }, cell(row)))));
   return el('table', { role: 'table' },
     el('caption', {}, caption),
     el('thead', { role: 'rowgroup' }, head),
@@ -106,7 +112,7 @@ export function pager(view, parameters, next) {
   const ways = [];
   if (parameters.cursor) ways.push(link(at(view, { ...parameters, cursor: '' }), 'First page', { class: 'quiet small' }));
   if (next) ways.push(link(at(view, { ...parameters, cursor: next }), 'Next page', { class: 'quiet small', rel: 'next' }));
-  return el('nav', { class: 'pager', 'aria-label': 'Pages', hidden: ways.length === 0 }, ...ways);
+  return ways.length === 0 ? '' : el('nav', { class: 'pager', 'aria-label': 'Pages' }, ...ways);
 }
 
 /** `3 sessions`, `1 session`, `no sessions`. */

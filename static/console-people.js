@@ -4,7 +4,7 @@
 import { say } from './form.js';
 import { users } from './admin-api.js';
 import { Filter } from './console-filter.js';
-import { at, badge, byId, capital, count, lines, link, nothing, pager, said, table, time } from './console-parts.js';
+import { at, badge, byId, capital, count, el, lines, link, nothing, pager, said, table, time } from './console-parts.js';
 
 const filter = new Filter('people', byId('people-form'));
 
@@ -16,12 +16,12 @@ export async function show(parameters, options) {
     page = await users({ query, cursor: parameters.cursor }, options);
   } catch (error) {
     if (options.signal.aborted || !filter.refuse(error)) throw error;
-    page = { users: [], next_cursor: null };
+    page = { users: [], next_cursor: null, refused: true };
   }
   if (options.signal.aborted) return '';
   const number = page.users.length;
   const whole = !page.next_cursor && !parameters.cursor;
-  say(byId('people-found'), number === 0 ? 'Nobody is called that.' : `${capital(count(number, 'account'))}${whole ? '' : ' on this page'}.`);
+  say(byId('people-found'), page.refused ? '' : number === 0 ? 'Nobody is called that.' : `${capital(count(number, 'account'))}${whole ? '' : ' on this page'}.`);
   byId('people-table').replaceChildren(...(number === 0 ? [] : [table('Accounts', COLUMNS, page.users)]));
   byId('people-pager').replaceChildren(pager('people', { query, cursor: parameters.cursor }, page.next_cursor));
   return 'People';
@@ -35,11 +35,14 @@ const COLUMNS = [
 ];
 
 /** What an account is, beyond an ordinary one. */
-export function stateOf(user) {
+export function badgesOf(user) {
   const badges = [];
   if (user.roles.includes('admin')) badges.push(badge('Administrator'));
   if (user.disabled_at) badges.push(badge('Disabled', 'bad'));
-  const place = document.createElement('div');
-  place.append(...(badges.length === 0 ? [nothing('ordinary')] : badges));
-  return place;
+  return badges;
+}
+
+function stateOf(user) {
+  const badges = badgesOf(user);
+  return badges.length === 0 ? nothing('ordinary') : el('div', { class: 'badges' }, ...badges);
 }

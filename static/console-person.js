@@ -5,9 +5,9 @@ import { say } from './form.js';
 import { alerts, deleteUser, endSessionsOf, setEnabled, setRoles, user as ask } from './admin-api.js';
 import { change, unlessGone, waiting } from './console-acts.js';
 import { alertList } from './console-alerts.js';
-import { stateOf } from './console-people.js';
+import { badgesOf } from './console-people.js';
 import { sessionTable } from './console-sessions.js';
-import { at, button, byId, capital, count, deviceOf, el, lines, link, networkOf, open, placeOf, said, table, time } from './console-parts.js';
+import { at, button, byId, capital, count, deviceOf, el, facts, lines, link, networkOf, open, placeOf, said, table, time } from './console-parts.js';
 
 /** So many of the newest alerts are looked through: the service lists them for everybody together. */
 const ALERTS = 200;
@@ -16,7 +16,7 @@ const REASONS = {
   signed_out: 'signed out', signed_out_elsewhere: 'ended by its owner from elsewhere', revoked: 'ended by an administrator',
   password_changed: 'password changed', password_reset: 'password reset', disabled: 'account disabled', roles_changed: 'roles changed',
   evicted: 'made room for a newer one', replaced: 'signed in again', device_changed: 'shown by another device',
-  ledger_restored: 'database restored', expired: 'expired', deleted: 'account deleted', risk: 'looked strange',
+  ledger_restored: 'database restored', user_deleted: 'account deleted',
 };
 
 export async function show({ id = '', sessions: named = '' }, options, me) {
@@ -26,8 +26,8 @@ export async function show({ id = '', sessions: named = '' }, options, me) {
   const marked = named.split(',');
   byId('person-title').replaceChildren(said(user.name ?? user.email));
   byId('person-facts').replaceChildren(
-    el('span', {}, said(user.email)), el('span', {}, 'member since ', time(user.created_at)),
-    ...(user.disabled_at ? [el('span', {}, 'disabled since ', time(user.disabled_at))] : []), stateOf(user),
+    ...facts(said(user.email), el('span', {}, 'member since ', time(user.created_at)), ...(user.disabled_at ? [el('span', {}, 'disabled since ', time(user.disabled_at))] : [])),
+    ...badgesOf(user),
   );
   byId('person-acts').replaceChildren(...actsOn(user, sessions, me));
   fillSessions(sessions.map((session) => ({ ...session, user_email: session.user_email ?? user.email })), marked);

@@ -8,6 +8,8 @@ import { again, byId, capital, count } from './console-parts.js';
 import { complain } from './console-acts.js';
 
 const PAGE = 500;
+/** So many pages that end nothing are one too many: it would go on for ever. */
+const IDLE = 3;
 const dialog = byId('revoke');
 const text = byId('revoke-text');
 const bar = byId('revoke-bar');
@@ -35,7 +37,7 @@ export async function endAllThatMatch(filter, words) {
     if (stage !== mine) return;
     mine.total = more ? null : matched;
     const number = more ? `More than ${count(matched, 'session')}` : capital(count(matched, 'session'));
-    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${matched === 0 ? 'There is nothing to end.' : 'They end at once, everywhere, also those that begin until it is done. Yours stays, if it is among them.'}`);
+    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${matched === 0 ? 'There is nothing to end.' : 'They end at once, everywhere. This session of yours stays.'}`);
     if (matched === 0) return choices('Close', null);
     choices('Cancel', more ? 'End all of them' : `End ${count(matched, 'session')}`);
     mine.go = () => end(mine);
@@ -46,7 +48,7 @@ async function end(mine) {
   mine.go = null;
   choices('Stop', null);
   no.focus();
-  Object.assign(mine, { ended: 0, unconfirmed: 0, running: true });
+  Object.assign(mine, { ended: 0, unconfirmed: 0, idle: 0, running: true });
   byId('revoke-title').textContent = 'Ending sessions';
   bar.hidden = false;
   advance(mine);
@@ -60,10 +62,11 @@ async function end(mine) {
 
 async function onePage(mine) {
   const page = await endByFilter({ filter: mine.filter, dry_run: false, limit: PAGE }, waitingIn(mine));
-  mine.ended += page.revoked;
-  mine.unconfirmed += page.unconfirmed;
-  // A page that ended nothing would be the same page again.
-  mine.more = page.more && page.revoked > 0;
+  // What a page could not confirm is counted by the next one, too, until it is.
+  mine.ended += page.matched;
+  mine.unconfirmed = page.unconfirmed;
+  mine.idle = page.matched > 0 ? 0 : mine.idle + 1;
+  mine.more = page.more && mine.idle < IDLE;
   mine.left = page.more;
   if (stage === mine) advance(mine);
 }
@@ -81,12 +84,13 @@ function report(mine) {
   const parts = [`${capital(count(mine.ended, 'session'))} ended.`];
   if (mine.left && !mine.failed) parts.push('There are more that match.');
   if (mine.unconfirmed > 0) {
-    parts.push(`Of ${mine.unconfirmed === mine.ended ? 'these' : count(mine.unconfirmed, 'session')} it is not confirmed yet that they are over on every node; that follows by itself, and a node that does not know answers nobody meanwhile.`);
+    parts.push(`${capital(count(mine.unconfirmed, 'session'))} ${mine.unconfirmed === 1 ? 'is' : 'are'} not confirmed yet: a node may still answer ${mine.unconfirmed === 1 ? 'it' : 'them'} for a moment. Ask again until none is left.`);
   }
   if (mine.failed) parts.push(mine.failed.message);
   say(text, parts.join(' '), mine.failed ? 'bad' : mine.unconfirmed > 0 ? '' : 'good');
-  choices('Close', mine.left || mine.failed ? 'Go on' : null);
-  mine.go = mine.left || mine.failed ? () => end(restart(mine)) : null;
+  const rest = mine.left || mine.failed ? 'Go on' : mine.unconfirmed > 0 ? 'Ask again' : null;
+  choices('Close', rest);
+  mine.go = rest === null ? null : () => end(restart(mine));
   no.focus();
 }
 

@@ -6,7 +6,7 @@ import { endSession, sessionsBy } from './admin-api.js';
 import { change, unlessGone, waiting } from './console-acts.js';
 import { Filter } from './console-filter.js';
 import { endAllThatMatch } from './console-revoke.js';
-import { at, badge, button, byId, capital, count, deviceOf, lines, link, networkOf, nothing, pager, placeOf, riskOf, said, table, time } from './console-parts.js';
+import { ACTION, at, badge, button, byId, capital, count, deviceOf, lines, link, networkOf, nothing, pager, placeOf, riskOf, said, table, time } from './console-parts.js';
 
 const filter = new Filter('sessions', byId('sessions-form'));
 const found = byId('sessions-found');
@@ -25,11 +25,11 @@ export async function show(parameters, options) {
     page = await sessionsBy(current, { cursor: parameters.cursor }, options);
   } catch (error) {
     if (options.signal.aborted || !filter.refuse(error)) throw error;
-    page = { sessions: [], next_cursor: null };
+    page = { sessions: [], next_cursor: null, refused: true };
   }
   if (options.signal.aborted) return '';
   const number = page.sessions.length;
-  say(found, number === 0 ? 'No live session matches.' : `${capital(count(number, 'session'))}${page.next_cursor || parameters.cursor ? ' on this page' : ''}, the newest first.`);
+  say(found, page.refused ? '' : number === 0 ? 'No live session matches.' : `${capital(count(number, 'session'))}${page.next_cursor || parameters.cursor ? ' on this page' : ''}, the newest first.`);
   byId('sessions-table').replaceChildren(...(number === 0 ? [] : [sessionTable('Live sessions', page.sessions)]));
   byId('sessions-pager').replaceChildren(pager('sessions', { ...current, cursor: parameters.cursor }, page.next_cursor));
   byId('sessions-end').hidden = Object.keys(current).length === 0 || number === 0;
@@ -45,7 +45,7 @@ export function sessionTable(caption, sessions, { whose = true, marked = [] } = 
     ['Last seen', (session) => time(session.last_seen_at)],
     ['Signed in', (session) => time(session.created_at)],
     ['Risk', (session) => riskOf(session.risk)],
-    ['', (session) => (session.current ? badge('This session', 'here') : endButton(session))],
+    [ACTION, (session) => (session.current ? badge('This session', 'here') : endButton(session))],
   ];
   if (whose) columns.unshift(['Who', whoOf]);
   return table(caption, columns, sessions, { mark: (session) => marked.includes(session.id) });

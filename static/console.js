@@ -98,7 +98,7 @@ function reveal(id, title) {
   // The first view is where the browser begins by itself.
   if (shown !== null && shown !== id) {
     scrollTo(0, 0);
-    byId(id).querySelector('h1').focus({ preventScroll: true });
+    (byId(id).querySelector('[aria-invalid]') ?? byId(id).querySelector('h1')).focus({ preventScroll: true });
   }
   shown = id;
 }
