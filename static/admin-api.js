@@ -31,8 +31,18 @@ export const sessionsBy = (filter, page, options) => call('GET', `admin/sessions
 /** Ends one session, of whomever; status 404 when it is gone already. */
 export const endSession = (which, options) => call('DELETE', `admin/sessions/${id(which)}`, options);
 
-/** Ends one page of the sessions that match, or counts them: `{matched, revoked, unconfirmed, more}`. */
-export const endByFilter = (body, options) => call('POST', 'admin/sessions/revoke', { ...options, body });
+/**
+ * Ends one page of the sessions that match, or counts them: `{matched, revoked, unconfirmed, more}`. That some are not
+ * confirmed yet is an answer like another, and has to be asked for again.
+ */
+export async function endByFilter(body, options) {
+  try {
+    return await call('POST', 'admin/sessions/revoke', { ...options, onlyOnce: true, body });
+  } catch (error) {
+    if (error.slug !== 'unconfirmed' || !error.outcome) throw error;
+    return { ...error.outcome, retryAfter: error.retryAfter ?? 1 };
+  }
+}
 
 /** `{alerts, next_cursor}`, the newest first. */
 export const alerts = ({ state, cursor, limit }, options) => call('GET', `admin/alerts${search({ state, cursor, limit })}`, options);

@@ -35,10 +35,10 @@ const WORDS_BY_STATUS = {
 
 /** A request that was not answered with success; `message` is written for people. Status 0: no answer came. */
 export class ApiError extends Error {
-  constructor({ status, slug = '', title = '', detail = '', errors = [], retryAfter = null }) {
+  constructor({ status, slug = '', title = '', detail = '', errors = [], retryAfter = null, outcome = null }) {
     super(WORDS[slug] ?? WORDS_BY_STATUS[status] ?? 'Something went wrong on our side. Please try again later.');
     this.name = 'ApiError';
-    Object.assign(this, { status, slug, title, detail, errors, retryAfter });
+    Object.assign(this, { status, slug, title, detail, errors, retryAfter, outcome });
   }
 }
 
@@ -150,6 +150,7 @@ async function problemOf(response) {
     detail: String(problem.detail ?? ''),
     errors: Array.isArray(problem.errors) ? problem.errors : [],
     retryAfter: secondsOf(response.headers.get('Retry-After')),
+    outcome: problem.outcome ?? null,
   });
 }
 

@@ -7,6 +7,8 @@ import { Filter } from './console-filter.js';
 import { at, byId, capital, count, el, lines, link, nothing, pager, said, table, time } from './console-parts.js';
 
 const filter = new Filter('audit', byId('audit-form'));
+const details = byId('audit-form').closest('details');
+details.open = matchMedia('(min-width: 56rem)').matches;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function show(parameters, options) {
@@ -33,7 +35,7 @@ const COLUMNS = [
   ['What', ({ event, detail }) => lines(el('code', {}, event), wordsOf(detail))],
   ['By', ({ actor }) => (UUID.test(actor ?? '') ? personLink(actor) : said(actor ?? ''))],
   ['To', ({ user_id: user, session_id: session }) => lines(user && personLink(user), session && sessionLink(session))],
-  ['From', ({ ip }) => (ip ? said(ip) : nothing('nowhere'))],
+  ['From', ({ ip }) => (ip ? said(ip) : nothing())],
   ['Request', ({ request_id: request }) => (request ? el('code', { class: 'id', title: request }, short(request)) : nothing('none'))],
 ];
 

@@ -8,6 +8,10 @@ import { again, byId, capital, count } from './console-parts.js';
 import { complain } from './console-acts.js';
 
 const PAGE = 500;
+/** Most that are counted before it is asked whether they shall end. */
+const MOST = 10_000;
+/** How often it is asked by itself whether all is confirmed. */
+const PATIENCE = 5;
 /** So many pages that end nothing are one too many: it would go on for ever. */
 const IDLE = 3;
 const dialog = byId('revoke');
@@ -33,12 +37,16 @@ export async function endAllThatMatch(filter, words) {
   dialog.showModal();
   no.focus();
   await guarded(mine, async () => {
-    const { matched, more } = await endByFilter({ filter, dry_run: true, limit: PAGE }, waitingIn(mine));
+    const { matched, more } = await endByFilter({ filter, dry_run: true, limit: MOST }, waitingIn(mine));
     if (stage !== mine) return;
     mine.total = more ? null : matched;
+    if (matched === 0) {
+      say(text, `No session but this one matches: ${words}.`);
+      return choices('Close', null);
+    }
     const number = more ? `More than ${count(matched, 'session')}` : capital(count(matched, 'session'));
-    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${matched === 0 ? 'There is nothing to end.' : 'They end at once, everywhere. This session of yours stays.'}`);
-    if (matched === 0) return choices('Close', null);
+    const ending = matched === 1 ? 'It ends' : 'They end';
+    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${ending} at once, everywhere. This session of yours stays.`);
     choices('Cancel', more ? 'End all of them' : `End ${count(matched, 'session')}`);
     mine.go = () => end(mine);
   });
@@ -48,7 +56,7 @@ async function end(mine) {
   mine.go = null;
   choices('Stop', null);
   no.focus();
-  Object.assign(mine, { ended: 0, unconfirmed: 0, idle: 0, running: true });
+  Object.assign(mine, { ended: 0, unconfirmed: 0, idle: 0, waits: 0, running: true });
   byId('revoke-title').textContent = 'Ending sessions';
   bar.hidden = false;
   advance(mine);
@@ -66,16 +74,20 @@ async function onePage(mine) {
   mine.ended += page.matched;
   mine.unconfirmed = page.unconfirmed;
   mine.idle = page.matched > 0 ? 0 : mine.idle + 1;
-  mine.more = page.more && mine.idle < IDLE;
   mine.left = page.more;
+  const waiting = !page.more && page.unconfirmed > 0;
+  if (waiting) mine.waits += 1;
+  mine.more = waiting ? mine.waits <= PATIENCE : page.more && mine.idle < IDLE;
   if (stage === mine) advance(mine);
+  if (waiting && mine.more && !mine.stopped) await new Promise((resume) => setTimeout(resume, page.retryAfter * 1000));
 }
 
-function advance({ ended, total }) {
+function advance({ ended, unconfirmed, total }) {
   if (total) bar.max = total;
   if (total) bar.value = Math.min(ended, total);
   else bar.removeAttribute('value');
-  say(text, `${capital(count(ended, 'session'))} ended so far…`);
+  const doubt = unconfirmed > 0 ? `; ${unconfirmed} not confirmed yet` : '';
+  say(text, `${capital(count(ended, 'session'))} ended so far${doubt}…`);
 }
 
 function report(mine) {

@@ -13,6 +13,8 @@ const found = byId('sessions-found');
 const details = byId('sessions-form').closest('details');
 details.open = matchMedia('(min-width: 56rem)').matches;
 byId('sessions-end').addEventListener('click', () => endAllThatMatch(current, filter.words(current)));
+/** IPv6 may need two lines; IPv4 does not. */
+const SHORT = 15;
 let current = {};
 
 export async function show(parameters, options) {
@@ -29,11 +31,18 @@ export async function show(parameters, options) {
   }
   if (options.signal.aborted) return '';
   const number = page.sessions.length;
-  say(found, page.refused ? '' : number === 0 ? 'No live session matches.' : `${capital(count(number, 'session'))}${page.next_cursor || parameters.cursor ? ' on this page' : ''}, the newest first.`);
+  say(found, page.refused ? '' : wordsOf(number, page.next_cursor, parameters.cursor));
   byId('sessions-table').replaceChildren(...(number === 0 ? [] : [sessionTable('Live sessions', page.sessions)]));
   byId('sessions-pager').replaceChildren(pager('sessions', { ...current, cursor: parameters.cursor }, page.next_cursor));
-  byId('sessions-end').hidden = Object.keys(current).length === 0 || number === 0;
+  byId('sessions-end').hidden = Object.keys(current).length === 0 || (number === 0 && !page.next_cursor);
   return 'Sessions';
+}
+
+/** A page can be empty before the last one: the service looks at a bounded number of sessions for each. */
+function wordsOf(number, next, cursor) {
+  if (number === 0 && next) return 'None on this page; there may be some on the next.';
+  if (number === 0) return 'No live session matches.';
+  return `${capital(count(number, 'session'))}${next || cursor ? ' on this page' : ''}, the newest first.`;
 }
 
 /** Live sessions; of one person alone, `whose` leaves out who it is. */
@@ -55,7 +64,7 @@ export const whoOf = (session) => link(at('person', { id: session.user_id }), sa
 
 function addressOf({ ip, sign_in_ip: first }) {
   if (!ip) return nothing();
-  return lines(link(at('sessions', { ip }), said(ip), { title: 'Everybody at this address' }), first && first !== ip ? `signed in from ${first}` : '');
+  return lines(link(at('sessions', { ip }), said(ip), { title: 'Everybody at this address', class: ip.length <= SHORT ? 'id' : null }), first && first !== ip ? `signed in from ${first}` : '');
 }
 
 function endButton(session) {

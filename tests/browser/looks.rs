@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde_json::json;
 
+use super::console_page::{alert_about, place};
 use super::driver::Driver;
 use super::page::{NOBODY, site};
 use super::window::Window;
@@ -108,4 +109,33 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     window.text("#invalid-title").await;
     look(&window, "10-reset-refused").await;
     window.assert_quiet_but_for(&[NOBODY, "401 /login", "422 /register", "403 /me/password", "422 /reset"]).await;
+}
+
+#[tokio::test]
+async fn every_view_of_the_console_fits_on_a_telephone_and_on_a_desk() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, admin) = (Driver::start(), site(&server), server.admin().await);
+    let email = format!("{}@{}.example.org", "long".repeat(15), "longer".repeat(8));
+    server.anonymous().register(&email).await.assert_status(201);
+    let user = server.anonymous().sign_in(&email, PASSWORD).await;
+    place(&server, &user.session_id, "PT");
+    alert_about(&server, &user.user_id, &[&user.session_id], &[&"Three sessions in three countries. ".repeat(5)]);
+
+    let window = driver.window().await;
+    window.open(&format!("{site}/console")).await;
+    window.enter(&admin.person().email, PASSWORD).await;
+    let person = format!("person?id={}&sessions={}", user.user_id, user.session_id);
+    let views = ["overview", "sessions?country=PT", "people", &person, "alerts", "audit?event=user_created"];
+    for (number, view) in (1..).zip(views) {
+        window.script(&format!("location.hash = {}", json!(view))).await;
+        window.arrives_at_view(view).await;
+        look(&window, &format!("console-{number}-{}", view.split('?').next().unwrap_or(view))).await;
+    }
+    window.script("location.hash = 'sessions?ip=nowhere'").await;
+    window.text("#sessions-ip[aria-invalid]").await;
+    window.script("location.hash = 'sessions?country=PT'").await;
+    window.click("#sessions-end").await;
+    window.says("#revoke-yes", "End 1 session").await;
+    look(&window, "console-7-end").await;
+    window.assert_quiet_but_for(&[NOBODY, "422 /admin/sessions"]).await;
 }

@@ -6,6 +6,8 @@
 #[path = "."]
 mod browser {
     mod account;
+    mod console;
+    mod console_page;
     mod cookie;
     mod driver;
     mod hostile;
