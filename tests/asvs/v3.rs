@@ -9,10 +9,13 @@ use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::{NOBODY, Operation, only_cookie, operations};
 
 const PAGES: [&str; 4] = ["/", "/account", "/reset", "/console"];
-const FILES: [&str; 6] = [
+const FILES: [&str; 9] = [
     "/static/sessiond.css",
     "/static/api.js",
     "/static/account.js",
+    "/static/admin-api.js",
+    "/static/console.css",
+    "/static/console.js",
     "/static/index.js",
     "/static/form.js",
     "/static/icon.svg",

@@ -316,8 +316,10 @@ on_each_backend! {
     }
 
     async fn v7_4_4_every_page_for_who_is_signed_in_has_a_way_out(server: TestServer) {
-        let page = server.anonymous().get("/account").await.text();
-        assert!(page.contains("<button id=\"sign-out\""), "{page}");
+        for path in ["/account", "/console"] {
+            let page = server.anonymous().get(path).await.text();
+            assert!(page.contains("<button id=\"sign-out\""), "{page}");
+        }
     }
 
     async fn v7_4_5_administrators_end_the_sessions_of_one_user_and_operators_those_of_all(server: TestServer) {
