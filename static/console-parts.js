@@ -17,7 +17,7 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** The address of a view: everything stands behind the `#`, so that no log on the way gets to see it. */
+/** The address of a view: everything stands behind the `#`, where this page alone reads it. */
 export function at(view, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== '');
   return given.length === 0 ? `#${view}` : `#${view}?${new URLSearchParams(given)}`;

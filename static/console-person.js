@@ -15,7 +15,7 @@ const ALERTS = 200;
 const REASONS = {
   signed_out: 'signed out', signed_out_elsewhere: 'ended by its owner from elsewhere', revoked: 'ended by an administrator',
   password_changed: 'password changed', password_reset: 'password reset', disabled: 'account disabled', roles_changed: 'roles changed',
-  evicted: 'made room for a newer one', replaced: 'signed in again', device_changed: 'shown by another device',
+  evicted: 'made room for a newer one', replaced: 'signed in again', device_changed: 'shown by another device', suspicious: 'looked strange',
   ledger_restored: 'database restored', user_deleted: 'account deleted', expired: 'its time was up',
 };
 

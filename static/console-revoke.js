@@ -56,7 +56,7 @@ async function end(mine) {
   mine.go = null;
   choices('Stop', null);
   no.focus();
-  Object.assign(mine, { ended: 0, unconfirmed: 0, idle: 0, waits: 0, running: true });
+  Object.assign(mine, { idle: 0, waits: 0, running: true });
   byId('revoke-title').textContent = 'Ending sessions';
   bar.hidden = false;
   advance(mine);
@@ -92,7 +92,7 @@ function advance({ ended, unconfirmed, total }) {
 
 function report(mine) {
   bar.hidden = true;
-  byId('revoke-title').textContent = mine.failed ? 'Not all of them' : mine.left ? 'Stopped' : 'Done';
+  byId('revoke-title').textContent = titleOf(mine);
   const parts = [`${capital(count(mine.ended, 'session'))} ended.`];
   if (mine.left && !mine.failed) parts.push('There are more that match.');
   if (mine.unconfirmed > 0) {
@@ -106,9 +106,15 @@ function report(mine) {
   no.focus();
 }
 
-/** The same once more: what has ended is not counted again. */
-function restart({ filter, words }) {
-  stage = { filter, words, stopped: false, ended: 0, unconfirmed: 0, go: null, total: null };
+function titleOf({ failed, left, unconfirmed }) {
+  if (failed) return 'Not all of them';
+  if (left) return 'Stopped';
+  return unconfirmed > 0 ? 'Ended, but not confirmed' : 'Done';
+}
+
+/** The same once more: the service finds only what is left, and what has ended stays counted. */
+function restart({ filter, words, ended, unconfirmed }) {
+  stage = { filter, words, stopped: false, ended, unconfirmed, go: null, total: null };
   return stage;
 }
 
