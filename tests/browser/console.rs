@@ -172,8 +172,8 @@ async fn the_overview_says_what_is_strange_and_an_alert_leads_to_its_sessions() 
     alert_about(&server, &user.user_id, &ids, &["Three sessions are alive in three countries."]);
 
     let window = driver.window().await;
-    window.open(&format!("{site}/console")).await;
-    window.enter(&admin.person().email, PASSWORD).await;
+    window.sign_in(&site, &admin.person().email, PASSWORD).await;
+    window.click("#to-console").await;
     window.says("#overview-strange", "1 open alert.").await;
     assert!(window.text("#overview-alerts .reasons").await.contains("three countries"));
     let places = window.text("#overview-places").await;
