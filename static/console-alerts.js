@@ -54,9 +54,10 @@ const whoseIs = ({ user }) => user?.email ?? 'this account';
 
 function endButton(alert) {
   const number = count(alert.sessions.length, 'session');
+  const ends = alert.sessions.length === 1 ? 'ends' : 'end';
   const question = {
     title: `End ${number}?`,
-    text: `The ${number} that this alert is about, of ${whoseIs(alert)}, end at once, everywhere. The alert stays open.`,
+    text: `The ${number} that this alert is about, of ${whoseIs(alert)}, ${ends} at once, everywhere. The alert stays open.`,
     action: `End ${number}`,
   };
   const all = async () => {
@@ -67,7 +68,8 @@ function endButton(alert) {
     return gone;
   };
   const done = (gone) => `${capital(count(alert.sessions.length - gone, 'session'))} of ${whoseIs(alert)} ended${gone > 0 ? `; ${gone} had ended already` : ''}.`;
-  return button('End them', change(question, all, done), { danger: true, name: `End them: the ${number} of ${whoseIs(alert)}` });
+  const text = alert.sessions.length === 1 ? 'End it' : 'End them';
+  return button(text, change(question, all, done), { danger: true, name: `${text}: the ${number} of ${whoseIs(alert)}` });
 }
 
 function acknowledgeButton(alert) {

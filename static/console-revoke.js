@@ -46,7 +46,7 @@ export async function endAllThatMatch(filter, words) {
     }
     const number = more ? `More than ${count(matched, 'session')}` : capital(count(matched, 'session'));
     const ending = matched === 1 ? 'It ends' : 'They end';
-    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${ending} at once, everywhere. This session of yours stays.`);
+    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${ending} at once, everywhere. The one you are in stays.`);
     choices('Cancel', more ? 'End all of them' : `End ${count(matched, 'session')}`);
     mine.go = () => end(mine);
   });
