@@ -6,13 +6,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{App, Cause};
 use crate::domain::Timestamp;
-use crate::domain::event::{Actor, Event};
-use crate::ledger::audit;
 
 /// Wrong passwords in a minute, on one node.
-const MANY: u32 = 100;
+pub(super) const MANY: u32 = 100;
 const MINUTE_MS: i64 = 60_000;
 
 /// What was counted in the present minute.
@@ -29,7 +26,7 @@ struct Minute {
 
 impl Alarm {
     /// Counts a wrong password. True for the one that makes them many.
-    fn rings(&self, now: Timestamp) -> bool {
+    pub(super) fn rings(&self, now: Timestamp) -> bool {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let number = now.ms().div_euclid(MINUTE_MS);
         if present.number != number {
@@ -37,30 +34,6 @@ impl Alarm {
         }
         present.failures = present.failures.saturating_add(1);
         present.failures == MANY
-    }
-}
-
-impl App {
-    /// Counts a wrong password for this whole node, and raises the alarm when there are many.
-    pub(super) fn note_failure(&self) {
-        if !self.shared.throttle.alarm.rings(self.clock().now()) {
-            return;
-        }
-        log::warn!(
-            target: "sessiond::security",
-            "event={} request=- ip=- user=- session=-: {MANY} wrong passwords within a minute",
-            Event::GuessingFlood.name()
-        );
-        let app = self.clone();
-        // Off the request, whose answer must not show that it was this one.
-        tokio::spawn(async move {
-            let cause = Cause { actor: Actor::Server, client: None, proof_of: None };
-            let mut line = app.entry(Event::GuessingFlood, &cause, None, None);
-            line.detail = Some(format!("{MANY} wrong passwords within a minute"));
-            if let Err(error) = app.write(move |db| audit::append(db, &line)).await {
-                log::warn!("the alarm is in the log alone: {error}");
-            }
-        });
     }
 }
 

@@ -207,7 +207,9 @@ impl Attempt {
     }
 
     fn fail(self) {
-        self.app.note_failure();
+        if self.app.shared.throttle.alarm.rings(self.app.clock().now()) {
+            self.app.note_flood();
+        }
         let failures = self.at.number.unwrap_or(self.at.before.count.saturating_add(1));
         if failures == Backoff::RULE.free || failures == HARD_STOP {
             log::warn!("{failures} wrong passwords for one account, the last one from {}", self.from);

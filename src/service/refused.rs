@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::alarm::MANY;
 use super::refusals::{Subject, Tallies};
 use super::{App, Cause, Checked, Throttled};
 use crate::domain::event::{Actor, Event};
@@ -53,6 +54,15 @@ impl App {
     pub(super) fn note_login_failure(&self, user: Option<UserId>, client: &Client, why: Option<&str>) {
         let line = self.entry(Event::LoginFail, &Cause::anonymous(client), user, None);
         self.note_line(Entry { detail: why.map(ToOwned::to_owned), ..line });
+    }
+
+    /// Very many wrong passwords in one minute, whoever they were for: for whoever looks after the server, at once.
+    pub(super) fn note_flood(&self) {
+        let said = format!("{MANY} wrong passwords within a minute");
+        let name = Event::GuessingFlood.name();
+        log::warn!(target: "sessiond::security", "event={name} request=- ip=- user=- session=-: {said}");
+        let cause = Cause { actor: Actor::Server, client: None, proof_of: None };
+        self.note_line(Entry { detail: Some(said), ..self.entry(Event::GuessingFlood, &cause, None, None) });
     }
 
     /// A wrong password of somebody who is signed in.

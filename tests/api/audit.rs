@@ -25,6 +25,20 @@ fn lines(server: &TestServer, user: &str) -> Vec<String> {
     server.stores.database.values(&sql).into_iter().flatten().collect()
 }
 
+async fn guess_too_often(visitor: &Anonymous, email: &str) {
+    for _ in 0..5 {
+        visitor.login(email, WRONG).await.assert_status(401);
+    }
+    visitor.login(email, WRONG).await.assert_status(429);
+}
+
+/// By the service: no route does nothing else.
+async fn renew(server: &TestServer, who: &SignedIn) {
+    let (app, token) = (server.node().app(), Token::parse(&who.token()).expect("a token"));
+    let checked = app.check(&token, client().ip, Activity::Background).await.expect("an answer").expect("alive");
+    app.renew(&checked, &client()).await.expect("renewed");
+}
+
 /// Has somebody new, who is signed in, do or suffer what the event is about. What it adds to the log, beside the sign-up.
 async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn) -> Vec<&'static str> {
     let (visitor, id) = (server.anonymous(), &who.user_id);
@@ -33,10 +47,7 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         Event::UserCreated | Event::LoginSuccess | Event::LedgerRestored => return vec![],
         Event::LoginFail => drop(visitor.login(&who.email, WRONG).await.assert_status(401)),
         Event::LoginFailMax => {
-            for _ in 0..5 {
-                visitor.login(&who.email, WRONG).await.assert_status(401);
-            }
-            visitor.login(&who.email, WRONG).await.assert_status(429);
+            guess_too_often(&visitor, &who.email).await;
             return [vec!["authn_login_fail"; 5], vec![event.name()]].concat();
         }
         Event::PasswordFail => drop(who.reauthenticate(WRONG).await.assert_status(403)),
@@ -56,12 +67,7 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         Event::GuessingFlood => return vec![],
         // It takes somebody who is somewhere: tests/api/risk.rs and tests/api/alerts.rs.
         Event::AlertOpened | Event::AlertAcknowledged => return vec![],
-        Event::SessionRenewed => {
-            let (app, token) = (server.node().app(), Token::parse(&who.token()).expect("a token"));
-            let checked =
-                app.check(&token, client().ip, Activity::Background).await.expect("an answer").expect("alive");
-            app.renew(&checked, &client()).await.expect("renewed");
-        }
+        Event::SessionRenewed => renew(server, who).await,
         Event::DeviceChanged => {
             for user_agent in [FIREFOX, CHROME, CHROME] {
                 who.call(Method::GET, "/me").header("User-Agent", user_agent).send().await.assert_status(200);
