@@ -4,7 +4,6 @@
 //! recent proof of who asks for it.
 
 pub mod alerts;
-pub mod listing;
 pub mod people;
 pub mod sessions;
 pub mod trail;

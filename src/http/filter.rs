@@ -4,29 +4,17 @@
 //! know: what is found is ended.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use super::listing::{self, Parameters};
 use super::problem::Problem;
 use crate::domain::filter::Moments;
 use crate::domain::{Filter, SessionId};
 
 /// Most fields that are read at all: there are twelve.
 const MOST_FIELDS: usize = 32;
-
-/// How many rows a page has.
-pub const PAGE: RangeInclusive<usize> = 1..=200;
-/// How many rows a page has where nobody says.
-const DEFAULT_PAGE: usize = 50;
-
-/// The query of an address that asks for a page: its parameters in their order.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub struct Parameters(Vec<(String, String)>);
 
 /// Which page of what.
 #[derive(Debug)]
@@ -39,35 +27,22 @@ pub struct Asked {
     pub limit: usize,
 }
 
-impl Parameters {
-    /// Reads the filter, the cursor and the limit; other parameters are ignored.
-    pub fn read(&self) -> Result<Asked, Problem> {
-        let fields = self.0.iter().filter_map(|(name, value)| Some((filter_name(name)?, value.as_str())));
+impl Asked {
+    /// Reads the filter, the cursor and the limit. What is no filter is for the list itself to know.
+    pub fn read(mut parameters: Parameters) -> Result<Self, Problem> {
+        let given = parameters.take_all("filter");
+        let fields = given.iter().map(|(name, value)| (filter_name(name), value.as_str()));
         let filter = Filter::parse(fields.take(MOST_FIELDS), Moments::Absolute)
             .map_err(|error| Problem::invalid_field(shown(&format!("filter[{}]", error.field)), error.detail))?;
-        let after = self.one("cursor")?.map(read_cursor).transpose()?;
-        let limit = self.one("limit")?.map(|text| text.parse().ok().filter(|limit| PAGE.contains(limit)));
-        let limit = match limit {
-            None => DEFAULT_PAGE,
-            Some(limit) => limit.ok_or_else(|| Problem::invalid_field("limit", "A page has from 1 to 200 rows."))?,
-        };
-        Ok(Asked { filter, after, limit })
-    }
-
-    fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
-        let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
-        let first = values.next();
-        if values.next().is_some() {
-            return Err(Problem::invalid_field(name, "This is given twice."));
-        }
-        Ok(first)
+        let (after, limit) = (parameters.cursor(session)?, parameters.limit()?);
+        parameters.finish()?;
+        Ok(Self { filter, after, limit })
     }
 }
 
-/// `filter[country]` and whatever else begins like a filter.
-fn filter_name(parameter: &str) -> Option<&str> {
-    let rest = parameter.strip_prefix("filter")?;
-    Some(rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(parameter))
+/// The field of `filter[country]`; the whole of what only begins like it.
+fn filter_name(parameter: &str) -> &str {
+    parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']')).unwrap_or(parameter)
 }
 
 /// Of a long name the beginning is enough to find it.
@@ -75,15 +50,18 @@ fn shown(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// Where a page ended, as clients hand it back.
+/// Where a page ended, as clients hand it back: no other list's cursor is one of this.
 pub fn cursor(id: SessionId) -> String {
-    URL_SAFE_NO_PAD.encode(id.uuid().as_bytes())
+    listing::cursor(&[b"s", id.uuid().as_bytes().as_slice()].concat())
 }
 
 /// Reads what [`cursor`] wrote.
 pub fn read_cursor(text: &str) -> Result<SessionId, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(SessionId::from_bytes).ok_or_else(|| Problem::invalid_field("cursor", "This is no cursor of a page."))
+    listing::read_cursor(text, session).ok_or_else(listing::no_cursor)
+}
+
+fn session(place: &[u8]) -> Option<SessionId> {
+    place.strip_prefix(b"s")?.try_into().ok().map(SessionId::from_bytes)
 }
 
 /// A filter in a body. Only what is given counts; null is not given.
@@ -158,14 +136,13 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<Asked, String> {
-        let parameters = actix_web::web::Query::<Parameters>::from_query(query).unwrap();
-        parameters.into_inner().read().map_err(|problem| format!("{problem:?}"))
+        Asked::read(Parameters::of(query)).map_err(|problem| format!("{problem:?}"))
     }
 
     #[test]
     fn an_address_says_which_page_of_what() {
         let id = SessionId::parse("01937c5e-7b1a-7c3d-8e4f-001122334455").unwrap();
-        let asked = read(&format!("filter[country]=pt&filter%5Basn%5D=64496&cursor={}&limit=7&other=1", cursor(id)));
+        let asked = read(&format!("filter[country]=pt&filter%5Basn%5D=64496&cursor={}&limit=7", cursor(id)));
         let asked = asked.unwrap();
         assert_eq!(
             (asked.filter.to_string().as_str(), asked.after, asked.limit),
@@ -181,9 +158,13 @@ mod tests {
             ("filter=PT", "422 invalid-body: filter[filter]: There is no such filter."),
             ("filters[country]=PT", "422 invalid-body: filter[filters[country]]: There is no such filter."),
             ("filter[country]=PT&filter[country]=ES", "422 invalid-body: filter[country]: This is given twice."),
-            ("cursor=7", "422 invalid-body: cursor: This is no cursor of a page."),
-            ("cursor=", "422 invalid-body: cursor: This is no cursor of a page."),
-            ("limit=0", "422 invalid-body: limit: A page has from 1 to 200 rows."),
+            (
+                "cursor=7",
+                "422 invalid-body: cursor: This is no cursor of this list: take next_cursor of its last page.",
+            ),
+            ("cursor=", "422 invalid-body: cursor: This is no cursor of this list: take next_cursor of its last page."),
+            ("limit=0", "422 invalid-body: limit: This is a number from 1 to 200."),
+            ("country=PT", "422 invalid-body: country: This is not known here."),
             ("limit=1&limit=2", "422 invalid-body: limit: This is given twice."),
         ] {
             assert_eq!(read(query).unwrap_err(), expected, "{query}");

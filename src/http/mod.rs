@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod guard;
 pub mod headers;
 pub mod last_resort;
+mod listing;
 pub mod named_fields;
 mod noted;
 pub mod openapi;

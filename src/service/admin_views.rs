@@ -12,7 +12,7 @@ use crate::ledger::sessions::Session;
 
 /// A session as shown to administrators.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct AdminSessionView {
+pub struct SessionDetail {
     /// What its owner is shown.
     #[serde(flatten)]
     pub session: SessionView,
@@ -33,7 +33,7 @@ pub struct AdminSessionView {
     pub risk: i64,
 }
 
-impl AdminSessionView {
+impl SessionDetail {
     /// A row with what its owner would be shown.
     pub(super) fn new(row: &Session, session: SessionView) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl AdminSessionView {
 pub struct EndedSessionView {
     /// The session.
     #[serde(flatten)]
-    pub session: AdminSessionView,
+    pub session: SessionDetail,
     /// When it ended.
     #[schema(value_type = String, format = DateTime)]
     pub ended_at: Timestamp,
@@ -67,7 +67,7 @@ const EXPIRED: &str = "expired";
 
 impl EndedSessionView {
     pub(super) fn new(row: &Session) -> Self {
-        let session = AdminSessionView::new(row, SessionView::new(row, None, None));
+        let session = SessionDetail::new(row, SessionView::new(row, None, None));
         let time_was_up = session.session.idle_expires_at.min(session.session.expires_at);
         Self {
             ended_at: row.ended_at.map_or(time_was_up, Timestamp::from_ms),
@@ -83,7 +83,7 @@ pub struct UserDetail {
     /// The user.
     pub user: UserRow,
     /// Those that are alive, the last used first.
-    pub sessions: Vec<AdminSessionView>,
+    pub sessions: Vec<SessionDetail>,
     /// Those that are over, the last one first, at most 50.
     pub history: Vec<EndedSessionView>,
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, SessionView, Unavailable};
+use super::{App, SessionDetail, SessionView, Unavailable};
 use crate::domain::session::ledger_lag;
 use crate::domain::{Filter, SessionId, Timestamp, UserId};
 use crate::ledger::search::{self, Search};
@@ -19,29 +19,6 @@ use crate::live::Record;
 
 /// How often the ledger is asked for one page: what it finds may all have been used, or rested too long.
 const ROUNDS: usize = 5;
-
-/// A session as shown to administrators.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SessionDetail {
-    /// What its owner is shown.
-    #[serde(flatten)]
-    pub session: SessionView,
-    /// Whose it is.
-    #[schema(value_type = Uuid)]
-    pub user_id: UserId,
-    /// The address it was issued to.
-    pub sign_in_ip: String,
-    /// The country it was signed in from, two letters of ISO 3166-1; null when not known.
-    pub country: Option<String>,
-    /// The city it was signed in from.
-    pub city: Option<String>,
-    /// The number of the network (autonomous system) it was signed in from.
-    pub asn: Option<i64>,
-    /// That network's name.
-    pub network: Option<String>,
-    /// The weight of what speaks against it; 0 is nothing.
-    pub risk: i64,
-}
 
 /// A session among those of many users.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -81,28 +58,12 @@ pub(super) struct Fitting {
     pub(super) next: Option<SessionId>,
 }
 
-impl SessionDetail {
-    fn new(row: &Session, record: Option<&Record>, current: Option<SessionId>) -> Self {
-        Self {
-            session: SessionView::new(row, record, current),
-            user_id: row.user_id,
-            sign_in_ip: row.sign_in_ip.clone(),
-            country: row.country.clone(),
-            city: row.city.clone(),
-            asn: row.asn,
-            network: row.network.clone(),
-            risk: row.risk,
-        }
-    }
-}
-
 impl App {
     /// A page of the live sessions that fit, newest first.
     pub async fn find_sessions(&self, wanted: Wanted) -> Result<FoundPage, Unavailable> {
         let current = wanted.current;
         let fitting = self.fitting(wanted.filter, wanted.after, wanted.limit).await?;
-        let details: Vec<_> =
-            fitting.rows.iter().map(|(row, record)| SessionDetail::new(row, record.as_ref(), current)).collect();
+        let details: Vec<_> = fitting.rows.iter().map(|(row, record)| detail(row, record.as_ref(), current)).collect();
         let mut emails = self.emails(details.iter().map(|detail| detail.user_id)).await?;
         let with_email = |detail: SessionDetail| {
             let user_email = emails.get_mut(&detail.user_id).map(|email| email.clone()).unwrap_or_default();
@@ -125,7 +86,7 @@ impl App {
         loop {
             // A user has at most so many live sessions; the limit is the operator's.
             let page = self.fitting(filter.clone(), after, self.shared.policy.max_sessions.clamp(50, 1_000)).await?;
-            details.extend(page.rows.iter().map(|(row, record)| SessionDetail::new(row, record.as_ref(), current)));
+            details.extend(page.rows.iter().map(|(row, record)| detail(row, record.as_ref(), current)));
             after = page.next;
             if after.is_none() {
                 return Ok(Some(details));
@@ -186,4 +147,8 @@ impl App {
         ids.dedup();
         Ok(self.shared.ledger.read(move |db| users::emails(db, &ids)).await?.into_iter().collect())
     }
+}
+
+fn detail(row: &Session, record: Option<&Record>, current: Option<SessionId>) -> SessionDetail {
+    SessionDetail::new(row, SessionView::new(row, record, current))
 }

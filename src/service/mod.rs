@@ -61,7 +61,7 @@ mod witness;
 
 pub use account::{ChangePasswordError, RenameError, Renewed};
 pub use admin::{AdminError, NewUser};
-pub use admin_views::{AdminSessionView, EndedSessionView, EventView, UserDetail};
+pub use admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
 pub use alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
 pub use app::{App, AtLimit, Parts, Policy};
 pub use audit_trail::EventFilter;
@@ -71,7 +71,7 @@ pub use devices::OnDeviceChange;
 pub use end::{Found, RevokeError};
 pub use end_matching::{EndMatching, Outcome};
 pub use fence::StoreFence;
-pub use find::{FoundPage, FoundSession, SessionDetail, Wanted};
+pub use find::{FoundPage, FoundSession, Wanted};
 pub use gate::Hashing;
 pub use health::{Condition, Readiness};
 pub use location::Locator;

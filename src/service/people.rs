@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::{AdminSessionView, App, EndedSessionView, Unavailable, UserDetail, UserRow, UserView};
+use super::{App, EndedSessionView, SessionDetail, Unavailable, UserDetail, UserRow, UserView};
 use crate::domain::{SessionId, UserId, search};
 use crate::ledger::user_names;
 use crate::ledger::user_search::{self, After};
@@ -67,7 +67,7 @@ impl App {
         let mut history: Vec<_> = over.iter().map(EndedSessionView::new).collect();
         history.sort_by_key(|session| Reverse(session.ended_at));
         history.truncate(HISTORY);
-        let sessions = live.into_iter().map(|(row, view)| AdminSessionView::new(&row, view)).collect();
+        let sessions = live.into_iter().map(|(row, view)| SessionDetail::new(&row, view)).collect();
         Ok(Some(UserDetail { user, sessions, history }))
     }
 

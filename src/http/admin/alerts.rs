@@ -4,33 +4,16 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::administrator;
+use super::{administrator, reader};
 use crate::domain::AlertId;
-use crate::http::extract::{Json, PathId, PublicId, Query, SignedIn, Visit};
+use crate::http::extract::{Json, PathId, PublicId, SignedIn, Visit};
+use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
 use crate::service::{AlertError, AlertState, AlertView};
-
-/// Alerts on a page, and the most that can be asked for.
-const PAGE: i64 = 50;
-const LARGEST_PAGE: i64 = 200;
-
-/// Which alerts.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AlertsQuery {
-    /// `open` (the default), `acknowledged` or `all`.
-    state: Option<String>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// How many, from 1 to 200; 50 by default.
-    limit: Option<String>,
-}
 
 /// A page of alerts, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,7 +44,11 @@ impl From<AlertError> for Problem {
 /// Lists alerts: what is strange about whose sessions, and why.
 #[utoipa::path(
     get, path = "/admin/alerts", tag = "administrators",
-    params(AlertsQuery),
+    params(
+        ("state" = Option<String>, Query, description = "`open` (if not given), `acknowledged` or `all`."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Alerts of a page: 50 if not given."),
+    ),
     responses(
         (status = 200, description = "A page of alerts, the newest first.", body = AlertsPage),
         (status = 401, description = "Not signed in."),
@@ -75,18 +62,18 @@ pub async fn list(
     site: Data<Site>,
     visit: Visit,
     SignedIn(checked): SignedIn,
-    Query(query): Query<AlertsQuery>,
+    mut asked: Parameters,
 ) -> Result<Json<AlertsPage>, Problem> {
-    administrator(&site, &visit, &checked).await?;
-    let (state, limit) = (state(query.state.as_deref())?, limit(query.limit.as_deref())?);
-    let before = query.cursor.as_deref().map(cursor).transpose()?;
+    reader(&site, &visit, &checked).await?;
+    let wanted = asked.parse("state", "This is open, acknowledged or all.", state)?.unwrap_or(AlertState::Open);
+    let (before, limit) = (asked.cursor(alert)?, asked.limit()?);
+    asked.finish()?;
     // One more than asked for tells whether there is a next page.
-    let mut alerts = site.app.list_alerts(state, before, limit.saturating_add(1)).await?;
-    let asked_for = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = alerts.len() > asked_for;
-    alerts.truncate(asked_for);
-    let last = alerts.last().filter(|_| has_more);
-    let next_cursor = last.map(|alert| URL_SAFE_NO_PAD.encode(alert.id.uuid().as_bytes()));
+    let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut alerts = site.app.list_alerts(wanted, before, most).await?;
+    let has_more = alerts.len() > limit;
+    alerts.truncate(limit);
+    let next_cursor = alerts.last().filter(|_| has_more).map(|alert| place(alert.id));
     Ok(Json(AlertsPage { alerts, next_cursor }))
 }
 
@@ -114,26 +101,22 @@ pub async fn acknowledge(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn state(text: Option<&str>) -> Result<AlertState, Problem> {
+fn state(text: &str) -> Option<AlertState> {
     match text {
-        None | Some("open") => Ok(AlertState::Open),
-        Some("acknowledged") => Ok(AlertState::Acknowledged),
-        Some("all") => Ok(AlertState::All),
-        Some(_) => Err(Problem::invalid_field("state", "It can only be open, acknowledged or all.")),
+        "open" => Some(AlertState::Open),
+        "acknowledged" => Some(AlertState::Acknowledged),
+        "all" => Some(AlertState::All),
+        _ => None,
     }
 }
 
-fn limit(text: Option<&str>) -> Result<i64, Problem> {
-    let Some(text) = text else { return Ok(PAGE) };
-    let plain = text.bytes().all(|b| b.is_ascii_digit());
-    let limit = text.parse().ok().filter(|limit| plain && (1..=LARGEST_PAGE).contains(limit));
-    limit.ok_or_else(|| Problem::invalid_field("limit", format!("It must be a number from 1 to {LARGEST_PAGE}.")))
+/// `a` and an id: no other list's cursor is one of this.
+fn place(id: AlertId) -> String {
+    cursor(&[b"a", id.uuid().as_bytes().as_slice()].concat())
 }
 
-fn cursor(text: &str) -> Result<AlertId, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    let id = bytes.map(AlertId::from_bytes);
-    id.ok_or_else(|| Problem::invalid_field("cursor", "It must be the next_cursor of the page before."))
+fn alert(place: &[u8]) -> Option<AlertId> {
+    place.strip_prefix(b"a")?.try_into().ok().map(AlertId::from_bytes)
 }
 
 #[cfg(test)]
@@ -142,18 +125,17 @@ mod tests {
 
     #[test]
     fn a_page_is_asked_for_strictly() {
-        assert_eq!(limit(None).unwrap(), 50);
-        assert_eq!(limit(Some("200")).unwrap(), 200);
-        for text in ["", "0", "201", "-1", "+1", "1.0", "99999999999999999999", "a"] {
-            assert!(limit(Some(text)).is_err(), "{text:?}");
-        }
         for text in ["", "Open", "openall"] {
-            assert!(state(Some(text)).is_err(), "{text:?}");
+            assert!(state(text).is_none(), "{text:?}");
         }
         let id = AlertId::from_bytes([0xff; 16]);
-        assert_eq!(cursor(&URL_SAFE_NO_PAD.encode(id.uuid().as_bytes())).unwrap(), id);
-        for text in ["", "AAAA", "////////////////////////", "\u{0}", &"A".repeat(10_000)] {
-            assert!(cursor(text).is_err(), "{text:?}");
+        let asked = |text: &str| Parameters::of(&format!("cursor={text}")).cursor(alert);
+        assert_eq!(asked(&place(id)).unwrap(), Some(id));
+        for text in ["", "AAAA", "////////////////////////", "%00", &"A".repeat(10_000)] {
+            assert!(asked(text).is_err(), "{text:?}");
+        }
+        for text in ["", "0", "201", "-1", "1.0", "99999999999999999999", "a"] {
+            assert!(Parameters::of(&format!("limit={text}")).limit().is_err(), "{text:?}");
         }
     }
 }

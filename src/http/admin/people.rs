@@ -5,10 +5,10 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::listing::{Parameters, cursor, no_cursor};
 use super::{administrator, reader};
 use crate::domain::{Role, Roles, UserId};
 use crate::http::extract::{Json, PathId, SignedIn, Visit};
+use crate::http::listing::{Parameters, cursor, no_cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
 use crate::service::{UserDetail, UserPosition, UserRow};

@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 
 use super::{administrator, reader};
 use crate::domain::{SessionId, UserId};
-use crate::http::extract::{Json, PathId, Query, SignedIn, Text, Visit};
-use crate::http::filter::{FilterFields, Parameters, cursor, read_cursor};
+use crate::http::extract::{Json, PathId, SignedIn, Text, Visit};
+use crate::http::filter::{Asked, FilterFields, cursor, read_cursor};
 use crate::http::filter_document::{SessionFilter, SessionSearch};
+use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
@@ -90,10 +91,10 @@ pub async fn find(
     site: Data<Site>,
     visit: Visit,
     SignedIn(checked): SignedIn,
-    Query(parameters): Query<Parameters>,
+    parameters: Parameters,
 ) -> Result<Json<FoundAnswer>, Problem> {
     reader(&site, &visit, &checked).await?;
-    let asked = parameters.read()?;
+    let asked = Asked::read(parameters)?;
     let current = Some(checked.session);
     let page = site.app.find_sessions(Wanted { filter: asked.filter, after: asked.after, limit: asked.limit, current });
     let page = page.await?;

@@ -5,11 +5,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::listing::{Parameters, cursor};
 use super::reader;
 use crate::domain::event::Event;
 use crate::domain::{SessionId, UserId};
 use crate::http::extract::{Json, SignedIn, Visit};
+use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
 use crate::service::{EventFilter, EventView};

@@ -12,8 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 
+use super::problem::Problem;
 use crate::domain::Timestamp;
-use crate::http::problem::Problem;
 
 /// Rows of a page where nobody says how many.
 const PAGE: usize = 50;
@@ -37,10 +37,21 @@ impl FromRequest for Parameters {
 }
 
 impl Parameters {
+    /// Those of a query, for tests.
+    #[cfg(test)]
+    pub fn of(query: &str) -> Self {
+        Self(web::Query::<Vec<(String, String)>>::from_query(query).unwrap().into_inner())
+    }
+
+    /// Takes every parameter whose name begins so, in their order.
+    pub fn take_all(&mut self, beginning: &str) -> Vec<(String, String)> {
+        self.0.extract_if(.., |(name, _)| name.starts_with(beginning)).collect()
+    }
+
     /// The value of a parameter, if it is there.
     pub fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let Some(at) = self.0.iter().position(|(given, _)| given == name) else { return Ok(None) };
-        let (_, value) = self.0.swap_remove(at);
+        let (_, value) = self.0.remove(at);
         if self.0.iter().any(|(given, _)| given == name) {
             return Err(Problem::invalid_field(name, "This is given twice."));
         }
@@ -74,7 +85,7 @@ impl Parameters {
 
     /// Where the page begins, as `read` understands what [`cursor`] was given.
     pub fn cursor<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, Problem> {
-        self.parse("cursor", NO_CURSOR, |text| read(&URL_SAFE_NO_PAD.decode(text).ok()?))
+        self.parse("cursor", NO_CURSOR, |text| read_cursor(text, &read))
     }
 
     /// Refuses what nobody has taken.
@@ -94,6 +105,11 @@ const NO_CURSOR: &str = "This is no cursor of this list: take next_cursor of its
 /// The answer to a cursor of another list.
 pub fn no_cursor() -> Problem {
     Problem::invalid_field("cursor", NO_CURSOR)
+}
+
+/// Reads what [`cursor`] wrote, as `read` understands it.
+pub fn read_cursor<T>(text: &str, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+    read(&URL_SAFE_NO_PAD.decode(text).ok()?)
 }
 
 /// A place in a list, as clients are given it.
