@@ -101,23 +101,29 @@ impl From<&Session> for Whereabouts {
     }
 }
 
-/// A user's newest sessions, ended or not, the newest first.
+/// A user's newest sessions, ended or not, the newest first: of those that were not ended and of those that ended last,
+/// which have an index each.
 pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
-    let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).order(sessions::created_at.desc());
-    read(rows.limit(limit).select(columns!()).load(db)?)
+    let ended = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_not_null());
+    let mut rows = read(ended.order(sessions::ended_at.desc()).limit(limit).select(columns!()).load(db)?)?;
+    rows.extend(unended(db, user, limit)?);
+    // An id begins with the moment when it was made.
+    rows.sort_by_key(|row| std::cmp::Reverse(row.session));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(rows)
 }
 
 /// A user's newest sessions that were not ended, over by themselves or not.
 pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
     let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_null());
-    read(rows.order(sessions::created_at.desc()).limit(limit).select(columns!()).load(db)?)
+    read(rows.order(sessions::id.desc()).limit(limit).select(columns!()).load(db)?)
 }
 
 /// A page of sessions that were not ended, user by user, after this one: for whoever looks at all of them in turn.
 pub fn page(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::user_id.gt(after));
-    read(rows.order((sessions::user_id, sessions::created_at)).limit(limit).select(columns!()).load(db)?)
+    read(rows.order((sessions::user_id, sessions::id)).limit(limit).select(columns!()).load(db)?)
 }
 
 fn read(rows: Vec<Row>) -> Result<Vec<Whereabouts>, LedgerError> {

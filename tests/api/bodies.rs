@@ -41,7 +41,8 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
     let all = operations(server).await;
     let takers: Vec<Taker> = all
         .iter()
-        .filter(|operation| operation.has_body)
+        // A list of roles has no text of its own to be broken: tests/api/people.rs.
+        .filter(|operation| operation.has_body && operation.template != "/admin/users/{id}/roles")
         .map(|operation| {
             let (good, required) = known(&operation.template);
             let good = good.as_object().cloned().expect("an object");

@@ -322,15 +322,22 @@ on_each_backend! {
         }
     }
 
-    async fn v7_4_5_administrators_end_the_sessions_of_one_user_and_operators_those_of_all(server: TestServer) {
-        let (admin, owner) = (server.admin().await, server.signed_in().await);
-        let one = server.issue(&owner).await;
+    async fn v7_4_5_administrators_end_the_sessions_of_one_user_and_of_all(server: TestServer) {
+        let (admin, owner, other) = (server.admin().await, server.signed_in().await, server.signed_in().await);
+        let (one, two) = (server.issue(&owner).await, server.issue(&owner).await);
         command_line_ok(&server.settings, &["sessions", "revoke", &one.session_id], "");
-        assert!(!one.is_signed_in().await && owner.is_signed_in().await);
-        server.signed_in().await.post(&format!("/admin/users/{}/disable", owner.user_id)).await.assert_problem(403, "forbidden");
-        admin.disable(&owner.user_id).await.assert_status(204);
-        assert!(!owner.is_signed_in().await);
-        assert_eq!(server.stores.database.count("audit", &format!("event = 'user_disabled' AND actor = '{}'", admin.person().user_id)), 1);
+        assert!(!one.is_signed_in().await && two.is_signed_in().await && owner.is_signed_in().await);
+        let all_of_owner = format!("/admin/users/{}/sessions", owner.user_id);
+        other.delete(&all_of_owner).await.assert_problem(403, "forbidden");
+        assert_eq!(admin.delete(&all_of_owner).await.assert_status(200).json(), json!({ "revoked": 2 }));
+        assert!(!two.is_signed_in().await && !owner.is_signed_in().await && other.is_signed_in().await);
+        let everybody = json!({ "filter": {}, "all": true });
+        let answer = admin.post_json("/admin/sessions/revoke", &everybody).await.assert_status(200).json();
+        assert_eq!((&answer["revoked"], &answer["more"]), (&json!(1), &json!(false)), "{answer}");
+        assert!(!other.is_signed_in().await && admin.person().is_signed_in().await, "but for the one that asks");
+        let lines = |event: &str, what: &str| server.stores.database.count("audit", &format!("event = '{event}' AND {what}"));
+        assert_eq!(lines("session_revoked", &format!("actor = '{}'", admin.person().user_id)), 3);
+        assert_eq!(lines("sessions_revoked_by_filter", "1 = 1"), 1);
     }
 
     async fn v7_5_1_a_new_password_wants_the_current_one_however_fresh_the_session_is(server: TestServer) {

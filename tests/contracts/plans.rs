@@ -12,7 +12,7 @@ use sessiond::domain::{SessionId, SystemRandom, Timestamp, UserId};
 use sessiond::ledger::audit::{self, Filter};
 use sessiond::ledger::user_names;
 use sessiond::ledger::user_search::{self, After};
-use sessiond::ledger::{Db, Ledger, LedgerError, erasure, histories, retention, users};
+use sessiond::ledger::{Db, Ledger, LedgerError, erasure, histories, retention, users, whereabouts};
 
 use super::ledger::target;
 use crate::support::database::Database;
@@ -75,6 +75,34 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             Box::new(|db| users::page(db, Some("a"), 50).map(drop)),
         ),
         ("administrators", "users_privileged", false, Box::new(|db| users::lock_administrators(db).map(drop))),
+        (
+            "old lines",
+            "audit_pkey|sqlite_autoindex_audit_1",
+            true,
+            Box::new(move |db| retention::purge_lines(db, moment, 50).map(drop)),
+        ),
+        ("deletions to finish", "users_deleted", false, Box::new(|db| erasure::unfinished(db, 50).map(drop))),
+        ("accounts without names", "users_unnamed", false, Box::new(|db| user_names::set_missing(db, 50).map(drop))),
+    ]
+}
+
+/// The same of sessions.
+fn reads_of_sessions() -> Vec<(&'static str, &'static str, bool, Read)> {
+    let (id, moment) = (user(), Timestamp::from_ms(1_700_000_000_000));
+    vec![
+        (
+            "what risk compares",
+            "sessions_ended_of_user",
+            false,
+            Box::new(move |db| whereabouts::history(db, id, 50).map(drop)),
+        ),
+        ("unended", "sessions_live_of_user", false, Box::new(move |db| whereabouts::unended(db, id, 50).map(drop))),
+        (
+            "the round of risk",
+            "sessions_live_of_user",
+            true,
+            Box::new(move |db| whereabouts::page(db, Some(id), 50).map(drop)),
+        ),
         ("a history", "sessions_ended_of_user", false, Box::new(move |db| histories::ended_of(db, id, 50).map(drop))),
         (
             "live sessions",
@@ -88,14 +116,6 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             true,
             Box::new(move |db| retention::purge_sessions(db, moment, 50).map(drop)),
         ),
-        (
-            "old lines",
-            "audit_pkey|sqlite_autoindex_audit_1",
-            true,
-            Box::new(move |db| retention::purge_lines(db, moment, 50).map(drop)),
-        ),
-        ("deletions to finish", "users_deleted", false, Box::new(|db| erasure::unfinished(db, 50).map(drop))),
-        ("accounts without names", "users_unnamed", false, Box::new(|db| user_names::set_missing(db, 50).map(drop))),
     ]
 }
 
@@ -131,7 +151,7 @@ async fn sqlite_finds_everything_by_an_index() {
     let path = database.url();
     let open = || SqliteConnection::establish(path.trim_start_matches("sqlite://")).expect("SQLite opens");
     let (mut db, mut explainer) = (Db::Sqlite(open()), open());
-    for (what, index, in_order, read) in reads() {
+    for (what, index, in_order, read) in reads().into_iter().chain(reads_of_sessions()) {
         let sql = statement(&mut db, &read);
         let plan: Vec<Plan> = sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(&mut explainer).expect("a plan");
         let plan = plan.into_iter().map(|step| step.detail).collect::<Vec<_>>().join("\n");
@@ -153,13 +173,14 @@ async fn postgresql_finds_everything_by_an_index() {
     fresh(&database).await;
     let open = || PgConnection::establish(&database.url()).expect("PostgreSQL answers");
     let (mut db, mut explainer) = (Db::Pg(open()), open());
-    // The tables are empty: without figures, the question is whether an index can serve at all.
+    explainer.batch_execute(POPULATION).expect("some rows");
+    // Most tables are empty: without figures, the question is whether an index can serve at all.
     explainer
         .batch_execute(
             "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan",
         )
         .expect("settings");
-    for (number, (what, index, in_order, read)) in reads().into_iter().enumerate() {
+    for (number, (what, index, in_order, read)) in reads().into_iter().chain(reads_of_sessions()).enumerate() {
         let sql = statement(&mut db, &read);
         let most = (1..30).rev().find(|it| sql.contains(&format!("${it}"))).unwrap_or(0);
         let nulls = vec!["NULL"; most].join(", ");
@@ -173,6 +194,19 @@ async fn postgresql_finds_everything_by_an_index() {
         assert!(!plan.contains("Seq Scan"), "{what}:\n{plan}");
     }
 }
+
+/// Sessions of many users, so that it matters by which index one user's are found.
+#[cfg(feature = "postgres")]
+const POPULATION: &str = "
+    INSERT INTO users (id, email, email_key, password_hash, roles, created_at)
+    SELECT 'u' || u, 'u' || u, 'u' || u, '', 'user', u FROM generate_series(1, 300) AS u;
+    INSERT INTO sessions (id, user_id, token_hash, created_at, authenticated_at, last_seen_at, expires_at, idle_seconds,
+        remember, sign_in_ip, last_ip, last_ip_key, sign_in_ip_key, risk, ended_at)
+    SELECT 's' || s, 'u' || s % 300 + 1, decode(md5(s::text), 'hex'), s, s, s, s + 1000, 1800, false, '', '',
+        decode(md5('a' || s), 'hex'), decode(md5('b' || s), 'hex'), 0, CASE WHEN s % 3 = 0 THEN s END
+    FROM generate_series(1, 6000) AS s;
+    ANALYZE;
+";
 
 /// PostgreSQL names the column of a plan in capitals and words, so it is read as whatever comes first.
 #[cfg(feature = "postgres")]
