@@ -291,7 +291,6 @@ impl App {
         self.tell_session_created(db, &entrance.session)?;
         if !found.is_empty() {
             ended.extend(self.settle(db, user.id, &found, &server)?);
-            fault_point::reach("sign-in: settled what is strange");
         }
         Ok(Admission::Admitted { user: Box::new(user), ended })
     }
