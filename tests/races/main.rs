@@ -25,5 +25,5 @@ const ROUNDS: usize = 1_000;
 /// Rounds of a race that hashes passwords.
 #[cfg(test)]
 fn hashing_rounds() -> usize {
-    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 50 }
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 25 }
 }
