@@ -91,6 +91,11 @@ impl Filter {
         Ok(filter)
     }
 
+    /// Whether there is such a field.
+    pub fn has_field(name: &str) -> bool {
+        Self::default().set(name, "", Moments::Absolute) != Err(UNKNOWN)
+    }
+
     fn set(&mut self, field: &str, value: &str, moments: Moments) -> Result<(), &'static str> {
         match field {
             "user" => once(&mut self.user, UserId::parse(value).ok_or(NO_USER)),

@@ -104,8 +104,11 @@ impl<'de> Visitor<'de> for Collecting {
             if fields.len() >= MOST_FIELDS {
                 return Err(de::Error::custom("too many fields"));
             }
-            if let Some(text) = value.text() {
-                fields.push((name, text));
+            match value.text() {
+                Some(text) => fields.push((name, text)),
+                // Not given; but a field that there is not is named also then.
+                None if !Filter::has_field(&name) => fields.push((name, String::new())),
+                None => {}
             }
         }
         Ok(FilterFields { fields })
@@ -182,6 +185,7 @@ mod tests {
         assert_eq!(read("{}"), Ok(Ok("all".to_owned())));
         for (json, detail) in [
             (r#"{"contry":"PT"}"#, "filter.contry: There is no such filter."),
+            (r#"{"contry":null,"asn":1}"#, "filter.contry: There is no such filter."),
             (r#"{"risk":-1}"#, "filter.risk: A risk is a whole number from 0 to 1000000."),
             (r#"{"asn":1,"asn":2}"#, "filter.asn: This is given twice."),
         ] {

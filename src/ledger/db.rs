@@ -180,7 +180,7 @@ fn prepare_sqlite(c: &mut SqliteConnection, purpose: Purpose) -> QueryResult<()>
     // The busy timeout first: switching to WAL can itself meet a lock.
     c.batch_execute(&format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA foreign_keys = ON; PRAGMA query_only = {query_only}",
+         PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA query_only = {query_only}",
         LOCK_WAIT.as_millis()
     ))
 }

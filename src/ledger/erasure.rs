@@ -4,11 +4,13 @@
 //! times and reasons: the ledger has to know for as long as they could last that they have ended. Lines of the audit log
 //! keep the id alone.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 
 use super::db::Db;
 use super::error::LedgerError;
-use super::schema::{alerts, audit, sessions, users};
+use super::schema::{alerts, audit, sessions, users, webhook_outbox};
 use super::{resets, user_names};
 use crate::domain::event::{Actor, Event};
 use crate::domain::{Timestamp, UserId};
@@ -36,7 +38,10 @@ pub fn delete(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError>
 
 /// Erases what is personal in so many rows about a deleted account; false when nothing was left.
 pub fn erase_some(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
-    Ok(erase_sessions(db, id, limit)? || erase_lines(db, id, limit)? || erase_alerts(db, id, limit)?)
+    Ok(erase_sessions(db, id, limit)?
+        || erase_lines(db, id, limit)?
+        || erase_alerts(db, id, limit)?
+        || erase_messages(db, id, limit)?)
 }
 
 fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
@@ -87,9 +92,26 @@ fn erase_alerts(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError
     Ok(!ids.is_empty())
 }
 
-/// Notes that nothing personal is left.
+/// Messages that were told; one that is yet to be told goes as all do, some days after it was.
+fn erase_messages(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
+    let rows = webhook_outbox::table
+        .filter(webhook_outbox::lane.eq(id.to_string()))
+        .filter(webhook_outbox::done_at.is_not_null());
+    let ids: Vec<String> = rows.select(webhook_outbox::id).limit(limit).load(db)?;
+    diesel::delete(webhook_outbox::table.filter(webhook_outbox::id.eq_any(&ids))).execute(db)?;
+    Ok(!ids.is_empty())
+}
+
+/// Lines about refusals come a minute after them, at most: so long an account is looked at again.
+const LATE_LINES: Duration = Duration::from_secs(120);
+
+/// Notes that nothing personal is left, once nothing can come late any more.
 pub fn finish(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError> {
-    let row = users::table.find(id.to_string()).filter(users::erased_at.is_null());
+    let late = i64::try_from(LATE_LINES.as_millis()).unwrap_or(i64::MAX);
+    let row = users::table
+        .find(id.to_string())
+        .filter(users::erased_at.is_null())
+        .filter(users::deleted_at.le(at.ms().saturating_sub(late)));
     diesel::update(row).set(users::erased_at.eq(Some(at.ms()))).execute(db)?;
     Ok(())
 }

@@ -192,7 +192,12 @@ impl App {
             let Ok(news) = change(&app, db, &user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
             fault_point::reach("account: changed");
             if news {
-                audit::append(db, &app.entry(event, &cause, Some(id), None))?;
+                let mut line = app.entry(event, &cause, Some(id), None);
+                if event == Event::RolesChanged {
+                    let now = users::find(db, id)?.map(|now| now.roles.to_string()).unwrap_or_default();
+                    line.detail = Some(format!("{} -> {now}", user.roles));
+                }
+                audit::append(db, &line)?;
                 fault_point::reach("account: line written");
                 if event == Event::UserDisabled {
                     app.tell_user_disabled(db, id, &cause)?;

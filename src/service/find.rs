@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{App, SessionDetail, SessionView, Unavailable};
-use crate::domain::session::ledger_lag;
+use crate::domain::session::{ledger_lag, resolution};
 use crate::domain::{Filter, SessionId, Timestamp, UserId};
 use crate::ledger::search::{self, Search};
 use crate::ledger::sessions::Session;
@@ -134,7 +134,11 @@ impl App {
         deadlines.last_seen =
             deadlines.last_seen.max(self.shared.last_seen.noted(row.id).unwrap_or(Timestamp::from_ms(0)));
         let latest = match record {
-            Some(_) => deadlines.last_seen,
+            // A use is written when the last one that was is so old.
+            Some(_) => {
+                let configured = self.shared.policy.last_seen_resolution;
+                deadlines.last_seen.plus(resolution(configured, deadlines.idle))
+            }
             // Nobody who would be told of a use at once can be asked.
             None => deadlines.last_seen.plus(ledger_lag(deadlines.idle)),
         };

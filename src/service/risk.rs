@@ -94,7 +94,8 @@ impl App {
                 let signals = found.signals_after(&alert.signals);
                 let risk = alert.risk.max(i64::from(found.risk()));
                 alerts::extend(db, alert.id, &signals, risk, &found.sessions_after(&alert.sessions))?;
-                alert.sessions.as_slice()
+                // A reason that was not given before is one to do something about any session that it concerns.
+                if found.is_told_by(alert) { alert.sessions.as_slice() } else { &[] }
             }
             News::New => {
                 self.open_alert(db, user, found, cause)?;

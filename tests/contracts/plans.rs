@@ -199,10 +199,12 @@ async fn postgresql_finds_everything_by_an_index() {
 #[cfg(feature = "postgres")]
 const POPULATION: &str = "
     INSERT INTO users (id, email, email_key, password_hash, roles, created_at)
-    SELECT 'u' || u, 'u' || u, 'u' || u, '', 'user', u FROM generate_series(1, 300) AS u;
+    SELECT '01900000-0000-7000-8000-' || lpad(to_hex(u), 12, '0'), 'u' || u, 'u' || u, '', 'user', u
+    FROM generate_series(1, 3000) AS u;
     INSERT INTO sessions (id, user_id, token_hash, created_at, authenticated_at, last_seen_at, expires_at, idle_seconds,
         remember, sign_in_ip, last_ip, last_ip_key, sign_in_ip_key, risk, ended_at)
-    SELECT 's' || s, 'u' || s % 300 + 1, decode(md5(s::text), 'hex'), s, s, s, s + 1000, 1800, false, '', '',
+    SELECT '01900000-0000-7000-8001-' || lpad(to_hex(s), 12, '0'), '01900000-0000-7000-8000-' || lpad(to_hex(s % 3000 + 1), 12, '0'),
+        sha256(s::text::bytea), s, s, s, s + 1000, 1800, false, '192.0.2.1', '192.0.2.1',
         decode(md5('a' || s), 'hex'), decode(md5('b' || s), 'hex'), 0, CASE WHEN s % 3 = 0 THEN s END
     FROM generate_series(1, 6000) AS s;
     ANALYZE;

@@ -12,7 +12,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::sync::{Notify, oneshot};
 
-use crate::ROUNDS;
+use crate::rounds;
 use crate::support::client::COOKIE;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
@@ -83,7 +83,7 @@ on_each_backend! {
         let application = Application::start(&server).await;
         let base = format!("http://{}", application.address);
         let owner = server.signed_in().await;
-        for round in 0..ROUNDS {
+        for round in 0..rounds() {
             let victim = server.issue(&owner).await;
             let there = victim.copy_at(&base);
             let writing = tokio::spawn(async move { (there.post("/slow").await, there) });

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::ROUNDS;
+use crate::rounds;
 use crate::support::database::Database;
 use crate::support::proxy::{Proxy, contains};
 use crate::support::record::in_record;
@@ -30,7 +30,7 @@ async fn touches_against_a_revoke() {
     let proxied = [("SESSIOND_TRUSTED_PROXIES", "127.0.0.1/32"), ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For")];
     let server = TestServer::with(Backend::Production, &proxied).await;
     let owner = server.signed_in().await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let victim = server.issue(&owner).await;
         let check = |number: usize| {
             let address = format!("192.0.2.{}", number % 250 + 1);
@@ -59,7 +59,7 @@ async fn a_put_that_arrives_after_a_revoke_and_an_eviction() {
     let fast = crate::support::node::Node::start(&direct, &slow.clock).await;
     let owner = slow.signed_in().await.copy_at(&fast.url());
     let mut held = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let victim = slow.issue(&owner).await;
         // A record repeats the session's id; a lease does not.
         let hold = proxy.hold_first(1, contains(in_record(&victim.session_id)));
@@ -81,7 +81,7 @@ async fn a_put_that_arrives_after_a_revoke_and_an_eviction() {
             assert_eq!(who.get("/auth/forward").await.status, 401, "round {round}: a late put brought it back");
         }
     }
-    assert_eq!(held, ROUNDS, "every put was held back");
+    assert_eq!(held, rounds(), "every put was held back");
     owner.sign_out().await.assert_status(204);
     assert_nothing_lives(slow.stores.redis());
 }

@@ -2,14 +2,14 @@
 //!
 //! Owns the proof that a revocation which was answered 2xx holds, whoever else revokes or checks meanwhile.
 
-use crate::ROUNDS;
+use crate::rounds;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
 
 on_each_backend! {
     async fn two_revokes_of_one_session(server: TestServer) {
         let owner = server.signed_in().await;
-        for round in 0..ROUNDS {
+        for round in 0..rounds() {
             let victim = server.issue(&owner).await;
             assert_eq!(victim.get("/auth/forward").await.status, 200, "round {round}");
             let (a, b) = tokio::join!(owner.end_session(&victim.session_id), owner.end_session(&victim.session_id));
@@ -22,7 +22,7 @@ on_each_backend! {
 
     async fn checks_against_a_revoke(server: TestServer) {
         let owner = server.signed_in().await;
-        for round in 0..ROUNDS {
+        for round in 0..rounds() {
             let victim = server.issue(&owner).await;
             // Half of the rounds start with a record, half with a fill that the revocation meets.
             if round % 2 == 0 {
@@ -39,7 +39,7 @@ on_each_backend! {
 
     async fn a_sign_out_against_revoke_all(server: TestServer) {
         let owner = server.signed_in().await;
-        for round in 0..ROUNDS {
+        for round in 0..rounds() {
             let (one, other) = (server.issue(&owner).await, server.issue(&owner).await);
             let (left, ended) = tokio::join!(one.sign_out(), other.end_others());
             assert_eq!((left.status, ended.status), (204, 200), "round {round}: {left} {ended}");

@@ -75,19 +75,31 @@ impl Finding {
         }
     }
 
-    /// Compares it with the user's alerts. What they say for the same reasons about the same sessions is told; so is more
-    /// of a matter that is open, which then grows; what was acknowledged does not come back because of a further session
-    /// that is only named.
+    /// Compares it with the user's alerts. The same reasons about the same sessions are told; more of a matter that is open
+    /// is added to it: further sessions for the same reasons, or further places of the same sessions. Another place of other
+    /// sessions, or after the alert was acknowledged, is another matter.
     pub fn news<'a, T: Told>(&self, alerts: &'a [T]) -> News<&'a T> {
-        let names_all = |alert: &T| self.core.iter().all(|session| alert.sessions().contains(session));
-        let has_all_rules = |alert: &&T| {
-            self.signals.iter().all(|found| alert.signals().iter().any(|signal| signal.rule == found.rule))
-        };
-        let mut same = alerts.iter().filter(has_all_rules);
-        if same.clone().any(names_all) {
+        let is_named = |alert: &T, session: &SessionId| alert.sessions().contains(session);
+        let names_all = |alert: &T| self.core.iter().all(|session| is_named(alert, session));
+        let names_some = |alert: &T| self.core.iter().any(|session| is_named(alert, session));
+        if alerts.iter().any(|alert| self.is_told_by(alert) && names_all(alert)) {
             return News::Known;
         }
-        same.find(|alert| alert.is_open()).map_or(News::New, News::More)
+        let belongs =
+            |alert: &&T| alert.is_open() && self.has_rules_of(*alert) && (self.is_told_by(*alert) || names_some(alert));
+        alerts.iter().find(belongs).map_or(News::New, News::More)
+    }
+
+    /// Whether an alert gives all these reasons.
+    pub fn is_told_by<T: Told>(&self, alert: &T) -> bool {
+        let is_same = |found: &Signal, told: &Signal| {
+            told.rule == found.rule && (!found.rule.names_places() || told.reason == found.reason)
+        };
+        self.signals.iter().all(|found| alert.signals().iter().any(|told| is_same(found, told)))
+    }
+
+    fn has_rules_of<T: Told>(&self, alert: &T) -> bool {
+        self.signals.iter().all(|found| alert.signals().iter().any(|told| told.rule == found.rule))
     }
 
     /// An alert's reasons together with these.

@@ -23,6 +23,11 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Whether its reasons name where it was, and nothing that changes: another place is another reason then.
+    pub fn names_places(self) -> bool {
+        matches!(self, Self::NewCountry | Self::NewNetwork | Self::SeveralCountries)
+    }
+
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::NewCountry,

@@ -288,6 +288,27 @@ fn one_alert_for_one_matter() {
     assert_eq!(guessed.news(&[alert(true)]), News::New);
 }
 
+/// What an alert says of one theft does not hide the next.
+#[test]
+fn another_place_is_another_reason() {
+    let policy = RiskPolicy::default();
+    let (own, before) = (past(lisbon(), 0), sighting(lisbon(), 0));
+    let moved = |place, hours| Sighting { session: own.session, place, at: at(hours) };
+    let judge = |place, hours| policy.judge_move(&moved(place, hours), &before, std::slice::from_ref(&own), &[]);
+    let found = judge(tokyo(), 1);
+    let alert = |open| Alert { open, signals: found.signals.clone(), sessions: found.sessions.clone() };
+    for open in [true, false] {
+        assert_eq!(judge(tokyo(), 2).news(&[alert(open)]), News::Known, "the same again");
+    }
+    let next = judge(sao_paulo(), 2);
+    assert_eq!(next.news(&[alert(true)]), News::More(&alert(true)));
+    assert!(!next.is_told_by(&alert(true)) && next.signals_after(&found.signals).len() > found.signals.len());
+    assert_eq!(next.news(&[alert(false)]), News::New, "that was acknowledged, and this was not");
+    // Sessions that have nothing to do with those that are named.
+    let other = |place, hours| policy.judge_arrival(&arrival(place, hours), &[past(lisbon(), 0)], &[]);
+    assert_eq!(other(sao_paulo(), 9).news(&[alert(true)]), News::New);
+}
+
 #[test]
 fn lists_are_short() {
     let known: Vec<_> = ["A", "B", "C", "D", "E", "F", "G"]
