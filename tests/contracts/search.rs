@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -246,6 +245,8 @@ fn plan(database: &Database, statement: &str) -> String {
         }
         #[cfg(feature = "postgres")]
         Database::Postgres(database) => {
+            use diesel::connection::SimpleConnection;
+
             let mut connection = database.connect();
             let explain = "CREATE OR REPLACE FUNCTION plan_of(statement text) RETURNS SETOF text LANGUAGE plpgsql \
                            AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN ' || statement; END $$";

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use sessiond::domain::{Clock, SystemClock};
@@ -40,7 +39,6 @@ fn asked_of(size: usize) -> usize {
 struct World {
     stores: Stores,
     settings: Settings,
-    app: App,
     admin: Admin,
     node: Process,
     other: Process,
@@ -61,7 +59,7 @@ impl World {
             row.country = Some(if number.is_multiple_of(SPARED_OF) { "PT" } else { "BR" }.to_owned());
         })
         .await;
-        Self { stores, settings, app, admin, node, other, members }
+        Self { stores, settings, admin, node, other, members }
     }
 
     /// The live sessions' ids, by the ledger.
@@ -179,7 +177,6 @@ async fn killed_between_pages(backend: Backend) {
     assert_eq!(world.lines(), world.members.len() - spared.len());
     assert_eq!(world.stores.database.count("unconfirmed", "1 = 1"), 0, "the repetition confirms what was left");
     world.judge(true).await;
-    drop(world.app);
 }
 
 /// Redis does not answer: what was ended is not told as ended, by status and by count, until a repetition confirms it.
@@ -197,7 +194,7 @@ async fn what_cannot_be_confirmed_is_never_a_2xx() {
     let number = |name: &str| body["outcome"][name].as_u64().expect("a number");
     assert_eq!((number("revoked"), number("unconfirmed")), (0, number("matched")), "{body}");
     assert!(number("matched") > 0);
-    crate::support::wait::until("it is answered 2xx", Duration::from_secs(30), async || {
+    crate::support::wait::until("it is answered 2xx", std::time::Duration::from_secs(30), async || {
         let again = world.revoke(&world.node.url(), false, &Value::Null).await.expect("an answer");
         assert!([200, 503].contains(&again.status), "{again}");
         again.status == 200 && again.json()["more"] == false

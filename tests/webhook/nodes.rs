@@ -1,17 +1,14 @@
 //! Several nodes, and what becomes of the messages of one that dies.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::delivery::{PATIENCE, World};
-use crate::receiver::{Answer, assert_ordered};
+use crate::receiver::Answer;
 use crate::support::client::PASSWORD;
 use crate::support::process::Process;
 use crate::support::requests::Requests as _;
 use crate::support::server::Backend;
 use crate::support::wait::{stopwatch, until};
-
-const SOAK: &str = "SESSIOND_TEST_SOAK";
 
 /// Longer than a claim holds.
 const CLAIM: Duration = Duration::from_secs(60);
@@ -19,13 +16,17 @@ const CLAIM: Duration = Duration::from_secs(60);
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_share_the_work_and_keep_the_order() {
+    use std::collections::BTreeMap;
+
+    use crate::receiver::assert_ordered;
+
     let world = World::new(Backend::Production).await;
     let nodes = [world.node().await, world.node().await];
     let mut people = Vec::new();
     for at in 0..6 {
         people.push(nodes[at % 2].anonymous().sign_up().await);
     }
-    let rounds = if std::env::var_os(SOAK).is_some() { 200 } else { 15 };
+    let rounds = if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 200 } else { 15 };
     let watch = stopwatch();
     let busy = people.iter().enumerate().map(|(at, person)| {
         let (world, nodes) = (&world, &nodes);
