@@ -1,7 +1,7 @@
 //! Sessions that fit a filter, found by an index.
 //!
 //! Owns the way to them: which index leads, and that a page costs a bounded look, however many rows there are and
-//! whatever the planner believes. One condition leads ([`Lead`]); the others are judged on what it finds. Must never
+//! whatever the planner believes. One condition leads (`Lead`); the others are judged on what it finds. Must never
 //! count or sort a whole table.
 
 use diesel::prelude::*;
