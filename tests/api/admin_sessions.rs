@@ -222,6 +222,18 @@ on_each_backend! {
         assert!(!resting.is_signed_in().await);
     }
 
+    /// A use is not written while the last one that was is younger than this.
+    async fn a_use_that_was_not_written_yet_counts(server: TestServer) with { "SESSIOND_LAST_SEEN_RESOLUTION": "60s" } {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        assert!(user.is_signed_in().await);
+        server.clock.advance(Duration::from_secs(40));
+        assert!(user.is_signed_in().await);
+        let rested = json!({ "last_seen_before": ago(&server, Duration::from_secs(20)), "user": user.user_id });
+        let answer = revoke(&admin, &json!({ "filter": rested })).await;
+        assert_eq!(outcome(&answer), (0, 0, 0, false), "{answer}");
+        assert!(user.is_signed_in().await, "it was used a moment ago");
+    }
+
     async fn a_bad_value_is_refused_by_name_and_nothing_ends(server: TestServer) {
         let (admin, user) = (server.admin().await, server.signed_in().await);
         for (query, field) in [

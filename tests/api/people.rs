@@ -155,6 +155,8 @@ on_each_backend! {
         assert_eq!(again.me().await.json().pointer("/user/roles"), Some(&json!(["user", "admin"])));
         let lines = format!("event = 'authz_change' AND user_id = '{}'", user.user_id);
         assert_eq!(server.stores.database.count("audit", &lines), 1, "again is no news");
+        let said = format!("{lines} AND detail = 'user -> user admin'");
+        assert_eq!(server.stores.database.count("audit", &said), 1, "what they were, and what they are");
         for bad in [json!({ "roles": ["root"] }), json!({ "roles": "admin" }), json!({}), json!({ "roles": [], "x": 1 })] {
             let answer = admin.put_json(&path, &bad).await;
             assert!([400, 422].contains(&answer.status), "{bad}: {answer}");
@@ -162,11 +164,6 @@ on_each_backend! {
         }
         let nobody = format!("/admin/users/{NOBODY}/roles");
         admin.put_json(&nobody, &json!({ "roles": [] })).await.assert_problem(404, "not-found");
-        for bad in [json!({}), json!({ "roles": "admin" }), json!({ "roles": ["root"] }), json!({ "roles": [7] }), json!({ "roles": null }), json!({ "roles": [], "admin": true })] {
-            let answer = admin.put_json(&path, &bad).await;
-            assert!([400, 422].contains(&answer.status), "{bad}: {answer}");
-            answer.assert_problem(answer.status, "invalid-body");
-        }
     }
 
     async fn the_last_administrator_stays_one(server: TestServer) {
