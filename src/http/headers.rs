@@ -17,7 +17,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use super::problem::Problem;
-use super::{last_resort, request_id};
+use super::{last_resort, request_id, spelling};
 use crate::config::{Config, Origin};
 
 /// The request's id, as problems and the log name it.
@@ -70,14 +70,6 @@ impl AnswerHeaders {
     }
 }
 
-/// Whether a path is written otherwise than it has to be: an escape of what needs none (RFC 3986 §2.3), or of a slash.
-fn has_another_spelling(path: &str) -> bool {
-    path.split('%').skip(1).any(|rest| {
-        let byte = rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        byte.is_none_or(|byte| byte.is_ascii_alphanumeric() || b"-._~/\\".contains(&byte))
-    })
-}
-
 fn id_value(id: Uuid) -> Option<HeaderValue> {
     let mut buffer = [0; Hyphenated::LENGTH];
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)).ok()
@@ -93,7 +85,7 @@ pub async fn complete<B: MessageBody>(
     // In a block of its own: services below may look at the id before they are first polled.
     let answered = request_id::within(id, async {
         // The router would decode it, and no rule of a proxy in front knows it.
-        match has_another_spelling(request.path()) {
+        match spelling::is_another(request.path()) {
             true => Err(Problem::not_found().into()),
             false => last_resort::answered(next.call(request)).await,
         }
@@ -157,18 +149,6 @@ mod tests {
             completed(false, &[("cache-control", "no-cache"), ("content-security-policy", "default-src 'self'")]);
         assert_eq!(headers.get("cache-control").unwrap(), "no-cache");
         assert_eq!(headers.get_all("content-security-policy").count(), 1);
-    }
-
-    #[test]
-    fn a_path_has_one_spelling() {
-        for path in
-            ["/%6cogin", "/%4Cogin", "/login%2f", "/a%2e%2e/b", "/x%5cy", "/x%7e", "/%", "/%zz", "/%4", "/a%20b%41"]
-        {
-            assert!(has_another_spelling(path), "{path}");
-        }
-        for path in ["/", "/login", "/session/data/a%20b", "/session/data/%C3%A9%25"] {
-            assert!(!has_another_spelling(path), "{path}");
-        }
     }
 
     #[actix_web::test]

@@ -38,6 +38,7 @@ pub mod sessions;
 pub mod sign_in;
 mod signature;
 pub mod site;
+mod spelling;
 mod throttled;
 pub mod typed_password;
 
