@@ -100,7 +100,7 @@ async fn fill(ledger: &Ledger, connection: &mut impl SimpleConnection, size: usi
     let (clock, started) = (SystemClock::new(), Instant::now());
     let now = clock.now();
     let owners: Vec<UserId> = (0..size.div_ceil(PER_USER)).map(|_| UserId::generate(now, &SystemRandom)).collect();
-    for batch in owners.chunks(5_000) {
+    for batch in owners.chunks(250) {
         let batch = batch.to_vec();
         ledger.write(move |db| batch.iter().try_for_each(|id| add_user(db, *id, now))).await?;
     }
