@@ -51,12 +51,12 @@ const FILTERS: [&[(&str, &str)]; 24] = [
     &[("risk", "90")],
     &[("created_before", "EARLY")],
     &[("created_after", "LATE")],
-    &[("last_seen_before", "EARLY")],
+    &[("last_seen_before", "HALF")],
     &[("last_seen_after", "LATE")],
     &[("user", "USER"), ("browser", "Chrome")],
-    &[("country", "PT"), ("last_seen_before", "EARLY")],
+    &[("country", "PT"), ("last_seen_before", "HALF")],
     &[("country", "PT"), ("browser", "Lynx")],
-    &[("last_seen_before", "EARLY"), ("risk", "90")],
+    &[("last_seen_before", "HALF"), ("risk", "90")],
 ];
 
 /// Runs it; `--sessions` says how many.
@@ -133,7 +133,7 @@ fn row(number: usize, user: Option<UserId>, created: Timestamp, now: Timestamp, 
     let random: &dyn Random = &SystemRandom;
     let user = user.map(|id| id.to_string()).unwrap_or_default();
     let hash: String = Token::generate(random).hash().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let die = |salt: usize, below: usize| (number.wrapping_mul(2_654_435_761).wrapping_add(salt * 97) >> 8) % below;
+    let die = |salt: usize, below: usize| scattered(number * 16 + salt) % below;
     let address = u32::try_from(die(1, 1 << 20)).unwrap_or(0);
     let ip = Ipv4Addr::from(0x0a00_0000 | address);
     let key: String = sessions::ip_key(ip.into()).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -154,6 +154,14 @@ fn row(number: usize, user: Option<UserId>, created: Timestamp, now: Timestamp, 
     )
 }
 
+/// A number that says nothing of its neighbours' (the finalizer of splitmix64): what is rare must not be rare together.
+fn scattered(number: usize) -> usize {
+    let first = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let second = (first ^ (first >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let third = (second ^ (second >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    third ^ (third >> 31)
+}
+
 fn add_user(db: &mut sessiond::ledger::Db, id: UserId, now: Timestamp) -> Result<(), sessiond::ledger::LedgerError> {
     let corrupt =
         |error: sessiond::domain::email::InvalidEmail| sessiond::ledger::LedgerError::Corrupt(error.to_string());
@@ -165,12 +173,13 @@ fn add_user(db: &mut sessiond::ledger::Db, id: UserId, now: Timestamp) -> Result
 
 async fn report(ledger: &Ledger, user: UserId) -> Result<()> {
     let now = SystemClock::new().now();
-    let (early, late) = (now.minus(SPREAD / 10 * 9), now.minus(SPREAD / 100));
+    let (early, half, late) = (now.minus(SPREAD / 10 * 9), now.minus(SPREAD / 2), now.minus(SPREAD / 100));
     let mut rows = Vec::new();
     for fields in FILTERS {
         let value = |text: &str| match text {
             "USER" => user.to_string(),
             "EARLY" => early.to_rfc3339(),
+            "HALF" => half.to_rfc3339(),
             "LATE" => late.to_rfc3339(),
             other => other.to_owned(),
         };
