@@ -16,6 +16,8 @@ use crate::domain::{Clock, Random, SystemClock, SystemRandom};
 use crate::http::{self, Site};
 use crate::service::{App, Background, StartError};
 
+mod descriptors;
+
 /// How long the head of a request may take to arrive: longer is a client that holds connections open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept; longer than the 60 s of common proxies, so that they close first.
@@ -24,8 +26,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 2_048;
-/// Connections of one worker.
-const MAX_CONNECTIONS: usize = 25_000;
+/// Connections of one worker, beside those that are told events.
+const MAX_CONNECTIONS: usize = 5_000;
 /// How long requests may still run after a stop was asked for.
 const STOP_TIMEOUT_SECONDS: u64 = 10;
 
@@ -62,7 +64,8 @@ pub struct Server {
 
 impl Server {
     /// Opens everything and binds the address. Connections wait in the system's queue until [`Server::run`].
-    pub async fn build(config: Config, parts: Parts) -> Result<Self, StartError> {
+    pub async fn build(mut config: Config, parts: Parts) -> Result<Self, StartError> {
+        config.max_event_streams = descriptors::fitting(config.max_event_streams);
         let random = Arc::clone(&parts.random);
         let (app, background) = open(&config, parts).await?;
         let site = Site::new(&app, &config, random).map_err(|error| StartError(error.to_string()))?;
@@ -84,8 +87,8 @@ impl Server {
     }
 
     /// Stops it from elsewhere.
-    pub fn handle(&self) -> ServerHandle {
-        self.server.handle()
+    pub fn handle(&self) -> Handle {
+        Handle { app: self.app(), server: self.server.handle() }
     }
 
     /// Answers requests until it is stopped, by its handle or by a signal: SIGTERM from a service manager or Ctrl-C
@@ -93,7 +96,7 @@ impl Server {
     /// is written. A second signal ends it at once.
     pub async fn run(self) -> io::Result<()> {
         let mut signals = Signals::listen()?;
-        let handle = self.server.handle();
+        let handle = self.handle();
         let mut server = self.server;
         tokio::select! {
             ended = &mut server => return finish(ended, self.background).await,
@@ -109,6 +112,23 @@ impl Server {
                 Ok(())
             }
         }
+    }
+}
+
+/// Stops a server from elsewhere.
+#[derive(Clone)]
+pub struct Handle {
+    app: App,
+    server: ServerHandle,
+}
+
+impl Handle {
+    /// Stops it: in order, which lets requests under way be answered, or at once. The command is sent by the call; what it
+    /// returns comes to its end when the server has. Streams of events are no requests that come to an end: they are
+    /// closed.
+    pub fn stop(&self, in_order: bool) -> impl Future<Output = ()> + use<> {
+        self.app.close_streams();
+        self.server.stop(in_order)
     }
 }
 
@@ -145,7 +165,7 @@ fn listen(config: &Config, site: Site) -> io::Result<(SocketAddr, actix_web::dev
         // A client that hangs up waits for no hash any more.
         .h1_allow_half_closed(false)
         .backlog(BACKLOG)
-        .max_connections(MAX_CONNECTIONS)
+        .max_connections(MAX_CONNECTIONS.saturating_add(config.max_event_streams))
         .shutdown_timeout(STOP_TIMEOUT_SECONDS)
         .disable_signals()
         .bind(config.listen)?;

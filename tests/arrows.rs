@@ -69,7 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["domain::password"]),
     ("maxminddb", &["service::location"]),
     ("zxcvbn", &["domain::password_rules"]),
-    ("rustix", &["service::gate"]),
+    ("rustix", &["service::gate", "server::descriptors"]),
 ];
 
 #[test]

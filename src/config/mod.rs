@@ -75,6 +75,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// What a sign-in over that limit does.
     pub max_sessions_policy: MaxSessionsPolicy,
+    /// How many streams of events may be open on one node, at least one.
+    pub max_event_streams: usize,
     /// How many wrong passwords may come from one address in ten minutes, at least one.
     pub sign_in_address_limit: u32,
     /// How old a proof of who somebody is may be, for what wants a recent one.
@@ -146,6 +148,8 @@ const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json",
 
 const MAX_SESSIONS: usize = 100;
 const MOST_SESSIONS: usize = 10_000;
+const MAX_EVENT_STREAMS: usize = 20_000;
+const MOST_EVENT_STREAMS: usize = 1_000_000;
 const SIGN_IN_ADDRESS_LIMIT: u32 = 100;
 const MOST_SIGN_INS: u32 = 1_000_000;
 
@@ -166,6 +170,7 @@ impl TryFrom<Settings> for Config {
         let (terms, remember_terms) = terms::both(&settings)?;
         let max_sessions = Given::new(var::MAX_SESSIONS, settings.max_sessions.as_ref());
         let policy = Given::new(var::MAX_SESSIONS_POLICY, settings.max_sessions_policy.as_ref());
+        let event_streams = Given::new(var::MAX_EVENT_STREAMS, settings.max_event_streams.as_ref());
         let address_limit = Given::new(var::SIGN_IN_ADDRESS_LIMIT, settings.sign_in_address_limit.as_ref());
         let on_device_change = Given::new(var::ON_DEVICE_CHANGE, settings.on_device_change.as_ref());
         let password_min_length = Given::new(var::PASSWORD_MIN_LENGTH, settings.password_min_length.as_ref());
@@ -179,6 +184,7 @@ impl TryFrom<Settings> for Config {
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
+            max_event_streams: event_streams.number(MAX_EVENT_STREAMS, 1, MOST_EVENT_STREAMS)?,
             sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
             step_up_age: terms::step_up_age(&settings)?,
             on_device_change: on_device_change.choice(DeviceChangePolicy::Log, &DEVICE_CHANGES)?,
@@ -261,6 +267,7 @@ impl Config {
             (var::LAST_SEEN_RESOLUTION, Some(terms::text(self.last_seen_resolution))),
             (var::MAX_SESSIONS, Some(self.max_sessions.to_string())),
             (var::MAX_SESSIONS_POLICY, word(self.max_sessions_policy, &POLICIES)),
+            (var::MAX_EVENT_STREAMS, Some(self.max_event_streams.to_string())),
             (var::SIGN_IN_ADDRESS_LIMIT, Some(self.sign_in_address_limit.to_string())),
             (var::STEP_UP_AGE, Some(terms::text(self.step_up_age))),
             (var::ON_DEVICE_CHANGE, word(self.on_device_change, &DEVICE_CHANGES)),

@@ -103,6 +103,10 @@ pub struct Settings {
     #[arg(long, env = var::MAX_SESSIONS_POLICY, value_name = "POLICY", global = true, hide_short_help = true)]
     pub max_sessions_policy: Option<String>,
 
+    /// Streams of events (GET /events) that may be open on this node at a time [default: 20000]
+    #[arg(long, env = var::MAX_EVENT_STREAMS, value_name = "COUNT", global = true, hide_short_help = true)]
+    pub max_event_streams: Option<String>,
+
     /// Wrong passwords that may come from one address in ten minutes; behind it may be a whole office [default: 100]
     #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
     pub sign_in_address_limit: Option<String>,
@@ -193,6 +197,7 @@ impl Settings {
             var::LAST_SEEN_RESOLUTION => &mut self.last_seen_resolution,
             var::MAX_SESSIONS => &mut self.max_sessions,
             var::MAX_SESSIONS_POLICY => &mut self.max_sessions_policy,
+            var::MAX_EVENT_STREAMS => &mut self.max_event_streams,
             var::SIGN_IN_ADDRESS_LIMIT => &mut self.sign_in_address_limit,
             var::STEP_UP_AGE => &mut self.step_up_age,
             var::ON_DEVICE_CHANGE => &mut self.on_device_change,
@@ -236,6 +241,7 @@ pub(super) mod var {
     pub const LAST_SEEN_RESOLUTION: &str = "SESSIOND_LAST_SEEN_RESOLUTION";
     pub const MAX_SESSIONS: &str = "SESSIOND_MAX_SESSIONS";
     pub const MAX_SESSIONS_POLICY: &str = "SESSIOND_MAX_SESSIONS_POLICY";
+    pub const MAX_EVENT_STREAMS: &str = "SESSIOND_MAX_EVENT_STREAMS";
     pub const SIGN_IN_ADDRESS_LIMIT: &str = "SESSIOND_SIGN_IN_ADDRESS_LIMIT";
     pub const STEP_UP_AGE: &str = "SESSIOND_STEP_UP_AGE";
     pub const ON_DEVICE_CHANGE: &str = "SESSIOND_ON_DEVICE_CHANGE";

@@ -77,7 +77,7 @@ impl Bridge {
             return Ok((checked.token_hash == token.hash()).then_some(checked));
         }
         let client = context.client();
-        let checked = match self.app.check(&token, client.ip, Activity::Active).await? {
+        let checked = match self.app.check(&token, client.ip, context.activity()).await? {
             Some(checked) => self.app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?,
             None => None,
         };

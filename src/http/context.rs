@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::cookie::{CookieAnswer, Presented};
 use super::problem::Problem;
 use crate::domain::{Client, DeviceCookie, Token, TokenHash};
-use crate::service::{Checked, SessionView};
+use crate::service::{Activity, Checked, SessionView};
 
 tokio::task_local! {
     static CONTEXT: Rc<Context>;
@@ -41,6 +41,7 @@ pub struct Context {
     client: Client,
     presented: Presented,
     device: Option<DeviceCookie>,
+    activity: Activity,
     checked: RefCell<Option<Checked>>,
     handed_over: RefCell<Option<Token>>,
     ending: Cell<Option<TokenHash>>,
@@ -58,6 +59,7 @@ impl Context {
             client,
             presented,
             device: None,
+            activity: Activity::Active,
             checked: RefCell::new(checked),
             handed_over: RefCell::new(None),
             ending: Cell::new(None),
@@ -72,6 +74,17 @@ impl Context {
     #[must_use]
     pub fn with_device(self, device: Option<DeviceCookie>) -> Self {
         Self { device, ..self }
+    }
+
+    /// The same request, as the use of the session that it counts as.
+    #[must_use]
+    pub fn with_activity(self, activity: Activity) -> Self {
+        Self { activity, ..self }
+    }
+
+    /// Whether the request counts as a use of the session.
+    pub fn activity(&self) -> Activity {
+        self.activity
     }
 
     /// What the browser keeps of an earlier sign-in; not yet judged, and only on routes that check a password.

@@ -12,10 +12,10 @@ use uuid::fmt::Hyphenated;
 
 use super::cookie::Presented;
 use super::csrf_token::Shown;
+use super::no_touch;
 use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::{Site, user_agent};
-use crate::service::Activity;
 
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
@@ -56,7 +56,7 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
         Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
     };
     let from = address();
-    let checked = site.app.check(&token, from, Activity::Active).await?.ok_or_else(|| stranger(from))?;
+    let checked = site.app.check(&token, from, no_touch::activity(request.headers())).await?.ok_or_else(|| stranger(from))?;
     let client = || site.client(request.peer_addr(), request.headers());
     let recognised = site.app.recognise(checked, user_agent(request.headers()), &client).await?;
     let checked = recognised.ok_or_else(Problem::unauthenticated)?;

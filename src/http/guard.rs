@@ -24,6 +24,7 @@ use super::context::{self, Context};
 use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
 use super::csrf_token::Shown;
 use super::device_cookie;
+use super::no_touch;
 use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::rank::Rank;
@@ -173,13 +174,13 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
         let checked = match self.rank {
-            Rank::Account | Rank::Renewal => Some(self.signed_in(&presented, headers, &client).await?),
+            Rank::Account | Rank::Background | Rank::Renewal => Some(self.signed_in(&presented, headers, &client).await?),
             Rank::Public | Rank::Embedded => None,
         };
         // Where a password is checked; before cookies are taken away.
         let device = match self.rank {
             Rank::Public | Rank::Renewal => device_cookie::read(headers),
-            Rank::Account | Rank::Embedded => None,
+            Rank::Account | Rank::Background | Rank::Embedded => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
         let through = match self.rank {
@@ -187,12 +188,13 @@ impl SessionLayer {
             Rank::Renewal => Some(LetThrough::Session),
             Rank::Embedded => Some(LetThrough::All),
             // Nobody behind this reads a cookie.
-            Rank::Account => None,
+            Rank::Account | Rank::Background => None,
         };
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);
         }
-        Ok(Context::new(client, presented, checked).with_device(device))
+        let activity = no_touch::activity(request.headers());
+        Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
     }
 
     /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
@@ -220,7 +222,11 @@ impl SessionLayer {
             Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
         };
         let app = &self.site.app;
-        let Some(checked) = app.check(token, client.ip, Activity::Active).await? else {
+        let activity = match self.rank {
+            Rank::Background => Activity::Background,
+            _ => no_touch::activity(headers),
+        };
+        let Some(checked) = app.check(token, client.ip, activity).await? else {
             return Err(self.site.dead(token, headers, client.ip).await);
         };
         let checked = app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;

@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use super::openapi_common::Common;
 use super::problem::{self, FieldError, ProblemBody, StepUp};
 use super::site::Site;
-use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in};
+use super::{account, admin, events, gateway, operator, reauthenticate, sessions, sign_in};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,7 @@ use super::{account, admin, gateway, operator, reauthenticate, sessions, sign_in
         account::me, account::rename, account::change_password,
         reauthenticate::reauthenticate,
         sessions::list, sessions::revoke, sessions::revoke_all,
+        events::open,
         admin::people::list, admin::people::show, admin::people::put_roles, admin::people::delete,
         admin::disable, admin::enable,
         admin::alerts::list, admin::alerts::acknowledge,

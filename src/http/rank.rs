@@ -10,6 +10,8 @@ pub enum Rank {
     Public,
     /// Only who is signed in: checked here, once, before anything else runs.
     Account,
+    /// The same, but to come here is no use of the session: it keeps nobody signed in.
+    Background,
     /// The same, for a route that may give the session a new token, or begin another: actix-session sets the cookie.
     /// On the others it would cost as much as the check and do nothing.
     Renewal,

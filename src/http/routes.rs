@@ -15,7 +15,7 @@ use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
-use super::{account, admin, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
+use super::{account, admin, events, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
 
 /// What a route of any method says to one that it does not take.
 const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -36,6 +36,7 @@ pub fn table() -> Vec<Path> {
         renewal(REAUTHENTICATE).post(reauthenticate::reauthenticate),
         account("/sessions").get(sessions::list).delete(sessions::revoke_all),
         account("/sessions/{id}").delete(sessions::revoke),
+        background("/events").get(events::open),
 
         account("/admin/users").get(admin::people::list),
         account("/admin/users/{id}").get(admin::people::show).delete(admin::people::delete),
@@ -107,6 +108,11 @@ fn public(path: &'static str) -> Path {
 /// A route for who is signed in.
 fn account(path: &'static str) -> Path {
     Path::new(path, Some(Rank::Account))
+}
+
+/// A route for who is signed in, that a page asks by itself.
+fn background(path: &'static str) -> Path {
+    Path::new(path, Some(Rank::Background))
 }
 
 /// A route for who is signed in, that can give the session a new token.
@@ -202,7 +208,7 @@ impl Path {
         let resource = self.routes.into_iter().fold(web::resource(at.as_str()), Resource::route);
         let resource = resource.guard(guard::fn_guard(move |request| serves(&request.head().method)));
         match rank {
-            Some(Rank::Account) => service.service(resource.wrap(CheckLayer(layer(Rank::Account)))),
+            Some(rank @ (Rank::Account | Rank::Background)) => service.service(resource.wrap(CheckLayer(layer(rank)))),
             Some(rank) => service.service(resource.wrap(layer(rank))),
             None => service.service(resource),
         };

@@ -32,6 +32,7 @@ mod schema;
 pub mod search;
 pub mod session_data;
 pub mod sessions;
+pub mod states;
 pub mod unconfirmed;
 pub mod user_names;
 pub mod user_search;

@@ -74,10 +74,15 @@ impl Cluster {
         if let Some(pool) = pools.get(master) {
             return Ok(pool.clone());
         }
-        let seed = self.seeds.first().ok_or_else(|| LiveError::Down("the cluster has no address".to_owned()))?;
-        let made = pool(&self.config, Arc::clone(&self.fence), Target::Node(at(seed, master)))?;
+        let made = pool(&self.config, Arc::clone(&self.fence), Target::Node(self.address(master)?))?;
         pools.insert(Arc::clone(master), made.clone());
         Ok(made)
+    }
+
+    /// How to reach one master.
+    pub(super) fn address(&self, master: &Node) -> Result<ConnectionInfo, LiveError> {
+        let seed = self.seeds.first().ok_or_else(|| LiveError::Down("the cluster has no address".to_owned()))?;
+        Ok(at(seed, master))
     }
 
     /// Whether this master is still in the map.

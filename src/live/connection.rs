@@ -19,12 +19,12 @@ use super::process::{Replication, shard};
 use super::reads::{Batch, Duty, Reads, Text};
 use super::sentinel::Sentinels;
 use super::{Belief, Enrolled, LiveError};
-use crate::domain::{Process, SessionId, Shard, Stamp};
+use crate::domain::{Process, Shard, Stamp};
 
 /// How often each connection asks whether it still speaks to the same master.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Deletions that are sent before the first answer is awaited.
+/// Deletions, or words, that are sent before the first answer is awaited.
 const CHUNK: usize = 128;
 
 /// A connection to one process, with that process's stamp. Cheap to use from many requests at once.
@@ -177,11 +177,16 @@ impl Stamped {
         self.settle(questions.query_async(&mut self.redis()).await)
     }
 
-    /// Tells every subscriber of the channel.
-    pub(super) async fn publish(&self, channel: &str, session: SessionId) -> Result<(), LiveError> {
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(channel).arg(session.to_string());
-        self.settle(command.exec_async(&mut self.redis.clone()).await)
+    /// Tells every subscriber of the channel, so many words at a time.
+    pub(super) async fn publish(&self, channel: &str, words: &[String]) -> Result<(), LiveError> {
+        for chunk in words.chunks(CHUNK) {
+            let mut pipeline = Pipeline::with_capacity(chunk.len());
+            for word in chunk {
+                pipeline.cmd("PUBLISH").arg(channel).arg(word).ignore();
+            }
+            self.settle(pipeline.exec_async(&mut self.redis()).await)?;
+        }
+        Ok(())
     }
 
     /// Asks for a sign of life.

@@ -232,8 +232,8 @@ fn advised(error: LiveError, prefix: &str) -> LiveError {
         }
         LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(&format!(
             "its user lacks a right: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* ~{prefix}{ATTEMPTS}* \
-            &{prefix}ended +info +ping +unwatch +getex +get +set +del +evalsha +script|load +publish +hgetall +hsetnx \
-            +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info",
+            &{prefix}changed +info +ping +unwatch +getex +get +set +del +evalsha +script|load +publish +subscribe +hgetall \
+            +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info",
         )),
         LiveError::Refused(code) if code == "WRONGPASS" || code == "NOAUTH" => fenced(&format!(
             "it does not take the user and the password of REDIS_URL ({code}): name them there, redis://USER:PASSWORD@…"

@@ -23,12 +23,13 @@
 //! nothing of SQL, and no type of the Redis client leaves it.
 //!
 //! It needs Redis 6.2 or later (`GETEX`), and the right to these commands: `INFO`, `GETEX`, `GET`, `SET`, `DEL`,
-//! `EVALSHA`, `SCRIPT LOAD`, `PUBLISH`, `PING`, `UNWATCH`; to count `HGETALL`, `HSETNX`, `HDEL`, `INCRBY`, `PEXPIRE`; in a
+//! `EVALSHA`, `SCRIPT LOAD`, `PUBLISH`, `SUBSCRIBE`, `PING`, `UNWATCH`; to count `HGETALL`, `HSETNX`, `HDEL`, `INCRBY`, `PEXPIRE`; in a
 //! cluster `CLUSTER NODES`, `SLOTS` and `INFO`; of Sentinels `SENTINEL GET-MASTER-ADDR-BY-NAME`; it also sends `CLIENT
 //! SETINFO`, but can go without.
 
 mod address;
 mod belief;
+mod channel;
 mod cluster;
 mod connection;
 mod contract;
@@ -36,6 +37,7 @@ mod error;
 mod fault;
 mod key;
 mod lane;
+mod listener;
 mod manager;
 mod marker;
 mod marks;
@@ -52,6 +54,7 @@ mod tallies;
 pub use belief::{Belief, Enrolled, Fence, FenceError};
 pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};
 pub use error::LiveError;
+pub use listener::Listener;
 pub use marker::Marker;
 pub use record::{NewRecord, Record};
 pub use settings::LiveConfig;

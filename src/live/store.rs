@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,12 +17,13 @@ use super::address::{Node, Place};
 use super::cluster::Cluster;
 use super::connection::Stamped;
 use super::key::{Key, LEDGER};
+use super::listener::Post;
 use super::manager::{Target, compare_and_set, pool};
 use super::record::{is_lease, lease_text};
 use super::route::{Lanes, Route};
 use super::sentinel::Sentinels;
 use super::{Doubt, Fence, Lease, LiveConfig, LiveError, Marker, NewRecord, Record, Seen, SeenRecord, Taken};
-use crate::domain::{Clock, Lineage, Mark, Nonce, SessionId, Stamp, Timestamp, TokenHash};
+use crate::domain::{Clock, Lineage, Mark, Nonce, Stamp, SystemRandom, Timestamp, TokenHash, random};
 
 /// How long a fill has for reading the ledger.
 const LEASE_LIFETIME: Duration = Duration::from_secs(5);
@@ -47,18 +48,23 @@ pub(super) struct Shared {
     pub(super) prefix: String,
     /// Longer than making a connection can last.
     patience: Duration,
+    /// What this node signs what it says with, so that it knows its own words.
+    pub(super) own: Arc<str>,
+    /// Where what others say is heard.
+    pub(super) post: Post,
+    pub(super) config: LiveConfig,
     /// Whether the log says that announcements are refused.
-    muted: AtomicBool,
+    pub(super) muted: AtomicBool,
 }
 
 impl Live {
     /// Prepares the store; connects to nothing yet.
     pub fn open(config: LiveConfig, fence: Arc<dyn Fence>, clock: Arc<dyn Clock>) -> Result<Self, LiveError> {
         let patience = config.connect_timeout.saturating_mul(ATTEMPTS).saturating_add(config.fence_timeout);
-        let route = Arc::new(route(&config, fence, &clock)?);
-        let script = compare_and_set();
-        let (prefix, muted) = (config.prefix, AtomicBool::default());
-        let shared = Arc::new(Shared { route, clock, script, prefix, patience, muted });
+        let (route, post) = route(&config, fence, &clock)?;
+        let (route, script, own) = (Arc::new(route), compare_and_set(), own_name());
+        let (prefix, muted) = (config.prefix.clone(), AtomicBool::default());
+        let shared = Arc::new(Shared { route, clock, script, prefix, patience, own, post, config, muted });
         Ok(Self { lanes: shared.lanes(), shared })
     }
 
@@ -151,6 +157,16 @@ impl Live {
         join_all(hashes.iter().map(read)).await
     }
 
+    /// When the sessions of these token hashes were last used, over or not: none wherever no record is to be believed.
+    pub async fn last_uses(&self, hashes: &[TokenHash], now: Timestamp) -> Vec<Option<Timestamp>> {
+        let read = async |hash| match self.read(hash, now).await {
+            Ok(Seen::Record(seen)) => Some(seen.record.last_seen),
+            Ok(Seen::Doubt(doubt)) => doubt.stale.map(|record| record.last_seen),
+            Err(_) => None,
+        };
+        join_all(hashes.iter().map(read)).await
+    }
+
     /// The key of what a ledger has been seen to come to, for the log.
     pub fn marker_key(&self, ledger: &Lineage) -> String {
         format!("{}{LEDGER}{ledger}", self.shared.prefix)
@@ -176,19 +192,6 @@ impl Live {
         let connection = self.lanes.connection(key).await?;
         let texts = [seen.text(), &Marker::text_of(mark)];
         Ok(connection.compare_and_set(&self.shared.script, key, texts, MARKER_LIFETIME).await?.is_none())
-    }
-
-    /// Tells every node that a session has ended. Nobody may rely on its being heard.
-    pub async fn announce(&self, session: SessionId) -> Result<(), LiveError> {
-        let channel = format!("{}ended", self.shared.prefix);
-        // A cluster passes it on by itself, from whichever node.
-        let told = self.lanes.any().boxed().await?.publish(&channel, session).await;
-        if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
-            && !self.shared.muted.swap(true, Ordering::SeqCst)
-        {
-            log::warn!("nobody can be told that a session ended: grant Redis' user +publish and &{channel}");
-        }
-        told
     }
 
     /// Whether Redis answers; in a cluster, every master.
@@ -254,20 +257,26 @@ impl Shared {
     }
 }
 
-/// The way to what the URL names.
-fn route(config: &LiveConfig, fence: Arc<dyn Fence>, clock: &Arc<dyn Clock>) -> Result<Route, LiveError> {
-    let target = match Place::parse(&config.url)? {
-        Place::Server(info) => Target::of_server(info)?,
+/// The way to what the URL names, and where to listen there.
+fn route(config: &LiveConfig, fence: Arc<dyn Fence>, clock: &Arc<dyn Clock>) -> Result<(Route, Post), LiveError> {
+    let (target, post) = match Place::parse(&config.url)? {
+        Place::Server(info) => (Target::of_server(info.clone())?, Post::Server(info)),
         Place::Sentinels { sentinels, service, master } => {
-            let sentinels = Sentinels::new(sentinels, service, config, Arc::clone(clock));
-            Target::Sentinels(Arc::new(sentinels), master)
+            let sentinels = Arc::new(Sentinels::new(sentinels, service, config, Arc::clone(clock)));
+            let post = Post::Sentinels(Arc::clone(&sentinels), master.clone());
+            (Target::Sentinels(sentinels, master), post)
         }
         Place::Cluster(seeds) => {
-            let cluster = Cluster::new(seeds, config, fence, Arc::clone(clock));
-            return Ok(Route::Cluster(Arc::new(cluster)));
+            let cluster = Arc::new(Cluster::new(seeds, config, fence, Arc::clone(clock)));
+            return Ok((Route::Cluster(Arc::clone(&cluster)), Post::Cluster(cluster)));
         }
     };
-    Ok(Route::Whole(pool(config, fence, target)?))
+    Ok((Route::Whole(pool(config, fence, target)?), post))
+}
+
+/// A name that no other node has.
+fn own_name() -> Arc<str> {
+    format!("{:016x}", u64::from_be_bytes(random::bytes(&SystemRandom))).into()
 }
 
 impl Doubt {

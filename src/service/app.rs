@@ -20,6 +20,7 @@ use super::notes::Notes;
 use super::probing::Probing;
 use super::refusals::Refusals;
 use super::sightings::Sightings;
+use super::streams::hub::Hub;
 use super::throttle::Throttle;
 use super::webhook::outlet::Outlet;
 use super::witness::Witness;
@@ -52,6 +53,8 @@ pub struct Policy {
     pub on_device_change: OnDeviceChange,
     /// What is strange about sessions, and what is done then.
     pub risk: RiskPolicy,
+    /// How many streams of events may be open on this node.
+    pub max_event_streams: usize,
     /// Whether anybody may make an account.
     pub registration_open: bool,
     /// Which passwords may be chosen.
@@ -118,6 +121,7 @@ pub(super) struct Shared {
     pub(super) locator: Option<Arc<Locator>>,
     pub(super) moves: Moves,
     pub(super) refusals: Refusals,
+    pub(super) hub: Arc<Hub>,
     pub(super) witness: tokio::sync::Mutex<Witness>,
 }
 
@@ -129,6 +133,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let (live, fence) = parts.live.unzip();
         let refusals = Refusals::new(parts.clock.now());
+        let hub = Arc::new(Hub::new(parts.policy.max_event_streams));
         let shared = Shared {
             last_seen: Notes::new(live.is_some()),
             gate: Gate::start(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
@@ -146,6 +151,7 @@ impl App {
             locator: parts.locator.map(Arc::new),
             moves: Moves::default(),
             refusals,
+            hub,
             witness: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), live }

@@ -56,6 +56,9 @@ impl App {
         let configured = self.shared.policy.last_seen_resolution;
         if activity == Activity::Active && checked.is_touch_due(now, from, configured) {
             self.touch(checked, seen, now, from);
+        } else if activity == Activity::Background {
+            // It keeps nobody signed in, but hides nobody either.
+            self.note_move(checked, now, from);
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{App, Unavailable};
-use crate::domain::Stamp;
+use crate::domain::{SessionId, Stamp};
 use crate::fault_point;
 use crate::ledger::live_store::{self, Standing};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
@@ -44,15 +44,38 @@ impl App {
         self.confirm_within(records, deadline(self.shared.policy.store_lease)).await
     }
 
-    /// As [`App::confirm`], with a deadline of the caller's.
+    /// As [`App::confirm`], with a deadline of the caller's. This node's own streams are told before it is confirmed, and
+    /// if it is not: the ledger says it already.
     pub(super) async fn confirm_within(&self, records: &[Unconfirmed], deadline: Duration) -> Result<(), NotConfirmed> {
+        let sessions = sessions_of(records);
+        self.shared.hub.hint(sessions.iter().copied());
+        self.delete_for_good(records, deadline).await?;
+        self.spread_to_others(&sessions).await;
+        fault_point::reach("confirm: announced");
+        Ok(())
+    }
+
+    /// The same for what somebody has left over. Everybody is told, once it is confirmed.
+    pub(super) async fn confirm_left_over(
+        &self,
+        records: &[Unconfirmed],
+        deadline: Duration,
+    ) -> Result<(), NotConfirmed> {
+        self.delete_for_good(records, deadline).await?;
+        let sessions = sessions_of(records);
+        self.shared.hub.hint(sessions.iter().copied());
+        self.spread_to_others(&sessions).await;
+        Ok(())
+    }
+
+    async fn delete_for_good(&self, records: &[Unconfirmed], deadline: Duration) -> Result<(), NotConfirmed> {
         if records.is_empty() {
             return Ok(());
         }
         let started = self.clock().monotonic();
         loop {
             let (pause, patience, why) = match self.attempt(records).await? {
-                Attempt::Confirmed => break,
+                Attempt::Confirmed => return Ok(()),
                 Attempt::Wait(left) => (left, deadline, still_believed()),
                 Attempt::Elsewhere(why) => (PAUSE, deadline.min(ELSEWHERE), why),
             };
@@ -62,9 +85,6 @@ impl App {
             }
             tokio::time::sleep(pause).await;
         }
-        self.announce(records).await;
-        fault_point::reach("confirm: announced");
-        Ok(())
     }
 
     async fn attempt(&self, records: &[Unconfirmed]) -> Result<Attempt, NotConfirmed> {
@@ -106,21 +126,14 @@ impl App {
         let waiting = self.shared.ledger.read(move |db| unconfirmed::any(db, &records)).await.map_err(unknown)?;
         Ok(!waiting)
     }
+}
 
-    /// Tells whoever listens. A message that is lost makes nobody less signed out.
-    async fn announce(&self, records: &[Unconfirmed]) {
-        let Some(live) = &self.live else { return };
-        let mut told = None;
-        for record in records {
-            if told.replace(record.session) == Some(record.session) {
-                continue;
-            }
-            if let Err(error) = live.announce(record.session).await {
-                log::debug!("nobody was told that a session ended: {error}");
-                return;
-            }
-        }
-    }
+/// Each session once.
+fn sessions_of(records: &[Unconfirmed]) -> Vec<SessionId> {
+    let mut sessions: Vec<_> = records.iter().map(|record| record.session).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    sessions
 }
 
 /// How long a revocation may take to be confirmed: the longest that a node can go on believing a retired Redis, and time

@@ -139,6 +139,7 @@ impl From<&Config> for Policy {
                 config.origins.iter().map(Origin::host),
             )),
             risk: config.risk.clone(),
+            max_event_streams: config.max_event_streams,
             registration_open: config.registration == Registration::Open,
             audit_retention: config.audit_retention,
             session_retention: config.ended_session_retention,

@@ -2,7 +2,7 @@
 //!
 //! Owns the order: read hash and epoch → verify the password → one transaction that locks the user, refuses if the
 //! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token.
-//! Redis is not touched: the first check fills it. Must never answer with a token whose row is not committed.
+//! No record is written: the first check does that. Must never answer with a token whose row is not committed.
 
 use std::time::Duration;
 
@@ -210,6 +210,7 @@ impl App {
             Admission::Full => Err(IssueError::TooManySessions),
             Admission::Admitted { user, ended } => {
                 fault_point::reach("sign-in: committed");
+                self.spread(session.id);
                 if let Err(error) = self.confirm_within(&ended, REPLACED_WAIT).await {
                     log::info!("left to the sweeper: {error}");
                 }

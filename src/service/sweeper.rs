@@ -1,5 +1,5 @@
 //! What a serving node does by itself: go on believing the right Redis, watch the ledger's age, delete records that
-//! are still unconfirmed, write last-seen times and what was refused, purge what is old enough.
+//! are still unconfirmed, write last-seen times and what was refused, purge what is old enough, tell open pages.
 //!
 //! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
 //! when [`Background::stop`] is called.
@@ -46,9 +46,11 @@ impl App {
             // Over the connection that the look before serving has made; without Redis, at the database's file.
             tokio::spawn(self.clone().keep_looking(stop.clone())),
             tokio::spawn(self.clone().deliver(stop.clone())),
+            tokio::spawn(self.for_worker().tell_streams(stop.clone())),
         ];
         tasks.extend(self.watch_risk(&stop));
         if self.live.is_some() {
+            tasks.push(tokio::spawn(self.for_worker().hear_others(stop.clone())));
             tasks.push(tokio::spawn(self.for_worker().keep_believing(stop)));
         }
         Background { app: self.clone(), stopping, tasks }
@@ -139,7 +141,7 @@ impl App {
             let Some(last) = waiting.last() else { return outcome };
             after = Some(last.id);
             let shares = self.shares(&waiting).await;
-            let confirmed = join_all(shares.iter().map(|share| self.confirm_within(share, EVERY))).await;
+            let confirmed = join_all(shares.iter().map(|share| self.confirm_left_over(share, EVERY))).await;
             let failed = confirmed.into_iter().find_map(Result::err);
             outcome = failed.map_or(outcome, |error| Err(error.to_string()));
         }

@@ -157,7 +157,7 @@ on_each_topology! {
         let found = world.live.read_many(&hashes, world.now()).await;
         assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [&[true; 20][..], &[false]].concat());
         world.live.ping().await.unwrap();
-        world.live.announce(world.session().session).await.unwrap();
+        world.live.announce(&[world.session().session]).await.unwrap();
     }
 }
 
@@ -252,12 +252,14 @@ async fn keys_and_channel_bear_the_prefix_in_the_database_of_the_url() {
     });
     let mut listener = redis::Client::open(world.redis.url()).unwrap().get_connection().unwrap();
     let mut channel = listener.as_pubsub();
-    channel.subscribe("shop:ended").unwrap();
+    channel.subscribe("shop:changed").unwrap();
     let (hash, _) = world.on_record().await;
     world.record(&hash).await;
     let session = SessionId::generate(world.clock.now(), &SystemRandom);
-    world.live.announce(session).await.unwrap();
-    assert_eq!(channel.get_message().unwrap().get_payload::<String>().unwrap(), session.to_string());
+    world.live.announce(&[session]).await.unwrap();
+    let heard = channel.get_message().unwrap().get_payload::<String>().unwrap();
+    let (node, about) = heard.split_once(' ').unwrap();
+    assert_eq!((node.len(), about), (16, session.to_string().as_str()));
     let keys: String = world.redis.cli(&["INFO", "keyspace"]);
     assert!(keys.contains("db3:keys=1,") && !keys.contains("db0"), "{keys}");
     let [process] = world.fence.processes().try_into().unwrap();

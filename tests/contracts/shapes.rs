@@ -104,8 +104,8 @@ async fn a_slot_that_moves_is_followed_and_what_was_there_is_doubted() {
 }
 
 /// What the README tells operators to grant.
-const RIGHTS: &str = "on >secret ~session:* ~ledger:* ~attempts:* &ended +info +ping +unwatch +getex +get +set +del +evalsha \
-    +script|load +publish +hgetall +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info";
+const RIGHTS: &str = "on >secret ~session:* ~ledger:* ~attempts:* &changed +info +ping +unwatch +getex +get +set +del +evalsha \
+    +script|load +publish +subscribe +hgetall +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info";
 
 async fn with_rights(topology: Topology, rights: &str) -> World {
     let servers = Servers::start(topology);
@@ -126,7 +126,7 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         let (hash, _) = world.on_record().await;
         let seen = world.record(&hash).await;
         assert!(world.live.touch(&seen, world.now(), crate::world::IP, world.now()).await.unwrap());
-        world.live.announce(world.session().session).await.unwrap();
+        world.live.announce(&[world.session().session]).await.unwrap();
         world.live.ping().await.unwrap();
         let (ledger, mark) = (Lineage::generate(&SystemRandom), Mark::first(Lineage::generate(&SystemRandom)));
         let marker = world.live.marker(&ledger).await.unwrap();

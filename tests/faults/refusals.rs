@@ -168,7 +168,7 @@ async fn noperm_to_publish() {
         victim.me().await.assert_status(401);
     }
     let log = node.output();
-    assert_eq!(log.matches("grant Redis' user +publish and &ended").count(), 1, "{log}");
+    assert_eq!(log.matches("grant Redis' user +publish and &changed").count(), 1, "{log}");
 }
 
 /// A record, and what may be put in its place. Never what stood there before: bringing a deleted record back is what

@@ -11,6 +11,7 @@
 pub mod client;
 pub mod crowd;
 pub mod database;
+pub mod events;
 pub mod issue;
 pub mod mmdb;
 pub mod monitor;

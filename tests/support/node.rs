@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
 use sessiond::domain::{Clock, MovableClock, SystemRandom};
-use sessiond::server::{Parts, Server};
+use sessiond::server::{Handle, Parts, Server};
 use sessiond::service::App;
 use tokio::sync::oneshot;
 
@@ -25,14 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Node {
     address: SocketAddr,
     app: App,
-    handle: ServerHandle,
+    handle: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
 struct Started {
     address: SocketAddr,
     app: App,
-    handle: ServerHandle,
+    handle: Handle,
 }
 
 impl Node {

@@ -1,0 +1,117 @@
+//! The route by which an open page is told what happens to its session: server-sent events.
+//!
+//! Owns the form of the events. Holds one message at a time: the next one is made when the last one was taken. Must never
+//! count as a use of the session, and never hold its token.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde_json::{Value, json};
+use tokio::time::{Interval, interval};
+
+use super::extract::SignedIn;
+use super::problem::Problem;
+use super::site::Site;
+use crate::domain::{SystemRandom, random};
+use crate::service::{EventStream, Notice};
+
+/// nginx holds back what it reads unless it is told not to.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// How often a stream says that it is still there; proxies commonly give up after a minute of silence.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How many heartbeats a stream lasts, and how many more at most: about an hour, but not all of them at once. A client that
+/// does not read is seen by nothing else.
+const LEAST_BEATS: u16 = 200;
+const MORE_BEATS: u16 = 80;
+/// How soon a browser comes again that lost its stream, in milliseconds.
+const RETRY: u16 = 2_000;
+
+/// Tells an open page what happens to its session, as it happens (`text/event-stream`, for `EventSource`).
+///
+/// `session` first: whose stream it is. `sessions-changed`: the list of the user's sessions is another one. `heartbeat`
+/// every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends without it says
+/// nothing about the session: come again. To listen is no use of the session, and does not keep it alive.
+#[utoipa::path(
+    get, path = "/events", tag = "signed in",
+    responses(
+        (status = 200, description = "Events, until the session ends or the stream does.", body = String,
+         content_type = "text/event-stream"),
+        (status = 401, description = "Not signed in."),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After; also where as many streams are open as may be."),
+    )
+)]
+pub async fn open(
+    site: Data<Site>,
+    request: HttpRequest,
+    SignedIn(checked): SignedIn,
+) -> Result<HttpResponse, Problem> {
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/event-stream");
+    response.insert_header((CACHE_CONTROL, "no-store")).insert_header((ACCEL_BUFFERING, "no"));
+    if *request.method() == Method::HEAD {
+        return Ok(response.finish());
+    }
+    let stream = site.app.watch_session(&checked)?;
+    Ok(response.streaming(told(stream)))
+}
+
+/// A stream that is being told.
+struct Telling {
+    stream: EventStream,
+    heartbeat: Interval,
+    beats_left: u16,
+    is_new: bool,
+    is_over: bool,
+}
+
+fn told(stream: EventStream) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let [chance] = random::bytes(&SystemRandom);
+    let mut heartbeat = interval(HEARTBEAT);
+    heartbeat.reset();
+    let beats_left = LEAST_BEATS + MORE_BEATS * u16::from(chance) / 255;
+    unfold(Telling { stream, heartbeat, beats_left, is_new: true, is_over: false }, async |mut telling| {
+        let message = telling.next().await?;
+        Some((Ok(message), telling))
+    })
+}
+
+impl Telling {
+    /// The next message; none when the stream is over.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.is_over {
+            return None;
+        }
+        let session = self.stream.session();
+        if std::mem::take(&mut self.is_new) {
+            return Some(format!("retry: {RETRY}\n{}", event("session", &json!({ "session": session }))).into());
+        }
+        let notice = tokio::select! {
+            notice = self.stream.next() => notice,
+            _ = self.heartbeat.tick() => {
+                self.beats_left = self.beats_left.checked_sub(1)?;
+                return Some(event("heartbeat", &json!({})).into());
+            }
+        };
+        match notice {
+            Notice::SessionsChanged => Some(event("sessions-changed", &json!({})).into()),
+            Notice::Ended(reason) => {
+                self.is_over = true;
+                Some(event("session-ended", &json!({ "session": session, "reason": &*reason })).into())
+            }
+            Notice::Closed => None,
+        }
+    }
+}
+
+/// One event. JSON has no line breaks of its own, so that it is one line of data.
+fn event(name: &str, data: &Value) -> String {
+    format!("event: {name}\ndata: {data}\n\n")
+}

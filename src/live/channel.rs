@@ -1,0 +1,42 @@
+//! The one channel of a deployment: "something about this session may have changed", from node to node.
+//!
+//! Owns what is said there. It is a session's public id and nothing else: whoever hears it asks the ledger. Nobody may rely
+//! on being heard.
+
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt;
+
+use super::listener::{Listener, word};
+use super::{Live, LiveError};
+use crate::domain::SessionId;
+
+impl Live {
+    /// The channel's name.
+    pub fn channel(&self) -> String {
+        format!("{}changed", self.shared.prefix)
+    }
+
+    /// Tells every other node that something about these sessions may have changed.
+    pub async fn announce(&self, sessions: &[SessionId]) -> Result<(), LiveError> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let (shared, channel) = (&self.shared, self.channel());
+        let words: Vec<_> = sessions.iter().map(|session| word(&shared.own, *session)).collect();
+        // A cluster passes it on by itself, from whichever node.
+        let told = self.lanes.any().boxed().await?.publish(&channel, &words).await;
+        if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
+            && !shared.muted.swap(true, Ordering::SeqCst)
+        {
+            log::warn!("other nodes cannot be told that a session ended: grant Redis' user +publish and &{channel}");
+        }
+        told
+    }
+
+    /// Listens to what the other nodes say from now on.
+    pub async fn listen(&self) -> Result<Listener, LiveError> {
+        let shared = &self.shared;
+        Listener::subscribe(&shared.post, &self.channel(), std::sync::Arc::clone(&shared.own), &shared.config).await
+    }
+}

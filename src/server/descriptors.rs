@@ -1,0 +1,60 @@
+//! Open files: each connection is one, and the system has a limit.
+//!
+//! Owns how many may be spent on streams of events, so that those never take the last from ordinary requests and the
+//! stores. Must never raise more than the process may raise for itself.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Of so many open files, one in this is kept for all that is no stream.
+const KEPT: u64 = 4;
+/// What is kept at most.
+const MOST_KEPT: u64 = 5_000;
+
+/// Raises the limit as far as may be. How many streams fit below it, at most as many as are wanted; the log says so where
+/// it is fewer.
+pub(super) fn fitting(wanted: usize) -> usize {
+    let Some(limit) = raise() else { return wanted };
+    let fitting = room(limit).min(wanted);
+    if fitting < wanted {
+        log::warn!(
+            "this process may have {limit} files open, which is too few for {wanted} event streams beside everything \
+             else: at most {fitting} are opened; raise the limit to {} (`ulimit -n`, or LimitNOFILE= of the service), or \
+             set SESSIOND_MAX_EVENT_STREAMS",
+            needed(wanted)
+        );
+    }
+    fitting
+}
+
+/// Raises the soft limit to the hard one. The limit; none where there is none.
+fn raise() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum || setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {
+        return maximum;
+    }
+    current
+}
+
+fn room(limit: u64) -> usize {
+    let kept = (limit / KEPT).min(MOST_KEPT);
+    usize::try_from(limit - kept).unwrap_or(usize::MAX)
+}
+
+fn needed(streams: usize) -> u64 {
+    let streams = u64::try_from(streams).unwrap_or(u64::MAX);
+    streams.saturating_add((streams / (KEPT - 1)).saturating_add(1).min(MOST_KEPT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_be_needed_is_enough_and_not_much_more() {
+        for streams in [1, 2, 3, 100, 10_000, 14_999, 15_000, 20_000, 1_000_000] {
+            assert!(room(needed(streams)) >= streams, "{streams}");
+            assert!(room(needed(streams) - 2) < streams, "{streams}");
+        }
+        assert_eq!((room(64), room(1_024), room(1_048_576)), (48, 768, 1_043_576));
+    }
+}

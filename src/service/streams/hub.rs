@@ -1,0 +1,143 @@
+//! The streams of this node, and which sessions are to be looked at for them.
+//!
+//! Owns the way between whoever says that something about a session has changed, and the one task that asks the ledger
+//! what. Hints may be lost, doubled or wrong: they only say where to look. What waits is bounded; where it is too much,
+//! everything is looked at.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::mailbox::{Mailbox, Notice};
+use super::registry::{Full, Registry};
+use crate::domain::session::Deadlines;
+use crate::domain::{SessionId, UserId};
+
+/// Most hints that wait: more are answered by a look at everything.
+const MOST_HINTS: usize = 10_000;
+
+/// All streams of a node.
+pub(in crate::service) struct Hub {
+    registry: Mutex<Registry>,
+    hints: Mutex<Hints>,
+    news: Notify,
+    most: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Hints {
+    /// What is to be looked at next.
+    pub(super) sessions: HashSet<SessionId>,
+    /// Whether something may have been missed.
+    pub(super) all: bool,
+}
+
+impl Hub {
+    /// Without a stream yet.
+    pub(in crate::service) fn new(most: usize) -> Self {
+        Self { registry: Mutex::default(), hints: Mutex::default(), news: Notify::new(), most }
+    }
+
+    /// Something about these sessions may have changed.
+    pub(in crate::service) fn hint(&self, sessions: impl IntoIterator<Item = SessionId>) {
+        if self.registry().streams() == 0 {
+            return;
+        }
+        let mut hints = self.hints();
+        for session in sessions {
+            if hints.sessions.len() >= MOST_HINTS {
+                hints.all = true;
+                hints.sessions.clear();
+            }
+            if !hints.all {
+                hints.sessions.insert(session);
+            }
+        }
+        drop(hints);
+        self.news.notify_one();
+    }
+
+    /// Hints may have been missed.
+    pub(super) fn hint_missed(&self) {
+        self.hints().all = true;
+        self.news.notify_one();
+    }
+
+    /// Waits for a hint.
+    pub(super) async fn hinted(&self) {
+        self.news.notified().await;
+    }
+
+    /// So many hints of those that wait.
+    pub(super) fn take_hints(&self, most: usize) -> Hints {
+        let mut hints = self.hints();
+        let taken: HashSet<_> = hints.sessions.iter().take(most).copied().collect();
+        hints.sessions.retain(|session| !taken.contains(session));
+        Hints { sessions: taken, all: std::mem::take(&mut hints.all) }
+    }
+
+    /// Ends all streams and takes no more.
+    pub(in crate::service) fn close(&self) {
+        self.registry().close();
+    }
+
+    /// How many streams there are.
+    pub(in crate::service) fn streams(&self) -> usize {
+        self.registry().streams()
+    }
+
+    /// The streams themselves, for a moment.
+    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hints(&self) -> MutexGuard<'_, Hints> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a stream. What happened since its session was checked is looked at first of all.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        session: SessionId,
+        user: UserId,
+        deadlines: Deadlines,
+    ) -> Result<EventStream, Full> {
+        let mailbox = Arc::new(Mailbox::default());
+        self.registry().add((session, user), deadlines, Arc::clone(&mailbox), self.most)?;
+        let stream = EventStream { hub: Arc::clone(self), session, mailbox };
+        self.hint([session]);
+        Ok(stream)
+    }
+}
+
+/// One open stream. It is forgotten when it is dropped.
+pub struct EventStream {
+    hub: Arc<Hub>,
+    session: SessionId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl EventStream {
+    /// Whose it is.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Waits for something to tell. Whoever stops waiting misses nothing.
+    pub async fn next(&self) -> Notice {
+        self.mailbox.next().await
+    }
+
+    /// Waits for something to tell, but not longer than that.
+    pub async fn next_within(&self, at_most: Duration) -> Option<Notice> {
+        tokio::time::timeout(at_most, self.next()).await.ok()
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.hub.registry().remove(self.session, &self.mailbox);
+    }
+}

@@ -1,0 +1,165 @@
+//! Who has a stream open on this node.
+//!
+//! Owns the streams by session and by user, when each session is to be looked at again, and the limits. Must never ask
+//! anybody anything: it is held under a lock.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::mailbox::Mailbox;
+use crate::domain::session::Deadlines;
+use crate::domain::{SessionId, Timestamp, UserId};
+use crate::ledger::states::List;
+
+/// Streams of one session: one for each tab of a browser that shares none among them, and some that are on their way out.
+const MOST_OF_SESSION: usize = 16;
+
+/// All streams of a node.
+#[derive(Default)]
+pub(super) struct Registry {
+    sessions: HashMap<SessionId, Watched>,
+    users: HashMap<UserId, Owner>,
+    /// When which session is to be looked at: one entry for each.
+    due: BTreeSet<(Timestamp, SessionId)>,
+    streams: usize,
+    closed: bool,
+}
+
+/// A session with streams, the oldest first.
+struct Watched {
+    user: UserId,
+    expires: Timestamp,
+    due: Timestamp,
+    mailboxes: VecDeque<Arc<Mailbox>>,
+}
+
+#[derive(Default)]
+struct Owner {
+    sessions: Vec<SessionId>,
+    list: Option<List>,
+}
+
+/// There are as many streams as may be, or the node is stopping.
+pub(super) struct Full;
+
+impl Registry {
+    /// Adds a stream. The oldest of the same session makes room where there are too many of them.
+    pub(super) fn add(
+        &mut self,
+        (session, user): (SessionId, UserId),
+        deadlines: Deadlines,
+        mailbox: Arc<Mailbox>,
+        most: usize,
+    ) -> Result<(), Full> {
+        let Self { sessions, users, due, streams, closed } = self;
+        let crowded = sessions.get(&session).is_some_and(|watched| watched.mailboxes.len() >= MOST_OF_SESSION);
+        if *closed || (*streams >= most && !crowded) {
+            return Err(Full);
+        }
+        let watched = sessions.entry(session).or_insert_with(|| {
+            users.entry(user).or_default().sessions.push(session);
+            let at = deadlines.idle_expires();
+            due.insert((at, session));
+            Watched { user, expires: deadlines.expires, due: at, mailboxes: VecDeque::with_capacity(1) }
+        });
+        if crowded && let Some(oldest) = watched.mailboxes.pop_front() {
+            oldest.close();
+            *streams = streams.saturating_sub(1);
+        }
+        watched.mailboxes.push_back(mailbox);
+        *streams += 1;
+        Ok(())
+    }
+
+    /// A stream has gone.
+    pub(super) fn remove(&mut self, session: SessionId, mailbox: &Arc<Mailbox>) {
+        let Some(watched) = self.sessions.get_mut(&session) else { return };
+        let before = watched.mailboxes.len();
+        watched.mailboxes.retain(|other| !Arc::ptr_eq(other, mailbox));
+        self.streams = self.streams.saturating_sub(before - watched.mailboxes.len());
+        if watched.mailboxes.is_empty() {
+            self.forget(session);
+        }
+    }
+
+    /// A session has ended: its streams are told, and are none of this registry's any more.
+    pub(super) fn end(&mut self, session: SessionId, reason: &Arc<str>) -> Option<UserId> {
+        let watched = self.forget(session)?;
+        self.streams = self.streams.saturating_sub(watched.mailboxes.len());
+        watched.mailboxes.iter().for_each(|mailbox| mailbox.end(Arc::clone(reason)));
+        Some(watched.user)
+    }
+
+    fn forget(&mut self, session: SessionId) -> Option<Watched> {
+        let watched = self.sessions.remove(&session)?;
+        self.due.remove(&(watched.due, session));
+        if let Some(owner) = self.users.get_mut(&watched.user) {
+            owner.sessions.retain(|other| *other != session);
+            if owner.sessions.is_empty() {
+                self.users.remove(&watched.user);
+            }
+        }
+        Some(watched)
+    }
+
+    /// Ends all streams and takes no more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        let sessions = std::mem::take(&mut self.sessions);
+        sessions.values().flat_map(|watched| &watched.mailboxes).for_each(|mailbox| mailbox.close());
+        (self.users, self.due, self.streams) = Default::default();
+    }
+
+    /// The sessions whose absolute deadline is over at `now`, and so many of those that may have rested too long. The
+    /// latter come again at `again` unless somebody says otherwise.
+    pub(super) fn take_due(&mut self, now: Timestamp, again: Timestamp, most: usize) -> [Vec<SessionId>; 2] {
+        let due: Vec<_> = self.due.iter().take_while(|(at, _)| *at <= now).take(most).map(|(_, id)| *id).collect();
+        let is_over = |id: &SessionId| self.sessions.get(id).is_some_and(|watched| watched.expires <= now);
+        let (over, resting): (Vec<_>, Vec<_>) = due.into_iter().partition(is_over);
+        resting.iter().for_each(|session| self.look_again(*session, again));
+        [over, resting]
+    }
+
+    /// The session is to be looked at then, or at its absolute deadline.
+    pub(super) fn look_again(&mut self, session: SessionId, at: Timestamp) {
+        let Some(watched) = self.sessions.get_mut(&session) else { return };
+        self.due.remove(&(watched.due, session));
+        watched.due = at.min(watched.expires);
+        self.due.insert((watched.due, session));
+    }
+
+    /// What a user's list is now: whoever watched another one is told.
+    pub(super) fn compare(&mut self, user: UserId, list: List) {
+        let Some(owner) = self.users.get_mut(&user) else { return };
+        if owner.list.replace(list.clone()).is_some_and(|before| before != list) {
+            self.sessions_changed(user);
+        }
+    }
+
+    /// Tells all streams of a user.
+    pub(super) fn sessions_changed(&self, user: UserId) {
+        let sessions = self.users.get(&user).map(|owner| owner.sessions.as_slice()).unwrap_or_default();
+        let watched = sessions.iter().filter_map(|session| self.sessions.get(session));
+        watched.flat_map(|watched| &watched.mailboxes).for_each(|mailbox| mailbox.sessions_changed());
+    }
+
+    /// Whether any stream is this user's.
+    pub(super) fn knows(&self, user: UserId) -> bool {
+        self.users.contains_key(&user)
+    }
+
+    /// Whether any stream is of this session.
+    pub(super) fn watches(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    /// All sessions with a stream.
+    pub(super) fn all(&self) -> Vec<SessionId> {
+        self.sessions.keys().copied().collect()
+    }
+
+    /// How many streams there are.
+    pub(super) fn streams(&self) -> usize {
+        self.streams
+    }
+}
