@@ -2,7 +2,7 @@
 //!
 //! `cargo bench` runs `idle`, `revocation` and `check` (some minutes); `cargo bench -- NAME [OPTION…]` runs one of them, and
 //! `cargo bench -- growth` the long one; `flood` and `enumeration` are about sign-in, `search` about what
-//! administrators look for. docs/performance.md says what the figures mean.
+//! administrators look for, `events` about pages that are open. docs/performance.md says what the figures mean.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -10,6 +10,7 @@
 mod check;
 mod embedding;
 mod enumeration;
+mod events;
 mod flood;
 mod growth;
 mod idle;
@@ -19,7 +20,7 @@ mod support;
 
 use anyhow::{Context, Result, bail};
 
-const NAMES: &str = "idle, revocation, check, growth, flood, enumeration and search";
+const NAMES: &str = "idle, revocation, check, growth, flood, enumeration, search and events";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -45,6 +46,7 @@ async fn main() -> Result<()> {
         Some("growth") => growth::run().await,
         Some("flood") => flood::run().await,
         Some("enumeration") => enumeration::run().await,
+        Some("events") => events::run().await,
         Some("search") => search::run().await,
         Some(other) => bail!("no benchmark is called {other}: there are {NAMES}"),
     }

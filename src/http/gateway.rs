@@ -56,7 +56,8 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
         Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
     };
     let from = address();
-    let checked = site.app.check(&token, from, no_touch::activity(request.headers())).await?.ok_or_else(|| stranger(from))?;
+    let checked =
+        site.app.check(&token, from, no_touch::activity(request.headers())).await?.ok_or_else(|| stranger(from))?;
     let client = || site.client(request.peer_addr(), request.headers());
     let recognised = site.app.recognise(checked, user_agent(request.headers()), &client).await?;
     let checked = recognised.ok_or_else(Problem::unauthenticated)?;

@@ -174,7 +174,9 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
         let checked = match self.rank {
-            Rank::Account | Rank::Background | Rank::Renewal => Some(self.signed_in(&presented, headers, &client).await?),
+            Rank::Account | Rank::Background | Rank::Renewal => {
+                Some(self.signed_in(&presented, headers, &client).await?)
+            }
             Rank::Public | Rank::Embedded => None,
         };
         // Where a password is checked; before cookies are taken away.

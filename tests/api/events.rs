@@ -7,10 +7,17 @@ use serde_json::json;
 
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::events::Events;
+use crate::support::mmdb::{LISBON, TOKYO};
+use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
+use crate::support::wait::stopwatch;
+use crate::tools::{column, set_clock};
+use crate::travel::{FIREFOX, World};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Longer than anything takes that is told at once.
+const CALM: Duration = Duration::from_millis(400);
 const MINUTE: Duration = Duration::from_secs(60);
 const NEW: &str = "another four plain words";
 
@@ -29,7 +36,7 @@ on_each_backend! {
         let first = events.next().await.expect("an event");
         assert_eq!((first.event.as_str(), first.data), ("session", json!({ "session": owner.session_id })));
         assert_eq!(events.retry.as_deref(), Some("2000"));
-        events.assert_silent(SECOND).await;
+        events.assert_silent(CALM).await;
         server.anonymous().get("/events").await.assert_problem(401, "unauthenticated");
         let head = owner.call(Method::HEAD, "/events").send().await;
         assert_eq!(head.assert_status(200).header("content-type"), Some("text/event-stream"));
@@ -82,6 +89,139 @@ on_each_backend! {
         admin.delete(&format!("/admin/users/{}", somebody.user_id)).await;
         assert_eq!(events.ending().await, "user_deleted");
     }
+
+    async fn a_new_token_and_a_new_name_are_no_end_and_no_news(server: TestServer) {
+        let owner = server.signed_in().await;
+        let mut own = Events::of(&owner).await;
+        own.assert_silent(CALM).await;
+        let session = server.issue(&owner).await;
+        assert_eq!(own.news().await.expect("the other one began").event, "sessions-changed");
+        let mut other = Events::of(&session).await;
+        owner.reauthenticate(PASSWORD).await.assert_status(200);
+        owner.rename(Some("Ana")).await.assert_status(200);
+        own.assert_silent(CALM).await;
+        other.assert_silent(CALM).await;
+        owner.change_password(PASSWORD, NEW).await.assert_status(200);
+        assert_eq!(other.ending().await, "password_changed");
+        assert_eq!(own.news().await.expect("the other one is over").event, "sessions-changed");
+        own.assert_silent(CALM).await;
+        // The stream knows the session, not its token.
+        owner.sign_out().await.assert_status(204);
+        assert_eq!(own.ending().await, "signed_out");
+    }
+
+    async fn what_changes_the_list_is_told_to_its_owner_alone(server: TestServer) {
+        let (owner, stranger) = (server.signed_in().await, server.signed_in().await);
+        let (mut mine, mut also_mine) = (Events::of(&owner).await, Events::of(&owner).await);
+        let mut theirs = Events::of(&stranger).await;
+        let changed = async |events: &mut Events| events.news().await.expect("an event").event;
+        let second = owner.sign_in_again().await;
+        assert_eq!((changed(&mut mine).await, changed(&mut also_mine).await), (changed_name(), changed_name()));
+        second.sign_out().await.assert_status(204);
+        assert_eq!((changed(&mut mine).await, changed(&mut also_mine).await), (changed_name(), changed_name()));
+        // Many at once are few for whoever listens.
+        let many = [server.issue(&owner).await, server.issue(&owner).await, server.issue(&owner).await];
+        owner.end_others().await.assert_status(200);
+        assert_eq!(changed(&mut mine).await, "sessions-changed");
+        assert!(!many[0].is_signed_in().await);
+        let mut further = 0;
+        while mine.next_within(CALM).await.is_some() {
+            further += 1;
+        }
+        assert!(further < 2 * many.len(), "{further}");
+        theirs.assert_silent(CALM).await;
+    }
+
+    async fn a_stream_is_no_use_and_ends_with_the_idle_timeout(server: TestServer)
+    with { "SESSIOND_IDLE_TIMEOUT": "5m" } {
+        let owner = server.signed_in().await;
+        let (idle, busy) = (server.issue(&owner).await, server.issue(&owner).await);
+        let (mut idle_events, mut busy_events) = (Events::of(&idle).await, Events::of(&busy).await);
+        server.clock.advance(4 * MINUTE);
+        assert!(busy.is_signed_in().await);
+        // A page that looks by itself is no use either, nor is one that comes again.
+        for path in ["/me", "/sessions", "/auth/forward"] {
+            idle.call(Method::GET, path).header("X-No-Touch", "1").send().await.assert_status(200);
+        }
+        drop(Events::of(&idle).await);
+        server.clock.advance(55 * SECOND);
+        idle_events.assert_silent(CALM).await;
+        server.clock.advance(6 * SECOND);
+        let watch = stopwatch();
+        assert_eq!(idle_events.ending().await, "expired");
+        println!("an idle session's page is told {:?} after the deadline", watch());
+        idle.get("/me").await.assert_problem(401, "unauthenticated");
+        // The other one was used a minute ago, and its page is shown that the list is shorter.
+        assert_eq!(busy_events.news().await.expect("an event").event, "sessions-changed");
+        busy_events.assert_silent(CALM).await;
+        server.clock.advance(4 * MINUTE);
+        assert_eq!(busy_events.ending().await, "expired");
+    }
+
+    async fn a_stream_ends_with_the_absolute_timeout(server: TestServer)
+    with { "SESSIOND_IDLE_TIMEOUT": "30m", "SESSIOND_ABSOLUTE_TIMEOUT": "1h" } {
+        let owner = server.signed_in().await;
+        let ends = column(&server, "expires_at", &owner);
+        let mut events = Events::of(&owner).await;
+        for _ in 0..2 {
+            server.clock.advance(25 * MINUTE);
+            assert!(owner.is_signed_in().await);
+        }
+        set_clock(&server, ends - 3_000);
+        assert!(owner.is_signed_in().await);
+        events.assert_silent(CALM).await;
+        set_clock(&server, ends + 1);
+        let watch = stopwatch();
+        assert_eq!(events.ending().await, "expired");
+        println!("an expired session's page is told {:?} after the deadline", watch());
+        Events::try_of(&owner).await.err().expect("a refusal").assert_problem(401, "unauthenticated");
+    }
+
+    async fn whoever_makes_room_is_told(server: TestServer) with { "SESSIOND_MAX_SESSIONS": "2" } {
+        let owner = server.signed_in().await;
+        let mut events = Events::of(&owner).await;
+        let (_second, _third) = (owner.sign_in_again().await, owner.sign_in_again().await);
+        assert_eq!(events.ending().await, "evicted");
+    }
+
+    async fn whoever_shows_it_on_another_device_ends_it_for_all(server: TestServer)
+    with { "SESSIOND_ON_DEVICE_CHANGE": "revoke" } {
+        let owner = server.issue(&server.signed_in().await).await;
+        let mut events = Events::of(&owner).await;
+        let thief = owner.call(Method::GET, "/me").header("User-Agent", FIREFOX).header("X-No-Touch", "1").send().await;
+        thief.assert_problem(401, "unauthenticated");
+        assert_eq!(events.ending().await, "device_changed");
+    }
+
+    async fn what_an_operator_ends_on_the_command_line_is_told(server: TestServer) {
+        let people = [server.signed_in().await, server.signed_in().await, server.signed_in().await];
+        let mut events = Vec::new();
+        for who in &people {
+            events.push(Events::of(who).await);
+        }
+        let watch = stopwatch();
+        command_line_ok(&server.settings, &["user", "disable", &people[0].email], "");
+        assert_eq!(events[0].ending().await, "disabled");
+        command_line_ok(&server.settings, &["sessions", "revoke", &people[1].session_id], "");
+        assert_eq!(events[1].ending().await, "revoked");
+        command_line_ok(&server.settings, &["ledger", "restored", "--yes"], "");
+        assert_eq!(events[2].ending().await, "ledger_restored");
+        println!("three ends by the command line were told after {:?} in all", watch());
+    }
+
+    async fn what_is_strange_is_told_and_a_poll_hides_no_thief(server: TestServer) {
+        let world = World::beside(&server, &[("SESSIOND_RISK_ACTION", "revoke")]).await;
+        let owner = world.session(&server.signed_in().await, LISBON).await;
+        let mut events = Events::of(&owner).await;
+        let thief = owner.copy_at(&world.node.url());
+        let poll = thief.call(Method::GET, "/auth/forward").header("X-No-Touch", "1");
+        poll.header("User-Agent", FIREFOX).header("X-Forwarded-For", TOKYO).send().await.assert_status(200);
+        assert_eq!(events.ending().await, "suspicious");
+    }
+}
+
+fn changed_name() -> String {
+    "sessions-changed".to_owned()
 }
 
 impl SignedIn {

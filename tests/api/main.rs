@@ -34,6 +34,8 @@ mod embedding;
 #[cfg(test)]
 mod enumeration;
 #[cfg(test)]
+mod event_limits;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod forgery;

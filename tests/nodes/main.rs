@@ -5,6 +5,8 @@ mod disabling;
 #[cfg(test)]
 mod embedded;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod production;
 #[cfg(test)]
 #[path = "../support/mod.rs"]

@@ -25,13 +25,24 @@ pub struct Process {
     folder: TempDir,
     address: String,
     child: Option<Child>,
+    /// Files that it may have open.
+    files: Option<u32>,
 }
 
 impl Process {
     /// Starts `sessiond` and waits until it says where it listens.
     pub fn start(settings: &Settings) -> Self {
+        Self::start_within(settings, None)
+    }
+
+    /// The same, where it may have no more than so many files open.
+    pub fn start_with_files(settings: &Settings, files: u32) -> Self {
+        Self::start_within(settings, Some(files))
+    }
+
+    fn start_within(settings: &Settings, files: Option<u32>) -> Self {
         let folder = TempDir::with_prefix("sessiond-").expect("a folder for the log");
-        let mut process = Self { settings: settings.clone(), folder, address: String::new(), child: None };
+        let mut process = Self { settings: settings.clone(), folder, address: String::new(), child: None, files };
         // Another test may have taken the port since it was looked at.
         for _ in 0..3 {
             // Chosen here, not by the system, so that it is still free after a restart.
@@ -125,7 +136,10 @@ impl Process {
     fn try_start(&mut self) -> bool {
         let before = self.output().len();
         let log = File::options().create(true).append(true).open(self.log_file()).expect("a log file");
-        let mut command = program(&self.settings, self.folder.path());
+        let mut command = match self.files {
+            Some(files) => limited(&self.settings, self.folder.path(), files),
+            None => program(&self.settings, self.folder.path()),
+        };
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
         self.child = Some(command.spawn().expect("the program was built with the tests"));
         let address = until_found("sessiond listens", PATIENCE, || {
@@ -175,6 +189,14 @@ pub fn signal(name: &str, pid: u32) {
 
 fn program(settings: &Settings, folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sessiond"));
+    command.env_clear().envs(settings.pairs()).current_dir(folder);
+    command
+}
+
+/// The shell sets the limit for what it becomes.
+fn limited(settings: &Settings, folder: &Path, files: u32) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(format!("ulimit -n {files} && exec {}", env!("CARGO_BIN_EXE_sessiond")));
     command.env_clear().envs(settings.pairs()).current_dir(folder);
     command
 }

@@ -5,6 +5,7 @@
 //! everything is looked at.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(in crate::service) struct Hub {
     registry: Mutex<Registry>,
     hints: Mutex<Hints>,
     news: Notify,
+    /// Whether what other nodes say cannot be heard.
+    deaf: AtomicBool,
     most: usize,
 }
 
@@ -37,7 +40,13 @@ pub(super) struct Hints {
 impl Hub {
     /// Without a stream yet.
     pub(in crate::service) fn new(most: usize) -> Self {
-        Self { registry: Mutex::default(), hints: Mutex::default(), news: Notify::new(), most }
+        Self {
+            registry: Mutex::default(),
+            hints: Mutex::default(),
+            news: Notify::new(),
+            deaf: AtomicBool::new(true),
+            most,
+        }
     }
 
     /// Something about these sessions may have changed.
@@ -63,6 +72,18 @@ impl Hub {
     pub(super) fn hint_missed(&self) {
         self.hints().all = true;
         self.news.notify_one();
+    }
+
+    /// Other nodes can be heard from now on, or not any more. Either way something may have been missed.
+    pub(super) fn set_deaf(&self, deaf: bool) {
+        if self.deaf.swap(deaf, Ordering::SeqCst) != deaf || !deaf {
+            self.hint_missed();
+        }
+    }
+
+    /// Whether other nodes cannot be heard.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::SeqCst)
     }
 
     /// Waits for a hint.

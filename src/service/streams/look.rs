@@ -2,7 +2,7 @@
 //!
 //! Owns the one task that asks the ledger for all streams of a node: about what was hinted at, at once; about who has
 //! rested or lasted long enough, when the time has come; about everybody, every ten seconds, because a hint may have been
-//! lost. Must never end a stream on anybody's word but the ledger's or the clock's: while the ledger does not answer,
+//! lost, and as often as is cheap where no other node can be heard. Must never end a stream on anybody's word but the ledger's or the clock's: while the ledger does not answer,
 //! nothing is said.
 
 use std::collections::{HashMap, HashSet};
@@ -14,13 +14,16 @@ use tokio::sync::watch;
 use super::hub::{EventStream, Hub};
 use crate::domain::session::ledger_lag;
 use crate::domain::{EndReason, SessionId, Timestamp, UserId};
-use crate::ledger::states::{self, List, State};
 use crate::ledger::LedgerError;
+use crate::ledger::states::{self, List, State};
 use crate::service::sweeper::Complaint;
 use crate::service::{App, Checked, Unavailable};
 
 /// How often everything is looked at: so long may somebody be told nothing whom no hint has reached.
 const EVERYTHING_EVERY: Duration = Duration::from_secs(10);
+/// The same where no other node can be heard, for each question that it takes: few are looked at every second.
+const DEAF_FOR_EACH: Duration = Duration::from_millis(250);
+const DEAF_AT_LEAST: Duration = Duration::from_secs(1);
 /// How often it is seen whether a deadline has come.
 const DEADLINES_EVERY: Duration = Duration::from_millis(250);
 /// How soon the ledger is asked again when it did not answer.
@@ -103,7 +106,7 @@ impl App {
         let hints = hub.take_hints(states::MOST.saturating_sub(resting.len()));
         if hints.all || elapsed >= rounds.next {
             rounds.left = hub.registry().all();
-            rounds.next = elapsed.saturating_add(EVERYTHING_EVERY);
+            rounds.next = elapsed.saturating_add(round(rounds.left.len(), hub.is_deaf()));
         }
         let mut wanted: HashSet<_> = resting.into_iter().chain(hints.sessions).collect();
         let room = states::MOST.saturating_sub(wanted.len()).min(rounds.left.len());
@@ -188,6 +191,13 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// How long a round over so many sessions lasts.
+fn round(sessions: usize, is_deaf: bool) -> Duration {
+    let questions = u32::try_from(sessions.div_ceil(states::MOST)).unwrap_or(u32::MAX);
+    let deaf = DEAF_FOR_EACH.saturating_mul(questions).clamp(DEAF_AT_LEAST, EVERYTHING_EVERY);
+    if is_deaf { deaf } else { EVERYTHING_EVERY }
 }
 
 /// The time is over. The ledger has nothing to say to that, so whoever sees the list is told here.

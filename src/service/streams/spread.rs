@@ -39,6 +39,7 @@ impl App {
                 lost = self.listen(&live, &mut pause) => lost,
                 _ = stop.changed() => return,
             };
+            self.shared.hub.set_deaf(true);
             match lost {
                 Err(LiveError::Refused(code)) if code == "NOPERM" => {
                     if !std::mem::replace(&mut muted, true) {
@@ -67,7 +68,7 @@ impl App {
     async fn listen(&self, live: &Live, pause: &mut Duration) -> Result<(), LiveError> {
         let mut listener: Listener = live.listen().await?;
         *pause = FIRST_PAUSE;
-        self.shared.hub.hint_missed();
+        self.shared.hub.set_deaf(false);
         loop {
             let heard = listener.hear().await?;
             self.shared.hub.hint([heard]);
