@@ -135,6 +135,10 @@ fn row(person: &Person, now: sessiond::domain::Timestamp) -> Session {
         last_ip_key: None,
         risk: 0,
         sign_in_ip_key: None,
+        last_country: None,
+        last_city: None,
+        last_asn: None,
+        last_network: None,
     }
 }
 

@@ -67,10 +67,10 @@ pub struct Which {
     /// Signed in from this address or network
     #[arg(long, value_name = "IP")]
     sign_in_ip: Option<String>,
-    /// Signed in from this country, two letters
+    /// Signed in from this country, or used from there now, two letters
     #[arg(long)]
     country: Option<String>,
-    /// Signed in from the network (autonomous system) of this number
+    /// Signed in from the network (autonomous system) of this number, or used from there now
     #[arg(long)]
     asn: Option<String>,
     /// The browser, as lists show it

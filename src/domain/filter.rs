@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use ipnet::IpNet;
 
-use super::{Timestamp, UserId};
+use super::{Place, Timestamp, UserId};
 
 /// Longest name of a browser or a system.
 const LONGEST_NAME: usize = 64;
@@ -24,9 +24,10 @@ pub struct Filter {
     pub ip: Option<Network>,
     /// Where they were signed in from.
     pub sign_in_ip: Option<Network>,
-    /// The country that they were signed in from, two capital letters.
+    /// The country that they were signed in from, or are used from now, two capital letters.
     pub country: Option<String>,
-    /// The number of the network (autonomous system) that they were signed in from.
+    /// The number of the network (autonomous system) that they were signed in from, or are used from now. With a country:
+    /// of one and the same place.
     pub asn: Option<i64>,
     /// The browser's family, exactly as lists show it.
     pub browser: Option<String>,
@@ -125,6 +126,15 @@ impl Filter {
         self.last_seen_before.is_none_or(|before| latest < before)
             && self.last_seen_after.is_none_or(|after| seen >= after)
             && self.ip.as_ref().is_none_or(|network| ip.is_some_and(|ip| network.contains(ip)))
+    }
+
+    /// Whether one of these places, where a session was signed in and where it is, is meant.
+    pub fn admits_places(&self, places: &[Place]) -> bool {
+        let none = self.country.is_none() && self.asn.is_none();
+        none || places.iter().any(|place| {
+            self.country.as_ref().is_none_or(|country| place.country.as_ref() == Some(country))
+                && self.asn.is_none_or(|asn| place.asn == Some(asn))
+        })
     }
 }
 

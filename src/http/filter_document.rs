@@ -17,10 +17,10 @@ pub struct SessionFilter {
     /// Where they were signed in from: an address or a network.
     #[schema(example = "2001:db8::/32")]
     sign_in_ip: Option<String>,
-    /// The country they were signed in from.
+    /// The country they were signed in from, or are used from now: either is enough.
     #[schema(example = "PT", pattern = "^[A-Za-z]{2}$")]
     country: Option<String>,
-    /// The number of the network they were signed in from.
+    /// The number of the network they were signed in from, or are used from now. With a country: of the same place.
     #[schema(example = 64496, minimum = 0, maximum = 4_294_967_295i64)]
     asn: Option<i64>,
     /// The browser's family, exactly as lists show it.
@@ -61,10 +61,10 @@ pub struct SessionSearch {
     /// Where they were signed in from: an address or a network.
     #[param(rename = "filter[sign_in_ip]", example = "2001:db8::/32")]
     sign_in_ip: Option<String>,
-    /// The country they were signed in from.
+    /// The country they were signed in from, or are used from now: either is enough.
     #[param(rename = "filter[country]", example = "PT", pattern = "^[A-Za-z]{2}$")]
     country: Option<String>,
-    /// The number of the network they were signed in from.
+    /// The number of the network they were signed in from, or are used from now. With a country: of the same place.
     #[param(rename = "filter[asn]", minimum = 0, maximum = 4_294_967_295i64)]
     asn: Option<i64>,
     /// The browser's family, exactly as lists show it.

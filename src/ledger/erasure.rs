@@ -60,6 +60,8 @@ fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
             (sessions::country.eq(None::<String>), sessions::city.eq(None::<String>)),
             (sessions::asn.eq(None::<i64>), sessions::network.eq(None::<String>)),
             (sessions::latitude.eq(None::<f64>), sessions::longitude.eq(None::<f64>)),
+            (sessions::last_country.eq(None::<String>), sessions::last_city.eq(None::<String>)),
+            (sessions::last_asn.eq(None::<i64>), sessions::last_network.eq(None::<String>)),
         ))
         .execute(db)?;
     Ok(!ids.is_empty())

@@ -99,6 +99,10 @@ diesel::table! {
         last_ip_key -> Nullable<Binary>,
         risk -> BigInt,
         sign_in_ip_key -> Nullable<Binary>,
+        last_country -> Nullable<Text>,
+        last_city -> Nullable<Text>,
+        last_asn -> Nullable<BigInt>,
+        last_network -> Nullable<Text>,
     }
 }
 

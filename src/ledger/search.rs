@@ -8,17 +8,19 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Text};
 
+mod condition;
 mod statement;
 
 pub use statement::Statement;
 
+use condition::{Condition, conditions};
 use statement::Bind;
 
 use super::db::{Db, MultiBackend};
 use super::error::LedgerError;
 use super::sessions::{self, Session};
 use super::unconfirmed::Unconfirmed;
-use crate::domain::{Filter, Network, SessionId, Timestamp, TokenHash};
+use crate::domain::{Filter, SessionId, Timestamp, TokenHash};
 
 /// Most entries of the leading index that one page looks at.
 pub const WINDOW: usize = 5_000;
@@ -46,19 +48,6 @@ pub struct Found {
     pub sessions: Vec<Session>,
     /// Where to go on, if there may be more.
     pub next: Option<SessionId>,
-}
-
-/// A condition on one column, or on two moments of it.
-struct Condition {
-    column: &'static str,
-    test: Test,
-}
-
-enum Test {
-    Is(Bind),
-    Between([u8; 16], [u8; 16]),
-    AtLeast(i64),
-    Before(i64),
 }
 
 /// Which index the search goes through.
@@ -156,7 +145,11 @@ fn lead(db: &mut Db, search: &Search, others: &mut Vec<Condition>) -> Result<Lea
             return Ok(Lead::These(ids));
         }
     }
-    let value = position(others, |c| matches!(c.test, Test::Is(_)));
+    if let Some(place) = others.iter().find(|condition| condition.is_place()) {
+        // It stays: what leads is one field of it.
+        return Ok(Lead::Newest(Some(place.clone())));
+    }
+    let value = position(others, Condition::is_value);
     Ok(Lead::Newest(value.map(|at| others.remove(at))))
 }
 
@@ -187,12 +180,8 @@ fn among(db: &mut Db, search: &Search, mut ids: Vec<SessionId>, others: &[Condit
 
 /// The last entry that this page looks at, if there are so many.
 fn frontier(search: &Search, condition: Option<&Condition>) -> Statement {
-    let mut statement = live(search);
-    if let Some(condition) = condition {
-        statement.and(condition, "");
-    }
-    let skipped = WINDOW.saturating_sub(1);
-    statement.text.push_str(&format!(" ORDER BY sessions.id DESC LIMIT 1 OFFSET {skipped}"));
+    let mut statement = newest_by(search, condition, WINDOW, |_| {});
+    statement.text.push_str(&format!(" OFFSET {}", WINDOW.saturating_sub(1)));
     statement
 }
 
@@ -203,13 +192,34 @@ fn matching(
     frontier: Option<SessionId>,
     hide: &str,
 ) -> Statement {
-    let mut statement = live(search);
-    if let Some(condition) = condition {
-        statement.and(condition, "");
+    newest_by(search, condition, search.limit, |statement| {
+        statement.ids_between(None, frontier);
+        statement.rest(search, others, hide);
+    })
+}
+
+/// So many of what an index has of one condition, newest first. Of a place two have it, one of them only what the other
+/// has not: so many of each are merged, whatever the planner believes.
+fn newest_by(search: &Search, condition: Option<&Condition>, most: usize, and: impl Fn(&mut Statement)) -> Statement {
+    let ordered = format!(" ORDER BY id DESC LIMIT {most}");
+    let place = condition.filter(|condition| condition.is_place());
+    let mut statement = Statement::default();
+    if place.is_some() {
+        statement.text.push_str("SELECT id FROM (");
     }
-    statement.ids_between(None, frontier);
-    statement.rest(search, others, hide);
-    statement.text.push_str(&format!(" ORDER BY sessions.id DESC LIMIT {}", search.limit));
+    statement.live(search);
+    if let Some(condition) = condition {
+        statement.first(condition);
+    }
+    and(&mut statement);
+    statement.text.push_str(&ordered);
+    if let Some(place) = place {
+        statement.text.push_str(") AS first UNION ALL SELECT id FROM (");
+        statement.live(search);
+        statement.elsewhere(place);
+        and(&mut statement);
+        statement.text.push_str(&format!("{ordered}) AS elsewhere{ordered}"));
+    }
     statement
 }
 
@@ -231,10 +241,8 @@ fn candidates(search: &Search, condition: &Condition) -> Statement {
 
 /// What has not ended, is not over, and was made when the filter says.
 fn live(search: &Search) -> Statement {
-    let mut statement = Statement::new("SELECT sessions.id FROM sessions WHERE sessions.ended_at IS NULL");
-    statement.text(" AND sessions.expires_at > ", Bind::Number(search.now.ms()));
-    let (below, from) = id_bounds(&search.filter);
-    statement.ids_between([below, search.after].into_iter().flatten().min(), from);
+    let mut statement = Statement::default();
+    statement.live(search);
     statement
 }
 
@@ -243,46 +251,6 @@ fn live(search: &Search) -> Statement {
 fn id_bounds(filter: &Filter) -> (Option<SessionId>, Option<SessionId>) {
     let below = [filter.created_before, filter.last_seen_before].into_iter().flatten().min();
     (below.map(SessionId::first_of), filter.created_after.map(SessionId::first_of))
-}
-
-/// All conditions of a filter but those on the id; those that find the fewest first.
-fn conditions(filter: &Filter) -> Vec<Condition> {
-    let text = |value: &String| Test::Is(Bind::Text(value.clone()));
-    let user = filter.user.map(|user| Test::Is(Bind::Text(user.to_string())));
-    let asn = filter.asn.map(|number| Test::Is(Bind::Number(number)));
-    // The ledger may be behind: whoever knows later uses judges those.
-    let seen_after = filter.last_seen_after.map(|after| Test::AtLeast(after.ms().saturating_sub(LONGEST_LAG_MS)));
-    let tests = [
-        ("sessions.user_id", user),
-        ("sessions.last_ip_key", filter.ip.as_ref().map(network)),
-        ("sessions.sign_in_ip_key", filter.sign_in_ip.as_ref().map(network)),
-        ("sessions.risk", filter.risk.filter(|weight| *weight > 0).map(Test::AtLeast)),
-        ("sessions.asn", asn),
-        ("sessions.country", filter.country.as_ref().map(text)),
-        ("sessions.browser", filter.browser.as_ref().map(text)),
-        ("sessions.os", filter.os.as_ref().map(text)),
-        ("sessions.last_seen_at", filter.last_seen_before.map(|before| Test::Before(before.ms()))),
-        ("sessions.last_seen_at", seen_after),
-    ];
-    tests.into_iter().filter_map(|(column, test)| Some(Condition { column, test: test? })).collect()
-}
-
-fn network(network: &Network) -> Test {
-    let (first, last) = network.bounds();
-    if network.is_one() { Test::Is(Bind::Bytes(first.to_vec())) } else { Test::Between(first, last) }
-}
-
-impl Condition {
-    /// One user, or one address: never many.
-    fn is_sharp(&self) -> bool {
-        let sharp = ["sessions.user_id", "sessions.last_ip_key", "sessions.sign_in_ip_key"];
-        matches!(self.test, Test::Is(_)) && sharp.contains(&self.column)
-    }
-
-    /// A range that has an index.
-    fn is_range(&self) -> bool {
-        matches!(self.test, Test::Between(..)) || self.column == "sessions.risk"
-    }
 }
 
 /// What keeps SQLite, which knows nothing of how many rows have a value, from an index that does not lead. PostgreSQL
@@ -298,6 +266,13 @@ fn hide(db: &Db) -> &'static str {
 impl Statement {
     fn new(text: &str) -> Self {
         Self { text: text.to_owned(), binds: Vec::new() }
+    }
+
+    fn live(&mut self, search: &Search) {
+        self.text.push_str("SELECT sessions.id AS id FROM sessions WHERE sessions.ended_at IS NULL");
+        self.text(" AND sessions.expires_at > ", Bind::Number(search.now.ms()));
+        let (below, from) = id_bounds(&search.filter);
+        self.ids_between([below, search.after].into_iter().flatten().min(), from);
     }
 
     fn text(&mut self, text: &str, value: Bind) {
@@ -321,25 +296,6 @@ impl Statement {
             before = ", ";
         }
         self.text.push_str(if ids.is_empty() { " AND 1 = 0" } else { ")" });
-    }
-
-    fn and(&mut self, condition: &Condition, hide: &str) {
-        let column = format!(" AND {hide}{}", condition.column);
-        match &condition.test {
-            Test::Is(value) => self.text(&format!("{column} = "), value.clone()),
-            Test::Between(first, last) => {
-                self.text(&format!("{column} >= "), Bind::Bytes(first.to_vec()));
-                self.text(&format!("{column} <= "), Bind::Bytes(last.to_vec()));
-            }
-            Test::AtLeast(least) => {
-                self.text(&format!("{column} >= "), Bind::Number(*least));
-                if condition.column == "sessions.risk" {
-                    // What the index holds: a value that comes later does not say that it is enough.
-                    self.text.push_str(&format!("{column} > 0"));
-                }
-            }
-            Test::Before(moment) => self.text(&format!("{column} < "), Bind::Number(*moment)),
-        }
     }
 
     /// The conditions that do not lead, and that it may not have rested too long.

@@ -82,6 +82,14 @@ pub struct Session {
     pub risk: i64,
     /// `sign_in_ip` as [`ip_key`] orders it.
     pub sign_in_ip_key: Option<Vec<u8>>,
+    /// The country of `last_ip`, where that is another address than `sign_in_ip`.
+    pub last_country: Option<String>,
+    /// The city of it.
+    pub last_city: Option<String>,
+    /// The number of its network (autonomous system).
+    pub last_asn: Option<i64>,
+    /// That network's name.
+    pub last_network: Option<String>,
 }
 
 /// An address as sixteen bytes, IPv4 mapped into IPv6: the addresses of one network stand together.

@@ -110,7 +110,10 @@ impl App {
     fn me_of(&self, user: &User, mut session: Session, checked: &Checked) -> Me {
         // What the record knows is never older than what the ledger knows.
         session.last_seen_at = session.last_seen_at.max(checked.deadlines.last_seen);
-        Me { user: UserView::from(user), session: SessionView::new(&session, None, Some(checked.session)) }
+        Me {
+            user: UserView::from(user),
+            session: SessionView::new(&session, self.shared.last_use(&session, None), Some(checked.session)),
+        }
     }
 
     /// Changes the name to show; none takes it away.
@@ -156,7 +159,7 @@ impl App {
         // This is a use; the ledger may learn of it later.
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
-        let view = SessionView::new(&session, None, Some(checked.session));
+        let view = SessionView::new(&session, self.shared.last_use(&session, None), Some(checked.session));
         Ok(Renewed { token, session: view, confirmed })
     }
 

@@ -5,8 +5,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{SessionView, UserRow};
-use crate::domain::{Timestamp, UserId};
+use super::{LastUse, SessionView, UserRow};
+use crate::domain::{SessionId, Timestamp, UserId};
 use crate::ledger::audit::Line;
 use crate::ledger::sessions::Session;
 
@@ -27,6 +27,14 @@ pub struct SessionDetail {
     pub asn: Option<i64>,
     /// That network's name; null when not known.
     pub network: Option<String>,
+    /// The country it was last used from; null when not known.
+    pub last_country: Option<String>,
+    /// The city it was last used from; null when not known.
+    pub last_city: Option<String>,
+    /// The number of the network it was last used from; null when not known.
+    pub last_asn: Option<i64>,
+    /// That network's name; null when not known.
+    pub last_network: Option<String>,
     /// The address it was signed in from.
     pub sign_in_ip: String,
     /// The weight of what speaks against it; 0 is nothing.
@@ -34,15 +42,20 @@ pub struct SessionDetail {
 }
 
 impl SessionDetail {
-    /// A row with what its owner would be shown.
-    pub(super) fn new(row: &Session, session: SessionView) -> Self {
+    /// A row with its last use.
+    pub(super) fn new(row: &Session, last: LastUse, current: Option<SessionId>) -> Self {
+        let place = last.place.clone();
         Self {
-            session,
+            session: SessionView::new(row, last, current),
             user_id: row.user_id,
             country: row.country.clone(),
             city: row.city.clone(),
             asn: row.asn,
             network: row.network.clone(),
+            last_country: place.country,
+            last_city: place.city,
+            last_asn: place.asn,
+            last_network: place.network,
             sign_in_ip: row.sign_in_ip.clone(),
             risk: row.risk,
         }
@@ -67,7 +80,7 @@ const EXPIRED: &str = "expired";
 
 impl EndedSessionView {
     pub(super) fn new(row: &Session) -> Self {
-        let session = SessionDetail::new(row, SessionView::new(row, None, None));
+        let session = SessionDetail::new(row, LastUse::of(row), None);
         let time_was_up = session.session.idle_expires_at.min(session.session.expires_at);
         Self {
             ended_at: row.ended_at.map_or(time_was_up, Timestamp::from_ms),

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{App, SessionDetail, SessionView, Unavailable};
+use super::last_use::signed_in;
+use super::{App, SessionDetail, Unavailable};
 use crate::domain::session::{ledger_lag, resolution};
 use crate::domain::{Filter, SessionId, Timestamp, UserId};
 use crate::ledger::search::{self, Search};
@@ -63,7 +64,8 @@ impl App {
     pub async fn find_sessions(&self, wanted: Wanted) -> Result<FoundPage, Unavailable> {
         let current = wanted.current;
         let fitting = self.fitting(wanted.filter, wanted.after, wanted.limit).await?;
-        let details: Vec<_> = fitting.rows.iter().map(|(row, record)| detail(row, record.as_ref(), current)).collect();
+        let details: Vec<_> =
+            fitting.rows.iter().map(|(row, record)| self.detail(row, record.as_ref(), current)).collect();
         let mut emails = self.emails(details.iter().map(|detail| detail.user_id)).await?;
         let with_email = |detail: SessionDetail| {
             let user_email = emails.get_mut(&detail.user_id).map(|email| email.clone()).unwrap_or_default();
@@ -86,7 +88,7 @@ impl App {
         loop {
             // A user has at most so many live sessions; the limit is the operator's.
             let page = self.fitting(filter.clone(), after, self.shared.policy.max_sessions.clamp(50, 1_000)).await?;
-            details.extend(page.rows.iter().map(|(row, record)| detail(row, record.as_ref(), current)));
+            details.extend(page.rows.iter().map(|(row, record)| self.detail(row, record.as_ref(), current)));
             after = page.next;
             if after.is_none() {
                 return Ok(Some(details));
@@ -123,16 +125,11 @@ impl App {
         live.read_many(&hashes, now).await
     }
 
-    /// Whether it may be alive, and was used when and where the filter says.
+    /// Whether it may be alive, was used when and from which address the filter says, and is or was signed in where it says.
     fn fits(&self, filter: &Filter, row: &Session, record: Option<&Record>, now: Timestamp) -> bool {
         let mut deadlines = row.deadlines();
-        let mut ip = row.last_ip.parse().ok();
-        if let Some(record) = record.filter(|record| record.last_seen > deadlines.last_seen) {
-            deadlines.last_seen = record.last_seen;
-            ip = Some(record.ip);
-        }
-        deadlines.last_seen =
-            deadlines.last_seen.max(self.shared.last_seen.noted(row.id).unwrap_or(Timestamp::from_ms(0)));
+        let last = self.shared.last_use(row, record);
+        deadlines.last_seen = last.at.max(self.shared.last_seen.noted(row.id).unwrap_or(Timestamp::from_ms(0)));
         let latest = match record {
             // A use is written when the last one that was is so old.
             Some(_) => {
@@ -142,7 +139,13 @@ impl App {
             // Nobody who would be told of a use at once can be asked.
             None => deadlines.last_seen.plus(ledger_lag(deadlines.idle)),
         };
-        deadlines.hold_with_lag(now) && filter.admits_use(deadlines.last_seen, latest, ip)
+        deadlines.hold_with_lag(now)
+            && filter.admits_use(deadlines.last_seen, latest, last.ip.parse().ok())
+            && filter.admits_places(&[signed_in(row), last.place])
+    }
+
+    fn detail(&self, row: &Session, record: Option<&Record>, current: Option<SessionId>) -> SessionDetail {
+        SessionDetail::new(row, self.shared.last_use(row, record), current)
     }
 
     async fn emails(&self, of: impl Iterator<Item = UserId>) -> Result<HashMap<UserId, String>, Unavailable> {
@@ -151,8 +154,4 @@ impl App {
         ids.dedup();
         Ok(self.shared.ledger.read(move |db| users::emails(db, &ids)).await?.into_iter().collect())
     }
-}
-
-fn detail(row: &Session, record: Option<&Record>, current: Option<SessionId>) -> SessionDetail {
-    SessionDetail::new(row, SessionView::new(row, record, current))
 }

@@ -62,12 +62,12 @@ impl App {
             rows.extend(histories::unended_of(db, id, most)?);
             Ok(rows)
         });
-        let is_live = |id: SessionId| live.iter().any(|(row, _)| row.id == id);
+        let is_live = |id: SessionId| live.iter().any(|(row, ..)| row.id == id);
         let over: Vec<_> = over.await?.into_iter().filter(|row| !is_live(row.id)).collect();
         let mut history: Vec<_> = over.iter().map(EndedSessionView::new).collect();
         history.sort_by_key(|session| Reverse(session.ended_at));
         history.truncate(HISTORY);
-        let sessions = live.into_iter().map(|(row, view)| SessionDetail::new(&row, view)).collect();
+        let sessions = live.into_iter().map(|(row, last, _)| SessionDetail::new(&row, last, Some(current))).collect();
         Ok(Some(UserDetail { user, sessions, history }))
     }
 

@@ -69,7 +69,7 @@ impl App {
         // This is a use; the ledger may learn of it later.
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
-        let view = SessionView::new(&session, None, Some(checked.session));
+        let view = SessionView::new(&session, self.shared.last_use(&session, None), Some(checked.session));
         Ok(Renewed { token, session: view, confirmed })
     }
 

@@ -88,6 +88,8 @@ impl App {
         if before.place.country == now.place.country && before.place.asn == now.place.asn {
             return Ok(());
         }
+        // Whoever looks for sessions by where they are asks the ledger.
+        self.shared.last_seen.make_due(moved.session);
         let hour = now.at.ms().div_euclid(HOUR_MS);
         let destination: Destination = (now.place.country.clone(), now.place.asn, hour);
         if !self.shared.moves.is_new(moved.session, destination.clone()) {

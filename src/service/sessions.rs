@@ -2,7 +2,7 @@
 //!
 //! Owns what a user can do with their own sessions. Another user's session does not exist here.
 
-use super::{App, Cause, Checked, Found, RevokeError, SessionView, Unavailable};
+use super::{App, Cause, Checked, Found, LastUse, RevokeError, SessionView, Unavailable};
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users;
@@ -15,15 +15,15 @@ impl App {
 
     /// A user's live sessions as the ledger and, where they are newer, the records know them.
     pub async fn sessions_of(&self, user: UserId, current: Option<SessionId>) -> Result<Vec<SessionView>, Unavailable> {
-        Ok(self.known_sessions(user, current).await?.into_iter().map(|(_, view)| view).collect())
+        Ok(self.known_sessions(user, current).await?.into_iter().map(|(_, _, view)| view).collect())
     }
 
-    /// The same with their rows.
+    /// The same with their rows and last uses.
     pub(super) async fn known_sessions(
         &self,
         user: UserId,
         current: Option<SessionId>,
-    ) -> Result<Vec<(Session, SessionView)>, Unavailable> {
+    ) -> Result<Vec<(Session, LastUse, SessionView)>, Unavailable> {
         let now = self.clock().now();
         let rows = self.shared.ledger.read(move |db| sessions::of_user(db, user, now)).await?;
         let hashes: Vec<_> = rows.iter().map(|row| row.token_hash).collect();
@@ -33,12 +33,13 @@ impl App {
         };
         let records = records.into_iter().chain(std::iter::repeat(None));
         let views = rows.into_iter().zip(records).map(|(row, record)| {
-            let view = SessionView::new(&row, record.as_ref(), current);
-            (row, view)
+            let last = self.shared.last_use(&row, record.as_ref());
+            let view = SessionView::new(&row, last.clone(), current);
+            (row, last, view)
         });
         // The one that asks is alive: its check said so a moment ago.
-        let mut views: Vec<_> = views.filter(|(_, view)| view.current || now < view.idle_expires_at).collect();
-        views.sort_by_key(|(_, view)| std::cmp::Reverse(view.last_seen_at));
+        let mut views: Vec<_> = views.filter(|(_, _, view)| view.current || now < view.idle_expires_at).collect();
+        views.sort_by_key(|(_, _, view)| std::cmp::Reverse(view.last_seen_at));
         Ok(views)
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::gate::Source;
 use super::refused::Unanswered;
 use super::risk::Entry;
-use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
+use super::{App, AtLimit, Cause, LastUse, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
 use crate::domain::risk::Past;
@@ -214,7 +214,7 @@ impl App {
                 if let Err(error) = self.confirm_within(&ended, REPLACED_WAIT).await {
                     log::info!("left to the sweeper: {error}");
                 }
-                let view = SessionView::new(&session, None, Some(session.id));
+                let view = SessionView::new(&session, LastUse::of(&session), Some(session.id));
                 Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view })
             }
         }
@@ -253,6 +253,10 @@ impl App {
             last_ip_key: Some(sessions::ip_key(client.ip)),
             risk: 0,
             sign_in_ip_key: Some(sessions::ip_key(client.ip)),
+            last_country: None,
+            last_city: None,
+            last_asn: None,
+            last_network: None,
         };
         self.arrive(&mut session, client);
         session

@@ -5,10 +5,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Device, Role, SessionId, Timestamp, UserId};
+use super::LastUse;
+use crate::domain::session::Deadlines;
+use crate::domain::{Device, Place, Role, SessionId, Timestamp, UserId};
 use crate::ledger::sessions::Session;
 use crate::ledger::users::User;
-use crate::live::Record;
 
 /// A user as shown to themselves and to administrators.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -77,7 +78,7 @@ pub struct SessionView {
     pub idle_expires_at: Timestamp,
     /// The address it was last used from.
     pub ip: String,
-    /// Where it was signed in from (`Lisbon, PT`); null when not known.
+    /// Where that is (`Lisbon, PT`); null when not known.
     pub location: Option<String>,
     /// The browser and system it was issued to.
     pub device: Device,
@@ -86,14 +87,9 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// What the ledger knows, brought up to date with a record if there is one.
-    pub(super) fn new(session: &Session, record: Option<&Record>, current: Option<SessionId>) -> Self {
-        let mut deadlines = session.deadlines();
-        let mut ip = session.last_ip.clone();
-        if let Some(record) = record.filter(|record| record.last_seen > deadlines.last_seen) {
-            deadlines.last_seen = record.last_seen;
-            ip = record.ip.to_string();
-        }
+    /// What the ledger knows, and the last use as it is known.
+    pub(super) fn new(session: &Session, last: LastUse, current: Option<SessionId>) -> Self {
+        let deadlines = Deadlines { last_seen: last.at, ..session.deadlines() };
         Self {
             id: session.id,
             current: current == Some(session.id),
@@ -102,8 +98,8 @@ impl SessionView {
             authenticated_at: session.authenticated_at,
             expires_at: session.expires_at,
             idle_expires_at: deadlines.idle_expires(),
-            ip,
-            location: location(session),
+            ip: last.ip,
+            location: location(last.place),
             device: Device::from_user_agent(session.user_agent.as_deref()),
             remember: session.remember,
         }
@@ -111,9 +107,9 @@ impl SessionView {
 }
 
 /// The place in words: `Lisbon, PT`, or the country alone.
-fn location(session: &Session) -> Option<String> {
-    let country = session.country.as_deref()?;
-    Some(session.city.as_deref().map_or_else(|| country.to_owned(), |city| format!("{city}, {country}")))
+fn location(place: Place) -> Option<String> {
+    let country = place.country?;
+    Some(place.city.map_or_else(|| country.clone(), |city| format!("{city}, {country}")))
 }
 
 /// Who am I, and in which session.

@@ -58,6 +58,8 @@ mod paths;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod present_place;
+#[cfg(test)]
 mod probing;
 #[cfg(test)]
 mod real_seconds;

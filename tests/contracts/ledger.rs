@@ -4,12 +4,14 @@
 //! runs on both databases.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sessiond::domain::event::{Actor, Event};
 use sessiond::domain::{
-    Clock, Email, EndReason, Process, Roles, SessionId, Stamp, SystemClock, SystemRandom, Timestamp, Token, TokenHash,
-    UserId,
+    Clock, Email, EndReason, Place, Process, Roles, SessionId, Stamp, SystemClock, SystemRandom, Timestamp, Token,
+    TokenHash, UserId,
 };
 use sessiond::ledger::live_store::{self, Enrolment, Standing};
 use sessiond::ledger::sessions::{self, Session, Which};
@@ -84,6 +86,10 @@ impl Fixture {
             last_ip_key: None,
             risk: 0,
             sign_in_ip_key: None,
+            last_country: None,
+            last_city: None,
+            last_asn: None,
+            last_network: None,
         }
     }
 
@@ -176,7 +182,7 @@ on_each_database! {
             .write(move |db| {
                 assert!(!sessions::rotate(db, id, &hash, &other, None)?, "an ended session is not renewed");
                 assert!(!session_data::set_data(db, id, &hash, Some("{}"), now)?, "an ended session takes no data");
-                last_seen::tell(db, &[(id, now, IpAddr::from([192, 0, 2, 9]))])
+                last_seen::tell(db, &[(id, now, IpAddr::from([192, 0, 2, 9]))], &|_| Place::default())
             })
             .await
             .expect("write");
@@ -219,7 +225,7 @@ on_each_database! {
         let (here, there) = (IpAddr::from([192, 0, 2, 9]), "2001:db8::9".parse::<IpAddr>().expect("an address"));
         let gone = SessionId::generate(it.now(), &SystemRandom);
         for uses in [vec![(used, later, here), (gone, later, here), (other, later, there)], vec![(used, earlier, there)]] {
-            it.ledger.write(move |db| last_seen::tell(db, &uses)).await.expect("told");
+            it.ledger.write(move |db| last_seen::tell(db, &uses, &|_| Place::default())).await.expect("told");
         }
         let ids = [used, other, rested];
         let find = move |db: &mut _| ids.into_iter().map(|id| sessions::find(db, id)).collect::<Result<Vec<_>, _>>();
@@ -228,6 +234,38 @@ on_each_database! {
         assert_eq!(seen[0], (later, "192.0.2.9".to_owned()));
         assert_eq!(seen[1], (later, "2001:db8::9".to_owned()), "each its own");
         assert!(seen[2].0 < later, "nobody told of this one");
+    }
+
+    async fn the_place_of_a_use_is_written_when_the_address_is_another(it: Fixture) {
+        let user = it.user().await;
+        let ids = [it.session(user).await.0, it.session(user).await.0];
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut seconds = 0;
+        // A row from before there were keys, the same address again, another one, that again, one that is nowhere, and back.
+        for (ip, country, asked_of) in [
+            ("192.0.2.1", None, None), ("192.0.2.1", None, Some(0)), ("192.0.2.9", Some("PT"), Some(2)),
+            ("192.0.2.9", Some("PT"), Some(0)), ("2001:db8::9", None, Some(2)), ("192.0.2.9", Some("PT"), Some(2)),
+            ("192.0.2.1", None, None), ("192.0.2.1", None, Some(0)),
+        ] {
+            seconds += 10;
+            let (now, ip) = (it.now().plus(Duration::from_secs(seconds)), ip.parse::<IpAddr>().expect("an address"));
+            let count = Arc::clone(&asked);
+            let place_of = move |ip: IpAddr| {
+                count.fetch_add(1, Ordering::Relaxed);
+                if ip.is_ipv6() { return Place::default() }
+                Place { country: Some("PT".to_owned()), city: Some("Lisbon".to_owned()), asn: Some(64_496), network: Some("Example".to_owned()), point: None }
+            };
+            it.ledger.write(move |db| last_seen::tell(db, &ids.map(|id| (id, now, ip)), &place_of)).await.expect("told");
+            let asked = asked.swap(0, Ordering::Relaxed);
+            assert_eq!(asked_of.unwrap_or(asked), asked, "{ip}");
+            for id in ids {
+                let row = it.ledger.read(move |db| sessions::find(db, id)).await.expect("read").expect("the row");
+                assert_eq!((row.last_ip.parse(), row.last_country.as_deref()), (Ok(ip), country));
+                let others = (row.last_city.is_some(), row.last_asn.is_some(), row.last_network.is_some(), row.country);
+                assert_eq!(others, (country.is_some(), country.is_some(), country.is_some(), None), "{ip}");
+                assert_eq!((row.last_seen_at, row.last_ip_key), (now, Some(sessions::ip_key(ip))));
+            }
+        }
     }
 
     async fn a_stronger_hash_replaces_only_the_one_that_was_verified(it: Fixture) {

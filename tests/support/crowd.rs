@@ -90,6 +90,10 @@ fn member(user: UserId, now: Timestamp) -> Member {
         last_ip_key: None,
         risk: 0,
         sign_in_ip_key: None,
+        last_country: None,
+        last_city: None,
+        last_asn: None,
+        last_network: None,
     };
     Member { token: token.expose().to_string(), row }
 }

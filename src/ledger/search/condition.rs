@@ -1,0 +1,162 @@
+//! The conditions of a filter, and how each is written into a statement.
+//!
+//! Owns which column a field of a filter is about, and which of them an index can lead by. Must never write a value into
+//! a statement's text.
+
+use super::LONGEST_LAG_MS;
+use super::statement::{Bind, Statement};
+use crate::domain::{Filter, Network};
+
+/// A condition on one column, or on a place.
+#[derive(Clone)]
+pub(super) struct Condition {
+    column: &'static str,
+    test: Test,
+}
+
+#[derive(Clone)]
+enum Test {
+    Is(Bind),
+    Between([u8; 16], [u8; 16]),
+    AtLeast(i64),
+    Before(i64),
+    /// Where it was signed in, or where it is: the values of one place.
+    Place(Vec<Value>),
+}
+
+/// A field of a place: its column of where a session was signed in, that of where it is, and the value.
+#[derive(Clone)]
+struct Value {
+    first: &'static str,
+    last: &'static str,
+    value: Bind,
+}
+
+/// All conditions of a filter but those on the id; those that find the fewest first.
+pub(super) fn conditions(filter: &Filter) -> Vec<Condition> {
+    let text = |value: &String| Test::Is(Bind::Text(value.clone()));
+    let user = filter.user.map(|user| Test::Is(Bind::Text(user.to_string())));
+    // The ledger may be behind: whoever knows later uses judges those.
+    let seen_after = filter.last_seen_after.map(|after| Test::AtLeast(after.ms().saturating_sub(LONGEST_LAG_MS)));
+    let tests = [
+        ("sessions.user_id", user),
+        ("sessions.last_ip_key", filter.ip.as_ref().map(network)),
+        ("sessions.sign_in_ip_key", filter.sign_in_ip.as_ref().map(network)),
+        ("sessions.risk", filter.risk.filter(|weight| *weight > 0).map(Test::AtLeast)),
+        ("", place(filter)),
+        ("sessions.browser", filter.browser.as_ref().map(text)),
+        ("sessions.os", filter.os.as_ref().map(text)),
+        ("sessions.last_seen_at", filter.last_seen_before.map(|before| Test::Before(before.ms()))),
+        ("sessions.last_seen_at", seen_after),
+    ];
+    tests.into_iter().filter_map(|(column, test)| Some(Condition { column, test: test? })).collect()
+}
+
+/// The field that finds fewer first.
+fn place(filter: &Filter) -> Option<Test> {
+    let asn = filter.asn.map(|number| Value {
+        first: "sessions.asn",
+        last: "sessions.last_asn",
+        value: Bind::Number(number),
+    });
+    let country = filter.country.as_ref().map(|country| Value {
+        first: "sessions.country",
+        last: "sessions.last_country",
+        value: Bind::Text(country.clone()),
+    });
+    let values: Vec<_> = [asn, country].into_iter().flatten().collect();
+    (!values.is_empty()).then_some(Test::Place(values))
+}
+
+fn network(network: &Network) -> Test {
+    let (first, last) = network.bounds();
+    if network.is_one() { Test::Is(Bind::Bytes(first.to_vec())) } else { Test::Between(first, last) }
+}
+
+impl Condition {
+    /// One user, or one address: never many.
+    pub(super) fn is_sharp(&self) -> bool {
+        let sharp = ["sessions.user_id", "sessions.last_ip_key", "sessions.sign_in_ip_key"];
+        self.is_value() && sharp.contains(&self.column)
+    }
+
+    /// A range that has an index.
+    pub(super) fn is_range(&self) -> bool {
+        matches!(self.test, Test::Between(..)) || self.column == "sessions.risk"
+    }
+
+    /// One value of one column.
+    pub(super) fn is_value(&self) -> bool {
+        matches!(self.test, Test::Is(_))
+    }
+
+    /// Where it is or was.
+    pub(super) fn is_place(&self) -> bool {
+        matches!(self.test, Test::Place(_))
+    }
+}
+
+impl Statement {
+    /// The condition as one that is judged, or leads: `hide` keeps it from the indexes.
+    pub(super) fn and(&mut self, condition: &Condition, hide: &str) {
+        let column = format!(" AND {hide}{}", condition.column);
+        match &condition.test {
+            Test::Is(value) => self.text(&format!("{column} = "), value.clone()),
+            Test::Between(first, last) => {
+                self.text(&format!("{column} >= "), Bind::Bytes(first.to_vec()));
+                self.text(&format!("{column} <= "), Bind::Bytes(last.to_vec()));
+            }
+            Test::AtLeast(least) => {
+                self.text(&format!("{column} >= "), Bind::Number(*least));
+                if condition.column == "sessions.risk" {
+                    // What the index holds: a value that comes later does not say that it is enough.
+                    self.text.push_str(&format!("{column} > 0"));
+                }
+            }
+            Test::Before(moment) => self.text(&format!("{column} < "), Bind::Number(*moment)),
+            Test::Place(values) => {
+                for (before, of) in [(" AND ((", first as Column), (") OR (", last as Column)] {
+                    let mut before = before.to_owned();
+                    for value in values {
+                        self.text(&format!("{before}{hide}{} = ", of(value)), value.value.clone());
+                        " AND ".clone_into(&mut before);
+                    }
+                }
+                self.text.push_str("))");
+            }
+        }
+    }
+
+    /// The condition as the one that leads; of a place, where it was signed in.
+    pub(super) fn first(&mut self, condition: &Condition) {
+        match &condition.test {
+            Test::Place(values) => {
+                if let Some(Value { first, value, .. }) = values.first() {
+                    self.text(&format!(" AND {first} = "), value.clone());
+                }
+            }
+            _ => self.and(condition, ""),
+        }
+    }
+
+    /// Of a place: where it is, if it was not signed in there.
+    pub(super) fn elsewhere(&mut self, condition: &Condition) {
+        if let Test::Place(values) = &condition.test
+            && let Some(Value { first, last, value }) = values.first()
+        {
+            self.text(&format!(" AND {last} = "), value.clone());
+            // What the index holds.
+            self.text.push_str(&format!(" AND {last} IS DISTINCT FROM {first}"));
+        }
+    }
+}
+
+type Column = fn(&Value) -> &'static str;
+
+fn first(value: &Value) -> &'static str {
+    value.first
+}
+
+fn last(value: &Value) -> &'static str {
+    value.last
+}
