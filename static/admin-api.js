@@ -44,8 +44,8 @@ export async function endByFilter(body, options) {
   }
 }
 
-/** `{alerts, next_cursor}`, the newest first. */
-export const alerts = ({ state, cursor, limit }, options) => call('GET', `admin/alerts${search({ state, cursor, limit })}`, options);
+/** `{alerts, next_cursor}`, of everybody or of one account, the newest first. */
+export const alerts = ({ state, user: whose, cursor, limit }, options) => call('GET', `admin/alerts${search({ state, 'filter[user]': whose, cursor, limit })}`, options);
 
 /** Says that somebody has seen to an alert. */
 export const acknowledge = (which, options) => call('POST', `admin/alerts/${id(which)}/acknowledge`, options);

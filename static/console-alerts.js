@@ -11,16 +11,23 @@ const filter = new Filter('alerts', byId('alerts-form'));
 const ACTIONS = { alert: 'nothing was done by itself', step_up: 'a password was asked for', revoke: 'sessions were ended' };
 
 export async function show(parameters, options) {
+  const { user, cursor } = parameters;
   const state = parameters.state ?? 'open';
-  filter.fill({ state });
-  const page = await alerts({ state, cursor: parameters.cursor }, options);
+  filter.fill(user ? { state, user } : { state });
+  let page;
+  try {
+    page = await alerts({ state, user, cursor }, options);
+  } catch (error) {
+    if (options.signal.aborted || !filter.refuse(error)) throw error;
+    page = { alerts: [], next_cursor: null, refused: true };
+  }
   if (options.signal.aborted) return '';
   const number = page.alerts.length;
-  const none = state === 'open' ? 'Nothing is strange at the moment.' : 'There are no such alerts.';
-  const whole = !page.next_cursor && !parameters.cursor;
-  say(byId('alerts-found'), number === 0 ? none : `${capital(count(number, 'alert'))}${whole ? '' : ' on this page'}, the newest first.`);
+  const none = state === 'open' && !user ? 'Nothing is strange at the moment.' : 'There are no such alerts.';
+  const whole = !page.next_cursor && !cursor;
+  say(byId('alerts-found'), page.refused ? '' : number === 0 ? none : `${capital(count(number, 'alert'))}${whole ? '' : ' on this page'}, the newest first.`);
   byId('alerts-list').replaceChildren(...(number === 0 ? [] : [alertList(page.alerts, { level: 'h2' })]));
-  byId('alerts-pager').replaceChildren(pager('alerts', { state, cursor: parameters.cursor }, page.next_cursor));
+  byId('alerts-pager').replaceChildren(pager('alerts', { state, user, cursor }, page.next_cursor));
   return 'Alerts';
 }
 

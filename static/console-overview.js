@@ -35,7 +35,7 @@ function fillPlaces({ sessions, next_cursor: more }) {
   const whole = `${capital(count(sessions.length, 'live session'))} of ${count(people, 'person', 'people')}`;
   say(byId('overview-found'), more ? `The newest ${LOOK} sessions are of ${count(people, 'person', 'people')}; there are more.` : `${whole}.`);
   const tally = new Map();
-  for (const { country } of sessions) tally.set(country ?? '', (tally.get(country ?? '') ?? 0) + 1);
+  for (const { last_country: country } of sessions) tally.set(country ?? '', (tally.get(country ?? '') ?? 0) + 1);
   const order = [...tally].sort(([a, m], [b, n]) => n - m || a.localeCompare(b));
   byId('overview-places').replaceChildren(...order.map(([country, number]) => el('li', {}, placeOf(country, number))));
 }

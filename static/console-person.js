@@ -6,11 +6,11 @@ import { alerts, deleteUser, endSessionsOf, setEnabled, setRoles, user as ask } 
 import { change, unlessGone, waiting } from './console-acts.js';
 import { alertList } from './console-alerts.js';
 import { badgesOf } from './console-people.js';
-import { sessionTable } from './console-sessions.js';
-import { at, button, byId, capital, count, deviceOf, el, facts, lines, link, networkOf, open, placeOf, said, table, time } from './console-parts.js';
+import { sessionTable, whereOf } from './console-sessions.js';
+import { at, button, byId, capital, count, deviceOf, el, facts, lines, link, open, said, table, time } from './console-parts.js';
 
-/** So many of the newest alerts are looked through: the service lists them for everybody together. */
-const ALERTS = 200;
+/** So many of the newest alerts are shown; the others are a link away. */
+const ALERTS = 20;
 
 const REASONS = {
   signed_out: 'signed out', signed_out_elsewhere: 'ended by its owner from elsewhere', revoked: 'ended by an administrator',
@@ -20,7 +20,7 @@ const REASONS = {
 };
 
 export async function show({ id = '', sessions: named = '' }, options, me) {
-  const [found, strange] = await Promise.all([ask(id, options), alerts({ state: 'all', limit: ALERTS }, options)]);
+  const [found, strange] = await Promise.all([ask(id, options), alerts({ state: 'all', user: id, limit: ALERTS }, options)]);
   if (options.signal.aborted) return '';
   const { user, sessions, history } = found;
   const marked = named.split(',');
@@ -31,8 +31,9 @@ export async function show({ id = '', sessions: named = '' }, options, me) {
   );
   byId('person-acts').replaceChildren(...actsOn(user, sessions, me));
   fillSessions(sessions.map((session) => ({ ...session, user_email: session.user_email ?? user.email })), marked);
-  fillAlerts(strange, user);
+  fillAlerts(strange.alerts);
   fillHistory(history, marked);
+  byId('person-alerts-all').replaceChildren(...(strange.next_cursor ? [link(at('alerts', { user: user.id, state: 'all' }), 'All alerts about this account')] : []));
   byId('person-audit').replaceChildren(link(at('audit', { user: user.id }), 'Everything that happened to this account'));
   return user.name ?? user.email;
 }
@@ -80,15 +81,13 @@ function fillSessions(sessions, marked) {
   byId('person-sessions').replaceChildren(...(sessions.length === 0 ? [] : [sessionTable('Live sessions', sessions, { whose: false, marked })]));
 }
 
-function fillAlerts({ alerts: all, next_cursor: more }, user) {
-  const theirs = all.filter((alert) => alert.user?.id === user.id);
-  const none = more ? `None among the newest ${ALERTS} of all accounts.` : 'Nothing strange was noticed.';
-  byId('person-alerts').replaceChildren(theirs.length === 0 ? el('p', { class: 'facts' }, none) : alertList(theirs, { level: 'h3', whose: false }));
+function fillAlerts(theirs) {
+  byId('person-alerts').replaceChildren(theirs.length === 0 ? el('p', { class: 'facts' }, 'Nothing strange was noticed.') : alertList(theirs, { level: 'h3', whose: false }));
 }
 
 function fillHistory(history, marked) {
   const columns = [
-    ['Where', (session) => lines(placeOf(session), networkOf(session))],
+    ['Where', whereOf],
     ['Address', (session) => lines(session.ip, session.sign_in_ip !== session.ip ? `signed in from ${session.sign_in_ip}` : '')],
     ['Device', (session) => said(deviceOf(session))],
     ['Signed in', (session) => time(session.created_at)],

@@ -48,7 +48,7 @@ function wordsOf(number, next, cursor) {
 /** Live sessions; of one person alone, `whose` leaves out who it is. */
 export function sessionTable(caption, sessions, { whose = true, marked = [] } = {}) {
   const columns = [
-    ['Where', (session) => lines(placeOf(session), networkOf(session))],
+    ['Where', whereOf],
     ['Address', addressOf],
     ['Device', (session) => lines(deviceOf(session), session.remember ? 'stays signed in' : '')],
     ['Last seen', (session) => time(session.last_seen_at)],
@@ -58,6 +58,15 @@ export function sessionTable(caption, sessions, { whose = true, marked = [] } = 
   ];
   if (whose) columns.unshift(['Who', whoOf]);
   return table(caption, columns, sessions, { mark: (session) => marked.includes(session.id) });
+}
+
+/** Where it is; and where it was signed in, if that is another country or network. */
+export function whereOf(session) {
+  const now = { country: session.last_country, city: session.last_city, asn: session.last_asn, network: session.last_network };
+  const moved = session.ip !== session.sign_in_ip && (now.country !== session.country || now.asn !== session.asn);
+  if (!moved) return lines(placeOf(now) || placeOf(session), networkOf(now) || networkOf(session));
+  const first = [placeOf(session), networkOf(session)].filter(Boolean).join(', ');
+  return lines(placeOf(now) || 'an unknown place', [networkOf(now), first && `signed in from ${first}`].filter(Boolean).join(' · '));
 }
 
 export const whoOf = (session) => link(at('person', { id: session.user_id }), said(session.user_email ?? session.user_id));

@@ -8,11 +8,12 @@ use std::io::Write;
 use clap::{Subcommand, ValueEnum};
 
 use crate::config::Config;
-use crate::domain::AlertId;
+use crate::domain::{AlertId, UserId};
 use crate::service::{AlertError, AlertState, AlertView, App, Cause};
 
 use super::failure::Failure;
 use super::output::Output;
+use super::users;
 
 /// How many alerts are read from the ledger at a time.
 const PAGE: i64 = 200;
@@ -25,6 +26,9 @@ pub enum Command {
         /// Which of them
         #[arg(long, value_enum, default_value = "open")]
         state: State,
+        /// About this account: its address or id
+        #[arg(long, value_name = "EMAIL|ID")]
+        user: Option<String>,
         /// Print one JSON object a line
         #[arg(long)]
         json: bool,
@@ -59,12 +63,24 @@ fn alert_id(text: &str) -> Result<AlertId, String> {
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let app = App::open(config).await?;
     match command {
-        Command::List { state, json } => list(&app, state, json, out).await,
+        Command::List { state, user, json } => {
+            let user = match user {
+                Some(user) => Some(users::find(&app, &user).await?),
+                None => None,
+            };
+            list(&app, state, user, json, out).await
+        }
         Command::Acknowledge { id, json } => acknowledge(&app, id, json, out).await,
     }
 }
 
-async fn list(app: &App, state: State, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
+async fn list(
+    app: &App,
+    state: State,
+    user: Option<UserId>,
+    json: bool,
+    out: &mut Output<impl Write>,
+) -> Result<(), Failure> {
     let state = match state {
         State::Open => AlertState::Open,
         State::Acknowledged => AlertState::Acknowledged,
@@ -72,7 +88,7 @@ async fn list(app: &App, state: State, json: bool, out: &mut Output<impl Write>)
     };
     let (mut before, mut rows) = (None, vec![HEAD.map(str::to_owned)]);
     loop {
-        let page = app.list_alerts(state, before, PAGE).await?;
+        let page = app.list_alerts(state, user, before, PAGE).await?;
         let Some(last) = page.last() else { break };
         before = Some(last.id);
         if json {

@@ -9,8 +9,8 @@ use chrono::DateTime;
 use clap::{Args, Subcommand};
 
 use crate::config::Config;
-use crate::domain::Timestamp;
 use crate::domain::event::Event;
+use crate::domain::{SessionId, Timestamp, UserId};
 use crate::service::{App, EventFilter, EventView};
 
 use super::failure::Failure;
@@ -19,6 +19,8 @@ use super::users;
 
 /// How many lines are read from the ledger at a time.
 const PAGE: usize = 500;
+/// Who does something and is no account.
+const NOBODY: [&str; 3] = ["anonymous", "command line", "server"];
 /// Lines that are shown where nobody says how many.
 const SHOWN: usize = 100;
 
@@ -35,12 +37,21 @@ pub struct Asked {
     /// About this account: its address or id
     #[arg(long, value_name = "EMAIL|ID")]
     user: Option<String>,
+    /// About this session, by its id
+    #[arg(long, value_name = "ID", value_parser = session)]
+    session: Option<SessionId>,
+    /// Done by this account (its address or id), or by `anonymous`, `command line` or `server`
+    #[arg(long, value_name = "EMAIL|ID|WHO")]
+    actor: Option<String>,
     /// What happened, such as authn_login_success
     #[arg(long, value_parser = event)]
     event: Option<Event>,
     /// From then on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<Since>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Before then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
     /// How many lines at most [default: 100]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
@@ -51,7 +62,7 @@ pub struct Asked {
 
 /// A moment, or how long ago it was.
 #[derive(Clone, Copy)]
-enum Since {
+enum Moment {
     At(Timestamp),
     Ago(Duration),
 }
@@ -63,12 +74,16 @@ fn event(text: &str) -> Result<Event, String> {
     })
 }
 
-fn since(text: &str) -> Result<Since, String> {
+fn session(text: &str) -> Result<SessionId, String> {
+    SessionId::parse(text).ok_or_else(|| "this is no session id: `sessiond sessions list` shows them".to_owned())
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(Since::Ago(ago));
+        return Ok(Moment::Ago(ago));
     }
     let moment = DateTime::parse_from_rfc3339(text).map_err(|_| "write it like 2026-11-22T07:04:42Z, 24h or 7d")?;
-    Ok(Since::At(Timestamp::from_ms(moment.timestamp_millis())))
+    Ok(Moment::At(Timestamp::from_ms(moment.timestamp_millis())))
 }
 
 /// Does it.
@@ -80,14 +95,20 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
 
 async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let user = match &asked.user {
-        Some(user) => Some(users::find(app, user).await?),
+        Some(user) => Some(account(app, user).await?),
         None => None,
     };
-    let after = asked.since.map(|since| match since {
-        Since::At(moment) => moment,
-        Since::Ago(ago) => app.clock().now().minus(ago),
-    });
-    let filter = EventFilter { user, event: asked.event, after, ..EventFilter::default() };
+    let actor = match &asked.actor {
+        Some(who) if NOBODY.contains(&who.as_str()) => Some(who.clone()),
+        Some(who) => Some(account(app, who).await?.to_string()),
+        None => None,
+    };
+    let at = |moment| match moment {
+        Moment::At(moment) => moment,
+        Moment::Ago(ago) => app.clock().now().minus(ago),
+    };
+    let (after, before) = (asked.since.map(at), asked.until.map(at));
+    let filter = EventFilter { user, session: asked.session, event: asked.event, actor, after, before };
     let (mut before, mut left) = (None, asked.limit.unwrap_or(SHOWN));
     let mut rows = vec![["AT", "EVENT", "BY", "USER", "SESSION", "IP", "DETAIL"].map(str::to_owned)];
     while left > 0 {
@@ -107,6 +128,14 @@ async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(
         (true, _) => Ok(()),
         (false, 1) => out.line("There is no such line."),
         (false, _) => out.rows(&rows),
+    }
+}
+
+/// The account of this address or id. By its id also one that was deleted: the log still tells of it.
+async fn account(app: &App, user: &str) -> Result<UserId, Failure> {
+    match UserId::parse(user) {
+        Some(id) => Ok(id),
+        None => users::find(app, user).await,
     }
 }
 

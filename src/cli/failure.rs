@@ -100,9 +100,11 @@ impl From<AdminError> for Failure {
         match error {
             AdminError::UnknownUser => Self::failed("There is no such account any more."),
             AdminError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
-            AdminError::StepUpRequired(_) | AdminError::Ended | AdminError::LastAdministrator => {
-                Self::failed(format!("{error}."))
-            }
+            AdminError::LastAdministrator => Self::failed(
+                "Nobody else could administer any more: make another administrator first (`sessiond user grant`), or say \
+                 --force.",
+            ),
+            AdminError::StepUpRequired(_) | AdminError::Ended => Self::failed(format!("{error}.")),
             AdminError::Unavailable(error) => error.into(),
         }
     }

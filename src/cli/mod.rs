@@ -25,7 +25,7 @@ use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::config::{Config, Settings};
-use crate::service::App;
+use crate::service::{App, check_files};
 use crate::telemetry::{self, printable};
 
 use failure::Failure;
@@ -104,7 +104,10 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
         Command::Audit(command) => block_on(audit::run(command, &config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
         Command::Webhook(command) => block_on(webhook::run(command, &config, out)),
-        Command::CheckConfig { json } => check_config(&config, json, out),
+        Command::CheckConfig { json } => {
+            check_files(&config)?;
+            check_config(&config, json, out)
+        }
     }
 }
 

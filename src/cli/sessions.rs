@@ -141,7 +141,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     let app = App::open(config).await?;
     match command {
         Command::List { which, json } => list(&app, which.filter(&app).await?, json, out).await,
-        Command::Revoke { id: Some(id), .. } => revoke(&app, id, out).await,
+        Command::Revoke { id: Some(id), json, .. } => revoke(&app, id, json, out).await,
         Command::Revoke { which, dry_run, yes, json, .. } => {
             let filter = which.filter(&app).await?;
             revoke_matching(&app, filter, Manner { dry_run, yes, json }, out).await
@@ -193,10 +193,13 @@ fn device(device: &Device) -> String {
     }
 }
 
-async fn revoke(app: &App, id: SessionId, out: &mut Output<impl Write>) -> Result<(), Failure> {
+async fn revoke(app: &App, id: SessionId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let found = app.end_session(id, &Cause::command_line()).await?;
     if !found.0 {
         return Err(Failure::failed(format!("There is no session with the id {id}.")));
+    }
+    if json {
+        return out.json(&serde_json::json!({ "ended": id }));
     }
     out.line(&format!("The session {id} has ended."))
 }

@@ -54,16 +54,16 @@ pub enum Command {
         json: bool,
     },
     /// Shut an account out: ends its sessions and refuses its sign-ins
-    Disable(Named),
+    Disable(Unseating<Named>),
     /// Let a disabled account sign in again; its old sessions stay ended
     Enable(Named),
     /// Delete an account: ends its sessions, then erases all that is personal about it
-    Delete(Named),
+    Delete(Unseating<Named>),
     /// Give an account a role; ends its sessions, so that the next one has it
     Grant(NamedRole),
     /// Take a role away from an account; ends its sessions, too
     #[command(name = "revoke-role", alias = "revoke")]
-    RevokeRole(NamedRole),
+    RevokeRole(Unseating<NamedRole>),
 }
 
 /// An account.
@@ -86,6 +86,22 @@ pub struct NamedRole {
     role: Role,
 }
 
+/// What could leave nobody to administer.
+#[derive(Args)]
+pub struct Unseating<T: Args> {
+    #[command(flatten)]
+    what: T,
+    /// Also if nobody is left to administer
+    #[arg(long)]
+    force: bool,
+}
+
+impl<T: Args> Unseating<T> {
+    fn cause(&self) -> Cause {
+        Cause::command_line_forced(self.force)
+    }
+}
+
 /// A role that can be given and taken. Every account is a `user`, so that is none.
 fn extra_role(text: &str) -> Result<Role, String> {
     match text.parse() {
@@ -103,34 +119,37 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         Command::Add { email, name, roles, json } => add(&app, Wanted { email, name, roles }, json, out).await,
         Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
         Command::Reset { user, json } => reset(&app, config, &user, json, out).await,
-        Command::Disable(named) => {
+        Command::Disable(wanted) => {
+            let named = &wanted.what;
             let id = find(&app, &named.user).await?;
-            let ended = app.disable_user(id, &cause).await?;
-            done(&named, id, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
+            let ended = app.disable_user(id, &wanted.cause()).await?;
+            done(named, id, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
         }
         Command::Enable(named) => {
             let id = find(&app, &named.user).await?;
             app.enable_user(id, &cause).await?;
             done(&named, id, None, "may sign in again.", out)
         }
-        Command::Delete(named) => {
+        Command::Delete(wanted) => {
+            let named = &wanted.what;
             // By its id also one that was deleted: that may have been interrupted.
             let id = match UserId::parse(&named.user) {
                 Some(id) => id,
                 None => find(&app, &named.user).await?,
             };
-            let ended = app.delete_user(id, &cause).await?;
-            done(&named, id, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
+            let ended = app.delete_user(id, &wanted.cause()).await?;
+            done(named, id, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
         }
         Command::Grant(NamedRole { named, role }) => {
             let id = find(&app, &named.user).await?;
             app.grant_role(id, role, &cause).await?;
             done(&named, id, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
         }
-        Command::RevokeRole(NamedRole { named, role }) => {
+        Command::RevokeRole(wanted) => {
+            let NamedRole { named, role } = &wanted.what;
             let id = find(&app, &named.user).await?;
-            app.take_role(id, role, &cause).await?;
-            done(&named, id, None, &format!("has not the role {} any more.", role.name()), out)
+            app.take_role(id, *role, &wanted.cause()).await?;
+            done(named, id, None, &format!("has not the role {} any more.", role.name()), out)
         }
     }
 }

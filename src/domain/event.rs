@@ -38,6 +38,8 @@ pub enum Event {
     PasswordResetIssued,
     /// A password was set with such a link.
     PasswordReset,
+    /// A link was refused: it was used, replaced, too old, or never made.
+    PasswordResetFail,
     /// An account was disabled.
     UserDisabled,
     /// An account was enabled again.
@@ -74,6 +76,7 @@ impl Event {
         Self::PasswordChanged,
         Self::PasswordResetIssued,
         Self::PasswordReset,
+        Self::PasswordResetFail,
         Self::UserDisabled,
         Self::UserEnabled,
         Self::UserDeleted,
@@ -107,6 +110,7 @@ impl Event {
             Self::PasswordChanged => "authn_password_change",
             Self::PasswordResetIssued => "authn_password_reset_issued",
             Self::PasswordReset => "authn_password_reset",
+            Self::PasswordResetFail => "authn_password_reset_fail",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
             Self::UserDeleted => "user_deleted",

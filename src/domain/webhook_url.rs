@@ -73,10 +73,16 @@ impl WebhookUrl {
     }
 
     /// Whether the name may lead there. A private address may be the receiver's: whoever sets the URL runs the server.
-    /// Link-local ones, where clouds hand out credentials, may not, whatever the name servers say; and what is not
+    /// Link-local ones, where clouds hand out credentials, may not, whatever the name servers say; nor may IPv6 that is a
+    /// way to an IPv4 address which is not public, because a translator on the way would lead there; and what is not
     /// encrypted leads to this machine and nowhere else.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
+        if let IpAddr::V6(v6) = address
+            && carried(v6).is_some_and(|carried| !carried.is_some_and(is_public))
+        {
+            return false;
+        }
         let nobody = match address {
             IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets().starts_with(&[0]),
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
@@ -100,6 +106,35 @@ impl WebhookUrl {
             None => false,
         }
     }
+}
+
+/// The IPv4 address that a translator or a tunnel would send this on to, if it is of such a kind: NAT64 of any network
+/// (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-compatible and IPv4-translated
+/// (RFC 2765). None inside: one that cannot be told.
+fn carried(address: Ipv6Addr) -> Option<Option<Ipv4Addr>> {
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let of = |high: u16, low: u16| Some(Some(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low))));
+    match [a, b, c, d, e, f] {
+        [0x64, 0xff9b, 0, 0, 0, 0] => of(g, h),
+        // Where in it the address stands, each network decides for itself.
+        [0x64, 0xff9b, 1, ..] => Some(None),
+        [0x2002, high, low, ..] => of(high, low),
+        [0x2001, 0, ..] => of(!g, !h),
+        [_, _, _, _, 0 | 0x200, 0x5efe] => of(g, h),
+        [0, 0, 0, 0, 0xffff, 0] => of(g, h),
+        // The loopback and the unspecified address are of this form, too.
+        [0, 0, 0, 0, 0, 0] if (g, h) != (0, 1) && (g, h) != (0, 0) => of(g, h),
+        _ => None,
+    }
+}
+
+/// Whether anybody on the internet could be meant.
+fn is_public(address: Ipv4Addr) -> bool {
+    let [a, b, ..] = address.octets();
+    let shared = a == 100 && (b & 0xc0) == 64;
+    let reserved = a == 0 || a >= 240 || (a == 198 && (b & 0xfe) == 18);
+    let here = address.is_private() || address.is_loopback() || address.is_link_local();
+    !(here || shared || reserved || address.is_multicast() || address.is_broadcast())
 }
 
 impl fmt::Display for WebhookUrl {
@@ -176,6 +211,57 @@ mod tests {
         ] {
             let address: IpAddr = address.parse().unwrap();
             assert_eq!((open.allows(address), own.allows(address)), (over_tls, plain), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_translator_leads_where_no_receiver_can_be() {
+        let url = WebhookUrl::parse("https://a.example").unwrap();
+        let ways: [(&str, fn(Ipv4Addr) -> Ipv6Addr); 8] = [
+            ("NAT64", |v4| Ipv6Addr::from_bits((0x64_ff9b << 96) | u128::from(v4.to_bits()))),
+            ("6to4", |v4| Ipv6Addr::from_bits((0x2002 << 112) | (u128::from(v4.to_bits()) << 80) | 1)),
+            ("Teredo", |v4| Ipv6Addr::from_bits((0x2001_0000 << 96) | (7 << 64) | u128::from(!v4.to_bits()))),
+            ("ISATAP", |v4| Ipv6Addr::from_bits((0x2001_0db8 << 96) | (0x5efe << 32) | u128::from(v4.to_bits()))),
+            ("ISATAP, global", |v4| {
+                Ipv6Addr::from_bits((0xfd00 << 112) | (0x200_5efe << 32) | u128::from(v4.to_bits()))
+            }),
+            ("compatible", |v4| Ipv6Addr::from_bits(u128::from(v4.to_bits()))),
+            ("translated", |v4| Ipv6Addr::from_bits((0xffff << 48) | u128::from(v4.to_bits()))),
+            ("mapped", |v4| v4.to_ipv6_mapped()),
+        ];
+        for (v4, allowed) in [
+            ("169.254.169.254", false),
+            ("100.100.100.200", false),
+            ("10.0.0.7", false),
+            ("172.31.0.7", false),
+            ("192.168.0.7", false),
+            ("127.0.0.2", false),
+            ("198.19.0.1", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+            ("0.1.2.3", false),
+            ("8.8.8.8", true),
+            ("100.128.0.1", true),
+            ("198.20.0.1", true),
+        ] {
+            let v4: Ipv4Addr = v4.parse().unwrap();
+            for (way, into) in ways {
+                // What is mapped is the IPv4 address itself, and judged as that.
+                let expected = if way == "mapped" { url.allows(v4.into()) } else { allowed };
+                let address = into(v4);
+                assert_eq!(url.allows(address.into()), expected, "{way} of {v4}: {address}");
+                assert_eq!(WebhookUrl::parse(&format!("https://[{address}]/")).is_ok(), expected, "{way}: {address}");
+            }
+        }
+        for (address, allowed) in [
+            ("64:ff9b:1::a00:7", false),
+            ("64:ff9b:1:fffe::8.8.8.8", false),
+            ("2001:4860:4860::8888", true),
+            ("2001:db8::a00:7", true),
+            ("fd00::7", true),
+            ("::1", true),
+        ] {
+            assert_eq!(url.allows(address.parse().unwrap()), allowed, "{address}");
         }
     }
 }

@@ -79,7 +79,9 @@ impl Parameters {
 
     /// How many rows are wanted.
     pub fn limit(&mut self) -> Result<usize, Problem> {
-        let read = |text: &str| text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+        // Numbers have one spelling: Rust would also read `+7`.
+        let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+        let read = |text: &str| text.parse().ok().filter(|_| digits(text)).filter(|limit| (1..=MOST).contains(limit));
         Ok(self.parse("limit", "This is a number from 1 to 200.", read)?.unwrap_or(PAGE))
     }
 

@@ -32,16 +32,19 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<String>
     let read = read.and_then(|value| json.end().map(|()| value));
     match read {
         Ok(value) => Ok((value, found.csrf_token.into_inner())),
-        Err(error) => Err(refusal(&error, found.field.into_inner())),
+        Err(error) => {
+            // serde_json calls it bad syntax when a number stands where a name of a closed list is expected.
+            let is_json = error.is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok();
+            Err(refusal(&error.to_string(), is_json, found.field.into_inner()))
+        }
     }
 }
 
 /// Not JSON or not an object: the whole body is refused. Else one field is.
-fn refusal(error: &serde_json::Error, reading: Option<String>) -> Problem {
-    let message = error.to_string();
-    let named = reading.or_else(|| in_backticks(&message));
+fn refusal(message: &str, is_json: bool, reading: Option<String>) -> Problem {
+    let named = reading.or_else(|| in_backticks(message));
     match named {
-        Some(field) if error.is_data() => Problem::invalid_field(shown(&field), sentence(&message)),
+        Some(field) if is_json => Problem::invalid_field(shown(&field), sentence(message)),
         _ => Problem::not_json(),
     }
 }
@@ -160,6 +163,26 @@ mod tests {
             ),
         ] {
             assert_eq!(refused(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_in_a_list_is_a_field_that_is_wrong() {
+        #[derive(Debug, Deserialize)]
+        struct Lists {
+            #[serde(rename = "roles")]
+            _roles: Vec<crate::domain::Role>,
+        }
+        for value in
+            ["[\"root\"]", "[\"admin\", 7]", "[null]", "[true]", "[[]]", "[{}]", "7", "\"admin\"", "null", "{}"]
+        {
+            let problem = from_slice::<Lists>(format!("{{\"roles\":{value}}}").as_bytes()).unwrap_err();
+            let expected = "422 invalid-body: roles: This has not the form that is expected.";
+            assert_eq!(format!("{problem:?}"), expected, "{value}");
+        }
+        for broken in ["[7", "[7}", "[7]", "[\"\\ud800\"]}"] {
+            let problem = from_slice::<Lists>(format!("{{\"roles\":{broken}").as_bytes()).unwrap_err();
+            assert!(format!("{problem:?}").starts_with("400 "), "{broken}: {problem:?}");
         }
     }
 

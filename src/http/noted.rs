@@ -18,6 +18,8 @@ pub enum Refused {
     SignIn,
     /// A password of who is signed in.
     Password,
+    /// A link to set a new password.
+    ResetLink,
     /// Something that the account may not do.
     Access,
     /// A request that a page of somebody else may have made.
@@ -30,6 +32,7 @@ impl Refused {
         match self {
             Self::SignIn => Event::LoginFail,
             Self::Password => Event::PasswordFail,
+            Self::ResetLink => Event::PasswordResetFail,
             Self::Access => Event::AccessFail,
             Self::Forgery => Event::Forgery,
         }
@@ -38,7 +41,7 @@ impl Refused {
 
 /// Writes the line: what, in which request, from where, and in whose session if that is known.
 pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) {
-    if matches!(what, Refused::Access | Refused::Forgery) {
+    if matches!(what, Refused::ResetLink | Refused::Access | Refused::Forgery) {
         app.note_refusal(what.event(), session, client);
     }
     log::warn!(target: "sessiond::security", "{}", line(what, client, session, why));

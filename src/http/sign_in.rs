@@ -17,7 +17,7 @@ use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::{NewAccount, SessionView, SignIn, SignInError, UserView};
+use crate::service::{NewAccount, ResetError, SessionView, SignIn, SignInError, UserView};
 
 /// Not "cookies": that would take the cookies of the whole registrable domain, of other applications too.
 const CLEAR: (HeaderName, HeaderValue) =
@@ -163,6 +163,11 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
 )]
 pub async fn reset(site: Data<Site>, visit: Visit, Json(body): Json<Reset>) -> Result<HttpResponse, Problem> {
     let new = typed("new_password", body.new_password)?;
-    site.app.reset_password(&body.token.0, new, visit.client()).await?;
+    let done = site.app.reset_password(&body.token.0, new, visit.client()).await;
+    done.inspect_err(|error| {
+        if *error == ResetError::Invalid {
+            note(&site.app, Refused::ResetLink, visit.client(), None, error);
+        }
+    })?;
     Ok(HttpResponse::NoContent().finish())
 }

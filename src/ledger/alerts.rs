@@ -108,15 +108,25 @@ pub fn of_user(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Alert>, Ledg
     with_sessions(db, rows.into_iter().map(|row| (row, None)).collect())
 }
 
-/// A page of alerts, the newest first, older than the given one.
-pub fn page(db: &mut Db, state: State, before: Option<AlertId>, limit: i64) -> Result<Vec<Alert>, LedgerError> {
+/// A page of alerts, about everybody or one user, the newest first, older than the given one.
+pub fn page(
+    db: &mut Db,
+    state: State,
+    user: Option<UserId>,
+    before: Option<AlertId>,
+    limit: i64,
+) -> Result<Vec<Alert>, LedgerError> {
     // An id is a time, then chance: nothing is as late as this text.
     let before = before.map_or_else(|| "g".to_owned(), |id| id.to_string());
     let all = alerts::table.left_join(users::table.on(users::id.eq(alerts::user_id))).filter(alerts::id.lt(before));
     macro_rules! load {
         ($rows:expr) => {{
             let rows = $rows.order(alerts::id.desc()).limit(limit);
-            rows.select((alerts::all_columns, users::email.nullable())).load(db)?
+            let rows = rows.select((alerts::all_columns, users::email.nullable())).into_boxed();
+            match user {
+                Some(user) => rows.filter(alerts::user_id.eq(user.to_string())).load(db)?,
+                None => rows.load(db)?,
+            }
         }};
     }
     let rows: Vec<Listed> = match state {

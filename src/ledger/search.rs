@@ -13,7 +13,7 @@ mod statement;
 
 pub use statement::Statement;
 
-use condition::{Condition, conditions};
+use condition::{Condition, LONGEST_LAG_MS, conditions};
 use statement::Bind;
 
 use super::db::{Db, MultiBackend};
@@ -26,8 +26,6 @@ use crate::domain::{Filter, SessionId, Timestamp, TokenHash};
 pub const WINDOW: usize = 5_000;
 /// Most ids in one statement.
 const CHUNK: usize = 500;
-/// The ledger's last-seen may be so far behind; see [`crate::domain::session::ledger_lag`].
-const LONGEST_LAG_MS: i64 = 60_000;
 
 /// A page to be found: sessions that have not ended and may be alive, newest first.
 #[derive(Clone, Debug)]

@@ -84,9 +84,9 @@ pub struct Session {
     pub sign_in_ip_key: Option<Vec<u8>>,
     /// The country of `last_ip`, where that is another address than `sign_in_ip`.
     pub last_country: Option<String>,
-    /// The city of it.
+    /// Its city, there.
     pub last_city: Option<String>,
-    /// The number of its network (autonomous system).
+    /// Its network's number.
     pub last_asn: Option<i64>,
     /// That network's name.
     pub last_network: Option<String>,
@@ -216,8 +216,7 @@ fn many_with_owners(c: &mut PgConnection, ids: &[SessionId]) -> Result<Vec<Optio
     Ok(ids.iter().map(|id| rows.iter().find(|(_, session)| session.id == *id).cloned()).collect())
 }
 
-/// A user's sessions that were not ended and not over at `now`, the oldest first. Idle deadlines are for the
-/// caller to judge, who may know a later last-seen time.
+/// A user's sessions that were not ended and not over at `now`, the oldest first. Who rested too long, the caller judges.
 pub fn of_user(db: &mut Db, user: UserId, now: Timestamp) -> Result<Vec<Session>, LedgerError> {
     let rows = sessions::table
         .filter(sessions::user_id.eq(user.to_string()))
@@ -308,8 +307,8 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
 }
 
 fn unended(db: &mut Db, limit: i64) -> Result<Vec<String>, LedgerError> {
-    let rows = sessions::table.filter(sessions::ended_at.is_null());
-    Ok(rows.order((sessions::user_id, sessions::id)).limit(limit).select(sessions::id).load(db)?)
+    let rows = sessions::table.filter(sessions::ended_at.is_null()).order((sessions::user_id, sessions::id));
+    Ok(rows.limit(limit).select(sessions::id).load(db)?)
 }
 
 /// Whether any session has not ended, over or not.

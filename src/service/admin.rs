@@ -5,7 +5,7 @@
 
 use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, NewAccount, RegisterError, RevokeError, Unavailable, UserRow, UserView};
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::Event;
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
@@ -172,7 +172,7 @@ impl App {
     /// The one shape of a change to an account: judge the proof of whoever wants it, lock the user, change the row, write one
     /// line if that was news; where sessions have to go, raise the epoch and end them, news or not, so that a repetition
     /// confirms again. `change` is told whether an administrator would leave nobody to administer: only who is at the
-    /// command line may, because they can make another one.
+    /// command line may, and has to say so.
     pub(super) async fn change_user(
         &self,
         id: UserId,
@@ -186,7 +186,7 @@ impl App {
             if let Err(unproven) = app.require_proof(db, &cause)? {
                 return Ok(Err(AdminError::from(unproven)));
             }
-            let is_last = may_unseat(&cause, event) && users::lock_administrators(db)? == [id];
+            let is_last = must_leave_one(&cause, event) && users::lock_administrators(db)? == [id];
             let is_here = |user: &User| !user.is_deleted() || event == Event::UserDeleted;
             let Some(user) = users::lock(db, id)?.filter(is_here) else { return Ok(Err(AdminError::UnknownUser)) };
             let Ok(news) = change(&app, db, &user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
@@ -222,7 +222,7 @@ impl App {
     }
 }
 
-/// Whether this may leave nobody to administer, and must not.
-fn may_unseat(cause: &Cause, event: Event) -> bool {
-    matches!(cause.actor, Actor::User(_)) && event != Event::UserEnabled
+/// Whether this could leave nobody to administer, and must not.
+fn must_leave_one(cause: &Cause, event: Event) -> bool {
+    !cause.forced && event != Event::UserEnabled
 }

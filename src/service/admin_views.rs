@@ -5,7 +5,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{LastUse, SessionView, UserRow};
+use super::last_use::LastUse;
+use super::{SessionView, UserRow};
 use crate::domain::{SessionId, Timestamp, UserId};
 use crate::ledger::audit::Line;
 use crate::ledger::sessions::Session;

@@ -114,14 +114,15 @@ impl From<Unproven> for AlertError {
 }
 
 impl App {
-    /// So many alerts, the newest first, older than the given one.
+    /// So many alerts, about everybody or one user, the newest first, older than the given one.
     pub async fn list_alerts(
         &self,
         state: AlertState,
+        user: Option<UserId>,
         before: Option<AlertId>,
         limit: i64,
     ) -> Result<Vec<AlertView>, Unavailable> {
-        let alerts = self.shared.ledger.read(move |db| alerts::page(db, state, before, limit)).await?;
+        let alerts = self.shared.ledger.read(move |db| alerts::page(db, state, user, before, limit)).await?;
         Ok(alerts.into_iter().map(AlertView::from).collect())
     }
 

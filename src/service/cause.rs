@@ -16,12 +16,15 @@ pub struct Cause {
     /// The session whose owner must have proven a short while ago who they are, and its token; none where that is not
     /// wanted.
     pub proof_of: Option<(SessionId, TokenHash)>,
+    /// Whether nobody needs to be left to administer: only whoever is at the command line can say so, and make another
+    /// administrator.
+    pub forced: bool,
 }
 
 impl Cause {
     /// A signed-in user's request.
     pub fn user(id: UserId, client: &Client) -> Self {
-        Self { actor: Actor::User(id), client: Some(client.clone()), proof_of: None }
+        Self { actor: Actor::User(id), client: Some(client.clone()), proof_of: None, forced: false }
     }
 
     /// A signed-in user's request for something that wants a recent proof of who they are.
@@ -31,11 +34,16 @@ impl Cause {
 
     /// A request of somebody who is not signed in.
     pub fn anonymous(client: &Client) -> Self {
-        Self { actor: Actor::Anonymous, client: Some(client.clone()), proof_of: None }
+        Self { actor: Actor::Anonymous, client: Some(client.clone()), proof_of: None, forced: false }
     }
 
     /// The command line.
     pub fn command_line() -> Self {
-        Self { actor: Actor::CommandLine, client: None, proof_of: None }
+        Self { actor: Actor::CommandLine, client: None, proof_of: None, forced: false }
+    }
+
+    /// The command line, which may leave nobody to administer if that was said.
+    pub fn command_line_forced(forced: bool) -> Self {
+        Self { forced, ..Self::command_line() }
     }
 }

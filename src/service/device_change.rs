@@ -96,7 +96,7 @@ impl App {
         users::lock(db, user)?;
         let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none() && row.token_hash == token_hash);
         let Some(row) = row else { return Ok(Vec::new()) };
-        let cause = Cause { actor: Actor::Server, client: Some(told.client.clone()), proof_of: None };
+        let cause = Cause { actor: Actor::Server, client: Some(told.client.clone()), proof_of: None, forced: false };
         self.write_line(db, &row, told, &cause)?;
         match told.answer {
             OnDeviceChange::Log => Ok(Vec::new()),

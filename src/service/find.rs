@@ -80,7 +80,8 @@ impl App {
         user: UserId,
         current: Option<SessionId>,
     ) -> Result<Option<Vec<SessionDetail>>, Unavailable> {
-        if self.shared.ledger.read(move |db| users::find(db, user)).await?.is_none() {
+        let found = self.shared.ledger.read(move |db| users::find(db, user)).await?;
+        if found.is_none_or(|user| user.is_deleted()) {
             return Ok(None);
         }
         let filter = Filter { user: Some(user), ..Filter::default() };

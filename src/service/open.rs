@@ -88,6 +88,11 @@ fn locator(config: &Config) -> Result<Option<Locator>, StartError> {
     locator.map_err(|sentence| StartError(format!("SESSIOND_GEOIP_DB: {sentence}")))
 }
 
+/// Whether the files that the settings name are there and good.
+pub fn check_files(config: &Config) -> Result<(), StartError> {
+    locator(config).map(drop)
+}
+
 fn records(
     redis: &Redis,
     ledger: &Ledger,

@@ -165,7 +165,7 @@ impl App {
         let app = self.clone();
         let records = self.write(move |db| {
             users::lock(db, user)?;
-            let server = Cause { actor: Actor::Server, client: None, proof_of: None };
+            let server = Cause { actor: Actor::Server, client: None, proof_of: None, forced: false };
             app.settle(db, user, &found, &server)
         });
         let records = records.await?;

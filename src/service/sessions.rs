@@ -2,7 +2,8 @@
 //!
 //! Owns what a user can do with their own sessions. Another user's session does not exist here.
 
-use super::{App, Cause, Checked, Found, LastUse, RevokeError, SessionView, Unavailable};
+use super::last_use::LastUse;
+use super::{App, Cause, Checked, Found, RevokeError, SessionView, Unavailable};
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users;

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::gate::Source;
+use super::last_use::LastUse;
 use super::refused::Unanswered;
 use super::risk::Entry;
-use super::{App, AtLimit, Cause, LastUse, SessionView, Throttled, Unavailable, UserView};
+use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::password::Verdict;
 use crate::domain::risk::Past;
@@ -269,7 +270,8 @@ impl App {
         if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
             return Ok(Admission::Refused);
         }
-        let server = Cause { actor: Actor::Server, client: Some(entrance.client.clone()), proof_of: None };
+        let server =
+            Cause { actor: Actor::Server, client: Some(entrance.client.clone()), proof_of: None, forced: false };
         // Before anything is ended: a sign-in that is refused leaves everything as it was.
         let Some(room) = make_room(db, entrance)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();

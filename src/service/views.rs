@@ -5,7 +5,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::LastUse;
+use super::last_use::LastUse;
 use crate::domain::session::Deadlines;
 use crate::domain::{Device, Place, Role, SessionId, Timestamp, UserId};
 use crate::ledger::sessions::Session;

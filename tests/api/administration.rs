@@ -70,7 +70,10 @@ on_each_backend! {
         for (command, roles) in [("grant", json!(["user", "admin"])), ("revoke", json!(["user"]))] {
             let session = user.sign_in_again().await;
             assert!(session.is_signed_in().await);
-            command_line_ok(&server.settings, &["user", command, &user.email, "admin"], "");
+            // Nobody else has the role.
+            let force = (command == "revoke").then_some("--force");
+            let line: Vec<_> = ["user", command, &user.email, "admin"].into_iter().chain(force).collect();
+            command_line_ok(&server.settings, &line, "");
             assert!(!session.is_signed_in().await && !user.is_signed_in().await && !other.is_signed_in().await);
             let again = user.sign_in_again().await;
             assert_eq!(again.me().await.json().pointer("/user/roles"), Some(&roles));
@@ -84,6 +87,11 @@ on_each_backend! {
         let other = server.issue(&user).await;
         command_line_ok(&server.settings, &["sessions", "revoke", &other.session_id], "");
         assert!(!other.is_signed_in().await && user.is_signed_in().await);
+        // Again is no error, and a program is told so, too.
+        let said = command_line_ok(&server.settings, &["sessions", "revoke", &other.session_id, "--json"], "");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&said).expect("JSON"), json!({ "ended": other.session_id }));
+        let begun = ["audit", "list", "--session", &other.session_id, "--event", "session_revoked"];
+        assert_eq!(command_line_ok(&server.settings, &begun, "").lines().count(), 2, "a head and a line");
         command_line_ok(&server.settings, &["user", "disable", &user.email], "");
         assert!(!user.is_signed_in().await);
         server.anonymous().login(&user.email, PASSWORD).await.assert_problem(401, "wrong-credentials");

@@ -59,6 +59,23 @@ on_each_backend! {
         assert_eq!(server.stores.database.count("audit", "event = 'alert_acknowledged'"), 1, "again is no news");
     }
 
+    async fn alerts_about_one_user_are_theirs_alone(server: TestServer) {
+        let (world, admin) = (World::beside(&server, &[]).await, server.admin().await);
+        let (one, other) = (suspect(&server, &world).await, suspect(&server, &world).await);
+        let about = async |query: &str| ids(&admin.get(&format!("/admin/alerts?{query}")).await.assert_status(200).json());
+        let (of_one, of_other) = (about(&format!("filter[user]={}", one.user_id)).await, about(&format!("filter[user]={}", other.user_id)).await);
+        assert!(of_one.len() == 1 && of_other.len() == 1 && of_one != of_other, "{of_one:?} {of_other:?}");
+        admin.post(&format!("/admin/alerts/{}/acknowledge", of_one[0])).await.assert_status(204);
+        assert!(about(&format!("filter[user]={}", one.user_id)).await.is_empty());
+        assert_eq!(about(&format!("filter[user]={}&state=all&limit=1", one.user_id)).await, of_one);
+        assert_eq!(about("state=all").await.len(), 2);
+        assert!(about(&format!("filter[user]={NOBODY}&state=all")).await.is_empty());
+        let lines = command_line_ok(&server.settings, &["alerts", "list", "--user", &one.email, "--state", "all", "--json"], "");
+        assert!(lines.lines().count() == 1 && lines.contains(&of_one[0]), "{lines}");
+        assert_eq!(command_line_ok(&server.settings, &["alerts", "list", "--user", &one.user_id], ""), "There is no such alert.\n");
+        assert_eq!(command_line(&server.settings, &["alerts", "list", "--user", "nobody@example.org"], "").status.code(), Some(1));
+    }
+
     async fn only_administrators_see_and_acknowledge(server: TestServer) {
         let (world, admin) = (World::beside(&server, &[]).await, server.admin().await);
         let person = suspect(&server, &world).await;

@@ -1,12 +1,16 @@
 //! Deleting an account: its sessions end, then all that is personal about it goes, and the address is free.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::client::PASSWORD;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
+use crate::support::wait::until;
 
+const PATIENCE: Duration = Duration::from_secs(20);
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0 Peculiar/7";
 
 on_each_backend! {
@@ -60,6 +64,37 @@ on_each_backend! {
         let new = server.anonymous().sign_in(email, PASSWORD).await;
         assert_ne!(new.user_id, user.user_id);
         assert!(!user.is_signed_in().await && new.is_signed_in().await);
+    }
+}
+
+on_each_backend! {
+    /// A refusal is written a moment after it, a count when its minute is over, and another node's clock is another one: so a
+    /// line may come when its account is gone. The nodes look for such lines for some minutes.
+    async fn a_line_that_comes_after_the_deletion_is_erased_too(server: TestServer)
+    with { "SESSIOND_TRUSTED_PROXIES": "127.0.0.1", "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For" } {
+        let (admin, user, from) = (server.admin().await, server.signed_in().await, "203.0.113.78");
+        let visitor = server.anonymous();
+        let wrong = visitor.change(Method::POST, "/login").header("X-Forwarded-For", from);
+        let wrong = wrong.json(&json!({ "email": user.email, "password": "a wrong one" })).send();
+        wrong.await.assert_status(401);
+        admin.delete(&format!("/admin/users/{}", user.user_id)).await.assert_status(204);
+        server.until_audited("authn_login_fail", 1).await;
+        // What another node knew, which is slower.
+        server.stores.database.execute(&format!(
+            "INSERT INTO audit (id, at, event, actor, user_id, ip, detail) VALUES
+             ('{late}1', 0, 'authn_login_fail', 'anonymous', '{id}', '{from}', NULL),
+             ('{late}2', 0, 'session_device_changed', 'server', '{id}', '{from}', 'Chrome on Windows'),
+             ('{late}3', 0, 'csrf_fail', '{id}', NULL, '{from}', NULL)",
+            late = "01a2045c-7661-7b36-9544-fe9516db423", id = user.user_id
+        ));
+        let left = async || server.stores.database.count("audit", &format!("ip = '{from}' OR detail LIKE 'Chrome%'"));
+        assert!(left().await >= 3);
+        let finished = async || server.stores.database.count("users", "erased_at IS NOT NULL") == 1;
+        assert!(!finished().await, "it will be looked at again");
+        server.clock.advance(Duration::from_secs(601));
+        until("late lines are erased", PATIENCE, async || left().await == 0 && finished().await).await;
+        let named = format!("user_id = '{0}' OR actor = '{0}'", user.user_id);
+        assert!(server.stores.database.count("audit", &named) >= 6, "the lines stay, with the id alone");
     }
 }
 

@@ -159,6 +159,8 @@ fn a_file_that_changes_is_exchanged_and_a_bad_one_is_not() {
 fn a_start_with_a_bad_file_is_one_sentence_and_an_exit() {
     let server = crate::support::settings::Settings::new();
     let files = Files::of_the_world();
+    let good = server.clone().with("SESSIOND_GEOIP_DB", &files.setting());
+    assert!(command_line(&good, &["check-config"], "").status.success());
     let bad = files.write("bad.mmdb", b"nonsense");
     for (path, why) in [
         (bad.display().to_string(), "it is no intact file in MaxMind's format"),
@@ -170,6 +172,11 @@ fn a_start_with_a_bad_file_is_one_sentence_and_an_exit() {
         let last = said.lines().last().unwrap_or_default();
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(last.starts_with(&format!("sessiond: SESSIOND_GEOIP_DB: {path}: {why}")), "{said}");
+        // Whoever checks the settings is told before it matters.
+        let checked = command_line(&settings, &["check-config"], "");
+        let told = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!((checked.status.code(), told.lines().last()), (Some(1), Some(last)), "{told}");
+        assert!(checked.stdout.is_empty(), "{checked:?}");
         // The command line asks for no place and needs no file.
         assert!(command_line(&settings, &["user", "list"], "").status.success());
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::{Admin, PASSWORD, new_email};
+use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::NOBODY;
@@ -76,6 +77,10 @@ on_each_backend! {
             ("/admin/users?limit=0".to_owned(), "limit"),
             ("/admin/users?limit=201".to_owned(), "limit"),
             ("/admin/users?limit=x".to_owned(), "limit"),
+            ("/admin/users?limit=%2B7".to_owned(), "limit"),
+            ("/admin/sessions?limit=%2B7".to_owned(), "limit"),
+            ("/admin/alerts?filter[user]=ana".to_owned(), "filter[user]"),
+            ("/admin/alerts?user=7".to_owned(), "user"),
             ("/admin/users?limit=1&limit=2".to_owned(), "limit"),
             ("/admin/users?page=2".to_owned(), "page"),
             ("/admin/users?query=a%00".to_owned(), "query"),
@@ -191,6 +196,41 @@ on_each_backend! {
         assert!(!admin.person().is_signed_in().await, "with another one, it is as anybody's");
     }
 
+    async fn the_command_line_unseats_the_last_administrator_only_by_force(server: TestServer) {
+        let admin = server.admin().await;
+        let (settings, email) = (&server.settings, admin.person().email.as_str());
+        for command in [vec!["user", "disable", email], vec!["user", "delete", email], vec!["user", "revoke-role", email, "admin"]] {
+            let refused = command_line(settings, &command, "");
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(refused.status.code() == Some(1) && said.contains("say --force"), "{command:?}: {said}");
+            assert!(admin.person().is_signed_in().await && admin.get("/admin/users").await.status == 200, "{command:?}");
+        }
+        // Not the last one: no force is needed. The last one again: with force it is as asked.
+        let other = server.admin().await;
+        command_line_ok(settings, &["user", "disable", &other.person().email], "");
+        command_line_ok(settings, &["user", "revoke-role", email, "admin", "--force"], "");
+        assert!(!admin.person().is_signed_in().await);
+        assert_eq!(server.stores.database.count("users", "roles LIKE '%admin%' AND disabled_at IS NULL"), 0);
+        command_line_ok(settings, &["user", "grant", email, "admin"], "");
+        command_line_ok(settings, &["user", "delete", email, "--force"], "");
+    }
+
+    async fn what_is_about_nobody_is_not_found(server: TestServer) {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        let path = format!("/admin/users/{}/sessions", user.user_id);
+        admin.get(&path).await.assert_status(200);
+        admin.delete(&format!("/admin/users/{}", user.user_id)).await.assert_status(204);
+        for path in [path, format!("/admin/users/{NOBODY}/sessions")] {
+            admin.get(&path).await.assert_problem(404, "not-found");
+        }
+        for roles in [json!(["root"]), json!(["admin", "root"]), json!("admin"), json!([7]), json!(null), json!({})] {
+            let path = format!("/admin/users/{}/roles", admin.person().user_id);
+            let answer = admin.put_json(&path, &json!({ "roles": roles })).await;
+            let body = answer.assert_problem(422, "invalid-body").json();
+            assert_eq!(body["errors"][0]["field"], "roles", "{roles}: {answer}");
+        }
+    }
+
     /// Two administrators who take each other's role away at the same time: one of them has it afterwards.
     async fn two_administrators_do_not_unseat_each_other(server: TestServer) {
         for round in 0..rounds() {
@@ -216,7 +256,6 @@ fn rounds() -> usize {
 
 #[tokio::test]
 async fn the_command_line_lists_whom_a_query_finds() {
-    use crate::support::process::{command_line, command_line_ok};
     use crate::support::server::Backend;
     let server = TestServer::start(Backend::Embedded).await;
     let email = new_email();
@@ -240,6 +279,16 @@ async fn the_command_line_lists_whom_a_query_finds() {
     assert_eq!(command_line_ok(&server.settings, &one, "").lines().count(), 2, "a head and a line");
     let wrong = command_line(&server.settings, &["audit", "list", "--event", "nonsense"], "");
     assert_eq!(wrong.status.code(), Some(2));
+    let by = ["audit", "list", "--actor", "command line", "--user", id, "--until", "2200-01-01T00:00:00Z", "--json"];
+    assert_eq!(command_line_ok(&server.settings, &by, "").lines().count(), 3);
+    for nothing in [["--until", "1h"], ["--actor", id], ["--session", id]] {
+        let command = [["audit", "list", "--user", id].as_slice(), &nothing].concat();
+        assert_eq!(command_line_ok(&server.settings, &command, ""), "There is no such line.\n", "{nothing:?}");
+    }
+    for wrong in [["--until", "soon"], ["--session", "7"]] {
+        let command = [["audit", "list"].as_slice(), &wrong].concat();
+        assert_eq!(command_line(&server.settings, &command, "").status.code(), Some(2), "{wrong:?}");
+    }
     command_line_ok(&server.settings, &["user", "delete", &email], "");
     command_line_ok(&server.settings, &["user", "delete", id], "");
     assert!(!command_line(&server.settings, &["user", "enable", id], "").status.success(), "it is gone");

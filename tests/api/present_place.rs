@@ -10,7 +10,7 @@ use crate::support::client::Admin;
 use crate::support::mmdb::{LISBON, MADRID, NOWHERE, TOKYO};
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
-use crate::support::server::{TestServer, on_each_backend};
+use crate::support::server::on_each_backend;
 use crate::support::wait::until;
 use crate::travel::{World, ask_from};
 

@@ -9,6 +9,7 @@ use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use sessiond::domain::event::Event;
 use sessiond::domain::{SessionId, SystemRandom, Timestamp, UserId};
+use sessiond::ledger::alerts;
 use sessiond::ledger::audit::{self, Filter};
 use sessiond::ledger::user_names;
 use sessiond::ledger::user_search::{self, After};
@@ -36,6 +37,10 @@ fn session() -> SessionId {
 
 fn lines(filter: Filter) -> Read {
     Box::new(move |db| audit::page(db, &filter, Some(session().uuid()), 50).map(drop))
+}
+
+fn alerts_about(user: Option<UserId>, state: alerts::State) -> Read {
+    Box::new(move |db| alerts::page(db, state, user, None, 50).map(drop))
 }
 
 /// What is asked, and the index that serves it; a page comes out of the index in order.
@@ -74,6 +79,9 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             true,
             Box::new(|db| users::page(db, Some("a"), 50).map(drop)),
         ),
+        ("alerts about a user", "alerts_user", true, alerts_about(Some(id), alerts::State::All)),
+        ("open ones", "alerts_user", true, alerts_about(Some(id), alerts::State::Open)),
+        ("open alerts", "alerts_open", true, alerts_about(None, alerts::State::Open)),
         ("administrators", "users_privileged", false, Box::new(|db| users::lock_administrators(db).map(drop))),
         (
             "old lines",

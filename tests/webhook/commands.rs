@@ -87,6 +87,22 @@ fn a_wrong_setting_is_one_sentence_and_no_secret_is_shown() {
     assert!(code == 1 && text.contains("SESSIOND_WEBHOOK_URL: this machine trusts no certificate authority"), "{text}");
 }
 
+/// The reasons by the derived schema, which a new one cannot be missing from.
+#[test]
+fn the_documentation_names_every_reason() {
+    use sessiond::domain::EndReason;
+    use utoipa::PartialSchema as _;
+
+    let documentation = include_str!("../../docs/webhooks.md");
+    let schema = serde_json::to_value(EndReason::schema()).expect("JSON");
+    let reasons = schema["enum"].as_array().expect("a list");
+    assert!(reasons.len() >= 13, "{schema}");
+    for reason in reasons {
+        let name = reason.as_str().expect("a name");
+        assert!(documentation.contains(&format!("`{name}`")), "docs/webhooks.md does not name {name}");
+    }
+}
+
 struct Example(Child);
 
 impl Drop for Example {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{administrator, reader};
-use crate::domain::AlertId;
+use crate::domain::{AlertId, UserId};
 use crate::http::extract::{Json, PathId, PublicId, SignedIn, Visit};
 use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
@@ -46,6 +46,7 @@ impl From<AlertError> for Problem {
     get, path = "/admin/alerts", tag = "administrators",
     params(
         ("state" = Option<String>, Query, description = "`open` (if not given), `acknowledged` or `all`."),
+        ("filter[user]" = Option<uuid::Uuid>, Query, description = "About this user."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Alerts of a page: 50 if not given."),
     ),
@@ -66,11 +67,12 @@ pub async fn list(
 ) -> Result<Json<AlertsPage>, Problem> {
     reader(&site, &visit, &checked).await?;
     let wanted = asked.parse("state", "This is open, acknowledged or all.", state)?.unwrap_or(AlertState::Open);
+    let user = asked.parse("filter[user]", "This is no id: write it as the lists show it.", UserId::parse)?;
     let (before, limit) = (asked.cursor(alert)?, asked.limit()?);
     asked.finish()?;
     // One more than asked for tells whether there is a next page.
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut alerts = site.app.list_alerts(wanted, before, most).await?;
+    let mut alerts = site.app.list_alerts(wanted, user, before, most).await?;
     let has_more = alerts.len() > limit;
     alerts.truncate(limit);
     let next_cursor = alerts.last().filter(|_| has_more).map(|alert| place(alert.id));
@@ -134,7 +136,7 @@ mod tests {
         for text in ["", "AAAA", "////////////////////////", "%00", &"A".repeat(10_000)] {
             assert!(asked(text).is_err(), "{text:?}");
         }
-        for text in ["", "0", "201", "-1", "1.0", "99999999999999999999", "a"] {
+        for text in ["", "0", "201", "-1", "%2B7", "07a", "1.0", "99999999999999999999", "a"] {
             assert!(Parameters::of(&format!("limit={text}")).limit().is_err(), "{text:?}");
         }
     }

@@ -3,9 +3,11 @@
 //! Owns which column a field of a filter is about, and which of them an index can lead by. Must never write a value into
 //! a statement's text.
 
-use super::LONGEST_LAG_MS;
 use super::statement::{Bind, Statement};
 use crate::domain::{Filter, Network};
+
+/// The ledger's last-seen may be so far behind; see [`crate::domain::session::ledger_lag`].
+pub(super) const LONGEST_LAG_MS: i64 = 60_000;
 
 /// A condition on one column, or on a place.
 #[derive(Clone)]
