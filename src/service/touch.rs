@@ -26,7 +26,6 @@ const BATCH: usize = 256;
 impl App {
     /// Notes a use and tells the record, off the request's latency.
     pub(super) fn touch(&self, checked: &Checked, seen: Option<SeenRecord>, now: Timestamp, ip: IpAddr) {
-        self.note_move(checked, now, ip);
         let notes = &self.shared.last_seen;
         let idle = checked.deadlines.idle;
         let delay = if !notes.has_records {
@@ -40,7 +39,10 @@ impl App {
         };
         let note = Note { seen_at: now, ip, due: self.clock().monotonic().saturating_add(delay) };
         let resolution = session::resolution(self.shared.policy.last_seen_resolution, idle);
-        if !notes.note(checked.session, note, resolution) {
+        let is_news = notes.note(checked.session, note, resolution);
+        // After the note: whoever follows a move has it told at once.
+        self.note_move(checked, now, ip);
+        if !is_news {
             return;
         }
         if !notes.has_records {
