@@ -1,15 +1,22 @@
 // Owns the account page: who is signed in, the password, and the list of sessions with the ways to end them.
-// Must never show an account without having asked for it, nor text from the service other than as text.
+// Must never show an account without having asked for it, nor text from the service other than as text; nor keep somebody
+// signed in by what it asks of its own accord.
 
-import { changePassword, logout, me, rename, revoke, revokeOthers, sessions } from './api.js';
+import { changePassword, me, onSessionsChanged, rename, revoke, revokeOthers, sessions } from './sessiond.js';
+import { beforeTheEnd, beginAgain, isOver, signOut } from './ending.js';
 import { clear, say, wire } from './form.js';
 import { dismiss, withProof } from './step-up.js';
 
 const byId = (id) => document.getElementById(id);
 const KINDS = { desktop: 'Computer', mobile: 'Phone or tablet', program: 'Program', unknown: 'Unknown device' };
+/** Whoever was there within a minute still is, as far as anybody can tell. */
+const ACTIVE_MS = 60_000;
+/** The list is asked for again in vain for so long. */
+const FOLLOW_MS = 30_000;
 const UNITS = [['year', 31_536_000], ['month', 2_592_000], ['day', 86_400], ['hour', 3_600], ['minute', 60]];
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const absolute = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'long' });
+const countries = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'code' });
 const dayOnly = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long' });
 
 const account = byId('account');
@@ -19,8 +26,10 @@ const nameForm = byId('name-form');
 const passwordForm = byId('password-form');
 const waiting = { onWait: (text) => say(notice, text) };
 let turn = 0;
+let following = null;
+let missed = false;
 
-byId('sign-out').addEventListener('click', alone(signOut));
+byId('sign-out').addEventListener('click', alone(() => signOut(waiting)));
 byId('end-others').addEventListener('click', alone(endOthers));
 byId('confirm-yes').addEventListener('click', () => byId('confirm').close('yes'));
 byId('confirm-no').addEventListener('click', () => byId('confirm').close('no'));
@@ -49,7 +58,10 @@ wire(passwordForm, async ({ current_password: current, new_password: next }, onW
 // A page put aside by the browser keeps nothing to show; when it is brought back, it asks again.
 addEventListener('pagehide', conceal);
 addEventListener('pageshow', (event) => event.persisted && load());
-setInterval(showElapsed, 30_000);
+beforeTheEnd(conceal);
+onSessionsChanged(follow);
+setInterval(() => document.visibilityState === 'visible' && !account.hidden && follow(), 60_000);
+setInterval(showElapsed, 15_000);
 load();
 
 async function load() {
@@ -58,16 +70,17 @@ async function load() {
     const [who, list] = await Promise.all([me(waiting), sessions(waiting)]);
     if (mine !== turn) return;
     say(notice, '');
+    beginAgain();
     showUser(who.user);
     showSessions(list.sessions);
     account.hidden = false;
     byId('sign-out').hidden = false;
     byId('loading').hidden = true;
+    if (missed) follow();
   } catch (error) {
     if (mine !== turn) return;
-    if (error.status === 401) location.replace('./');
     byId('loading').hidden = true;
-    if (error.status !== 401) say(notice, error.message, 'bad');
+    if (!leaveIfEnded(error)) say(notice, error.message, 'bad');
   }
 }
 
@@ -97,17 +110,30 @@ function showUser(user) {
   nameForm.elements.namedItem('name').value = user.name ?? '';
 }
 
+/** The list as it is now. A line that is there stays where it is, with the focus it may have; what is new comes last. */
 function showSessions(list) {
-  const order = (a, b) => b.current - a.current || b.last_seen_at.localeCompare(a.last_seen_at);
-  const rows = [...list].sort(order).map(rowOf);
-  byId('sessions').replaceChildren(...rows);
+  const place = byId('sessions');
+  const lines = new Map([...place.children].map((row, at) => [row.dataset.sessionId, { row, at }]));
+  const rank = ({ id }) => lines.get(id)?.at ?? Infinity;
+  const order = (a, b) => Math.sign(rank(a) - rank(b)) || b.current - a.current || b.last_seen_at.localeCompare(a.last_seen_at);
+  const rows = [...list].sort(order).map((session) => fill(lines.get(session.id)?.row ?? newRow(), session));
+  for (const gone of [...place.children].filter((row) => !rows.includes(row))) {
+    if (gone.contains(document.activeElement)) byId('sessions-title').focus();
+    gone.remove();
+  }
+  place.append(...rows.filter((row) => row.parentElement !== place));
   byId('session-count').textContent = rows.length === 1 ? 'Only this one' : `${rows.length} places`;
   byId('end-others').hidden = rows.length < 2;
   showElapsed();
 }
 
-function rowOf(session) {
+function newRow() {
   const row = byId('session-template').content.cloneNode(true).firstElementChild;
+  row.querySelector('.end').addEventListener('click', alone(() => endOne(row.dataset.sessionId, row.querySelector('.device').textContent)));
+  return row;
+}
+
+function fill(row, session) {
   const part = (name) => row.querySelector(`.${name}`);
   const kind = Object.hasOwn(KINDS, session.device.kind) ? session.device.kind : 'unknown';
   const device = deviceName(session.device) ?? KINDS[kind];
@@ -119,13 +145,19 @@ function rowOf(session) {
   part('kind').textContent = KINDS[kind];
   part('kind').hidden = kind === 'unknown' || device === KINDS[kind];
   part('ip').textContent = session.ip ?? 'address unknown';
+  part('place').textContent = placeOf(session.location);
+  part('place').hidden = !session.location;
   setTime(part('last-seen'), session.last_seen_at);
   setTime(part('created'), session.created_at);
   part('remembered').hidden = !session.remember;
   part('end').hidden = session.current;
   part('end').setAttribute('aria-label', `End the session of ${device}, ${session.ip ?? 'address unknown'}`);
-  part('end').addEventListener('click', alone(() => endOne(session.id, device)));
   return row;
+}
+
+/** `Lisbon, Portugal` for `Lisbon, PT`. */
+function placeOf(location) {
+  return String(location ?? '').replace(/\b[A-Z]{2}$/, (code) => countries.of(code) ?? code);
 }
 
 /** What the device calls itself; null when it says nothing that is known. */
@@ -138,10 +170,13 @@ function setTime(element, text) {
   element.title = absolute.format(new Date(text));
 }
 
-/** Writes how long ago every time of the list was; again every half minute. */
+/** Writes how long ago every time of the list was; again and again. */
 function showElapsed() {
   for (const element of document.querySelectorAll('#sessions time')) {
-    element.textContent = ago(Date.now() - Date.parse(element.dateTime));
+    const passed = Date.now() - Date.parse(element.dateTime);
+    const seen = element.matches('.last-seen');
+    element.toggleAttribute('data-active', seen && passed < ACTIVE_MS);
+    element.textContent = seen && passed < ACTIVE_MS ? 'active now' : `${seen ? 'last seen' : 'signed in'} ${ago(passed)}`;
   }
 }
 
@@ -183,6 +218,38 @@ async function refreshSessions() {
   showSessions(list.sessions);
 }
 
+/** The list once more, because it may be another one: asked for by the page, not by the person. One question at a time. */
+function follow() {
+  // What is just being fetched for the first time may be older than the news.
+  missed = account.hidden;
+  if (missed) return;
+  if (following !== null) {
+    following.again = true;
+    return;
+  }
+  const mine = turn;
+  const signal = AbortSignal.timeout(FOLLOW_MS);
+  following = { again: false };
+  sessions({ background: true, signal }).then((list) => {
+    if (mine === turn) showNews(list.sessions);
+  }, () => {
+    // Whether the session has ended is told elsewhere; an absent service is asked again with the next news.
+  }).finally(() => {
+    const { again } = following;
+    following = null;
+    if (again && mine === turn) follow();
+  });
+}
+
+function showNews(list) {
+  const known = new Set([...byId('sessions').children].map((row) => row.dataset.sessionId));
+  const begun = list.filter(({ id }) => !known.has(id));
+  showSessions(list);
+  if (begun.length === 0) return;
+  const names = begun.map(({ device }) => deviceName(device) ?? KINDS[device.kind] ?? KINDS.unknown);
+  say(sessionsResult, `Signed in just now: ${names.join(', ')}.`);
+}
+
 /** Resolves to whether the person confirmed; Escape and "Cancel" do not. */
 function ask(title, text, action) {
   const dialog = byId('confirm');
@@ -194,16 +261,6 @@ function ask(title, text, action) {
   return new Promise((answer) => {
     dialog.addEventListener('close', () => answer(dialog.returnValue === 'yes'), { once: true });
   });
-}
-
-async function signOut() {
-  try {
-    await logout(waiting);
-  } catch (error) {
-    if (error.status !== 401) throw error;
-  }
-  document.body.replaceChildren();
-  location.replace('./');
 }
 
 /** An action of one button: not twice at once, and its failure is told. */
@@ -226,7 +283,6 @@ function alone(action) {
 
 function leaveIfEnded(error) {
   if (error.status !== 401) return false;
-  conceal();
-  location.replace('./#ended');
+  if (!isOver()) location.replace('./');
   return true;
 }

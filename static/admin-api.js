@@ -1,11 +1,11 @@
 // Owns what only administrators ask of the service: accounts, sessions by filter, alerts, the audit trail.
 // Must never call fetch itself, nor keep what was answered.
 
-import { call } from './api.js';
+import { call } from './sessiond.js';
 
 const id = encodeURIComponent;
 
-// Every call takes `{ onWait, signal }` last, as in api.js.
+// Every call takes `{ onWait, signal }` last, as in sessiond.js.
 
 /** `{users, next_cursor}`: accounts whose e-mail address or name is like `query`. */
 export const users = ({ query, cursor, limit }, options) => call('GET', `admin/users${search({ query, cursor, limit })}`, options);

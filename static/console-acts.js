@@ -1,6 +1,7 @@
 // Owns how a change is made in the console: asked for, proven, made once, and what came of it is said.
 // Must never change anything that was not confirmed in words, nor repeat a change that was refused.
 
+import { isOver } from './ending.js';
 import { clear, say, showFieldError, wire } from './form.js';
 import { withProof } from './step-up.js';
 import { again, byId } from './console-parts.js';
@@ -77,7 +78,7 @@ export function alone(action) {
 
 /** Who is out, or is no administrator any more, is shown the way; anything else is said. */
 export function complain(error) {
-  if (error.status === 401) leave();
+  if (error.status === 401) isOver() || leave();
   else if (error.slug === 'forbidden') location.reload();
   else say(notice, error.message, 'bad');
 }

@@ -1,10 +1,11 @@
 // Owns the console's frame: who is here, which view the address names, and that nothing stays of one that is left.
 // Must never ask for anything before it is known that an administrator asks.
 
-import { logout, me } from './api.js';
+import { me } from './sessiond.js';
+import { beforeTheEnd, beginAgain, signOut } from './ending.js';
 import { dismiss } from './step-up.js';
 import { say } from './form.js';
-import { alone, complain, waiting } from './console-acts.js';
+import { alone, complain, leave, waiting } from './console-acts.js';
 import { byId } from './console-parts.js';
 import * as alerts from './console-alerts.js';
 import * as audit from './console-audit.js';
@@ -22,8 +23,10 @@ let turn = new AbortController();
 let shown = null;
 
 byId('zone').textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
-byId('sign-out').addEventListener('click', alone(signOut));
-byId('refused-sign-out').addEventListener('click', alone(signOut));
+byId('sign-out').addEventListener('click', alone(() => signOut(waiting)));
+byId('refused-sign-out').addEventListener('click', alone(() => signOut(waiting)));
+byId('ended-sign-in').addEventListener('click', leave);
+beforeTheEnd(conceal);
 addEventListener('hashchange', () => user && go());
 // A page put aside by the browser keeps nothing to show; when it is brought back, it asks again.
 addEventListener('pagehide', conceal);
@@ -36,6 +39,7 @@ async function enter() {
     const who = await me(options);
     if (options.signal.aborted) return;
     say(notice, '');
+    beginAgain();
     admit(who.user);
   } catch (error) {
     if (!options.signal.aborted) complain(error);
@@ -123,15 +127,5 @@ function conceal() {
   byId('loading').hidden = false;
   say(notice, '');
   dismiss();
-}
-
-async function signOut() {
-  try {
-    await logout(waiting);
-  } catch (error) {
-    if (error.status !== 401) throw error;
-  }
-  document.body.replaceChildren();
-  location.replace('./');
 }
 

@@ -1,6 +1,8 @@
 // Owns how a form behaves on every page: empty fields, errors beside the field, results, one submission at a time.
 // Must never send a request itself, and never put text into a page other than as text.
 
+import { gauge } from './strength.js';
+
 /** Where a refusal that names no field belongs. */
 const FIELD_OF = { 'wrong-password': 'current_password', 'email-taken': 'email' };
 
@@ -18,6 +20,7 @@ export function wire(form, submit, handle = () => false) {
   const result = form.querySelector('.result');
   let running = false;
   wireShowButtons(form);
+  form.querySelectorAll('input[autocomplete=new-password]').forEach(gauge);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (running) return;

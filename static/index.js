@@ -1,7 +1,7 @@
 // Owns the sign-in page: its two views, and the way on to the account, or back to the console.
 // Must never keep a password anywhere but in its field, and never follow an address it was given from outside.
 
-import { login, me, register } from './api.js';
+import { login, me, register } from './sessiond.js';
 import { clear, say, wire } from './form.js';
 
 const views = {
@@ -41,12 +41,9 @@ explainArrival();
 showView(false);
 skipIfSignedIn();
 
-/** The account page sends people here with a reason; it is said once and leaves the address bar. */
+/** The console sends people here, and they are told what for. */
 function explainArrival() {
   if (wanted !== 'account') say(signInForm.querySelector('.result'), 'Sign in to see the console.');
-  if (location.hash !== '#ended') return;
-  history.replaceState(null, '', './');
-  say(signInForm.querySelector('.result'), 'Your session has ended. Sign in to continue.');
 }
 
 function showView(moveFocus) {

@@ -1,7 +1,7 @@
 // Owns the page behind a password-reset link: a new password for the token in the fragment.
 // Must never leave the token in the address bar, put it into a URL, or keep it after it was used.
 
-import { resetPassword } from './api.js';
+import { resetPassword } from './sessiond.js';
 import { clear, wire } from './form.js';
 
 const form = document.getElementById('reset-form');

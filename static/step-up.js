@@ -1,7 +1,7 @@
 // Owns the prompt for the password before a change that wants a recent proof of who asks for it.
 // Must never keep the password anywhere but in its field, nor repeat a change before the proof was accepted.
 
-import { reauthenticate } from './api.js';
+import { onStepUp, reauthenticate } from './sessiond.js';
 import { clear, wire } from './form.js';
 
 const dialog = document.getElementById('step-up');
@@ -27,17 +27,18 @@ wire(form, async ({ current_password: password }, onWait) => {
   return true;
 });
 
-/** Runs `change`; if it wants a recent proof, asks for the password and runs it again. False: the person thought better of it. */
+// Whatever is refused for want of a recent proof waits for it, and is made again.
+onStepUp(prove);
+
+/** Makes a change that may want a recent proof. False: the person was asked for one, and thought better of it. */
 export async function withProof(change) {
   try {
     await change();
     return true;
   } catch (error) {
-    if (error.slug !== 'step-up-required') throw error;
+    if (error.slug === 'step-up-required' && dialog.returnValue !== 'proven') return false;
+    throw error;
   }
-  if (!(await prove())) return false;
-  await change();
-  return true;
 }
 
 /** Takes the prompt away, unanswered. */

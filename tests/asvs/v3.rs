@@ -11,7 +11,7 @@ use crate::tools::{NOBODY, Operation, only_cookie, operations};
 const PAGES: [&str; 4] = ["/", "/account", "/reset", "/console"];
 const FILES: [&str; 9] = [
     "/static/sessiond.css",
-    "/static/api.js",
+    "/static/sessiond.js",
     "/static/account.js",
     "/static/admin-api.js",
     "/static/console.css",

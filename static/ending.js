@@ -1,0 +1,72 @@
+// Owns how a page's session ends: by its own button, or because the service says that it has, and why in words.
+// Must never leave anything of the account in the page, nor ask the service for anything when it was told.
+
+import { logout, onEnded } from './sessiond.js';
+
+const REASONS = {
+  signed_out: 'You signed out in another tab of this browser.',
+  signed_out_elsewhere: 'This session was ended from another place where you are signed in.',
+  revoked: 'An administrator ended this session.',
+  password_changed: 'Your password was changed in another place. If it was not you, ask whoever runs this service for help.',
+  password_reset: 'Your password was set anew by a link. If it was not you, ask whoever runs this service for help.',
+  disabled: 'Your account was disabled. Ask whoever runs this service.',
+  user_deleted: 'Your account was deleted.',
+  roles_changed: 'What your account may do was changed. Sign in again to go on with it.',
+  evicted: 'You signed in in one place too many, and this session had gone unused for longest.',
+  replaced: 'Somebody signed in in another tab of this browser.',
+  device_changed: 'This session was used by another browser or system than the one it began in.',
+  suspicious: 'Something about this session was strange, so the service ended it. If it was you, sign in again.',
+  ledger_restored: 'The service was restored from a backup, and every session was ended to be on the safe side.',
+  expired: 'It was not used for a while, or had lasted as long as a session may.',
+};
+const UNKNOWN = 'Your session has ended.';
+
+const panel = document.getElementById('ended');
+const title = document.title;
+let conceal = () => {};
+let leaving = false;
+let told = null;
+
+onEnded(({ reason }) => {
+  told = reason;
+  if (!leaving) show();
+});
+
+/** `hide` takes everything of the account out of the page, before it is said that the session has ended. */
+export const beforeTheEnd = (hide) => { conceal = hide; };
+
+/** Whether the page says that its session has ended: there is nothing left to do for whoever finds out, too. */
+export const isOver = () => !panel.hidden;
+
+/** The page is about a session again. */
+export function beginAgain() {
+  told = null;
+  panel.hidden = true;
+  document.title = title;
+}
+
+/** Ends this session and leaves for the sign-in page, whatever of it had ended already. */
+export async function signOut(options) {
+  leaving = true;
+  try {
+    await logout(options);
+  } catch (error) {
+    if (error.status !== 401) {
+      leaving = false;
+      if (told !== null) show();
+      throw error;
+    }
+  }
+  conceal();
+  document.body.replaceChildren();
+  location.replace('./');
+}
+
+function show() {
+  conceal();
+  document.getElementById('loading').hidden = true;
+  document.getElementById('ended-reason').textContent = Object.hasOwn(REASONS, told) ? REASONS[told] : UNKNOWN;
+  document.title = 'Signed out · sessiond';
+  panel.hidden = false;
+  document.getElementById('ended-title').focus();
+}
