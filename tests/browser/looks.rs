@@ -1,6 +1,6 @@
 //! How every page looks: on a telephone and on a desk, by day and by night.
 //!
-//! Nothing may stick out sideways. With `SESSIOND_TEST_SCREENSHOTS` set to a folder, the pictures are there
+//! Nothing may stick out sideways, and axe-core finds nothing wrong. With `SESSIOND_TEST_SCREENSHOTS` set to a folder, the pictures are there
 //! afterwards, for people to look at.
 
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde_json::json;
 
+use super::accessibility::assert_accessible;
 use super::console_page::{alert_about, place};
 use super::driver::Driver;
 use super::page::{NOBODY, site};
@@ -26,7 +27,7 @@ const DEVICES: [&str; 4] = [
     "<img src=x onerror=alert(1)>",
 ];
 
-/// Looks at a page in every size and colour.
+/// Looks at a page in every size and colour, and has axe-core look, in each colour once.
 async fn look(window: &Window, name: &str) {
     let folder = std::env::var_os("SESSIOND_TEST_SCREENSHOTS").map(PathBuf::from);
     if let Some(folder) = &folder {
@@ -38,16 +39,24 @@ async fn look(window: &Window, name: &str) {
         // Not `innerWidth`: a telephone zooms out until a page that is too wide fits.
         let sideways = window.script(&format!("return document.documentElement.scrollWidth > {width}")).await;
         assert_eq!(sideways, false, "{name} sticks out sideways on a {size}");
-        let Some(folder) = &folder else { continue };
         for scheme in SCHEMES {
+            let judged = (size == "phone") == (scheme == "dark");
+            if folder.is_none() && !judged {
+                continue;
+            }
             // Without motion, or a button would be half way from one colour to the other.
             let features = json!([
                 { "name": "prefers-color-scheme", "value": scheme },
                 { "name": "prefers-reduced-motion", "value": "reduce" },
             ]);
             window.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
-            let file = folder.join(format!("{name}-{size}-{scheme}.png"));
-            std::fs::write(file, window.picture().await).expect("a picture can be written");
+            if judged {
+                assert_accessible(window, &format!("{name}, {size}, {scheme}")).await;
+            }
+            if let Some(folder) = &folder {
+                let file = folder.join(format!("{name}-{size}-{scheme}.png"));
+                std::fs::write(file, window.picture().await).expect("a picture can be written");
+            }
         }
     }
 }
@@ -96,6 +105,17 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     window.text("#current-password[aria-invalid]").await;
     look(&window, "7-password-refused").await;
 
+    window.fill("#new-password", "violet tram").await;
+    window.script("document.querySelector('#step-up').showModal()").await;
+    look(&window, "7-step-up").await;
+    window.script("document.querySelector('#step-up').close()").await;
+    let other = server.anonymous().sign_in(&email, PASSWORD).await;
+    window.rows(5).await;
+    look(&window, "7-signed-in-elsewhere").await;
+    other.end_others().await.assert_status(200);
+    window.text("#ended-title").await;
+    look(&window, "7-signed-out").await;
+
     window.open(&format!("{site}/reset#{}", server.reset_token(&email))).await;
     window.text("#reset-title").await;
     look(&window, "8-reset").await;
@@ -137,5 +157,16 @@ async fn every_view_of_the_console_fits_on_a_telephone_and_on_a_desk() {
     window.click("#sessions-end").await;
     window.says("#revoke-yes", "End 1 session").await;
     look(&window, "console-7-end").await;
+    window.click("#revoke-no").await;
+    window.script("document.querySelector('#ask').showModal()").await;
+    look(&window, "console-8-ask").await;
+    window.script("document.querySelector('#ask').close()").await;
+    admin.person().end_others().await.assert_status(200);
+    window.text("#ended-title").await;
+    look(&window, "console-9-signed-out").await;
+    window.sign_in(&site, &user.email, PASSWORD).await;
+    window.open(&format!("{site}/console")).await;
+    window.text("#refused-title").await;
+    look(&window, "console-10-refused").await;
     window.assert_quiet_but_for(&[NOBODY, "422 /admin/sessions"]).await;
 }

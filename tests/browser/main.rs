@@ -5,17 +5,26 @@
 #[cfg(test)]
 #[path = "."]
 mod browser {
+    mod accessibility;
     mod account;
     mod console;
     mod console_page;
     mod cookie;
     mod driver;
+    mod endings;
+    mod history;
     mod hostile;
     mod looks;
+    mod module;
+    mod news;
+    #[cfg(feature = "postgres")]
+    mod nodes;
     mod page;
     mod paths;
+    mod quality;
     mod reset;
     mod step_up;
+    mod tabs;
     mod window;
 }
 #[cfg(test)]

@@ -102,6 +102,12 @@ impl Window {
         rows.as_array().expect("a list").iter().map(row).collect()
     }
 
+    /// The id of the session that this window is in, once the list has this many lines.
+    pub async fn current_id(&self, count: usize) -> String {
+        let rows = self.rows(count).await;
+        rows.into_iter().find(|row| row.marked).expect("one line is marked").id
+    }
+
     /// Everything in the document, shown or not, the contents of fields among it.
     pub async fn everything(&self) -> String {
         let all = self

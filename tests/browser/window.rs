@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::cookies::Cookie;
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::key::Key;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, Locator};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -18,6 +20,9 @@ use crate::support::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const FAILED_FETCH: &str = "Failed to load resource: the server responded with a status of ";
+
+/// One tab of a browser.
+pub type Tab = WindowHandle;
 
 /// A browser with one window.
 pub struct Window {
@@ -43,6 +48,45 @@ impl Window {
     /// The button "reload".
     pub async fn reload(&self) {
         self.client.refresh().await.expect("the page loads again");
+    }
+
+    /// The button "forward".
+    pub async fn forward(&self) {
+        self.client.forward().await.expect("there is a page after");
+    }
+
+    /// A new tab of the same browser, which is in front afterwards.
+    pub async fn new_tab(&self) -> Tab {
+        let tab = self.client.new_window(true).await.expect("a tab opens").handle;
+        self.go_to(&tab).await;
+        tab
+    }
+
+    /// The tab in front: everything else is about this one.
+    pub async fn tab(&self) -> Tab {
+        self.client.window().await.expect("a tab is in front")
+    }
+
+    /// Brings a tab to the front.
+    pub async fn go_to(&self, tab: &Tab) {
+        self.client.switch_to_window(tab.clone()).await.expect("the tab is there");
+    }
+
+    /// Closes the tab in front; another one has to be brought to the front.
+    pub async fn close_tab(&self) {
+        self.client.close_window().await.expect("the tab closes");
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub async fn press(&self, key: Key) {
+        let keys = [KeyAction::Down { value: key.into() }, KeyAction::Up { value: key.into() }];
+        let actions = keys.into_iter().fold(KeyActions::new("keyboard".to_owned()), KeyActions::then);
+        self.client.perform_actions(actions).await.expect("the key is pressed");
+    }
+
+    /// A script that runs before those of every page that this tab loads from now on.
+    pub async fn before_every_page(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
     /// The address bar.

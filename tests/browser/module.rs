@@ -1,0 +1,176 @@
+//! `static/sessiond.js`, as an application imports it.
+
+use serde_json::{Value, json};
+
+use super::driver::Driver;
+use super::page::{NOBODY, site};
+use super::window::Window;
+use crate::support::client::{PASSWORD, new_email};
+use crate::support::server::{Backend, TestServer};
+
+/// A wait that the page would not survive in a test is over thirty times as fast.
+const HASTE: &str = "
+    const patient = window.setTimeout;
+    window.setTimeout = (callback, delay, ...more) => patient(callback, delay >= 40_000 ? delay / 30 : delay, ...more);";
+
+const WITHOUT_LOCKS: &str = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });";
+
+const COUNT_STREAMS: &str = "
+    window.streams = [];
+    window.EventSource = class extends EventSource { constructor(...address) { super(...address); streams.push(this); } };";
+
+const ONE_IS_OPEN: &str = "streams.filter(({ readyState }) => readyState === EventSource.OPEN).length === 1";
+
+/// Runs this with the module as `sessiond`, on a page that does not use it by itself.
+async fn with_module(window: &Window, body: &str) -> Value {
+    window.script(&format!("return import('/static/sessiond.js').then(async (sessiond) => {{ {body} }})")).await
+}
+
+#[tokio::test]
+async fn errors_say_what_a_program_needs_and_nobody_is_told_of_an_end_that_is_none() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, owner) = (Driver::start(), server.signed_in().await);
+    let window = driver.window().await;
+    window.open(&format!("{}/reset", site(&server))).await;
+    let said = with_module(
+        &window,
+        &format!(
+            "const ended = [];
+             window.ended = ended;
+             sessiond.onEnded(({{ reason }}) => ended.push(reason));
+             const nobody = await sessiond.me().catch((error) => error);
+             const wrong = await sessiond.login({}).catch((error) => error);
+             return [nobody instanceof sessiond.SessiondError, nobody.status, nobody.slug, wrong.status, wrong.slug, ended]",
+            json!({ "email": owner.email, "password": "not the password" })
+        ),
+    )
+    .await;
+    assert_eq!(said, json!([true, 401, "unauthenticated", 401, "wrong-credentials", []]));
+
+    // Known, then over: told once, whoever finds it out.
+    let said = with_module(
+        &window,
+        &format!(
+            "await sessiond.login({});
+             const asked = [];
+             const trusted = window.fetch;
+             window.fetch = (address, options) => {{ asked.push(options.headers['X-No-Touch'] ?? null); return trusted(address, options); }};
+             await sessiond.me();
+             await sessiond.sessions({{ background: true }});
+             const gone = await sessiond.revoke('00000000-0000-7000-8000-000000000000').catch((error) => error);
+             await sessiond.logout();
+             const after = await sessiond.me().catch((error) => error);
+             return [asked, gone.status, after.status, window.ended]",
+            json!({ "email": owner.email, "password": PASSWORD })
+        ),
+    )
+    .await;
+    assert_eq!(said, json!([[null, "1", null, null, null], 404, 401, ["signed_out"]]));
+    window
+        .assert_quiet_but_for(&[
+            NOBODY,
+            "401 /login",
+            "404 /sessions/00000000-0000-7000-8000-000000000000",
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn too_many_attempts_are_waited_for_when_it_is_short_and_told_when_it_is_long() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, email) = (Driver::start(), new_email());
+    let visitor = server.anonymous();
+    visitor.register(&email).await.assert_status(201);
+    let window = driver.window().await;
+    window.open(&format!("{}/reset", site(&server))).await;
+    let attempt = format!(
+        "const waited = [];
+         const credentials = {};
+         const answer = await sessiond.login(credentials, {{ onWait: (text) => waited.push(text) }}).catch((error) => error);
+         return [waited.length, waited[0] ?? '', answer.status ?? 200, answer.retryAfter ?? 0, answer.message ?? '']",
+        json!({ "email": email, "password": PASSWORD })
+    );
+    let guess = json!({ "email": email, "password": "not the password" }).to_string();
+    let guesses = format!(
+        "for (let status = 0; status !== 429;) {{
+           const options = {{ method: 'POST', headers: {{ 'Content-Type': 'application/json' }}, body: {} }};
+           ({{ status }} = await fetch('/login', options));
+         }}",
+        json!(guess)
+    );
+    let said = with_module(&window, &format!("{guesses}{attempt}")).await;
+    println!("a short wait: {said}");
+    assert_eq!(said[2], 200);
+    assert!(said[1].as_str().expect("a sentence").starts_with("Too many attempts. Trying again in "), "{said}");
+
+    let other = new_email();
+    visitor.register(&other).await.assert_status(201);
+    // As many as it takes until the wait is long: each time it is over, and the next guess is as wrong.
+    for _ in 0..14 {
+        let answer = visitor.login(&other, "not the password").await;
+        let seconds = answer.header("Retry-After").and_then(|text| text.parse().ok()).unwrap_or(0);
+        if seconds > 100 {
+            break;
+        }
+        server.clock.advance(std::time::Duration::from_secs(seconds));
+    }
+    let said = with_module(&window, &attempt.replace(&email, &other)).await;
+    println!("a long wait: {said}");
+    assert_eq!((&said[0], &said[2]), (&json!(0), &json!(429)), "it is left to the person");
+    assert!(said[3].as_u64().expect("seconds") > 5);
+    assert!(said[4].as_str().expect("a sentence").starts_with("Too many attempts. Please try again in "), "{said}");
+    window.assert_quiet_but_for(&["401 /login", "429 /login"]).await;
+}
+
+#[tokio::test]
+async fn without_locks_each_tab_has_a_stream_of_its_own() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, owner) = (Driver::start(), site(&server), server.signed_in().await);
+    let window = driver.window().await;
+    window.sign_in(&site, &owner.email, PASSWORD).await;
+    let id = window.current_id(2).await;
+    let mut tabs = vec![window.tab().await, window.new_tab().await];
+    for tab in &tabs {
+        window.go_to(tab).await;
+        window.before_every_page(COUNT_STREAMS).await;
+        window.before_every_page(WITHOUT_LOCKS).await;
+        window.open(&format!("{site}/account")).await;
+        window.has_account().await;
+    }
+    tabs.reverse();
+    for tab in &tabs {
+        window.go_to(tab).await;
+        window.shows(ONE_IS_OPEN).await;
+    }
+    owner.end_session(&id).await.assert_status(204);
+    for tab in &tabs {
+        window.go_to(tab).await;
+        window.text("#ended-reason").await;
+    }
+    window.assert_quiet_but_for(&[NOBODY]).await;
+}
+
+#[tokio::test]
+async fn a_silent_stream_is_opened_anew_and_a_silent_tab_is_not_waited_for() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, owner) = (Driver::start(), site(&server), server.signed_in().await);
+    let window = driver.window().await;
+    window.sign_in(&site, &owner.email, PASSWORD).await;
+    let id = window.current_id(2).await;
+    // A tab that has the lock and does nothing with it, such as one that the browser has put to sleep.
+    window.open(&format!("{site}/reset")).await;
+    window.script(&format!("navigator.locks.request('sessiond:{id}', () => new Promise(() => {{}}))")).await;
+    window.new_tab().await;
+    window.before_every_page(HASTE).await;
+    window.before_every_page(COUNT_STREAMS).await;
+    window.open(&format!("{site}/account")).await;
+    window.has_account().await;
+    window.shows(ONE_IS_OPEN).await;
+
+    // The connection is dead, and nobody has told the page.
+    window.script("streams.forEach((stream) => EventSource.prototype.close.call(stream))").await;
+    window.shows(ONE_IS_OPEN).await;
+    owner.end_session(&id).await.assert_status(204);
+    window.text("#ended-reason").await;
+    window.assert_quiet_but_for(&[NOBODY]).await;
+}
