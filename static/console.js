@@ -26,7 +26,7 @@ byId('zone').textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
 byId('sign-out').addEventListener('click', alone(() => signOut(waiting)));
 byId('refused-sign-out').addEventListener('click', alone(() => signOut(waiting)));
 byId('ended-sign-in').addEventListener('click', leave);
-beforeTheEnd(conceal);
+beforeTheEnd(() => { conceal(); settled(); });
 addEventListener('hashchange', () => user && go());
 // A page put aside by the browser keeps nothing to show; when it is brought back, it asks again.
 addEventListener('pagehide', conceal);
@@ -56,6 +56,7 @@ function admit(who) {
     go();
   } else {
     byId('refused-who').textContent = who.email;
+    settled();
     reveal('refused', 'For administrators');
   }
 }
@@ -79,8 +80,12 @@ async function go() {
     if (error.status === 401 || error.slug === 'forbidden') complain(error);
     else fail(error);
   } finally {
-    if (!options.signal.aborted) byId('main').setAttribute('aria-busy', 'false');
+    if (!options.signal.aborted) settled();
   }
+}
+
+function settled() {
+  byId('main').setAttribute('aria-busy', 'false');
 }
 
 function fail(error) {

@@ -52,6 +52,8 @@ const SHORT_WAITS = 2;
 /** The service gives a sign of life every 15 s. */
 const SILENCE_MS = 45_000;
 const LONGEST_PAUSE_MS = 30_000;
+/** The reason comes by the stream, at most so long after the first question that was refused. */
+const REASON_MS = 1_000;
 
 /** @type {Record<string, string>} */
 const WORDS = {
@@ -126,7 +128,14 @@ export const me = async (options) => adopt(await call('GET', 'me', options));
  * @param {{ email: string, password: string, remember?: boolean }} credentials @param {Options} [options]
  * @returns {Promise<{ user: User, session: Session }>}
  */
-export const login = async (credentials, options) => adopt(await call('POST', 'login', { ...options, body: credentials }));
+export async function login(credentials, options) {
+  entering += 1;
+  try {
+    return adopt(await call('POST', 'login', { ...options, body: credentials }));
+  } finally {
+    entering -= 1;
+  }
+}
 
 /**
  * Makes an account. It does not sign in.
@@ -163,11 +172,14 @@ export const revokeOthers = (options) => call('DELETE', 'sessions', options);
 /** Changes the display name; null removes it. @param {string | null} name @param {Options} [options] @returns {Promise<{ user: User }>} */
 export const rename = (name, options) => call('PATCH', 'me', { ...options, body: { name } });
 
-/** Changes the password; every other session ends. @param {string} current @param {string} next @param {Options} [options] @returns {Promise<void>} */
+/**
+ * Changes the password; every other session ends.
+ * @param {string} current @param {string} next @param {Options} [options] @returns {Promise<{ session: Session }>}
+ */
 export const changePassword = (current, next, options) =>
   call('PUT', 'me/password', { ...options, onlyOnce: true, body: { current_password: current, new_password: next } });
 
-/** Proves again who is signed in. @param {string} password @param {Options} [options] @returns {Promise<void>} */
+/** Proves again who is signed in. @param {string} password @param {Options} [options] @returns {Promise<{ session: Session }>} */
 export const reauthenticate = (password, options) => call('POST', 'reauthenticate', { ...options, onlyOnce: true, body: { password } });
 
 /** Chooses a new password with the token of a reset link. @param {string} token @param {string} next @param {Options} [options] @returns {Promise<void>} */
@@ -228,6 +240,8 @@ let known = null;
 /** @type {Watch | null} */
 let watch = null;
 let away = false;
+/** How many sign-ins of this tab are under way: that they take the place of its session is no news to it. */
+let entering = 0;
 
 // A page with a stream or a lock would not be kept for the button "back".
 globalThis.addEventListener?.('pagehide', () => { away = true; tend(); });
@@ -256,6 +270,7 @@ function end(session, reason, ours = true) {
   if (ours) watch?.post({ event: 'session-ended', reason });
   known = null;
   tend();
+  if (reason === 'replaced' && entering > 0) return;
   tell(whenEnded, { session, reason });
 }
 
@@ -399,13 +414,13 @@ class Watch {
   /** Asks whether the session is still there, keeping it no longer alive; gives how long the service wants to be left alone. */
   async #look() {
     try {
-      // That there is no session is told by whoever asks.
       const { session } = await send('GET', 'me', { background: true });
       if (session.id !== this.session) end(this.session, 'replaced');
       return 0;
     } catch (error) {
-      const seconds = error instanceof SessiondError ? error.retryAfter : null;
-      return Math.min(seconds ?? 0, LONGEST_WAIT) * 1000;
+      if (!(error instanceof SessiondError)) return 0;
+      if (error.slug === 'unauthenticated') end(this.session, 'ended');
+      return Math.min(error.retryAfter ?? 0, LONGEST_WAIT) * 1000;
     }
   }
 }
@@ -495,7 +510,11 @@ async function send(method, path, { body, background = false, signal }) {
     throw new SessiondError(0, { slug: 'unreachable' });
   }
   const error = await problemOf(response);
-  if (error.slug === 'unauthenticated') end(mine, 'ended');
+  if (error.slug === 'unauthenticated') {
+    // Nobody waits for what the page asks by itself, and the stream may be about to say why.
+    if (background) setTimeout(() => end(mine, 'ended'), REASON_MS);
+    else end(mine, 'ended');
+  }
   throw error;
 }
 

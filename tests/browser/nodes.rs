@@ -1,7 +1,9 @@
 //! Two servers, and a browser at each: what one ends, the other's tabs are told.
 
+use std::time::Duration;
+
 use super::driver::Driver;
-use super::endings::{count_requests, requests, says_ended};
+use super::endings::{count_requests, listens, requests, says_ended};
 use super::page::NOBODY;
 use super::window::Window;
 use crate::support::client::{PASSWORD, new_email};
@@ -26,56 +28,52 @@ async fn two_windows(driver: &Driver, nodes: [&Process; 2]) -> [Window; 2] {
     [here, there]
 }
 
-#[tokio::test]
-async fn a_session_that_is_ended_on_one_node_is_told_on_the_other() {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
-    let (a, b) = (Process::start(&stores.settings()), Process::start(&stores.settings()));
-    let driver = Driver::start();
-    let [here, there] = two_windows(&driver, [&a, &b]).await;
-    count_requests(&there).await;
-    let rows = here.rows(2).await;
-    here.end(&rows[1]).await;
+/// Ends the other session in the list of `here`; `there` says so by itself.
+async fn ends_there(here: &Window, there: &Window) -> String {
+    listens(there).await;
+    count_requests(there).await;
+    let row = here.rows(2).await.remove(1);
+    here.end(&row).await;
     here.rows(1).await;
-    says_ended(&there, ELSEWHERE).await;
-    assert_eq!(requests(&there).await, Vec::<String>::new());
-    here.assert_quiet_but_for(&[NOBODY]).await;
-    there.assert_quiet_but_for(&[NOBODY]).await;
+    says_ended(there, ELSEWHERE).await;
+    assert_eq!(requests(there).await, Vec::<String>::new());
+    format!("503 /sessions/{}", row.id)
+}
+
+async fn in_again(here: &Window, there: &Window) {
+    let email = here.text("#who").await;
+    there.click("#ended-sign-in").await;
+    there.enter(&email, PASSWORD).await;
+    there.rows(2).await;
+    here.rows(2).await;
 }
 
 #[tokio::test]
-async fn it_is_told_while_redis_restarts() {
+async fn a_tab_is_told_by_its_own_node_also_while_redis_or_the_node_restarts() {
     let stores = Stores::of(Database::postgres(), Some(PrivateRedis::with(Persistence::Rdb, &[])));
-    let (a, b) = (Process::start(&stores.settings()), Process::start(&stores.settings()));
-    let driver = Driver::start();
-    let [here, there] = two_windows(&driver, [&a, &b]).await;
-    count_requests(&there).await;
-    let rows = here.rows(2).await;
-    stores.redis().kill();
-    here.end(&rows[1]).await;
-    // It is ended in the ledger; that it is over everywhere is confirmed when Redis is back, and asked until then.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    stores.redis().restart();
-    here.rows(1).await;
-    says_ended(&there, ELSEWHERE).await;
-    assert_eq!(requests(&there).await, Vec::<String>::new());
-    // And whoever was not concerned has heard of nothing but a shorter list.
-    assert!(!here.sees("#ended").await);
-    here.assert_quiet_but_for(&[NOBODY, &format!("503 /sessions/{}", rows[1].id)]).await;
-    there.assert_quiet_but_for(&[NOBODY]).await;
-}
-
-#[tokio::test]
-async fn a_page_outlives_its_server() {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
     let (a, mut b) = (Process::start(&stores.settings()), Process::start(&stores.settings()));
     let driver = Driver::start();
     let [here, there] = two_windows(&driver, [&a, &b]).await;
+    ends_there(&here, &there).await;
+    in_again(&here, &there).await;
+
+    // It is ended in the ledger; that it is over everywhere is confirmed when Redis is back, and asked until then.
+    stores.redis().kill();
+    let restart = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stores.redis().restart();
+    };
+    let (delayed, ()) = tokio::join!(ends_there(&here, &there), restart);
+    in_again(&here, &there).await;
+    here.assert_quiet_but_for(&[NOBODY, &delayed]).await;
+    there.assert_quiet_but_for(&[NOBODY]).await;
+
+    // A server that stops is no sign-out: the page comes again, and looks for what it has missed.
     b.restart();
-    let third = a.anonymous();
     let email = here.text("#who").await;
-    let third = third.sign_in(&email, PASSWORD).await;
+    let third = a.anonymous().sign_in(&email, PASSWORD).await;
     there.rows(3).await;
-    assert!(!there.sees("#ended").await, "a server that stops is no sign-out");
+    assert!(!there.sees("#ended").await);
     third.end_others().await.assert_status(200);
     says_ended(&there, ELSEWHERE).await;
     says_ended(&here, ELSEWHERE).await;

@@ -102,8 +102,6 @@ async fn nothing_moves_nothing_is_refused_and_nothing_is_kept() {
         window.devtools("Emulation.setDeviceMetricsOverride", size).await;
         window.before_every_page(WATCH).await;
         walk(&window, &server, &site).await;
-        window
-            .assert_quiet_but_for(&[NOBODY, "401 /login", "422 /register", "403 /me/password", "422 /reset"])
-            .await;
+        window.assert_quiet_but_for(&[NOBODY, "401 /login", "422 /register", "403 /me/password", "422 /reset"]).await;
     }
 }

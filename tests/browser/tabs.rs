@@ -1,7 +1,7 @@
 //! Several tabs of one browser: one stream for all of them, and all are told.
 
 use super::driver::Driver;
-use super::endings::{count_requests, requests, says_ended};
+use super::endings::{count_requests, listens, requests, says_ended};
 use super::page::{NOBODY, site};
 use super::window::{Tab, Window};
 use crate::support::client::{PASSWORD, new_email};
@@ -29,7 +29,8 @@ async fn streams(window: &Window, tabs: &[Tab]) -> Vec<bool> {
     let mut open = Vec::new();
     for tab in tabs {
         window.go_to(tab).await;
-        let count = window.script("return [...streams].filter((one) => one.readyState === EventSource.OPEN).length").await;
+        let count =
+            window.script("return [...streams].filter((one) => one.readyState === EventSource.OPEN).length").await;
         open.push(count.as_u64().expect("a number") > 0);
     }
     open
@@ -111,6 +112,7 @@ async fn what_one_tab_does_the_others_are_told() {
     let one = window.tab().await;
     let other = tab_with_account(&window, &site).await;
     window.go_to(&one).await;
+    listens(&window).await;
     count_requests(&window).await;
     window.go_to(&other).await;
     window.click("#sign-out").await;
