@@ -86,7 +86,8 @@ export function complain(error) {
 /** To the sign-in page, which leads back to this very view. */
 export function leave() {
   document.body.replaceChildren();
-  location.replace(`./#console/${location.hash.slice(1)}`);
+  // What stands behind the `#` goes along, and no server's log has it.
+  location.replace(`./?${new URLSearchParams({ next: location.pathname })}${location.hash}`);
 }
 
 /** Gone already is as good as ended now. */

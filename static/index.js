@@ -1,8 +1,9 @@
-// Owns the sign-in page: its two views, and the way on to the account, or back to the console.
+// Owns the sign-in page: its views, and the way on to the account, or to where somebody was going.
 // Must never keep a password anywhere but in its field, and never follow an address it was given from outside.
 
-import { login, me, register } from './sessiond.js';
+import { login, logout, me, register } from './sessiond.js';
 import { clear, say, wire } from './form.js';
+import { isOnTheWay, onward } from './next.js';
 
 const views = {
   '#sign-in': { section: document.getElementById('sign-in-view'), title: 'Sign in' },
@@ -11,9 +12,7 @@ const views = {
 const signInForm = document.getElementById('sign-in-form');
 const registerForm = document.getElementById('register-form');
 const notice = document.getElementById('notice');
-/** The console sends people here with the view they wanted behind its name, and only there they are sent back. */
-const CONSOLE = '#console/';
-const wanted = location.hash.startsWith(CONSOLE) ? `console#${location.hash.slice(CONSOLE.length)}` : 'account';
+const already = document.getElementById('already-view');
 
 wire(signInForm, async ({ email, password, remember }, onWait) => {
   await login({ email, password, remember: remember === 'on' }, { onWait });
@@ -33,20 +32,22 @@ wire(registerForm, async ({ email, password, name }, onWait) => {
   }
 });
 
+document.getElementById('already-sign-out').addEventListener('click', signOut);
 addEventListener('hashchange', () => showView(true));
-addEventListener('pagehide', () => [signInForm, registerForm].forEach(clear));
+addEventListener('pagehide', conceal);
 addEventListener('pageshow', (event) => event.persisted && skipIfSignedIn());
 
 explainArrival();
 showView(false);
 skipIfSignedIn();
 
-/** The console sends people here, and they are told what for. */
+/** A page that wants somebody signed in sends people here, and they are told what for. */
 function explainArrival() {
-  if (wanted !== 'account') say(signInForm.querySelector('.result'), 'Sign in to see the console.');
+  if (isOnTheWay) say(signInForm.querySelector('.result'), 'Sign in to go on.');
 }
 
 function showView(moveFocus) {
+  already.hidden = true;
   const chosen = views[location.hash] ?? views['#sign-in'];
   for (const { section } of Object.values(views)) section.hidden = section !== chosen.section;
   document.title = `${chosen.title} · sessiond`;
@@ -55,14 +56,45 @@ function showView(moveFocus) {
 
 async function skipIfSignedIn() {
   try {
-    await me({ onWait: (text) => say(notice, text) });
-    enter();
+    const { user } = await me({ onWait: (text) => say(notice, text) });
+    // The page that sent them here was asked with the cookie, or this one would not have been shown: it said no.
+    if (isOnTheWay) sayWho(user);
+    else enter();
   } catch {
     // Nobody is signed in, or it cannot be told: the form is the right thing to show.
     say(notice, '');
+    if (!already.hidden) showView(false);
   }
 }
 
+/** Nobody who is signed in is sent back by itself to a page that has sent them here. */
+function sayWho(user) {
+  say(notice, '');
+  for (const { section } of Object.values(views)) section.hidden = true;
+  document.getElementById('already-who').textContent = user.email;
+  document.getElementById('already-go-on').href = onward;
+  already.hidden = false;
+  document.title = 'Signed in · sessiond';
+  document.getElementById('already-title').focus();
+}
+
+async function signOut() {
+  try {
+    await logout({ onWait: (text) => say(notice, text) });
+  } catch (error) {
+    if (error.status !== 401) return say(notice, error.message, 'bad');
+  }
+  conceal();
+  say(notice, '');
+  showView(true);
+}
+
+/** A page put aside by the browser keeps nothing to show. */
+function conceal() {
+  document.getElementById('already-who').textContent = '';
+  [signInForm, registerForm].forEach(clear);
+}
+
 function enter() {
-  location.replace(wanted);
+  location.replace(onward);
 }

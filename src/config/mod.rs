@@ -4,6 +4,7 @@
 //! one sentence that names the variable. Must never connect to anything and never print a secret; imports the
 //! domain and nothing else.
 
+mod clear_site_data;
 mod cookie_key;
 mod csrf;
 mod given;
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 
 use crate::domain::{RiskPolicy, Terms};
 
+pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
 pub use given::ConfigError;
 pub use origin::Origin;
@@ -65,6 +67,8 @@ pub struct Config {
     /// The header in which a gateway tells the method of the request that it asks about, in lower case. Unsafe ones
     /// must show a CSRF token then; none where that is left to the application.
     pub csrf_method_header: Option<String>,
+    /// What browsers delete when somebody signs out.
+    pub clear_site_data: ClearSiteData,
     /// How long ordinary sessions last.
     pub terms: Terms,
     /// How long the sessions of people last who chose to be remembered.
@@ -181,6 +185,7 @@ impl TryFrom<Settings> for Config {
             cookie_domain: origin::cookie_domain(&settings, &origins)?,
             cookie_key: cookie_key::source(&settings, &database, redis.is_some())?,
             csrf_method_header: csrf::method_header(&settings)?,
+            clear_site_data: clear_site_data::clear_site_data(&settings)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
@@ -260,6 +265,7 @@ impl Config {
             (var::TRUSTED_PROXIES, list(&self.trusted_proxies)),
             (var::CLIENT_IP_HEADER, self.client_ip_header.clone()),
             (var::CSRF_METHOD_HEADER, self.csrf_method_header.clone()),
+            (var::CLEAR_SITE_DATA, Some(self.clear_site_data.to_string())),
             (var::IDLE_TIMEOUT, Some(terms::text(self.terms.idle))),
             (var::ABSOLUTE_TIMEOUT, Some(terms::text(self.terms.absolute))),
             (var::REMEMBER_IDLE_TIMEOUT, Some(terms::text(self.remember_terms.idle))),

@@ -74,6 +74,11 @@ pub struct Settings {
     #[arg(long, env = var::CSRF_METHOD_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
     pub csrf_method_header: Option<String>,
 
+    /// What browsers delete when somebody signs out: cache, storage, cookies (those of the whole registrable domain), with
+    /// commas between, or none [default: cache,storage]
+    #[arg(long, env = var::CLEAR_SITE_DATA, value_name = "KINDS", global = true, hide_short_help = true)]
+    pub clear_site_data: Option<String>,
+
     /// A session ends when it was not used for this long [default: 30m]
     #[arg(long, env = var::IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub idle_timeout: Option<String>,
@@ -190,6 +195,7 @@ impl Settings {
             var::TRUSTED_PROXIES => &mut self.trusted_proxies,
             var::CLIENT_IP_HEADER => &mut self.client_ip_header,
             var::CSRF_METHOD_HEADER => &mut self.csrf_method_header,
+            var::CLEAR_SITE_DATA => &mut self.clear_site_data,
             var::IDLE_TIMEOUT => &mut self.idle_timeout,
             var::ABSOLUTE_TIMEOUT => &mut self.absolute_timeout,
             var::REMEMBER_IDLE_TIMEOUT => &mut self.remember_idle_timeout,
@@ -234,6 +240,7 @@ pub(super) mod var {
     pub const TRUSTED_PROXIES: &str = "SESSIOND_TRUSTED_PROXIES";
     pub const CLIENT_IP_HEADER: &str = "SESSIOND_CLIENT_IP_HEADER";
     pub const CSRF_METHOD_HEADER: &str = "SESSIOND_CSRF_METHOD_HEADER";
+    pub const CLEAR_SITE_DATA: &str = "SESSIOND_CLEAR_SITE_DATA";
     pub const IDLE_TIMEOUT: &str = "SESSIOND_IDLE_TIMEOUT";
     pub const ABSOLUTE_TIMEOUT: &str = "SESSIOND_ABSOLUTE_TIMEOUT";
     pub const REMEMBER_IDLE_TIMEOUT: &str = "SESSIOND_REMEMBER_IDLE_TIMEOUT";

@@ -49,6 +49,11 @@ impl ProxyTrust {
         believed
     }
 
+    /// Whether this peer is one of those proxies: its word counts, not only on addresses.
+    pub fn believes(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|network| network.contains(&address))
     }

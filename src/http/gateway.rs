@@ -2,7 +2,7 @@
 //!
 //! The hottest path of all, so it passes by actix-session: cookie, check, three headers. Exactly 200 with every
 //! identity header (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which
-//! proxies lose.
+//! proxies lose. What becomes of a 401 where the gateway wants people to be sent to sign in is [`super::bounce`]'s.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
@@ -10,12 +10,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::bounce;
 use super::cookie::Presented;
 use super::csrf_token::Shown;
 use super::no_touch;
 use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::{Site, user_agent};
+use crate::service::Checked;
 
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
@@ -36,6 +38,8 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
                 user POST /reauthenticate and come back."),
             ("X-Session-Csrf" = String, description = "What X-CSRF-Token holds: `valid`, `invalid` or `none`."),
         )),
+        (status = 302, description = "With `?redirect`, instead of 401: a navigation to a page of a configured origin is sent \
+                                      to sign in. For proxies that are trusted and pass the answer on."),
         (status = 401, description = "Not signed in."),
         (status = 403, description = "With `SESSIOND_CSRF_METHOD_HEADER`: it changes something, and X-CSRF-Token is \
                                       missing or not of this session."),
@@ -43,6 +47,14 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
     )
 )]
 pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    match answer(&site, &request).await {
+        Err(problem) => bounce::instead_of(problem, &site, &request),
+        answered => answered,
+    }
+}
+
+/// The live session of a request on a route that passes by the session layer.
+pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Problem> {
     let address = || site.proxies.client_address(request.peer_addr(), request.headers());
     // Counted and noted in the log, but still 401: proxies make an error of what they do not expect, and a gateway that
     // is not told apart from its clients is one address for all of them.
@@ -60,13 +72,17 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
         site.app.check(&token, from, no_touch::activity(request.headers())).await?.ok_or_else(|| stranger(from))?;
     let client = || site.client(request.peer_addr(), request.headers());
     let recognised = site.app.recognise(checked, user_agent(request.headers()), &client).await?;
-    let checked = recognised.ok_or_else(Problem::unauthenticated)?;
+    recognised.ok_or_else(Problem::unauthenticated)
+}
+
+async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let checked = signed_in(site, request).await?;
     let csrf = site.csrf_tokens.shown(request.headers(), Some(&checked.token_hash));
     if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), request.headers()) {
         note(
             &site.app,
             Refused::Forgery,
-            &client(),
+            &site.client(request.peer_addr(), request.headers()),
             Some(&checked),
             &"a gateway's request without the CSRF token of its session",
         );

@@ -6,10 +6,12 @@
 
 pub mod account;
 pub mod admin;
+mod bounce;
 pub mod bridge;
 pub mod client_address;
 pub mod context;
 pub mod cookie;
+mod cors;
 pub mod csrf;
 pub mod csrf_token;
 mod device_cookie;
@@ -25,6 +27,7 @@ pub mod headers;
 pub mod last_resort;
 mod listing;
 pub mod named_fields;
+pub mod next;
 mod no_touch;
 mod noted;
 pub mod openapi;

@@ -31,6 +31,11 @@ pub async fn index(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "index.html")
 }
 
+/// The page that asks once more, from this very site, who came from another.
+pub fn bounce(request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    page(request, "bounce.html")
+}
+
 /// The account and its sessions.
 pub async fn account(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "account.html")

@@ -7,15 +7,15 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, Error, FromRequest, HttpResponse, Resource, Responder, Route, guard};
+use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard};
 
 use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
-use super::{account, admin, events, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
+use super::{account, admin, bounce, cors, events, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
 
 /// What a route of any method says to one that it does not take.
 const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -55,10 +55,12 @@ pub fn table() -> Vec<Path> {
         open("/health/ready").get(operator::ready),
         open("/openapi.json").get(openapi::serve),
 
-        open("/").page(pages::index),
+        open("/").page(bounce::front),
+        open("/bounce").page(bounce::bounce),
+        open("/continue").page(bounce::go_on),
         open("/account").page(pages::account),
         open("/console").page(pages::console),
-        open("/static/{file}").page(pages::file),
+        open("/static/{file}").page(pages::file).shared(),
     ]
 }
 
@@ -127,6 +129,7 @@ pub struct Path {
     methods: Vec<Method>,
     documented: Vec<Method>,
     takes_any: bool,
+    shared: bool,
     routes: Vec<Route>,
 }
 
@@ -147,7 +150,16 @@ impl Path {
     methods! { get GET post POST put PUT patch PATCH delete DELETE }
 
     fn new(path: &'static str, rank: Option<Rank>) -> Self {
-        Self { path, rank, methods: Vec::new(), documented: Vec::new(), takes_any: false, routes: Vec::new() }
+        let (methods, documented, routes) = (Vec::new(), Vec::new(), Vec::new());
+        // What administrators do is not: a hole in some application's page is not to reach that far.
+        let shared = rank.is_some() && !path.starts_with("/admin/");
+        Self { path, rank, methods, documented, takes_any: false, shared, routes }
+    }
+
+    /// Pages of other configured origins may use it, as they may whatever knows sessions.
+    fn shared(mut self) -> Self {
+        self.shared = true;
+        self
     }
 
     /// GET of something that people look at, not programs: it is not in the OpenAPI document.
@@ -207,13 +219,22 @@ impl Path {
         let serves = move |method: &Method| if takes_any { *method != Method::TRACE } else { methods.contains(method) };
         let resource = self.routes.into_iter().fold(web::resource(at.as_str()), Resource::route);
         let resource = resource.guard(guard::fn_guard(move |request| serves(&request.head().method)));
+        let sharing = Condition::new(self.shared, from_fn(cors::share));
         match rank {
-            Some(rank @ (Rank::Account | Rank::Background)) => service.service(resource.wrap(CheckLayer(layer(rank)))),
-            Some(rank) => service.service(resource.wrap(layer(rank))),
+            Some(rank @ (Rank::Account | Rank::Background)) => {
+                service.service(resource.wrap(CheckLayer(layer(rank))).wrap(sharing))
+            }
+            Some(rank) => service.service(resource.wrap(layer(rank)).wrap(sharing)),
+            None if self.shared => service.service(resource.wrap(sharing)),
             None => service.service(resource),
         };
-        let refusal = move || ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())));
-        service.service(web::resource(at.as_str()).to(refusal));
+        let shared = self.shared;
+        let refusal = move |request: HttpRequest| {
+            let answer = shared.then(|| cors::preflight(&request, &allow)).flatten();
+            ready(answer.ok_or_else(|| Problem::method_not_allowed(allow.clone())))
+        };
+        let sharing = Condition::new(shared, from_fn(cors::share));
+        service.service(web::resource(at.as_str()).to(refusal).wrap(sharing));
     }
 }
 

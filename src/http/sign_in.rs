@@ -17,11 +17,16 @@ use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use super::typed_password::typed;
+use crate::config::Config;
 use crate::service::{NewAccount, ResetError, SessionView, SignIn, SignInError, UserView};
 
-/// Not "cookies": that would take the cookies of the whole registrable domain, of other applications too.
-const CLEAR: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\", \"storage\""));
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// What browsers delete when somebody signs out, as the header says it.
+pub fn clearing(config: &Config) -> Option<HeaderValue> {
+    let kinds: Vec<_> = config.clear_site_data.0.iter().map(|kind| format!("\"{}\"", kind.word())).collect();
+    HeaderValue::from_str(&kinds.join(", ")).ok().filter(|value| !value.is_empty())
+}
 
 /// A new account.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -146,10 +151,23 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
         Presented::Duplicate => return Err(Problem::unauthenticated()),
         Presented::One(token) => {
             let ended = site.app.sign_out(token.hash(), visit.client()).await;
-            ended.map_err(|error| Problem::from(error).with_header(SET_COOKIE, removal.clone()))?;
+            ended.map_err(|error| signed_out(&site, Problem::from(error).with_header(SET_COOKIE, removal.clone())))?;
         }
     }
-    Ok(HttpResponse::build(StatusCode::NO_CONTENT).insert_header((SET_COOKIE, removal)).insert_header(CLEAR).finish())
+    let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
+    response.insert_header((SET_COOKIE, removal));
+    if let Some(kinds) = &site.clear_site_data {
+        response.insert_header((CLEAR_SITE_DATA, kinds.clone()));
+    }
+    Ok(response.finish())
+}
+
+/// The person is gone from this browser, whatever the stores say.
+fn signed_out(site: &Site, problem: Problem) -> Problem {
+    match &site.clear_site_data {
+        Some(kinds) => problem.with_header(CLEAR_SITE_DATA, kinds.clone()),
+        None => problem,
+    }
 }
 
 /// Chooses a new password by a one-time link. Every session of the user ends.

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, USER_AGENT};
+use actix_web::http::header::{HeaderMap, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
 use super::client_address::ProxyTrust;
@@ -14,8 +14,10 @@ use super::csrf::Origins;
 use super::csrf_token::CsrfTokens;
 use super::forwarded_method::ForwardedMethod;
 use super::headers::AnswerHeaders;
+use super::next::Destinations;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
+use super::sign_in;
 use crate::config::Config;
 use crate::domain::{Client, Random, device};
 use crate::service::App;
@@ -29,6 +31,10 @@ pub struct Site {
     pub cookie: Arc<SessionCookie>,
     /// Whose pages may change things.
     pub origins: Arc<Origins>,
+    /// Where people may be sent.
+    pub destinations: Arc<Destinations>,
+    /// What browsers delete when somebody signs out; none if nothing.
+    pub clear_site_data: Option<HeaderValue>,
     /// What shows that a request was made by a page that could read an answer.
     pub csrf_tokens: Arc<CsrfTokens>,
     /// Which of the requests that gateways ask about must show one.
@@ -54,6 +60,8 @@ impl Site {
             forwarded_method: Arc::new(ForwardedMethod::new(config)),
             cookie: Arc::new(cookie),
             origins: Arc::new(Origins::new(config)),
+            destinations: Arc::new(Destinations::new(config)),
+            clear_site_data: sign_in::clearing(config),
             proxies: Arc::new(ProxyTrust::new(config)),
             headers: Arc::new(AnswerHeaders::new(config)),
             request_ids: Arc::new(RequestIds::new(random.as_ref())),

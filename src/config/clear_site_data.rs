@@ -1,0 +1,96 @@
+//! What browsers are told to delete when somebody signs out.
+//!
+//! Owns [`ClearSiteData`]. Must never delete cookies unless that was asked for: browsers delete those of the whole
+//! registrable domain, of other applications too.
+
+use std::fmt;
+
+use super::given::{ConfigError, Given};
+use super::settings::{Settings, var};
+
+const NONE: &str = "none";
+
+/// One kind of what a browser keeps (W3C Clear Site Data §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteData {
+    /// Copies of answers, and pages that the back button would bring back as they were.
+    Cache,
+    /// Cookies: of every host under the registrable domain, whoever has set them.
+    Cookies,
+    /// What scripts of this origin have kept: web storage, databases, service workers.
+    Storage,
+}
+
+impl SiteData {
+    /// As it is written in the setting and, in quotes, in the header.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Cookies => "cookies",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+/// Every kind that is to be deleted, perhaps none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClearSiteData(pub Vec<SiteData>);
+
+impl fmt::Display for ClearSiteData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = self.0.iter().map(|kind| kind.word()).collect();
+        f.write_str(&if words.is_empty() { NONE.to_owned() } else { words.join(",") })
+    }
+}
+
+/// The kinds that are listed, each once.
+pub(super) fn clear_site_data(settings: &Settings) -> Result<ClearSiteData, ConfigError> {
+    let given = Given::new(var::CLEAR_SITE_DATA, settings.clear_site_data.as_ref());
+    match given.text() {
+        None => return Ok(ClearSiteData(vec![SiteData::Cache, SiteData::Storage])),
+        Some(NONE) => return Ok(ClearSiteData(Vec::new())),
+        Some(_) => {}
+    }
+    let mut kinds = Vec::new();
+    for word in given.list() {
+        let kind = [SiteData::Cache, SiteData::Cookies, SiteData::Storage].into_iter().find(|kind| kind.word() == word);
+        match kind {
+            Some(kind) if !kinds.contains(&kind) => kinds.push(kind),
+            Some(_) => return Err(given.is_no(word, "which stands there twice.")),
+            None => return Err(given.is_no(word, "but can only be cache, cookies and storage, with commas between, or none.")),
+        }
+    }
+    if kinds.is_empty() { Err(given.bad("lists nothing: write cache,storage or none.")) } else { Ok(ClearSiteData(kinds)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, String> {
+        let settings = Settings { clear_site_data: Some(text.to_owned()), ..Settings::default() };
+        clear_site_data(&settings).map(|kinds| kinds.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn cookies_go_only_when_they_are_listed() {
+        for (text, kinds) in [
+            ("", "cache,storage"),
+            ("none", "none"),
+            ("storage", "storage"),
+            (" cookies , cache ", "cookies,cache"),
+            ("cache,storage,cookies", "cache,storage,cookies"),
+        ] {
+            assert_eq!(read(text), Ok(kinds.to_owned()), "{text:?}");
+        }
+        for (text, end) in [
+            ("*", "is \"*\", but can only be cache, cookies and storage, with commas between, or none."),
+            ("cache,none", "is \"none\", but can only be cache, cookies and storage, with commas between, or none."),
+            ("Cache", "is \"Cache\", but can only be cache, cookies and storage, with commas between, or none."),
+            ("cache,cache", "is \"cache\", which stands there twice."),
+            (",", "lists nothing: write cache,storage or none."),
+        ] {
+            assert_eq!(read(text), Err(format!("SESSIOND_CLEAR_SITE_DATA {end}")), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The ways in: where people go who came without a session, and where they go on to when they have one.
+//!
+//! The cookie is `SameSite=Strict`: a browser keeps it back from the first navigation that another site has begun. So
+//! nobody is called signed out before a page of this very site has asked once more. Owns which navigation gets that page:
+//! it sends on by itself only whom another site has sent, and what it leads to is no other site; so no page that always
+//! refuses can keep a browser going round. Must never send anybody anywhere but where [`super::next`] lets them go.
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{
+    ACCEPT, CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use url::Url;
+
+use super::next::Next;
+use super::problem::Problem;
+use super::site::Site;
+use super::{gateway, pages};
+
+/// One page at one address is another one for who comes from another site.
+const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
+
+/// The sign-in page; for who was sent to it from another site with somewhere to go on to, first the page that asks with
+/// the cookie.
+pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    match site.destinations.in_query(request.query_string()) {
+        Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
+        _ => {
+            let mut page = pages::index(request).await?;
+            page.headers_mut().insert(BY_SITE.0, BY_SITE.1);
+            Ok(page)
+        }
+    }
+}
+
+/// Where gateways send a navigation without a session. A gateway that can encode puts the page into `next`; one that
+/// cannot (nginx) asks here itself, tells the page in `X-Forwarded-…`, and passes the answer on.
+pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request.query_string();
+    if query.is_empty()
+        && let Some(next) = page_asked_for(&site, &request)
+    {
+        let method = forwarded(request.headers(), "x-forwarded-method");
+        return if is_navigation(method.unwrap_or("GET"), request.headers()) {
+            sent(StatusCode::FOUND, &site.destinations.bounce(&next))
+        } else {
+            Err(Problem::unauthenticated())
+        };
+    }
+    match site.destinations.in_query(query) {
+        Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
+        next => sent(StatusCode::SEE_OTHER, &door(next.as_ref())),
+    }
+}
+
+/// On to `next`, for who is signed in; else to the sign-in page. Where that cannot be told now, the page will say so.
+pub async fn go_on(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let next = site.destinations.in_query(request.query_string());
+    match gateway::signed_in(&site, &request).await {
+        Err(problem) if problem.status_code().is_client_error() => sent(StatusCode::SEE_OTHER, &door(next.as_ref())),
+        _ => sent(StatusCode::SEE_OTHER, next.as_ref().map_or("account", Next::location)),
+    }
+}
+
+/// Instead of a gateway's 401: for a navigation to a page of a configured origin, the way in. Anything else stays as it
+/// is, so that no script gets a page where it expects an answer.
+pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    if problem.status_code() != StatusCode::UNAUTHORIZED || request.query_string() != "redirect" {
+        return Err(problem);
+    }
+    // Envoy asks with the method itself, the others tell it.
+    let own = request.method().as_str();
+    let method = if *request.method() == Method::GET || *request.method() == Method::HEAD {
+        forwarded(request.headers(), "x-forwarded-method").unwrap_or(own)
+    } else {
+        own
+    };
+    match page_asked_for(site, request) {
+        Some(next) if is_navigation(method, request.headers()) => {
+            sent(StatusCode::FOUND, &site.destinations.bounce(&next))
+        }
+        _ => Err(problem),
+    }
+}
+
+/// The sign-in page, relative to the routes that stand beside it.
+fn door(next: Option<&Next>) -> Cow<'static, str> {
+    next.map_or(Cow::Borrowed("./"), |next| Cow::Owned(format!("./?{}", next.query())))
+}
+
+/// Whether the page that asks once more is to be shown: another site has begun this navigation, so that the cookie may be
+/// there and was kept back; and it goes along to where that page leads, so that nobody is sent back here as a stranger.
+fn goes_on_by_itself(site: &Site, request: &HttpRequest, next: &Next) -> bool {
+    only(request.headers(), "sec-fetch-site") == Some("cross-site")
+        && site.destinations.cookie_reaches(next, own_host(site, request).as_deref())
+}
+
+fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut page = pages::bounce(request)?;
+    page.headers_mut().insert(BY_SITE.0, BY_SITE.1);
+    page.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(page)
+}
+
+fn sent(status: StatusCode, to: &str) -> Result<HttpResponse, Problem> {
+    let location = HeaderValue::from_str(to).map_err(Problem::internal)?;
+    Ok(HttpResponse::build(status).insert_header((LOCATION, location)).insert_header(BY_SITE).finish())
+}
+
+/// The page that a gateway asks about, if that gateway is believed and the page is one of a configured origin.
+fn page_asked_for(site: &Site, request: &HttpRequest) -> Option<Next> {
+    if !site.proxies.believes(request.peer_addr()) {
+        return None;
+    }
+    let headers = request.headers();
+    let [scheme, host, uri] =
+        ["x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri"].map(|name| forwarded(headers, name));
+    let uri = uri.filter(|uri| uri.starts_with('/'))?;
+    site.destinations.judge(&format!("{}://{}{uri}", scheme?, host?))
+}
+
+/// Whether a person waits for a page: a script, a form's body or a frame gets nothing out of being sent to sign in.
+fn is_navigation(method: &str, headers: &HeaderMap) -> bool {
+    if !["GET", "HEAD"].contains(&method) {
+        return false;
+    }
+    if headers.contains_key("sec-fetch-mode") {
+        let is_whole = !headers.contains_key("sec-fetch-dest") || only(headers, "sec-fetch-dest") == Some("document");
+        return is_whole && only(headers, "sec-fetch-mode") == Some("navigate");
+    }
+    headers.get_all(ACCEPT).filter_map(|line| line.to_str().ok()).any(|line| line.contains("text/html"))
+}
+
+/// The host at which the browser has opened this server.
+fn own_host(site: &Site, request: &HttpRequest) -> Option<String> {
+    let headers = request.headers();
+    let told = forwarded(headers, "x-forwarded-host").filter(|_| site.proxies.believes(request.peer_addr()));
+    let host = told.or_else(|| only(headers, HOST.as_str()))?;
+    Url::parse(&format!("http://{host}")).ok()?.host_str().map(ToOwned::to_owned)
+}
+
+/// A header that a proxy sets: told once, by one proxy.
+fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    only(headers, name).filter(|value| !value.contains(','))
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut lines = headers.get_all(name);
+    let (first, second) = (lines.next(), lines.next());
+    first.filter(|_| second.is_none()).and_then(|line| line.to_str().ok())
+}
