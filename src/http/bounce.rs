@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use actix_web::http::header::{
     ACCEPT, CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use url::Url;
@@ -22,6 +22,9 @@ use super::{gateway, pages};
 
 /// One page at one address is another one for who comes from another site.
 const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
+
+/// Where gateways tell the method of the request that they ask about.
+const METHOD: &str = "x-forwarded-method";
 
 /// The sign-in page; for who was sent to it from another site with somewhere to go on to, first the page that asks with
 /// the cookie.
@@ -43,8 +46,7 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
     if query.is_empty()
         && let Some(next) = page_asked_for(&site, &request)
     {
-        let method = forwarded(request.headers(), "x-forwarded-method");
-        return if is_navigation(method.unwrap_or("GET"), request.headers()) {
+        return if is_navigation(&request) {
             sent(StatusCode::FOUND, &site.destinations.bounce(&next))
         } else {
             Err(Problem::unauthenticated())
@@ -71,17 +73,8 @@ pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Resul
     if problem.status_code() != StatusCode::UNAUTHORIZED || request.query_string() != "redirect" {
         return Err(problem);
     }
-    // Envoy asks with the method itself, the others tell it.
-    let own = request.method().as_str();
-    let method = if *request.method() == Method::GET || *request.method() == Method::HEAD {
-        forwarded(request.headers(), "x-forwarded-method").unwrap_or(own)
-    } else {
-        own
-    };
     match page_asked_for(site, request) {
-        Some(next) if is_navigation(method, request.headers()) => {
-            sent(StatusCode::FOUND, &site.destinations.bounce(&next))
-        }
+        Some(next) if is_navigation(request) => sent(StatusCode::FOUND, &site.destinations.bounce(&next)),
         _ => Err(problem),
     }
 }
@@ -123,8 +116,12 @@ fn page_asked_for(site: &Site, request: &HttpRequest) -> Option<Next> {
 }
 
 /// Whether a person waits for a page: a script, a form's body or a frame gets nothing out of being sent to sign in.
-fn is_navigation(method: &str, headers: &HeaderMap) -> bool {
-    if !["GET", "HEAD"].contains(&method) {
+/// Some gateways ask with the method itself, others tell it; of both, the worse counts.
+fn is_navigation(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let reads = |method: &str| ["GET", "HEAD"].contains(&method);
+    let told = !headers.contains_key(METHOD) || only(headers, METHOD).is_some_and(reads);
+    if !told || !reads(request.method().as_str()) {
         return false;
     }
     if headers.contains_key("sec-fetch-mode") {

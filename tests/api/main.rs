@@ -22,6 +22,8 @@ mod client_address;
 #[cfg(test)]
 mod cookies;
 #[cfg(test)]
+mod cors;
+#[cfg(test)]
 mod deadlines;
 #[cfg(test)]
 mod deletion;
@@ -80,3 +82,5 @@ mod throttle;
 mod tools;
 #[cfg(test)]
 mod travel;
+#[cfg(test)]
+mod ways_in;

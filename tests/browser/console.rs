@@ -43,7 +43,7 @@ async fn sessions_that_match_are_counted_then_ended_and_are_over_in_the_other_br
     let shared = format!("#sessions?user={}", user.user_id);
     here.open(&format!("{site}/console{shared}")).await;
     here.is_at_the_door().await;
-    here.says("#sign-in-result", "Sign in to see the console.").await;
+    here.says("#sign-in-result", "Sign in to go on.").await;
     here.enter(&admin.person().email, PASSWORD).await;
     here.arrives_at("/console").await;
     here.says("#sessions-found", "2 sessions, the newest first.").await;

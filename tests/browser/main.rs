@@ -7,13 +7,17 @@
 mod browser {
     mod accessibility;
     mod account;
+    mod application;
     mod console;
     mod console_page;
     mod cookie;
     mod driver;
+    mod elsewhere;
     mod endings;
+    mod gateway;
     mod history;
     mod hostile;
+    mod leaving;
     mod looks;
     mod module;
     mod news;
@@ -25,6 +29,7 @@ mod browser {
     mod reset;
     mod step_up;
     mod tabs;
+    mod ways_in;
     mod window;
 }
 #[cfg(test)]

@@ -1,0 +1,269 @@
+//! The ways in: `next`, `/bounce`, `/continue`, and what a gateway is told to do with who has no session.
+
+use std::time::Duration;
+
+use reqwest::Method;
+
+use crate::support::client::SignedIn;
+use crate::support::requests::{Call, Requests, Response};
+use crate::support::server::{Backend, TestServer, on_each_backend};
+use crate::tools::browser_with;
+
+const APP: &str = "https://app.example.org";
+const DEEP: &str = "https://app.example.org/deep/page?x=1&y=a%2Fb";
+const DEEP_ENCODED: &str = "https%3A%2F%2Fapp.example.org%2Fdeep%2Fpage%3Fx%3D1%26y%3Da%252Fb";
+const GOES_ON: &str = "static/bounce.js";
+const SIGN_IN: &str = "sign-in-form";
+
+const PAGE: [(&str, &str); 3] =
+    [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "app.example.org"), ("X-Forwarded-Uri", "/deep/page?x=1&y=a%2Fb")];
+const PERSON: [(&str, &str); 3] = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Accept", "text/html,*/*;q=0.8")];
+
+fn with<'a>(call: Call<'a>, headers: &[(&str, &str)]) -> Call<'a> {
+    headers.iter().fold(call, |call, (name, value)| call.header(name, value))
+}
+
+async fn get(who: &impl Requests, path: &str, headers: &[(&str, &str)]) -> Response {
+    with(who.call(Method::GET, path), headers).send().await
+}
+
+#[track_caller]
+fn assert_sent(answer: &Response, status: u16, to: &str) {
+    assert_eq!((answer.status, answer.header("location")), (status, Some(to)), "{answer}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer}");
+    assert!(answer.set_cookies().is_empty() && answer.body.is_empty(), "{answer}");
+}
+
+/// A copy of the cookie after its session has ended.
+async fn ended(server: &TestServer) -> SignedIn {
+    let owner = server.signed_in().await;
+    let cookie = owner.cookie();
+    owner.sign_out().await.assert_status(204);
+    owner.with_session(&server.url(), &owner.session_id, &cookie)
+}
+
+on_each_backend! {
+    async fn v3_7_2_continue_leads_who_is_signed_in_to_pages_of_configured_origins_alone(server: TestServer)
+    with { "SESSIOND_ORIGIN": "https://app.example.org,http://localhost:8080" } {
+        let (owner, over, visitor) = (server.signed_in().await, ended(&server).await, server.anonymous());
+        assert!(over.cookie().len() > 36);
+        for (next, to) in [
+            ("", "account"),
+            ("?next=", "account"),
+            ("?next=%2Fdeep%3Fx%3D1%23part", "/deep?x=1#part"),
+            (&format!("?next={DEEP_ENCODED}"), DEEP),
+            ("?next=http://localhost:8080/x", "http://localhost:8080/x"),
+            ("?next=https://evil.example", "account"),
+            ("?next=//evil.example", "account"),
+            ("?next=/%5Cevil.example", "account"),
+            ("?next=%2F%09%2Fevil.example", "account"),
+            ("?next=https://app.example.org@evil.example", "account"),
+            ("?next=/a&next=/a", "account"),
+        ] {
+            let path = format!("/continue{next}");
+            assert_sent(&owner.get(&path).await, 303, to);
+            // Not signed in, whatever the cookie was: to the form, with what may be followed and nothing else.
+            let door = if to == "account" { "./".to_owned() } else { format!("./?{}", encoded(to)) };
+            for answer in [visitor.get(&path).await, over.get(&path).await] {
+                assert_sent(&answer, 303, &door);
+            }
+        }
+        owner.call(Method::HEAD, "/continue").send().await.assert_status(303);
+        visitor.post("/continue").await.assert_problem(405, "method-not-allowed");
+        assert!(owner.is_signed_in().await);
+    }
+
+    /// The table in docs/gateways.md.
+    async fn only_who_another_site_has_sent_is_sent_on_by_itself(server: TestServer)
+    with { "SESSIOND_ORIGIN": "https://app.example.org,https://other.example" } {
+        let (owner, visitor) = (server.signed_in().await, server.anonymous());
+        let (own, deep) = ("next=%2Fdeep%3Fx%3D1", &format!("next={DEEP_ENCODED}"));
+        let host = ("Host", "app.example.org");
+        for (sent_by, query, shown_at_bounce, shown_at_the_door) in [
+            (Some("cross-site"), own, GOES_ON, GOES_ON),
+            (Some("cross-site"), deep, GOES_ON, GOES_ON),
+            // The cookie of this host does not go along there: it would be there and back.
+            (Some("cross-site"), "next=https%3A%2F%2Fother.example%2F", "", SIGN_IN),
+            (Some("cross-site"), "next=https%3A%2F%2Fevil.example%2F", "", SIGN_IN),
+            (Some("cross-site"), "", "", SIGN_IN),
+            (Some("same-site"), own, "", SIGN_IN),
+            (Some("same-origin"), own, "", SIGN_IN),
+            (Some("none"), own, "", SIGN_IN),
+            (Some("cross-site, none"), own, "", SIGN_IN),
+            (None, own, "", SIGN_IN),
+        ] {
+            let headers: Vec<_> = sent_by.map(|site| ("Sec-Fetch-Site", site)).into_iter().chain([host]).collect();
+            let what = format!("{sent_by:?} {query}");
+            // The cookie changes nothing: a page says only what the way there says.
+            for who in [get(&visitor, &format!("/bounce?{query}"), &headers).await, get(&owner, &format!("/bounce?{query}"), &headers).await] {
+                assert_eq!(who.header("vary"), Some("Sec-Fetch-Site"), "{what}");
+                if shown_at_bounce.is_empty() {
+                    let kept = if query.contains("evil") || query.is_empty() { "./".to_owned() } else { format!("./?{query}") };
+                    assert_sent(&who, 303, &kept);
+                } else {
+                    assert!(who.assert_status(200).text().contains(shown_at_bounce), "{what}: {who}");
+                    assert_eq!(who.header("cache-control"), Some("no-store"));
+                    assert!(who.header("content-security-policy").unwrap_or_default().contains("script-src 'self';"), "{who}");
+                }
+            }
+            let door = get(&visitor, &format!("/?{query}"), &headers).await;
+            assert!(door.assert_status(200).text().contains(shown_at_the_door), "{what}: {door}");
+            assert_eq!(door.header("vary"), Some("Sec-Fetch-Site"), "{what}");
+        }
+        let twice = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "none"), host];
+        assert_sent(&get(&visitor, "/bounce?next=/a", &twice).await, 303, "./?next=%2Fa");
+    }
+
+    async fn a_gateway_that_passes_answers_on_sends_people_to_sign_in_and_nobody_else(server: TestServer)
+    with {
+        "SESSIOND_ORIGIN": "https://app.example.org",
+        "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
+        "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For",
+    } {
+        let (owner, over, visitor) = (server.signed_in().await, ended(&server).await, server.anonymous());
+        let to = format!("{APP}/bounce?next={DEEP_ENCODED}");
+        let person = [PAGE.as_slice(), &PERSON].concat();
+        for path in ["/auth/forward?redirect", "/bounce"] {
+            assert_sent(&get(&visitor, path, &person).await, 302, &to);
+            assert_sent(&get(&over, path, &person).await, 302, &to);
+            let head = [PAGE.as_slice(), &PERSON, &[("X-Forwarded-Method", "HEAD")]].concat();
+            assert_sent(&get(&visitor, path, &head).await, 302, &to);
+            // A browser without Sec-Fetch-…: what it takes decides.
+            assert_sent(&get(&visitor, path, &[PAGE.as_slice(), &[("Accept", "text/html")]].concat()).await, 302, &to);
+
+            for (what, extra) in [
+                ("a script", vec![("Sec-Fetch-Mode", "cors"), ("Accept", "text/html")]),
+                ("an image", vec![("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image"), ("Accept", "text/html")]),
+                ("a frame", vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe"), ("Accept", "text/html")]),
+                ("a socket", vec![("Sec-Fetch-Mode", "websocket")]),
+                ("two modes", vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Mode", "navigate"), ("Accept", "text/html")]),
+                ("a program", vec![("Accept", "application/json")]),
+                ("nobody in particular", vec![]),
+                ("a form", [PERSON.as_slice(), &[("X-Forwarded-Method", "POST")]].concat()),
+                ("no method", [PERSON.as_slice(), &[("X-Forwarded-Method", "get")]].concat()),
+                ("two methods", [PERSON.as_slice(), &[("X-Forwarded-Method", "GET,POST")]].concat()),
+            ] {
+                let answer = get(&visitor, path, &[PAGE.as_slice(), &extra].concat()).await;
+                assert!(answer.header("location").is_none(), "{what}: {answer}");
+                answer.assert_problem(401, "unauthenticated");
+            }
+        }
+        // Whoever is signed in is told as ever, and who does not ask for it is not sent anywhere.
+        assert_eq!(get(&owner, "/auth/forward?redirect", &person).await.assert_status(200).header("location"), None);
+        for path in ["/auth/forward", "/auth/forward?redirect=https://evil.example", "/auth/forward?next=/a", "/auth/forward?redirect&x"] {
+            get(&visitor, path, &person).await.assert_problem(401, "unauthenticated");
+        }
+        let post = with(visitor.call(Method::POST, "/auth/forward?redirect"), &person).send().await;
+        post.assert_problem(401, "unauthenticated");
+        let put = [PAGE.as_slice(), &PERSON, &[("X-Forwarded-Method", "GET")]].concat();
+        with(visitor.call(Method::PUT, "/auth/forward?redirect"), &put).send().await.assert_problem(401, "unauthenticated");
+    }
+
+    async fn a_page_that_is_not_of_a_configured_origin_or_is_told_in_doubt_stays_401(server: TestServer)
+    with {
+        "SESSIOND_ORIGIN": "https://app.example.org",
+        "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
+        "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For",
+    } {
+        let visitor = server.anonymous();
+        let told = |proto, host, uri| [("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host), ("X-Forwarded-Uri", uri)];
+        for page in [
+            told("https", "evil.example", "/"),
+            told("http", "app.example.org", "/"),
+            told("https", "app.example.org:8443", "/"),
+            told("https", "app.example.org, evil.example", "/"),
+            told("https,http", "app.example.org", "/"),
+            told("https", "app.example.org@evil.example", "/"),
+            told("https", "evil.example/app.example.org", "/"),
+            told("https", "app.example.org", ".evil.example/"),
+            told("https", "app.example.org", "@evil.example/"),
+            told("https", "app.example.org", ""),
+            told("https", "app.example.org", "x"),
+            told("https", "app.example.org", "https://app.example.org/"),
+            told("javascript", "app.example.org", "/"),
+            told("", "app.example.org", "/"),
+            told("https", "", "//app.example.org/"),
+        ] {
+            let answer = get(&visitor, "/auth/forward?redirect", &[page.as_slice(), &PERSON].concat()).await;
+            assert!(answer.header("location").is_none(), "{page:?}: {answer}");
+            answer.assert_problem(401, "unauthenticated");
+            assert_sent(&get(&visitor, "/bounce", &[page.as_slice(), &PERSON].concat()).await, 303, "./");
+        }
+        for left_out in 0..3 {
+            let mut page = PAGE.to_vec();
+            page.remove(left_out);
+            page.extend(PERSON);
+            get(&visitor, "/auth/forward?redirect", &page).await.assert_problem(401, "unauthenticated");
+        }
+    }
+
+    async fn v15_3_4_the_word_of_a_peer_that_is_not_trusted_counts_for_nothing(server: TestServer)
+    with {
+        "SESSIOND_ORIGIN": "https://app.example.org",
+        "SESSIOND_TRUSTED_PROXIES": "10.0.0.0/8",
+        "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For",
+    } {
+        let (visitor, person) = (server.anonymous(), [PAGE.as_slice(), &PERSON, &[("X-Forwarded-For", "10.0.0.1")]].concat());
+        get(&visitor, "/auth/forward?redirect", &person).await.assert_problem(401, "unauthenticated");
+        assert_sent(&get(&visitor, "/bounce", &person).await, 303, "./");
+        // Nor about the host that the browser has opened.
+        let arrives = [("Sec-Fetch-Site", "cross-site"), ("X-Forwarded-Host", "app.example.org"), ("Host", "elsewhere.example")];
+        assert_sent(&get(&visitor, &format!("/bounce?next={DEEP_ENCODED}"), &arrives).await, 303, &format!("./?next={DEEP_ENCODED}"));
+    }
+}
+
+#[tokio::test]
+async fn a_sick_store_is_503_to_a_gateway_and_no_sign_out_to_a_person() {
+    let variables = [
+        ("SESSIOND_ORIGIN", APP),
+        ("SESSIOND_TRUSTED_PROXIES", "127.0.0.1"),
+        ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For"),
+    ];
+    let server = TestServer::with(Backend::Embedded, &variables).await;
+    let owner = server.signed_in().await;
+    server.stores.database.execute("ALTER TABLE sessions RENAME TO sessions_away");
+    let person = [PAGE.as_slice(), &PERSON].concat();
+    let answer = get(&owner, "/auth/forward?redirect", &person).await;
+    assert!(answer.header("location").is_none() && answer.header("retry-after").is_some(), "{answer}");
+    assert_eq!(answer.status, 503);
+    // The page itself will say so; nobody is called signed out.
+    assert_sent(&owner.get("/continue?next=/deep").await, 303, "/deep");
+    server.stores.database.execute("ALTER TABLE sessions_away RENAME TO sessions");
+    assert!(owner.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_shared_cookie_leads_to_any_of_its_hosts() {
+    let variables = [
+        ("SESSIOND_ORIGIN", "https://login.example.org,https://app.example.org"),
+        ("SESSIOND_COOKIE_DOMAIN", "example.org"),
+        ("SESSIOND_BASE_PATH", "/auth"),
+        ("SESSIOND_TRUSTED_PROXIES", "127.0.0.1"),
+        ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For"),
+    ];
+    let server = TestServer::with(Backend::Embedded, &variables).await;
+    let (visitor, person) = (server.anonymous(), [PAGE.as_slice(), &PERSON].concat());
+    let to = format!("https://login.example.org/auth/bounce?next={DEEP_ENCODED}");
+    assert_sent(&get(&visitor, "/auth/auth/forward?redirect", &person).await, 302, &to);
+    let arrives = [("Sec-Fetch-Site", "cross-site"), ("Host", "login.example.org")];
+    let page = get(&visitor, &format!("/auth/bounce?next={DEEP_ENCODED}"), &arrives).await;
+    assert!(page.assert_status(200).text().contains(GOES_ON), "{page}");
+    assert!(visitor.get(&format!("/auth/?next={DEEP_ENCODED}")).await.text().contains(SIGN_IN));
+}
+
+/// What opens no session is counted here as anywhere.
+#[tokio::test]
+async fn l_28_continue_is_no_way_to_try_cookies_unseen() {
+    let server = TestServer::start(Backend::Embedded).await;
+    // From the start of a minute, or the count would begin anew in the middle.
+    let now = server.node().app().clock().now().ms();
+    server.clock.advance(Duration::from_millis(u64::try_from(60_000 - now.rem_euclid(60_000)).expect("positive")));
+    for guess in 0..100 {
+        assert_sent(&browser_with(&server, &format!("made-up-{guess}")).get("/continue").await, 303, "./");
+    }
+    browser_with(&server, "another").get("/me").await.assert_problem(429, "too-many-attempts");
+}
+
+fn encoded(next: &str) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish()
+}

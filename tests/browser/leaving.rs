@@ -1,0 +1,74 @@
+//! What sign-out leaves in a browser, and how long the browser takes to delete it.
+
+use serde_json::json;
+
+use super::application::Application;
+use super::driver::Driver;
+use super::page::site;
+use super::window::Window;
+use crate::support::client::{COOKIE, PASSWORD, new_email};
+use crate::support::server::{Backend, TestServer};
+
+/// The setting, and the cookies that stay.
+const KINDS: [(&str, usize); 4] = [("none", 2), ("storage", 2), ("cache,storage", 2), ("cache,storage,cookies", 0)];
+
+/// Signs in and out by requests alone; gives the milliseconds that `/logout` took.
+async fn sign_out_time(window: &Window, credentials: &serde_json::Value) -> f64 {
+    let script = format!(
+        "const ask = (path, body) => fetch(path, {{ method: 'POST', headers: {{ 'Content-Type': 'application/json', 'X-Requested-With': 'x' }}, body }});
+         return ask('/login', JSON.stringify({credentials})).then(async () => {{
+           const begun = performance.now();
+           const answer = await ask('/logout');
+           if (answer.status !== 204) throw new Error(String(answer.status));
+           return performance.now() - begun;
+         }})"
+    );
+    window.script(&script).await.as_f64().expect("milliseconds")
+}
+
+/// How many copies the browser has in its cache beforehand.
+async fn fill_cache(window: &Window, application: &Application, copies: usize) {
+    window.open(&format!("http://localhost:{}/", application.port())).await;
+    let script = format!(
+        "const all = [...Array({copies}).keys()];
+         const next = async () => {{ while (all.length > 0) await (await fetch(`/kept/${{all.pop()}}`)).text(); }};
+         return Promise.all([next(), next(), next(), next(), next(), next()]).then(() => true)"
+    );
+    assert_eq!(window.script(&script).await, true);
+}
+
+/// Prints what each kind costs: nobody promises how long a browser takes.
+#[tokio::test]
+async fn sign_out_deletes_what_it_is_set_to_and_its_cost_is_known() {
+    let soak = std::env::var_os("SESSIOND_TEST_SOAK").is_some();
+    let (rounds, copies, kinds) = if soak { (30, 5_000, 0..4) } else { (1, 50, 2..4) };
+    let driver = Driver::start();
+    for &(kinds, cookies_left) in &KINDS[kinds] {
+        let server = TestServer::with(
+            Backend::Embedded,
+            &[("SESSIOND_CLEAR_SITE_DATA", kinds), ("SESSIOND_ORIGIN", "http://localhost:1")],
+        )
+        .await;
+        let (email, site, application) = (new_email(), site(&server), Application::start().await);
+        server.anonymous().register(&email).await.assert_status(201);
+        let credentials = json!({ "email": email, "password": PASSWORD });
+        let window = driver.window().await;
+        fill_cache(&window, &application, copies).await;
+        window.open(&format!("{site}/reset")).await;
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            // An application of this origin has kept something, and a cookie of its own.
+            window.script("localStorage.setItem('kept', 'x'); document.cookie = 'other=x'; return null").await;
+            times.push(sign_out_time(&window, &credentials).await);
+            assert!(window.cookie(COOKIE).await.is_none());
+            assert_eq!(window.cookies().await.len(), cookies_left, "{kinds}: {:?}", window.cookies().await);
+            let kept = if kinds.contains("storage") { json!(null) } else { json!("x") };
+            assert_eq!(window.script("return localStorage.getItem('kept')").await, kept, "{kinds}");
+        }
+        times.sort_by(f64::total_cmp);
+        let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
+        println!(
+            "sign-out with {kinds}, {copies} copies in the cache: median {median:.0} ms, at most {most:.0} ms of {rounds}"
+        );
+    }
+}
