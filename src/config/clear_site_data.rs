@@ -57,10 +57,18 @@ pub(super) fn clear_site_data(settings: &Settings) -> Result<ClearSiteData, Conf
         match kind {
             Some(kind) if !kinds.contains(&kind) => kinds.push(kind),
             Some(_) => return Err(given.is_no(word, "which stands there twice.")),
-            None => return Err(given.is_no(word, "but can only be cache, cookies and storage, with commas between, or none.")),
+            None => {
+                return Err(
+                    given.is_no(word, "but can only be cache, cookies and storage, with commas between, or none.")
+                );
+            }
         }
     }
-    if kinds.is_empty() { Err(given.bad("lists nothing: write cache,storage or none.")) } else { Ok(ClearSiteData(kinds)) }
+    if kinds.is_empty() {
+        Err(given.bad("lists nothing: write cache,storage or none."))
+    } else {
+        Ok(ClearSiteData(kinds))
+    }
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl Destinations {
     /// The place that this text names, if people may be sent there.
     pub fn judge(&self, text: &str) -> Option<Next> {
         // Parsers take white space off and read a backslash as a slash; they differ in where.
-        let is_doubtful = |c: char| c.is_control() || c.is_whitespace() || c == '\\' || c == char::REPLACEMENT_CHARACTER;
+        let is_doubtful =
+            |c: char| c.is_control() || c.is_whitespace() || c == '\\' || c == char::REPLACEMENT_CHARACTER;
         if text.len() > MAX_LENGTH || text.contains(is_doubtful) {
             return None;
         }
@@ -172,22 +173,74 @@ mod tests {
     fn v3_7_2_nothing_else_leads_anywhere() {
         let long = format!("/{}", "a".repeat(MAX_LENGTH));
         for text in [
-            "", "account", "./account", "?x", "#x", ":", "http:", "https://", "//", "//evil.example", "///evil.example",
-            "//app.example.org/x", "/\\evil.example", "\\\\evil.example", "\\/evil.example", "/x\\..\\y",
-            "/.//evil.example", "/..//evil.example", "/a/..//evil.example", "/%2e//evil.example", "/./%2e%2E//evil.example",
-            "/\t/evil.example", "/\n/evil.example", "/\r\nLocation: https://evil.example", " /x", "/x ", "\u{a0}/x", "\0/x",
-            "/\u{7f}", "/\u{85}", "/\u{2028}", "/x\u{fffd}", "\u{feff}/x", "https:/app.example.org/x", "https:app.example.org/x",
-            "https:///app.example.org/x", "https://evil.example", "https://app.example.org.evil.example/",
-            "https://app.example.orgevil.example", "https://evil.example/app.example.org",
-            "https://evil.example?https://app.example.org", "https://evil.example#https://app.example.org",
-            "https://app.example.org@evil.example/", "https://app.example.org:x@evil.example/",
-            "https://user@app.example.org/", "https://:pass@app.example.org/", "https://@app.example.org/",
-            "https://app.example.org\\@evil.example/", "https://evil.example\\.app.example.org/",
-            "https://app.example.org./", "https://app.example.org:8443/", "http://app.example.org/",
-            "http://localhost/", "http://localhost:8081/", "http://127.0.0.1:8080/", "https://localhost:8080/",
-            "ws://app.example.org/", "ftp://app.example.org/", "javascript:alert(1)", "javascript://app.example.org/%0aalert(1)",
-            "data:text/html,x", "blob:https://app.example.org/x", "view-source:https://app.example.org/", "HTTPS://app.example.org/",
-            "https://app%2eexample.org%2f@evil.example", "https://app.example.org%00.evil.example/", "https://[::1]/", &long,
+            "",
+            "account",
+            "./account",
+            "?x",
+            "#x",
+            ":",
+            "http:",
+            "https://",
+            "//",
+            "//evil.example",
+            "///evil.example",
+            "//app.example.org/x",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "\\/evil.example",
+            "/x\\..\\y",
+            "/.//evil.example",
+            "/..//evil.example",
+            "/a/..//evil.example",
+            "/%2e//evil.example",
+            "/./%2e%2E//evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/\r\nLocation: https://evil.example",
+            " /x",
+            "/x ",
+            "\u{a0}/x",
+            "\0/x",
+            "/\u{7f}",
+            "/\u{85}",
+            "/\u{2028}",
+            "/x\u{fffd}",
+            "\u{feff}/x",
+            "https:/app.example.org/x",
+            "https:app.example.org/x",
+            "https:///app.example.org/x",
+            "https://evil.example",
+            "https://app.example.org.evil.example/",
+            "https://app.example.orgevil.example",
+            "https://evil.example/app.example.org",
+            "https://evil.example?https://app.example.org",
+            "https://evil.example#https://app.example.org",
+            "https://app.example.org@evil.example/",
+            "https://app.example.org:x@evil.example/",
+            "https://user@app.example.org/",
+            "https://:pass@app.example.org/",
+            "https://@app.example.org/",
+            "https://app.example.org\\@evil.example/",
+            "https://evil.example\\.app.example.org/",
+            "https://app.example.org./",
+            "https://app.example.org:8443/",
+            "http://app.example.org/",
+            "http://localhost/",
+            "http://localhost:8081/",
+            "http://127.0.0.1:8080/",
+            "https://localhost:8080/",
+            "ws://app.example.org/",
+            "ftp://app.example.org/",
+            "javascript:alert(1)",
+            "javascript://app.example.org/%0aalert(1)",
+            "data:text/html,x",
+            "blob:https://app.example.org/x",
+            "view-source:https://app.example.org/",
+            "HTTPS://app.example.org/",
+            "https://app%2eexample.org%2f@evil.example",
+            "https://app.example.org%00.evil.example/",
+            "https://[::1]/",
+            &long,
         ] {
             assert_eq!(location(text), None, "{text:?}");
         }
@@ -198,7 +251,9 @@ mod tests {
         let read = |query: &str| destinations().in_query(query).map(|next| next.location);
         assert_eq!(read("next=/a").as_deref(), Some("/a"));
         assert_eq!(read("x=1&next=%2Fa%3Fb%3D1%26c%3D2%2B3%23d&y").as_deref(), Some("/a?b=1&c=2+3#d"));
-        for query in ["", "next", "next=", "next=/a&next=/a", "next=/a&next=//evil.example", "Next=/a", "next=%FF", "next=%00/a"] {
+        for query in
+            ["", "next", "next=", "next=/a&next=/a", "next=/a&next=//evil.example", "Next=/a", "next=%FF", "next=%00/a"]
+        {
             assert_eq!(read(query), None, "{query}");
         }
         for text in ["/a?b=1&c=2+3%20#d", "https://app.example.org/x?next=%2Fy&a=%26", "/%C3%A9?=&&"] {
@@ -211,8 +266,10 @@ mod tests {
     fn people_are_sent_to_sign_in_where_the_cookie_comes_back_from() {
         let bounce = |destinations: &Destinations, text: &str| destinations.bounce(&destinations.judge(text).unwrap());
         let alone = destinations();
-        assert_eq!(bounce(&alone, "https://app.example.org/x?y=1"),
-            "https://app.example.org/auth/bounce?next=https%3A%2F%2Fapp.example.org%2Fx%3Fy%3D1");
+        assert_eq!(
+            bounce(&alone, "https://app.example.org/x?y=1"),
+            "https://app.example.org/auth/bounce?next=https%3A%2F%2Fapp.example.org%2Fx%3Fy%3D1"
+        );
         assert!(bounce(&alone, "http://localhost:8080/x").starts_with("http://localhost:8080/auth/bounce?next="));
         let shared = Destinations { shares_cookie: true, ..destinations() };
         assert!(bounce(&shared, "http://localhost:8080/x").starts_with("https://app.example.org/auth/bounce?next="));
@@ -227,9 +284,44 @@ mod tests {
     /// Texts out of what parsers disagree about.
     fn hostile() -> impl Strategy<Value = String> {
         let part = prop::sample::select(vec![
-            "/", "//", "\\", "/\\", ".", "..", "%2e", "%2f", "%5c", "@", ":", "?", "#", ";", "&", "\t", "\n", " ", "\0", "http:",
-            "https:", "http://", "https://", "app.example.org", "localhost:8080", "evil.example", "javascript:", "next=", "é",
-            "\u{2f}\u{338}", "\u{ff0f}", "\u{3002}", "%00", "%0d%0a", "[::1]", "a", "x:y@", "0x7f.1",
+            "/",
+            "//",
+            "\\",
+            "/\\",
+            ".",
+            "..",
+            "%2e",
+            "%2f",
+            "%5c",
+            "@",
+            ":",
+            "?",
+            "#",
+            ";",
+            "&",
+            "\t",
+            "\n",
+            " ",
+            "\0",
+            "http:",
+            "https:",
+            "http://",
+            "https://",
+            "app.example.org",
+            "localhost:8080",
+            "evil.example",
+            "javascript:",
+            "next=",
+            "é",
+            "\u{2f}\u{338}",
+            "\u{ff0f}",
+            "\u{3002}",
+            "%00",
+            "%0d%0a",
+            "[::1]",
+            "a",
+            "x:y@",
+            "0x7f.1",
         ]);
         prop::collection::vec(part, 0..9).prop_map(|parts| parts.concat())
     }

@@ -15,7 +15,9 @@ use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
-use super::{account, admin, bounce, cors, events, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in};
+use super::{
+    account, admin, bounce, cors, events, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in,
+};
 
 /// What a route of any method says to one that it does not take.
 const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");

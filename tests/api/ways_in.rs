@@ -15,9 +15,13 @@ const DEEP_ENCODED: &str = "https%3A%2F%2Fapp.example.org%2Fdeep%2Fpage%3Fx%3D1%
 const GOES_ON: &str = "static/bounce.js";
 const SIGN_IN: &str = "sign-in-form";
 
-const PAGE: [(&str, &str); 3] =
-    [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "app.example.org"), ("X-Forwarded-Uri", "/deep/page?x=1&y=a%2Fb")];
-const PERSON: [(&str, &str); 3] = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Accept", "text/html,*/*;q=0.8")];
+const PAGE: [(&str, &str); 3] = [
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Host", "app.example.org"),
+    ("X-Forwarded-Uri", "/deep/page?x=1&y=a%2Fb"),
+];
+const PERSON: [(&str, &str); 3] =
+    [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Accept", "text/html,*/*;q=0.8")];
 
 fn with<'a>(call: Call<'a>, headers: &[(&str, &str)]) -> Call<'a> {
     headers.iter().fold(call, |call, (name, value)| call.header(name, value))

@@ -105,6 +105,19 @@ on_each_backend! {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
 
+    async fn h_16_what_is_cleared_is_a_setting_and_unconfirmed_is_cleared_too(server: TestServer)
+    with { "SESSIOND_CLEAR_SITE_DATA": "cache,storage,cookies" } {
+        let (owner, all) = (server.signed_in().await, Some("\"cache\", \"storage\", \"cookies\""));
+        assert_eq!(server.issue(&owner).await.sign_out().await.assert_status(204).header("clear-site-data"), all);
+        server.stores.database.execute("ALTER TABLE sessions RENAME TO sessions_away");
+        let unsaid = owner.sign_out().await;
+        assert_eq!((unsaid.status, unsaid.header("clear-site-data")), (503, all), "{unsaid}");
+        assert!(unsaid.set_cookies().iter().any(|line| line.contains("Max-Age=0")), "{unsaid}");
+        server.stores.database.execute("ALTER TABLE sessions_away RENAME TO sessions");
+        let nothing = TestServer::with(crate::support::server::Backend::Embedded, &[("SESSIOND_CLEAR_SITE_DATA", "none")]).await;
+        assert_eq!(nothing.signed_in().await.sign_out().await.assert_status(204).header("clear-site-data"), None);
+    }
+
     async fn v_10_two_people_one_after_the_other_in_one_browser_are_never_mixed(server: TestServer) {
         let (one, two) = (server.signed_in().await, server.signed_in().await);
         let browser = server.anonymous();

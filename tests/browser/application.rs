@@ -75,7 +75,9 @@ async fn answer(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>) {
         lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
     };
     log.lock().unwrap_or_else(PoisonError::into_inner).push(uri.to_owned());
-    let page = PAGE.replace("ASKED", &uri.replace('&', "&amp;").replace('<', "&lt;")).replace("USER", header("x-session-user"));
+    let page = PAGE
+        .replace("ASKED", &uri.replace('&', "&amp;").replace('<', "&lt;"))
+        .replace("USER", header("x-session-user"));
     // What browsers keep, so that there is something for them to delete.
     let kept = uri.starts_with("/kept/");
     let page = if kept { "x".repeat(KEPT) } else { page };

@@ -15,7 +15,9 @@ const MODULE: &str = "/static/api.js";
 /// Runs this with `sessiond`, the module, and gives what it gives; of an error its status.
 async fn with_module(window: &Window, at: &str, body: &str) -> Value {
     let module = json!(format!("{at}{MODULE}"));
-    let script = format!("return import({module}).then(async (sessiond) => {{ {body} }}).catch((error) => error.status ?? 'refused')");
+    let script = format!(
+        "return import({module}).then(async (sessiond) => {{ {body} }}).catch((error) => error.status ?? 'refused')"
+    );
     window.script(&script).await
 }
 
@@ -46,14 +48,17 @@ async fn a_page_of_a_configured_origin_uses_the_module_and_no_other_page_does() 
     let gone = "await sessiond.revoke('01937c5e-7b1a-7c3d-8e4f-001122334455')";
     assert_eq!(with_module(&window, &at, gone).await, 404, "DELETE, too");
     // The console is sessiond's own page: an application's page is not let into it.
-    let admin = format!("return fetch('{at}/admin/users', {{ credentials: 'include' }}).then((answer) => answer.status, () => 'refused')");
+    let admin = format!(
+        "return fetch('{at}/admin/users', {{ credentials: 'include' }}).then((answer) => answer.status, () => 'refused')"
+    );
     assert_eq!(window.script(&admin).await, "refused");
     assert_eq!(with_module(&window, &at, "await sessiond.logout(); return 'out'").await, "out");
     assert_eq!(with_module(&window, &at, me).await, 401);
     assert_eq!(with_module(&window, &at, &login).await, json!(email));
 
     // The same host, so the cookie is there; but no configured origin.
-    let live = || server.stores.database.values("SELECT id || coalesce(end_reason, '') AS value FROM sessions ORDER BY id");
+    let live =
+        || server.stores.database.values("SELECT id || coalesce(end_reason, '') AS value FROM sessions ORDER BY id");
     let before = (live(), server.stores.database.values("SELECT coalesce(name, '') AS value FROM users"));
     for host in ["localhost", "127.0.0.1"] {
         window.open(&format!("http://{host}:{}/evil", stranger.port())).await;

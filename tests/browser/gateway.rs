@@ -115,7 +115,9 @@ fn nginx(folder: &TempDir, port: u16, sessiond: &str, guarded: &str) -> Child {
     // One page that is never let through, as where the gateway loses the cookie.
     let loses = "location = /loses { internal; proxy_set_header Cookie \"\"; proxy_pass http://sessiond/sessiond/auth/forward; }
         location /never { auth_request /loses; error_page 401 = @sign_in; proxy_pass http://application; }";
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {at}/{kind};")).concat();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {at}/{kind};"))
+        .concat();
     let text = format!(
         "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;
          events {{}}
