@@ -10,7 +10,7 @@ use crate::support::client::{COOKIE, PASSWORD, new_email};
 use crate::support::server::{Backend, TestServer};
 
 /// What a page imports from sessiond.
-const MODULE: &str = "/static/api.js";
+const MODULE: &str = "/static/sessiond.js";
 
 /// Runs this with `sessiond`, the module, and gives what it gives; of an error its status.
 async fn with_module(window: &Window, at: &str, body: &str) -> Value {
