@@ -60,6 +60,8 @@ pub async fn open(
         return Ok(response.finish());
     }
     let stream = site.app.watch_session(&checked)?;
+    // Whoever was told the end asks nothing more over it: it is one open file less.
+    response.force_close();
     Ok(response.streaming(told(stream)))
 }
 

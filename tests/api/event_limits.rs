@@ -6,7 +6,7 @@ use crate::support::client::Anonymous;
 use crate::support::events::Events;
 use crate::support::process::Process;
 use crate::support::requests::Requests;
-use crate::support::server::{Backend, Stores, TestServer, on_each_backend};
+use crate::support::server::{Backend, Stores, TestServer};
 use crate::support::wait::{stopwatch, until};
 
 const CALM: Duration = Duration::from_millis(400);
@@ -14,78 +14,61 @@ const SOON: Duration = Duration::from_secs(10);
 /// What one session may have.
 const OF_SESSION: usize = 16;
 
-on_each_backend! {
-    async fn one_session_has_so_many_streams_and_the_oldest_makes_room(server: TestServer)
-    with { "SESSIOND_MAX_EVENT_STREAMS": "17" } {
-        let (owner, other) = (server.signed_in().await, server.signed_in().await);
-        let mut first = Events::of(&owner).await;
-        let mut others = Vec::new();
-        for _ in 1..OF_SESSION {
-            others.push(Events::of(&owner).await);
-        }
-        let mut theirs = Events::of(&other).await;
-        // The node is full, but whoever makes room takes none.
-        let mut last = Events::of(&owner).await;
-        assert_eq!(first.next().await, None, "closed, and nothing said of the session");
-        assert_eq!(server.node().app().open_streams(), OF_SESSION + 1);
-        assert!(owner.is_signed_in().await);
-        owner.sign_out().await.assert_status(204);
-        assert_eq!((others[0].ending().await.as_str(), last.ending().await.as_str()), ("signed_out", "signed_out"));
-        theirs.assert_silent(CALM).await;
-        assert_eq!(server.node().app().open_streams(), 1);
+#[tokio::test]
+async fn one_session_has_so_many_streams_and_the_oldest_makes_room() {
+    let server = TestServer::with(Backend::Embedded, &[("SESSIOND_MAX_EVENT_STREAMS", "17")]).await;
+    let (owner, other) = (server.signed_in().await, server.signed_in().await);
+    let mut first = Events::of(&owner).await;
+    let mut others = Vec::new();
+    for _ in 1..OF_SESSION {
+        others.push(Events::of(&owner).await);
     }
-
-    async fn a_node_that_is_full_says_so_until_somebody_goes(server: TestServer)
-    with { "SESSIOND_MAX_EVENT_STREAMS": "2" } {
-        let people = [server.signed_in().await, server.signed_in().await, server.signed_in().await];
-        let (first, mut second) = (Events::of(&people[0]).await, Events::of(&people[1]).await);
-        let refusal = Events::try_of(&people[2]).await.err().expect("a refusal");
-        refusal.assert_problem(503, "busy");
-        let wait: u64 = refusal.header("retry-after").expect("a header").parse().expect("seconds");
-        assert!((1..=5).contains(&wait), "{wait}");
-        // Whoever hangs up has gone.
-        drop(first);
-        until("there is room", SOON, async || Events::try_of(&people[2]).await.is_ok()).await;
-        people[1].sign_out().await.assert_status(204);
-        assert_eq!(second.ending().await, "signed_out");
-        until("nobody is left", SOON, async || server.node().app().open_streams() == 0).await;
-    }
-
-    async fn a_stop_closes_all_streams_and_waits_for_none(server: TestServer) {
-        let owner = server.signed_in().await;
-        let mut node = server.another_node().await;
-        let mut events = Vec::new();
-        for _ in 0..OF_SESSION {
-            events.push(Events::of(&owner.copy_at(&node.url())).await);
-        }
-        let watch = stopwatch();
-        node.stop().await;
-        println!("a stop with {OF_SESSION} open streams took {:?}", watch());
-        assert!(watch() < Duration::from_secs(8), "{:?}", watch());
-        for one in &mut events {
-            assert_eq!(one.next().await, None, "nothing is said of a session that goes on");
-        }
-        assert!(owner.is_signed_in().await);
-    }
+    let mut theirs = Events::of(&other).await;
+    // The node is full, but whoever makes room takes none.
+    let mut last = Events::of(&owner).await;
+    assert_eq!(first.next().await, None, "closed, and nothing said of the session");
+    assert_eq!(server.node().app().open_streams(), OF_SESSION + 1);
+    assert!(owner.is_signed_in().await);
+    owner.sign_out().await.assert_status(204);
+    assert_eq!((others[0].ending().await.as_str(), last.ending().await.as_str()), ("signed_out", "signed_out"));
+    theirs.assert_silent(CALM).await;
+    assert_eq!(server.node().app().open_streams(), 1);
 }
 
-/// A client that never reads keeps nothing growing, and keeps nobody else from being told.
 #[tokio::test]
-async fn who_does_not_read_is_told_less() {
+async fn a_node_that_is_full_says_so_until_somebody_goes() {
+    let server = TestServer::with(Backend::Embedded, &[("SESSIOND_MAX_EVENT_STREAMS", "2")]).await;
+    let people = [server.signed_in().await, server.signed_in().await, server.signed_in().await];
+    let (first, mut second) = (Events::of(&people[0]).await, Events::of(&people[1]).await);
+    let refusal = Events::try_of(&people[2]).await.err().expect("a refusal");
+    refusal.assert_problem(503, "busy");
+    let wait: u64 = refusal.header("retry-after").expect("a header").parse().expect("seconds");
+    assert!((1..=5).contains(&wait), "{wait}");
+    // Whoever hangs up has gone.
+    drop(first);
+    until("there is room", SOON, async || Events::try_of(&people[2]).await.is_ok()).await;
+    people[1].sign_out().await.assert_status(204);
+    assert_eq!(second.ending().await, "signed_out");
+    until("nobody is left", SOON, async || server.node().app().open_streams() == 0).await;
+}
+
+#[tokio::test]
+async fn a_stop_closes_all_streams_and_waits_for_none() {
     let server = TestServer::start(Backend::Embedded).await;
     let owner = server.signed_in().await;
-    let (_deaf, mut awake) = (Events::of(&owner).await, Events::of(&owner).await);
-    for _ in 0..200 {
-        server.issue(&owner).await.sign_out().await.assert_status(204);
+    let mut node = server.another_node().await;
+    let mut events = Vec::new();
+    for _ in 0..OF_SESSION {
+        events.push(Events::of(&owner.copy_at(&node.url())).await);
     }
-    let mut told = 0;
-    while awake.next_within(CALM).await.is_some() {
-        told += 1;
+    let watch = stopwatch();
+    node.stop().await;
+    println!("a stop with {OF_SESSION} open streams took {:?}", watch());
+    assert!(watch() < Duration::from_secs(8), "{:?}", watch());
+    for one in &mut events {
+        assert_eq!(one.next().await, None, "nothing is said of a session that goes on");
     }
-    println!("of 400 changes of the list {told} were told");
-    assert!((1..=400).contains(&told));
-    owner.sign_out().await.assert_status(204);
-    assert_eq!(awake.ending().await, "signed_out");
+    assert!(owner.is_signed_in().await);
 }
 
 /// With few files to open there are few streams, which is said at the start; the rest is kept for ordinary requests. Where

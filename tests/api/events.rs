@@ -10,7 +10,7 @@ use crate::support::events::Events;
 use crate::support::mmdb::{LISBON, TOKYO};
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
-use crate::support::server::{TestServer, on_each_backend};
+use crate::support::server::{Backend, TestServer, on_each_backend};
 use crate::support::wait::stopwatch;
 use crate::tools::{column, set_clock};
 use crate::travel::{FIREFOX, World};
@@ -176,48 +176,66 @@ on_each_backend! {
         println!("an expired session's page is told {:?} after the deadline", watch());
         Events::try_of(&owner).await.err().expect("a refusal").assert_problem(401, "unauthenticated");
     }
+}
 
-    async fn whoever_makes_room_is_told(server: TestServer) with { "SESSIOND_MAX_SESSIONS": "2" } {
-        let owner = server.signed_in().await;
-        let mut events = Events::of(&owner).await;
-        let (_second, _third) = (owner.sign_in_again().await, owner.sign_in_again().await);
-        assert_eq!(events.ending().await, "evicted");
-    }
+#[tokio::test]
+async fn whoever_makes_room_is_told() {
+    let server = TestServer::with(Backend::Embedded, &[("SESSIOND_MAX_SESSIONS", "2")]).await;
+    let owner = server.signed_in().await;
+    let mut events = Events::of(&owner).await;
+    let (_second, _third) = (owner.sign_in_again().await, owner.sign_in_again().await);
+    assert_eq!(events.ending().await, "evicted");
+}
 
-    async fn whoever_shows_it_on_another_device_ends_it_for_all(server: TestServer)
-    with { "SESSIOND_ON_DEVICE_CHANGE": "revoke" } {
-        let owner = server.issue(&server.signed_in().await).await;
-        let mut events = Events::of(&owner).await;
-        let thief = owner.call(Method::GET, "/me").header("User-Agent", FIREFOX).header("X-No-Touch", "1").send().await;
-        thief.assert_problem(401, "unauthenticated");
-        assert_eq!(events.ending().await, "device_changed");
-    }
+#[tokio::test]
+async fn whoever_shows_it_on_another_device_ends_it_for_all() {
+    let server = TestServer::with(Backend::Embedded, &[("SESSIOND_ON_DEVICE_CHANGE", "revoke")]).await;
+    let owner = server.issue(&server.signed_in().await).await;
+    let mut events = Events::of(&owner).await;
+    let thief = owner.call(Method::GET, "/me").header("User-Agent", FIREFOX).header("X-No-Touch", "1").send().await;
+    thief.assert_problem(401, "unauthenticated");
+    assert_eq!(events.ending().await, "device_changed");
+}
 
-    async fn what_an_operator_ends_on_the_command_line_is_told(server: TestServer) {
-        let people = [server.signed_in().await, server.signed_in().await, server.signed_in().await];
-        let mut events = Vec::new();
-        for who in &people {
-            events.push(Events::of(who).await);
-        }
-        let watch = stopwatch();
-        command_line_ok(&server.settings, &["user", "disable", &people[0].email], "");
-        assert_eq!(events[0].ending().await, "disabled");
-        command_line_ok(&server.settings, &["sessions", "revoke", &people[1].session_id], "");
-        assert_eq!(events[1].ending().await, "revoked");
-        command_line_ok(&server.settings, &["ledger", "restored", "--yes"], "");
-        assert_eq!(events[2].ending().await, "ledger_restored");
-        println!("three ends by the command line were told after {:?} in all", watch());
+#[tokio::test]
+async fn what_an_operator_ends_on_the_command_line_is_told() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let people = [server.signed_in().await, server.signed_in().await, server.signed_in().await];
+    let mut events = Vec::new();
+    for who in &people {
+        events.push(Events::of(who).await);
     }
+    let watch = stopwatch();
+    command_line_ok(&server.settings, &["user", "disable", &people[0].email], "");
+    assert_eq!(events[0].ending().await, "disabled");
+    command_line_ok(&server.settings, &["sessions", "revoke", &people[1].session_id], "");
+    assert_eq!(events[1].ending().await, "revoked");
+    command_line_ok(&server.settings, &["ledger", "restored", "--yes"], "");
+    assert_eq!(events[2].ending().await, "ledger_restored");
+    println!("three ends by the command line were told after {:?} in all", watch());
+}
 
-    async fn what_is_strange_is_told_and_a_poll_hides_no_thief(server: TestServer) {
-        let world = World::beside(&server, &[("SESSIOND_RISK_ACTION", "revoke")]).await;
-        let owner = world.session(&server.signed_in().await, LISBON).await;
-        let mut events = Events::of(&owner).await;
-        let thief = owner.copy_at(&world.node.url());
-        let poll = thief.call(Method::GET, "/auth/forward").header("X-No-Touch", "1");
-        poll.header("User-Agent", FIREFOX).header("X-Forwarded-For", TOKYO).send().await.assert_status(200);
-        assert_eq!(events.ending().await, "suspicious");
-    }
+#[tokio::test]
+async fn what_is_strange_is_told_and_a_poll_hides_no_thief() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let world = World::beside(&server, &[("SESSIOND_RISK_ACTION", "revoke")]).await;
+    let owner = world.session(&server.signed_in().await, LISBON).await;
+    let mut events = Events::of(&owner).await;
+    let thief = owner.copy_at(&world.node.url());
+    let poll = thief.call(Method::GET, "/auth/forward").header("X-No-Touch", "1");
+    poll.header("User-Agent", FIREFOX).header("X-Forwarded-For", TOKYO).send().await.assert_status(200);
+    assert_eq!(events.ending().await, "suspicious");
+}
+
+/// Where a node has to confirm it first.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn what_an_operator_ends_beside_a_redis_is_told() {
+    let server = TestServer::start(Backend::Production).await;
+    let owner = server.signed_in().await;
+    let mut events = Events::of(&owner).await;
+    command_line_ok(&server.settings, &["user", "disable", &owner.email], "");
+    assert_eq!(events.ending().await, "disabled");
 }
 
 fn changed_name() -> String {

@@ -12,6 +12,8 @@ mod ledger;
 #[cfg(test)]
 mod lineage;
 #[cfg(test)]
+mod listening;
+#[cfg(test)]
 mod markers;
 #[cfg(test)]
 mod outbox;

@@ -127,6 +127,7 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         let seen = world.record(&hash).await;
         assert!(world.live.touch(&seen, world.now(), crate::world::IP, world.now()).await.unwrap());
         world.live.announce(&[world.session().session]).await.unwrap();
+        world.live.listen().await.unwrap();
         world.live.ping().await.unwrap();
         let (ledger, mark) = (Lineage::generate(&SystemRandom), Mark::first(Lineage::generate(&SystemRandom)));
         let marker = world.live.marker(&ledger).await.unwrap();

@@ -19,6 +19,7 @@ const ROUND: Duration = Duration::from_secs(10);
 /// For what is done meanwhile, on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 const CALM: Duration = Duration::from_millis(400);
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn is_soak() -> bool {
     std::env::var_os("SESSIOND_TEST_SOAK").is_some()
@@ -82,11 +83,15 @@ impl Pair {
 
     async fn ends_at_once(&self, what: &str) {
         let mut slowest = Duration::ZERO;
-        for _ in 0..10 {
+        for _ in 0..8 {
             let (session, mut events) = self.page().await;
+            let mut there = Events::of(&session.copy_at(&self.there.url())).await;
             slowest = slowest.max(self.end_there(&session, &mut events).await);
+            let watch = stopwatch();
+            assert_eq!(there.ending().await, "signed_out_elsewhere");
+            slowest = slowest.max(watch());
         }
-        println!("{what}: the page knew at the latest {slowest:?} after the other node's answer");
+        println!("{what}: pages on both nodes knew at the latest {slowest:?} after the answer");
         assert!(slowest < ROUND / 4, "{slowest:?}");
     }
 }
@@ -103,6 +108,24 @@ async fn what_one_node_ends_or_begins_another_tells_at_once() {
     assert!(watch() < ROUND / 2, "{:?}", watch());
     // What comes back of its own words is nothing new.
     mine.assert_silent(CALM).await;
+}
+
+#[tokio::test]
+async fn a_use_on_another_node_keeps_the_page_open_until_the_idle_timeout_after_it() {
+    let pair = Pair::on(Stores::new(Backend::Production)).await;
+    let (session, mut events) = pair.page().await;
+    for _ in 0..2 {
+        pair.here.clock.advance(29 * MINUTE);
+        assert!(session.copy_at(&pair.there.url()).is_signed_in().await);
+        // The record is written off the request's latency.
+        tokio::time::sleep(CALM).await;
+        pair.here.clock.advance(2 * MINUTE);
+        events.assert_silent(3 * CALM).await;
+    }
+    pair.here.clock.advance(28 * MINUTE + Duration::from_secs(1));
+    let watch = stopwatch();
+    assert_eq!(events.ending().await, "expired");
+    println!("after a use on another node the page was told {:?} after the deadline", watch());
 }
 
 #[tokio::test]
