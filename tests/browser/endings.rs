@@ -133,17 +133,20 @@ async fn each_reason_is_said_in_words() {
     let again = async || server.anonymous().sign_in(&owner.email, &owner.password).await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     let id = window.current_id(2).await;
     admin.delete(&format!("/admin/sessions/{id}")).await.assert_status(204);
     says_ended(&window, "An administrator ended this session.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     let cookie = window.cookie(COOKIE).await.expect("a session");
     let thief = owner.with_session(&server.url(), "", cookie.value());
     thief.call(Method::GET, "/me").header("User-Agent", "curl/8.5.0").send().await.assert_status(401);
     says_ended(&window, "This session was used by another browser or system than the one it began in.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     for _ in 0..4 {
         server.clock.advance(Duration::from_secs(1));
         again().await;
@@ -152,35 +155,42 @@ async fn each_reason_is_said_in_words() {
 
     owner = again().await;
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     owner.change_password(PASSWORD, "another pass phrase").await.assert_status(200);
     says_ended(&window, PASSWORD_CHANGED).await;
 
     window.sign_in(&site, &owner.email, "another pass phrase").await;
+    listens(&window).await;
     let reset = json!({ "token": server.reset_token(&owner.email), "new_password": PASSWORD });
     server.anonymous().post_json("/reset", &reset).await.assert_status(204);
     says_ended(&window, PASSWORD_RESET).await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     let roles = format!("/admin/users/{}/roles", owner.user_id);
     admin.put_json(&roles, &json!({ "roles": ["admin"] })).await.assert_status(204);
     says_ended(&window, "What your account may do was changed. Sign in again to go on with it.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     admin.disable(&owner.user_id).await.assert_status(204);
     says_ended(&window, "Your account was disabled. Ask whoever runs this service.").await;
     admin.enable(&owner.user_id).await.assert_status(204);
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     server.clock.advance(Duration::from_secs(31 * 60));
     says_ended(&window, "It was not used for a while, or had lasted as long as a session may.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
+    listens(&window).await;
     let admin = Anonymous::at(&server.url()).sign_in(&admin.person().email, PASSWORD).await;
     admin.delete(&format!("/admin/users/{}", owner.user_id)).await.assert_status(204);
     says_ended(&window, "Your account was deleted.").await;
 
     let survivor = server.signed_in().await;
     window.sign_in(&site, &survivor.email, PASSWORD).await;
+    listens(&window).await;
     command_line_ok(&server.settings, &["ledger", "restored", "--yes"], "");
     says_ended(&window, "The service was restored from a backup, and every session was ended to be on the safe side.")
         .await;
