@@ -61,6 +61,22 @@ async fn look(window: &Window, name: &str) {
     }
 }
 
+/// The page behind a link for a new password, whatever comes of it.
+async fn look_at_reset(window: &Window, server: &TestServer, site: &str, email: &str) {
+    window.open(&format!("{site}/reset#{}", server.reset_token(email))).await;
+    window.text("#reset-title").await;
+    look(window, "8-reset").await;
+    window.fill("#reset-password", "another pass phrase").await;
+    window.click("#reset-submit").await;
+    window.text("#done-title").await;
+    look(window, "9-reset-done").await;
+    window.open(&format!("{site}/reset#used")).await;
+    window.fill("#reset-password", "another pass phrase").await;
+    window.click("#reset-submit").await;
+    window.text("#invalid-title").await;
+    look(window, "10-reset-refused").await;
+}
+
 #[tokio::test]
 async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     let server = TestServer::start(Backend::Embedded).await;
@@ -116,18 +132,7 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     window.text("#ended-title").await;
     look(&window, "7-signed-out").await;
 
-    window.open(&format!("{site}/reset#{}", server.reset_token(&email))).await;
-    window.text("#reset-title").await;
-    look(&window, "8-reset").await;
-    window.fill("#reset-password", "another pass phrase").await;
-    window.click("#reset-submit").await;
-    window.text("#done-title").await;
-    look(&window, "9-reset-done").await;
-    window.open(&format!("{site}/reset#used")).await;
-    window.fill("#reset-password", "another pass phrase").await;
-    window.click("#reset-submit").await;
-    window.text("#invalid-title").await;
-    look(&window, "10-reset-refused").await;
+    look_at_reset(&window, &server, &site, &email).await;
     window.assert_quiet_but_for(&[NOBODY, "401 /login", "422 /register", "403 /me/password", "422 /reset"]).await;
 }
 
