@@ -11,12 +11,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use url::Url;
 
-use super::next::Next;
+use super::next::{Next, host_of};
+use super::pages;
 use super::problem::Problem;
 use super::site::Site;
-use super::{gateway, pages};
 
 /// One page at one address is another one for who comes from another site.
 const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
@@ -56,15 +55,6 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
     }
 }
 
-/// On to `next`, for who is signed in; else to the sign-in page. Where that cannot be told now, the page will say so.
-pub async fn go_on(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let next = site.destinations.in_query(request.query_string());
-    match gateway::signed_in(&site, &request).await {
-        Err(problem) if problem.status_code().is_client_error() => sent(StatusCode::SEE_OTHER, &door(next.as_ref())),
-        _ => sent(StatusCode::SEE_OTHER, next.as_ref().map_or("account", Next::location)),
-    }
-}
-
 /// Instead of a gateway's 401: for a navigation to a page of a configured origin, the way in. Anything else stays as it
 /// is, so that no script gets a page where it expects an answer.
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
@@ -78,7 +68,7 @@ pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Resul
 }
 
 /// The sign-in page, relative to the routes that stand beside it.
-fn door(next: Option<&Next>) -> Cow<'static, str> {
+pub fn door(next: Option<&Next>) -> Cow<'static, str> {
     next.map_or(Cow::Borrowed("./"), |next| Cow::Owned(format!("./?{}", next.query())))
 }
 
@@ -96,7 +86,8 @@ fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {
     Ok(page)
 }
 
-fn sent(status: StatusCode, to: &str) -> Result<HttpResponse, Problem> {
+/// Sends somebody on; nobody keeps a copy of that.
+pub fn sent(status: StatusCode, to: &str) -> Result<HttpResponse, Problem> {
     let location = HeaderValue::from_str(to).map_err(Problem::internal)?;
     Ok(HttpResponse::build(status).insert_header((LOCATION, location)).insert_header(BY_SITE).finish())
 }
@@ -134,7 +125,7 @@ fn own_host(site: &Site, request: &HttpRequest) -> Option<String> {
     let headers = request.headers();
     let told = forwarded(headers, "x-forwarded-host").filter(|_| site.proxies.believes(request.peer_addr()));
     let host = told.or_else(|| only(headers, HOST.as_str()))?;
-    Url::parse(&format!("http://{host}")).ok()?.host_str().map(ToOwned::to_owned)
+    host_of(host)
 }
 
 /// A header that a proxy sets: told once, by one proxy.

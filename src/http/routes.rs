@@ -16,7 +16,7 @@ use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
 use super::{
-    account, admin, bounce, cors, events, gateway, headers, openapi, operator, pages, reauthenticate, sessions, sign_in,
+    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions, sign_in,
 };
 
 /// What a route of any method says to one that it does not take.
@@ -59,7 +59,7 @@ pub fn table() -> Vec<Path> {
 
         open("/").page(bounce::front),
         open("/bounce").page(bounce::bounce),
-        open("/continue").page(bounce::go_on),
+        open("/continue").page(go_on::go_on),
         open("/account").page(pages::account),
         open("/console").page(pages::console),
         open("/static/{file}").page(pages::file).shared(),

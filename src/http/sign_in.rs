@@ -3,13 +3,14 @@
 //! None of them needs a live session, and none fails because the one in the cookie cannot be checked.
 
 use actix_session::Session;
-use actix_web::http::header::{HeaderName, HeaderValue, SET_COOKIE};
+use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bridge;
+use super::clear_site_data::CLEAR_SITE_DATA;
 use super::cookie::Presented;
 use super::device_cookie;
 use super::extract::{Json, Text, Visit};
@@ -17,16 +18,7 @@ use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::config::Config;
 use crate::service::{NewAccount, ResetError, SessionView, SignIn, SignInError, UserView};
-
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// What browsers delete when somebody signs out, as the header says it.
-pub fn clearing(config: &Config) -> Option<HeaderValue> {
-    let kinds: Vec<_> = config.clear_site_data.0.iter().map(|kind| format!("\"{}\"", kind.word())).collect();
-    HeaderValue::from_str(&kinds.join(", ")).ok().filter(|value| !value.is_empty())
-}
 
 /// A new account.
 #[derive(Debug, Deserialize, ToSchema)]

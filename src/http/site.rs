@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actix_web::http::header::{HeaderMap, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
+use super::clear_site_data::clearing;
 use super::client_address::ProxyTrust;
 use super::cookie::{InvalidCookie, SessionCookie};
 use super::csrf::Origins;
@@ -17,7 +18,6 @@ use super::headers::AnswerHeaders;
 use super::next::Destinations;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
-use super::sign_in;
 use crate::config::Config;
 use crate::domain::{Client, Random, device};
 use crate::service::App;
@@ -61,7 +61,7 @@ impl Site {
             cookie: Arc::new(cookie),
             origins: Arc::new(Origins::new(config)),
             destinations: Arc::new(Destinations::new(config)),
-            clear_site_data: sign_in::clearing(config),
+            clear_site_data: clearing(config),
             proxies: Arc::new(ProxyTrust::new(config)),
             headers: Arc::new(AnswerHeaders::new(config)),
             request_ids: Arc::new(RequestIds::new(random.as_ref())),

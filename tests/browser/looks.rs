@@ -120,6 +120,9 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     window.change_password("not the password", "another pass phrase").await;
     window.text("#current-password[aria-invalid]").await;
     look(&window, "7-password-refused").await;
+    window.open(&format!("{site}/?next=%2Faccount")).await;
+    window.text("#already-who").await;
+    look(&window, "11-signed-in-already").await;
 
     window.fill("#new-password", "violet tram").await;
     window.script("document.querySelector('#step-up').showModal()").await;
