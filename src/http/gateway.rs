@@ -2,7 +2,7 @@
 //!
 //! The hottest path of all, so it passes by actix-session: cookie, check, three headers. Exactly 200 with every
 //! identity header (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which
-//! proxies lose. What becomes of a 401 where the gateway wants people to be sent to sign in is [`super::bounce`]'s.
+//! proxies lose. What becomes of a 401 where the gateway wants people to be sent to sign in is the business of `bounce`.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
