@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn no_translator_leads_where_no_receiver_can_be() {
         let url = WebhookUrl::parse("https://a.example").unwrap();
-        let ways: [(&str, fn(Ipv4Addr) -> Ipv6Addr); 8] = [
+        type Way = (&'static str, fn(Ipv4Addr) -> Ipv6Addr);
+        let ways: [Way; 8] = [
             ("NAT64", |v4| Ipv6Addr::from_bits((0x64_ff9b << 96) | u128::from(v4.to_bits()))),
             ("6to4", |v4| Ipv6Addr::from_bits((0x2002 << 112) | (u128::from(v4.to_bits()) << 80) | 1)),
             ("Teredo", |v4| Ipv6Addr::from_bits((0x2001_0000 << 96) | (7 << 64) | u128::from(!v4.to_bits()))),

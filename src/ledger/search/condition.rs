@@ -117,15 +117,17 @@ impl Statement {
             }
             Test::Before(moment) => self.text(&format!("{column} < "), Bind::Number(*moment)),
             Test::Place(values) => {
-                for (before, of) in [(" AND ((", first as Column), (") OR (", last as Column)] {
-                    let mut before = before.to_owned();
-                    for value in values {
-                        self.text(&format!("{before}{hide}{} = ", of(value)), value.value.clone());
-                        " AND ".clone_into(&mut before);
-                    }
-                }
+                self.all(" AND ((", values.iter().map(|it| (it.first, &it.value)), hide);
+                self.all(") OR (", values.iter().map(|it| (it.last, &it.value)), hide);
                 self.text.push_str("))");
             }
+        }
+    }
+
+    fn all<'a>(&mut self, mut before: &str, values: impl Iterator<Item = (&'static str, &'a Bind)>, hide: &str) {
+        for (column, value) in values {
+            self.text(&format!("{before}{hide}{column} = "), value.clone());
+            before = " AND ";
         }
     }
 
@@ -151,14 +153,4 @@ impl Statement {
             self.text.push_str(&format!(" AND {last} IS DISTINCT FROM {first}"));
         }
     }
-}
-
-type Column = fn(&Value) -> &'static str;
-
-fn first(value: &Value) -> &'static str {
-    value.first
-}
-
-fn last(value: &Value) -> &'static str {
-    value.last
 }
