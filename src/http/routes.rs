@@ -16,7 +16,8 @@ use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
 use super::{
-    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions, sign_in,
+    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions,
+    sign_in,
 };
 
 /// What a route of any method says to one that it does not take.
