@@ -52,8 +52,8 @@ const SHORT_WAITS = 2;
 /** The service gives a sign of life every 15 s. */
 const SILENCE_MS = 45_000;
 const LONGEST_PAUSE_MS = 30_000;
-/** The reason comes by the stream, at most so long after the first question that was refused. */
-const REASON_MS = 1_000;
+/** So long after a refusal the stream has said why, or the cookie that was just renewed has arrived. */
+const SETTLE_MS = 500;
 
 /** @type {Record<string, string>} */
 const WORDS = {
@@ -419,7 +419,7 @@ class Watch {
       return 0;
     } catch (error) {
       if (!(error instanceof SessiondError)) return 0;
-      if (error.slug === 'unauthenticated') end(this.session, 'ended');
+      if (error.slug === 'unauthenticated') await survives(this.session);
       return Math.min(error.retryAfter ?? 0, LONGEST_WAIT) * 1000;
     }
   }
@@ -441,7 +441,9 @@ function fieldOf(event, name) {
  */
 export async function call(method, path, request = {}) {
   let proven = false;
+  let doubted = false;
   for (let attempt = 1; ; attempt += 1) {
+    const mine = known;
     try {
       return await send(method, path, request);
     } catch (error) {
@@ -450,6 +452,9 @@ export async function call(method, path, request = {}) {
         proving ??= prove(error).finally(() => { proving = null; });
         proven = await proving;
         if (!proven) throw error;
+      } else if (error.slug === 'unauthenticated' && mine !== null && !doubted) {
+        doubted = true;
+        if (!(await survives(mine))) throw error;
       } else {
         if (!mayRetry(error, method, attempt, request.onlyOnce)) throw error;
         const seconds = waitBefore(error, attempt);
@@ -459,6 +464,24 @@ export async function call(method, path, request = {}) {
       request.signal?.throwIfAborted();
     }
   }
+}
+
+/**
+ * Whether this session is there after a refusal all the same: the question may have carried the cookie that another one has
+ * just renewed. If it is not, the tab is told.
+ * @param {string} session
+ */
+async function survives(session) {
+  await new Promise((resume) => setTimeout(resume, SETTLE_MS));
+  if (session !== known) return false;
+  try {
+    const found = await send('GET', 'me', { background: true });
+    if (found.session.id === session) return true;
+    end(session, 'replaced');
+  } catch (error) {
+    if (error instanceof SessiondError && error.slug === 'unauthenticated') end(session, 'ended');
+  }
+  return false;
 }
 
 /** @param {SessiondError} error @param {string} method @param {number} attempt @param {boolean} [onlyOnce] */
@@ -485,7 +508,6 @@ function waitWords({ status }, seconds) {
 
 /** @param {string} method @param {string} path @param {Request} request */
 async function send(method, path, { body, background = false, signal }) {
-  const mine = known;
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   /** @type {Record<string, string>} */
   const headers = { Accept: 'application/json, application/problem+json' };
@@ -509,13 +531,7 @@ async function send(method, path, { body, background = false, signal }) {
     signal?.throwIfAborted();
     throw new SessiondError(0, { slug: 'unreachable' });
   }
-  const error = await problemOf(response);
-  if (error.slug === 'unauthenticated') {
-    // Nobody waits for what the page asks by itself, and the stream may be about to say why.
-    if (background) setTimeout(() => end(mine, 'ended'), REASON_MS);
-    else end(mine, 'ended');
-  }
-  throw error;
+  throw await problemOf(response);
 }
 
 /** @param {Response} response */

@@ -100,7 +100,7 @@ async fn a_changed_password_ends_the_other_sessions_and_errors_stand_beside_thei
     window.try_sign_in(&site(&server), &owner.email, PASSWORD).await;
     window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
     window.sign_in(&site(&server), &owner.email, "another pass phrase").await;
-    window.assert_quiet_but_for(&[NOBODY, "401 /login", "403 /me/password", "422 /me/password"]).await;
+    window.assert_quiet_but_for(&[NOBODY, "401 /login", "401 /sessions", "403 /me/password", "422 /me/password"]).await;
 }
 
 #[tokio::test]

@@ -71,6 +71,38 @@ async fn errors_say_what_a_program_needs_and_nobody_is_told_of_an_end_that_is_no
 }
 
 #[tokio::test]
+async fn a_cookie_that_is_just_being_renewed_is_no_end() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, owner) = (Driver::start(), server.signed_in().await);
+    let window = driver.window().await;
+    window.open(&format!("{}/reset", site(&server))).await;
+    let said = with_module(
+        &window,
+        &format!(
+            "const ended = [];
+             sessiond.onEnded(({{ reason }}) => ended.push(reason));
+             const {{ email, password }} = {};
+             await sessiond.login({{ email, password }});
+             const pause = (time) => new Promise((resume) => setTimeout(resume, time));
+             for (let round = 0; round < 3; round += 1) {{
+               // These are answered while the token changes: some arrive with the old one.
+               const proof = sessiond.reauthenticate(password);
+               const questions = [];
+               for (let n = 0; n < 60; n += 1) {{ questions.push(sessiond.sessions({{ background: true }})); await pause(4); }}
+               await Promise.all([proof, ...questions]);
+             }}
+             return ended",
+            json!({ "email": owner.email, "password": PASSWORD })
+        ),
+    )
+    .await;
+    assert_eq!(said, json!([]));
+    let refused = window.complaints().await;
+    println!("refused with the old token, and asked again: {}", refused.len());
+    assert!(refused.iter().all(|line| line == "401 /sessions" || line == NOBODY), "{refused:?}");
+}
+
+#[tokio::test]
 async fn too_many_attempts_are_waited_for_when_it_is_short_and_told_when_it_is_long() {
     let server = TestServer::start(Backend::Embedded).await;
     let (driver, email) = (Driver::start(), new_email());
