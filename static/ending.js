@@ -48,6 +48,8 @@ export function beginAgain() {
 /** Ends this session and leaves for the sign-in page, whatever of it had ended already. */
 export async function signOut(options) {
   leaving = true;
+  // What the browser has to delete may take it a second.
+  options?.onWait?.('Signing out…');
   try {
     await logout(options);
   } catch (error) {

@@ -95,7 +95,7 @@ fn the_help_tells_the_true_defaults() {
         assert_eq!(Config::try_from(given), Config::try_from(Settings::default()), "{help}");
         compared += 1;
     }
-    assert_eq!(compared, 22);
+    assert_eq!(compared, 23);
 }
 
 #[test]

@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use sessiond::service::Locator;
 
+use crate::support::client::SignedIn;
 use crate::support::mmdb::{
     CARRIER, Files, GERMANY, HOSTILE, HOSTILE_NAME, LISBON, MADRID, Mmdb, NOWHERE, SAO_PAULO, places,
 };
@@ -211,6 +213,12 @@ async fn place_of(process: &Process, email: &str) -> String {
     answer.assert_status(200).json()["session"]["location"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Where its owner is told that a session is, when it asks from there.
+async fn location_of(session: &SignedIn, address: &str) -> Value {
+    let asked = session.call(Method::GET, "/me").header("X-Forwarded-For", address).send().await;
+    asked.assert_status(200).json()["session"]["location"].clone()
+}
+
 on_each_backend! {
     async fn where_a_session_is_from_is_in_its_row_and_in_the_list(server: TestServer) {
         let world = World::beside(&server, &[]).await;
@@ -232,12 +240,12 @@ on_each_backend! {
         ] {
             let session = world.session(&person, address).await;
             assert_eq!(row(&session.session_id), expected);
-            assert_eq!(session.me().await.json()["session"]["location"], location);
+            assert_eq!(location_of(&session, address).await, location);
         }
         // Text, whoever wrote it: PostgreSQL would refuse the NUL, a terminal obey the escape.
         let hostile = world.session(&person, HOSTILE).await;
         let kept = HOSTILE_NAME.replace(['\u{0}', '\u{1b}'], "");
-        assert_eq!(hostile.me().await.json()["session"]["location"], json!(format!("{kept}, PT")));
+        assert_eq!(location_of(&hostile, HOSTILE).await, json!(format!("{kept}, PT")));
         assert_eq!(row(&hostile.session_id), format!("PT|{kept}|3243|{kept}|at"));
     }
 

@@ -8,17 +8,35 @@ use crate::support::requests::{Call, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::{NOBODY, Operation, only_cookie, operations};
 
-const PAGES: [&str; 4] = ["/", "/account", "/reset", "/console"];
-const FILES: [&str; 9] = [
-    "/static/sessiond.css",
-    "/static/sessiond.js",
+const PAGES: [&str; 5] = ["/", "/account", "/reset", "/console", "/?next=%2Faccount"];
+/// They lead on to another page.
+const WAYS: [&str; 3] = ["/bounce", "/bounce?next=%2Faccount", "/continue?next=%2Faccount"];
+const FILES: [&str; 25] = [
     "/static/account.js",
     "/static/admin-api.js",
+    "/static/bounce.js",
+    "/static/console-acts.js",
+    "/static/console-alerts.js",
+    "/static/console-audit.js",
+    "/static/console-filter.js",
+    "/static/console-overview.js",
+    "/static/console-parts.js",
+    "/static/console-people.js",
+    "/static/console-person.js",
+    "/static/console-revoke.js",
+    "/static/console-sessions.js",
     "/static/console.css",
     "/static/console.js",
-    "/static/index.js",
+    "/static/ending.js",
     "/static/form.js",
     "/static/icon.svg",
+    "/static/index.js",
+    "/static/next.js",
+    "/static/reset.js",
+    "/static/sessiond.css",
+    "/static/sessiond.js",
+    "/static/step-up.js",
+    "/static/strength.js",
 ];
 
 async fn asked(call: Call<'_>, operation: &Operation) -> Response {
@@ -54,7 +72,8 @@ async fn everything(server: &TestServer) -> Vec<(String, Response)> {
             found.push((format!("stranger: {method} {path}"), answer));
         }
     }
-    for path in PAGES.iter().chain(&FILES).chain(&["/nothing", "/static/nothing", "//me", "/me/", "/%00"]) {
+    for path in PAGES.iter().chain(&WAYS).chain(&FILES).chain(&["/nothing", "/static/nothing", "//me", "/me/", "/%00"])
+    {
         for method in [Method::GET, Method::HEAD, Method::POST] {
             found.push((format!("{method} {path}"), visitor.call(method, path).send().await));
         }
@@ -85,9 +104,11 @@ on_each_backend! {
             assert!(policy.contains("frame-ancestors 'none'"), "{what}: {answer}");
             assert!(answer.header("cache-control").is_some_and(|it| ["no-store", "no-cache"].contains(&it)), "{what}: {answer}");
             assert!(answer.header("x-request-id").is_some(), "{what}: {answer}");
-            for name in ["access-control-allow-origin", "access-control-allow-credentials", "server", "location"] {
+            for name in ["access-control-allow-origin", "access-control-allow-credentials", "server"] {
                 assert!(answer.header(name).is_none(), "{name} of {what}: {answer}");
             }
+            assert_eq!(answer.header("location").is_some(), answer.status == 303, "{what}: {answer}");
+            assert!(answer.status != 303 || WAYS.iter().any(|way| what.ends_with(way)), "{what}: {answer}");
             assert!(answer.status < 500, "{what}: {answer}");
             if answer.status >= 400 && !what.starts_with("HEAD") {
                 answer.problem();
@@ -105,6 +126,7 @@ on_each_backend! {
             }
             let expected: &[&str] = match answer.status {
                 400.. => &["application/problem+json"],
+                _ if what.ends_with("GET /events") => &["text/event-stream"],
                 _ if what.ends_with(".css") => &["text/css; charset=utf-8"],
                 _ if what.ends_with(".js") => &["text/javascript; charset=utf-8"],
                 _ if what.ends_with(".svg") => &["image/svg+xml"],

@@ -123,6 +123,8 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     window.open(&format!("{site}/?next=%2Faccount")).await;
     window.text("#already-who").await;
     look(&window, "11-signed-in-already").await;
+    window.open(&format!("{site}/account")).await;
+    window.rows(4).await;
 
     window.fill("#new-password", "violet tram").await;
     window.script("document.querySelector('#step-up').showModal()").await;

@@ -150,7 +150,7 @@ async fn a_right_that_is_missing_is_told_at_the_first_connection() {
         let world = with_rights(Topology::One, &rights.join(" ")).await;
         let answer = world.read(&hash()).await;
         assert!(
-            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* ~attempts:* &ended +info")),
+            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* ~attempts:* &changed +info")),
             "{missing}: {answer:?}"
         );
         assert_eq!(world.fence.asked(), 0);
@@ -169,7 +169,7 @@ async fn a_password_that_is_wrong_and_a_prefix_are_told() {
     servers.servers[0].cli::<()>(&["ACL", "SETUSER", "default", "-getex"]);
     let other = World::over_all(servers, |config| config.prefix = "shop:".to_owned());
     let answer = other.read(&hash()).await;
-    let advice = "~shop:session:* ~shop:ledger:* ~shop:attempts:* &shop:ended";
+    let advice = "~shop:session:* ~shop:ledger:* ~shop:attempts:* &shop:changed";
     assert!(matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains(advice)), "{answer:?}");
 }
 

@@ -23,17 +23,25 @@ pub struct RawResponse {
     pub body: String,
 }
 
-/// Sends `bytes` to `host:port` (or `http://host:port`) and reads until the server closes. Ask for
-/// `Connection: close`, or use [`get_with`].
+/// Sends `bytes` to `host:port` (or `http://host:port`) and reads until the server closes; of a stream of events, until
+/// it has begun. Ask for `Connection: close`, or use [`get_with`].
 pub async fn raw(server: &str, bytes: &[u8]) -> RawResponse {
     let address = server.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("the server accepts");
     // A server may answer and close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
-    let reading = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
-    let _ = reading.expect("the server closes the connection");
+    let reading = timeout(PATIENCE, async {
+        while stream.read_buf(&mut answer).await.is_ok_and(|read| read > 0) && !has_begun(&answer) {}
+    });
+    reading.await.expect("the server closes the connection");
     RawResponse::parse(&String::from_utf8_lossy(&answer))
+}
+
+/// Whether this is a stream of events, with the first of them.
+fn has_begun(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    text.split_once("\r\n\r\n").is_some_and(|(head, body)| head.contains("text/event-stream") && body.contains("\n\n"))
 }
 
 /// A `GET` with exactly these header lines besides `Host` and `Connection: close`.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde_json::Value;
@@ -104,15 +104,20 @@ impl Call<'_> {
         self.try_send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
     }
 
-    /// Sends it; no answer is an error. Cookies that the answer sets are kept.
+    /// Sends it; no answer is an error. Cookies that the answer sets are kept. Of a stream of events only what comes
+    /// first is read: it has no end to wait for.
     pub async fn try_send(self) -> Result<Response, reqwest::Error> {
         let request = match self.browser.cookie_header() {
             Some(cookies) => self.request.header(COOKIE, cookies),
             None => self.request,
         };
-        let answer = request.send().await?;
+        let mut answer = request.send().await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let response = Response { status, headers, body: answer.bytes().await?.to_vec() };
+        let body = match headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+            true => answer.chunk().await?.unwrap_or_default(),
+            false => answer.bytes().await?,
+        };
+        let response = Response { status, headers, body: body.to_vec() };
         response.set_cookies().iter().for_each(|cookie| self.browser.record(cookie));
         Ok(response)
     }
