@@ -132,7 +132,7 @@ fn peak(pid: u32) -> usize {
 }
 
 async fn many_end(backend: Backend) {
-    let world = World::new(backend, size(3_000)).await;
+    let world = World::new(backend, size(1_500)).await;
     world.judge(false).await;
     let (all, spared) = (world.members.len(), world.spared());
     let fitting = u64::try_from(all - spared.len()).expect("small");
