@@ -1,11 +1,12 @@
 """A receiver of sessiond's webhook: WEBHOOK_SECRET=whsec_… python3 webhook_receiver.py 9000"""
 
-import base64, hashlib, hmac, json, os, sys, time
+import base64, hashlib, hmac, json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
 TOLERANCE = 5 * 60  # seconds: what is older was recorded and is played back
 seen = set()  # in a real one: a table, in the transaction of what the message leads to
+turn = threading.Lock()  # one message at a time
 
 
 def is_ours(headers, body):
@@ -18,14 +19,19 @@ def is_ours(headers, body):
     return any(hmac.compare_digest(expected, one) for one in shown)  # in constant time
 
 
+def take(name, message):
+    with turn:
+        if name not in seen:  # it may come twice
+            print(f"{message['timestamp']} {message['type']} {message['data']}\n", end="", flush=True)
+            seen.add(name)
+
+
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(min(int(self.headers.get("content-length", 0)), 1_000_000))
         ours = is_ours(self.headers, body)
-        if ours and self.headers["webhook-id"] not in seen:  # it may come twice
-            message = json.loads(body)
-            print(message["timestamp"], message["type"], message["data"])
-            seen.add(self.headers["webhook-id"])
+        if ours:
+            take(self.headers["webhook-id"], json.loads(body))
         self.send_response(204 if ours else 401)
         self.end_headers()
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::domain::filter::Moments;
 use crate::domain::{Device, Filter, SessionId, UserId};
-use crate::service::{App, Cause, EndMatching, FoundSession, Outcome, Wanted};
+use crate::service::{App, Cause, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -177,12 +177,26 @@ fn cells(found: &FoundSession) -> [String; 9] {
         found.user_email.clone(),
         device(&session.device),
         session.ip.clone(),
-        session.location.clone().unwrap_or_default(),
+        places(detail),
         session.created_at.to_rfc3339(),
         session.last_seen_at.to_rfc3339(),
         session.idle_expires_at.min(session.expires_at).to_rfc3339(),
         detail.risk.to_string(),
     ]
+}
+
+/// Where it is, and where it was signed in if that is elsewhere.
+fn places(detail: &SessionDetail) -> String {
+    let now = detail.session.location.clone();
+    let begun = detail.country.as_ref().map(|country| match &detail.city {
+        Some(city) => format!("{city}, {country}"),
+        None => country.clone(),
+    });
+    if now == begun {
+        return now.unwrap_or_default();
+    }
+    let [now, begun] = [now, begun].map(|place| place.unwrap_or_else(|| "somewhere unknown".to_owned()));
+    format!("{now}; signed in from {begun}")
 }
 
 fn device(device: &Device) -> String {

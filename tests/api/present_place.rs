@@ -64,7 +64,7 @@ on_each_backend! {
         let place = |id: &str| mine.iter().find(|it| it["id"] == id).map(|it| it["location"].clone());
         assert_eq!((place(stolen_id), place(other_id)), (Some(json!("Tokyo, JP")), Some(json!("Lisbon, PT"))));
         let table = command_line_ok(&server.settings, &["sessions", "list", "--country", "JP"], "");
-        assert!(table.contains(stolen_id) && table.contains("Tokyo, JP") && !table.contains(other_id), "{table}");
+        assert!(table.contains(stolen_id) && table.contains("Tokyo, JP; signed in from Lisbon, PT") && !table.contains(other_id), "{table}");
         // Whoever is alarmed ends it by where it is, and nothing else.
         let revoked = admin.post_json("/admin/sessions/revoke", &json!({ "filter": { "country": "JP" } })).await;
         assert_eq!(revoked.assert_status(200).json()["revoked"], 1, "{revoked}");
