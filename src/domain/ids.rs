@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::{Builder, Uuid};
 
 use super::{Random, Timestamp, random};
@@ -58,6 +58,12 @@ macro_rules! uuid_v7 {
 
             fn try_from(text: String) -> Result<Self, NotAnId> {
                 Self::parse(&text).ok_or(NotAnId(text))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::try_from(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
             }
         }
 

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use super::alerts::SignalView;
 use super::app::Shared;
 use super::{AlertOpened, App, Cause};
 use crate::domain::event::Event;
@@ -88,22 +89,20 @@ impl App {
             return Ok(Vec::new());
         }
         let known = alerts::of_user(db, user, ALERTS)?;
-        let told = match found.news(&known) {
+        // What was challenged once for these reasons and has been proven since stays proven.
+        let concerned = match found.news(&known) {
             News::Known => return Ok(Vec::new()),
             News::More(alert) => {
                 let signals = found.signals_after(&alert.signals);
                 let risk = alert.risk.max(i64::from(found.risk()));
                 alerts::extend(db, alert.id, &signals, risk, &found.sessions_after(&alert.sessions))?;
-                // A reason that was not given before is one to do something about any session that it concerns.
-                if found.is_told_by(alert) { alert.sessions.as_slice() } else { &[] }
+                found.concerned_beside(alert)
             }
             News::New => {
                 self.open_alert(db, user, found, cause)?;
-                &[]
+                found.concerned.clone()
             }
         };
-        // What was challenged once and has been proven since stays proven.
-        let concerned: Vec<_> = found.concerned.iter().filter(|session| !told.contains(session)).copied().collect();
         self.act(db, user, &concerned, cause)
     }
 
@@ -129,7 +128,8 @@ impl App {
         audit::append(db, &line)?;
         let Alert { id, risk, action, signals, sessions, .. } = &alert;
         let (id, risk) = (id.uuid(), *risk);
-        self.tell_alert_opened(db, &AlertOpened { id, user, risk, action, signals, sessions })
+        let signals: Vec<_> = signals.iter().cloned().map(SignalView::from).collect();
+        self.tell_alert_opened(db, &AlertOpened { id, user, risk, action, signals: &signals, sessions })
     }
 
     fn act(

@@ -262,4 +262,44 @@ on_each_backend! {
         assert_eq!(alerts_about(&admin, &person).await.len(), 1);
         assert!(server.issue(&person).await.is_signed_in().await, "and signing in again works");
     }
+
+    /// Beside a sign-in that was strange an alert names the session that was there; that says nothing of where it goes.
+    async fn a_cookie_that_is_used_elsewhere_is_judged_although_an_alert_names_its_session(server: TestServer) {
+        let world = World::beside(&server, &[("SESSIOND_RISK_ACTION", "revoke")]).await;
+        let (admin, person) = (server.admin().await, newcomer(&server).await);
+        let home = world.session(&person, LISBON).await;
+        let far = world.session(&person, TOKYO).await;
+        ask_from(&far, TOKYO).await.assert_problem(401, "unauthenticated");
+        ask_from(&home, LISBON).await.assert_status(200);
+        assert_eq!(named(&alerts_about(&admin, &person).await[0]).len(), 2);
+        assert_eq!(risk_of(&server, &home), "0");
+        ask_from(&home.copy_at(&world.node.url()), TOKYO).await.assert_status(200);
+        until("the end", SOON, async || ask_from(&home, LISBON).await.status == 401).await;
+        assert_eq!(risk_of(&server, &home), "60");
+        assert_eq!(alerts_about(&admin, &person).await.len(), 1, "of one matter");
+    }
+
+    async fn a_cookie_that_is_used_elsewhere_proves_itself_although_an_alert_names_its_session(server: TestServer) {
+        let world = World::beside(&server, &[("SESSIOND_RISK_ACTION", "step_up")]).await;
+        let (admin, person) = (server.admin().await, newcomer(&server).await);
+        let home = world.session(&person, LISBON).await;
+        world.session(&person, TOKYO).await;
+        assert_eq!(count_challenged(&server), 1);
+        let thief = home.copy_at(&world.node.url());
+        ask_from(&thief, TOKYO).await.assert_status(200);
+        until("the demand", SOON, async || count_challenged(&server) == 2).await;
+        // Once: the same again is no news, the hour after neither.
+        home.reauthenticate(PASSWORD).await.assert_status(200);
+        for _ in 0..4 {
+            server.clock.advance(HOUR / 3);
+            for address in [LISBON, TOKYO] {
+                ask_from(&home, address).await.assert_status(200);
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        home.reauthenticate(PASSWORD).await.assert_status(200);
+        home.rename(Some("Ana")).await.assert_status(200);
+        let admin = admin.person().sign_in_again().await;
+        assert_eq!(alerts_about(&admin, &person).await.len(), 1);
+    }
 }

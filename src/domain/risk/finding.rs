@@ -21,6 +21,27 @@ pub struct Signal {
     pub weight: u32,
     /// Why, in words.
     pub reason: String,
+    /// The sessions that it was found of: one that is named because it was there before is not among them.
+    #[serde(default)]
+    pub about: Vec<SessionId>,
+}
+
+impl Signal {
+    /// Whether it is the same reason, of whichever sessions: the words count where they name places and nothing that changes.
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.rule == other.rule && (!self.rule.names_places() || self.reason == other.reason)
+    }
+
+    /// Whether an alert gives this reason of this session.
+    fn is_told_of<T: Told>(&self, session: SessionId, alert: &T) -> bool {
+        alert.signals().iter().any(|told| self.is_same_as(told) && told.about.contains(&session))
+    }
+
+    fn add(&mut self, sessions: &[SessionId]) {
+        let left = MAX_SESSIONS.saturating_sub(self.about.len());
+        let new: Vec<_> = sessions.iter().filter(|session| !self.about.contains(session)).take(left).copied().collect();
+        self.about.extend(new);
+    }
 }
 
 /// What was found about one user, at one moment.
@@ -71,31 +92,41 @@ impl Finding {
     /// Adds a rule that found something; one of no weight is switched off.
     pub(super) fn add(&mut self, rule: Rule, weight: u32, reason: String) {
         if weight > 0 {
-            self.signals.push(Signal { rule, weight, reason });
+            self.signals.push(Signal { rule, weight, reason, about: Vec::new() });
         }
     }
 
-    /// Compares it with the user's alerts. The same reasons about the same sessions are told; more of a matter that is open
+    /// Compares it with the user's alerts. The same reasons found of the same sessions are told; more of a matter that is open
     /// is added to it: further sessions for the same reasons, or further places of the same sessions. Another place of other
     /// sessions, or after the alert was acknowledged, is another matter.
     pub fn news<'a, T: Told>(&self, alerts: &'a [T]) -> News<&'a T> {
-        let is_named = |alert: &T, session: &SessionId| alert.sessions().contains(session);
-        let names_all = |alert: &T| self.core.iter().all(|session| is_named(alert, session));
-        let names_some = |alert: &T| self.core.iter().any(|session| is_named(alert, session));
-        if alerts.iter().any(|alert| self.is_told_by(alert) && names_all(alert)) {
+        if alerts.iter().any(|alert| self.signals.iter().all(|found| self.is_told_of_core(found, alert))) {
             return News::Known;
         }
+        let names_some = |alert: &T| self.core.iter().any(|session| alert.sessions().contains(session));
         let belongs =
             |alert: &&T| alert.is_open() && self.has_rules_of(*alert) && (self.is_told_by(*alert) || names_some(alert));
         alerts.iter().find(belongs).map_or(News::New, News::More)
     }
 
-    /// Whether an alert gives all these reasons.
-    pub fn is_told_by<T: Told>(&self, alert: &T) -> bool {
-        let is_same = |found: &Signal, told: &Signal| {
-            told.rule == found.rule && (!found.rule.names_places() || told.reason == found.reason)
+    /// Whether an alert gives all these reasons, of whichever sessions.
+    pub(super) fn is_told_by<T: Told>(&self, alert: &T) -> bool {
+        self.signals.iter().all(|found| alert.signals().iter().any(|told| found.is_same_as(told)))
+    }
+
+    /// Whether an alert gives this reason of those of its sessions that make it this finding.
+    fn is_told_of_core<T: Told>(&self, found: &Signal, alert: &T) -> bool {
+        let mut core = found.about.iter().filter(|session| self.core.contains(session)).peekable();
+        core.peek().is_some() && core.all(|session| found.is_told_of(*session, alert))
+    }
+
+    /// The live sessions of which an alert does not give all reasons: those that something is yet to be done about.
+    pub fn concerned_beside<T: Told>(&self, alert: &T) -> Vec<SessionId> {
+        let is_news = |session: &SessionId| {
+            let mut reasons = self.signals.iter().filter(|found| found.about.contains(session));
+            reasons.any(|found| !found.is_told_of(*session, alert))
         };
-        self.signals.iter().all(|found| alert.signals().iter().any(|told| is_same(found, told)))
+        self.concerned.iter().filter(|session| is_news(session)).copied().collect()
     }
 
     fn has_rules_of<T: Told>(&self, alert: &T) -> bool {
@@ -104,8 +135,18 @@ impl Finding {
 
     /// An alert's reasons together with these.
     pub fn signals_after(&self, told: &[Signal]) -> Vec<Signal> {
-        let new = self.signals.iter().filter(|signal| told.iter().all(|known| known.reason != signal.reason));
-        told.iter().chain(new).take(MAX_SIGNALS).cloned().collect()
+        let mut all = told.to_vec();
+        for found in &self.signals {
+            let is_same_text = |known: &Signal| found.is_same_as(known) && known.reason == found.reason;
+            if let Some(known) = all.iter_mut().find(|known| is_same_text(known)) {
+                known.add(&found.about);
+            } else if all.len() < MAX_SIGNALS {
+                all.push(found.clone());
+            } else if let Some(known) = all.iter_mut().find(|known| found.is_same_as(known)) {
+                known.add(&found.about);
+            }
+        }
+        all
     }
 
     /// The sessions that an alert does not name yet.

@@ -127,6 +127,11 @@ impl RiskPolicy {
             && self.weights.of(Rule::SeveralCountries) > 0
         {
             self.note(found, Rule::SeveralCountries, reason);
+            found
+                .signals
+                .iter_mut()
+                .filter(|it| it.rule == Rule::SeveralCountries)
+                .for_each(|it| it.about.clone_from(&sessions));
             // Nobody can tell which of them is the owner's.
             found.concerned.extend(&sessions);
             found.sessions.extend(sessions);
@@ -141,6 +146,8 @@ fn about(mut found: Finding, session: SessionId) -> Finding {
         for list in [&mut found.sessions, &mut found.core, &mut found.concerned] {
             list.push(session);
         }
+        // Of the others it is known only that they were there.
+        found.signals.iter_mut().filter(|it| it.rule != Rule::SeveralCountries).for_each(|it| it.about.push(session));
     }
     found.tidy()
 }

@@ -309,6 +309,31 @@ fn another_place_is_another_reason() {
     assert_eq!(other(sao_paulo(), 9).news(&[alert(true)]), News::New);
 }
 
+/// A session that an alert names because it was there before is judged when it moves itself.
+#[test]
+fn who_was_there_before_is_not_told_of() {
+    let policy = RiskPolicy::default();
+    let (own, before) = (past(lisbon(), 0), sighting(lisbon(), 0));
+    let new = arrival(tokyo(), 1);
+    let found = policy.judge_arrival(&new, std::slice::from_ref(&own), std::slice::from_ref(&own.last));
+    assert!(found.sessions.contains(&own.session) && found.core == [new.sighting.session]);
+    let alert =
+        |open, found: &Finding| Alert { open, signals: found.signals_after(&[]), sessions: found.sessions.clone() };
+    assert_eq!(found.news(&[alert(true, &found)]), News::Known);
+    let before = Sighting { session: own.session, ..before };
+    let moved = |hours| Sighting { session: own.session, place: tokyo(), at: at(hours) };
+    let moved = |hours| policy.judge_move(&moved(hours), &before, std::slice::from_ref(&own), &[]);
+    let told = alert(true, &found);
+    assert_eq!(moved(1).news(std::slice::from_ref(&told)), News::More(&told));
+    assert_eq!(moved(1).news(&[alert(false, &found)]), News::New);
+    assert_eq!(moved(1).concerned_beside(&told), [own.session]);
+    // Once, and in the same words.
+    let grown = Alert { signals: moved(1).signals_after(&told.signals), ..told };
+    assert!(grown.signals.len() <= found.signals.len() + 1, "{grown:?}");
+    assert_eq!(moved(2).news(std::slice::from_ref(&grown)), News::Known, "the minutes are others");
+    assert!(moved(2).concerned_beside(&grown).is_empty());
+}
+
 #[test]
 fn lists_are_short() {
     let known: Vec<_> = ["A", "B", "C", "D", "E", "F", "G"]
