@@ -17,6 +17,7 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::cookie::SameSite;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, SET_COOKIE};
 
 use super::bridge::Bridge;
@@ -175,7 +176,8 @@ impl SessionLayer {
         let presented = self.site.cookie.read(headers);
         let checked = match self.rank {
             Rank::Account | Rank::Background | Rank::Renewal => {
-                Some(self.signed_in(&presented, headers, &client).await?)
+                let activity = self.activity(request.method(), headers);
+                Some(self.signed_in(&presented, headers, &client, activity).await?)
             }
             Rank::Public | Rank::Embedded => None,
         };
@@ -195,7 +197,7 @@ impl SessionLayer {
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);
         }
-        let activity = no_touch::activity(request.headers());
+        let activity = self.activity(request.method(), request.headers());
         Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
     }
 
@@ -216,18 +218,27 @@ impl SessionLayer {
         Ok(())
     }
 
+    fn activity(&self, method: &Method, headers: &HeaderMap) -> Activity {
+        match self.rank {
+            Rank::Background => Activity::Background,
+            _ => no_touch::activity(method, headers),
+        }
+    }
+
     /// The live session of the request: missing, forged, doubled, ended and expired are one answer.
-    async fn signed_in(&self, presented: &Presented, headers: &HeaderMap, client: &Client) -> Result<Checked, Problem> {
+    async fn signed_in(
+        &self,
+        presented: &Presented,
+        headers: &HeaderMap,
+        client: &Client,
+        activity: Activity,
+    ) -> Result<Checked, Problem> {
         let token = match presented {
             Presented::One(token) => token,
             Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
             Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
         };
         let app = &self.site.app;
-        let activity = match self.rank {
-            Rank::Background => Activity::Background,
-            _ => no_touch::activity(headers),
-        };
         let Some(checked) = app.check(token, client.ip, activity).await? else {
             return Err(self.site.dead(token, headers, client.ip).await);
         };

@@ -17,7 +17,7 @@ use crate::domain::{Place, SessionId, Timestamp};
 /// A use of a session: which, when, and from where.
 pub type Use = (SessionId, Timestamp, IpAddr);
 
-/// Moves last-seen times of live sessions forward; `place_of` is asked about the address of each that may have moved.
+/// Moves last-seen times of live sessions forward, or the address alone where the time is the same; `place_of` is asked about the address of each that may have moved.
 pub fn tell(db: &mut Db, uses: &[Use], place_of: &dyn Fn(IpAddr) -> Place) -> Result<(), LedgerError> {
     match db {
         #[cfg(feature = "postgres")]
@@ -34,21 +34,24 @@ fn tell_one(
     (id, seen_at, ip): &Use,
     place_of: &dyn Fn(IpAddr) -> Place,
 ) -> Result<(), LedgerError> {
-    let row = sessions::table
-        .find(id.to_string())
-        .filter(sessions::ended_at.is_null())
-        .filter(sessions::last_seen_at.lt(seen_at.ms()));
+    let live = || sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
     let address = ip.to_string();
-    let stayed = diesel::update(row.clone().filter(sessions::last_ip_key.eq(Some(ip_key(*ip)))));
+    let stayed = live().filter(sessions::last_seen_at.lt(seen_at.ms()));
+    let stayed = diesel::update(stayed.filter(sessions::last_ip_key.eq(Some(ip_key(*ip)))));
     if stayed.set(sessions::last_seen_at.eq(seen_at.ms())).execute(c)? == 1 {
         return Ok(());
     }
-    let Some(signed_in) = row.clone().select(sessions::sign_in_ip).get_result::<String>(c).optional()? else {
+    // What is no use moves without being later.
+    let row = || {
+        let moved = live().filter(sessions::last_seen_at.le(seen_at.ms()));
+        moved.filter(sessions::last_ip_key.is_null().or(sessions::last_ip_key.ne(Some(ip_key(*ip)))))
+    };
+    let Some(signed_in) = row().select(sessions::sign_in_ip).get_result::<String>(c).optional()? else {
         return Ok(());
     };
     // Back where it was signed in: its place is that one.
     let place = if signed_in == address { Place::default() } else { place_of(*ip) };
-    diesel::update(row)
+    diesel::update(row())
         .set((
             sessions::last_seen_at.eq(seen_at.ms()),
             sessions::last_ip.eq(&address),
@@ -98,7 +101,8 @@ fn tell_who_moved(c: &mut PgConnection, uses: &[Use], place_of: &dyn Fn(IpAddr) 
          last_asn = CASE WHEN sessions.sign_in_ip <> used.ip THEN used.asn END, \
          last_network = CASE WHEN sessions.sign_in_ip <> used.ip THEN used.network END \
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS used (id, seen_at, ip, ip_key, country, city, asn, network) \
-         WHERE sessions.id = used.id AND sessions.ended_at IS NULL AND sessions.last_seen_at < used.seen_at",
+         WHERE sessions.id = used.id AND sessions.ended_at IS NULL AND (sessions.last_seen_at < used.seen_at \
+         OR sessions.last_seen_at = used.seen_at AND sessions.last_ip_key IS DISTINCT FROM used.ip_key)",
     )
     .bind::<Array<Text>, _>(uses.iter().map(|(id, _, _)| id.to_string()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(uses.iter().map(|(_, seen_at, _)| seen_at.ms()).collect::<Vec<_>>())

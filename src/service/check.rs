@@ -24,8 +24,7 @@ impl App {
             Reading::Doubt(doubt) => Some(doubt),
             Reading::NoRedis => None,
         };
-        let active = (activity == Activity::Active).then_some(from);
-        let found = self.fill(token_hash, doubt, active).await?;
+        let found = self.fill(token_hash, doubt, (from, activity)).await?;
         if let Some(checked) = &found {
             self.touch_if_due(checked, None, from, activity, now);
         }
@@ -54,11 +53,8 @@ impl App {
         now: Timestamp,
     ) {
         let configured = self.shared.policy.last_seen_resolution;
-        if activity == Activity::Active && checked.is_touch_due(now, from, configured) {
-            self.touch(checked, seen, now, from);
-        } else if activity == Activity::Background {
-            // It keeps nobody signed in, but hides nobody either.
-            self.note_move(checked, now, from);
+        if let Some(used_at) = checked.use_to_write(activity, now, from, configured) {
+            self.touch(checked, seen, used_at, now, from);
         }
     }
 }

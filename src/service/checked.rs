@@ -60,8 +60,21 @@ impl Checked {
         self.deadlines.last_seen <= self.session.made_at()
     }
 
-    /// Whether the session's last-seen time should be written, given a use now from this address.
-    pub(super) fn is_touch_due(&self, now: Timestamp, ip: IpAddr, configured: Duration) -> bool {
-        self.ip != ip || now.since(self.deadlines.last_seen) >= resolution(configured, self.deadlines.idle)
+    /// The last-seen time to write, given a request now from this address; none when nothing is to be written. What keeps
+    /// nobody signed in hides nobody either: from elsewhere, its address is written beside the last-seen time that there is.
+    pub(super) fn use_to_write(
+        &self,
+        activity: Activity,
+        now: Timestamp,
+        ip: IpAddr,
+        configured: Duration,
+    ) -> Option<Timestamp> {
+        let last_seen = self.deadlines.last_seen;
+        match activity {
+            Activity::Active => {
+                (self.ip != ip || now.since(last_seen) >= resolution(configured, self.deadlines.idle)).then_some(now)
+            }
+            Activity::Background => (self.ip != ip).then_some(last_seen),
+        }
     }
 }

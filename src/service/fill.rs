@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::app::Answer;
 use super::devices::mark_of;
 use super::flights::{self, Seat};
-use super::{App, Checked, Unavailable};
+use super::{Activity, App, Checked, Unavailable};
 use crate::domain::{Nonce, Timestamp, TokenHash};
 use crate::ledger::sessions;
 use crate::live::{Doubt, Lease, NewRecord, Taken};
@@ -25,8 +25,8 @@ struct Ground {
 
 impl App {
     /// Asks the ledger about a token and leaves a record where Redis allows it. `doubt` is what Redis showed, none
-    /// when it showed nothing at all; `active` the address of a use that counts.
-    pub(super) async fn fill(&self, token_hash: TokenHash, doubt: Option<Doubt>, active: Option<IpAddr>) -> Answer {
+    /// when it showed nothing at all; `used` from where, and whether that counts.
+    pub(super) async fn fill(&self, token_hash: TokenHash, doubt: Option<Doubt>, used: (IpAddr, Activity)) -> Answer {
         let answered = match self.shared.flights.board(token_hash) {
             Seat::Joined(answered) => answered,
             Seat::Pilot(flight, answered) => {
@@ -34,7 +34,7 @@ impl App {
                 // A task of its own: a client that hangs up must not take along those who joined it.
                 tokio::spawn(async move {
                     let (gate, answer) = flight.take_off();
-                    let found = app.fly(token_hash, doubt, active, gate).await;
+                    let found = app.fly(token_hash, doubt, used, gate).await;
                     answer.send_replace(Some(found));
                 });
                 answered
@@ -47,7 +47,7 @@ impl App {
         &self,
         token_hash: TokenHash,
         doubt: Option<Doubt>,
-        active: Option<IpAddr>,
+        used: (IpAddr, Activity),
         gate: flights::BoardingGate<Answer>,
     ) -> Answer {
         // A record that rested too long is the witness of that: it stays where it is unless the ledger knows better.
@@ -70,7 +70,7 @@ impl App {
         }
         let Some(checked) = found else { return Ok(None) };
         if let Some(lease) = ground.lease {
-            self.put(&checked, lease, active).await;
+            self.put(&checked, lease, used).await;
         }
         Ok(Some(checked))
     }
@@ -116,22 +116,23 @@ impl App {
         })
     }
 
-    /// Leaves a record for the next check, with this use in it if it counts.
-    async fn put(&self, checked: &Checked, lease: Lease, active: Option<IpAddr>) {
+    /// Leaves a record for the next check, with this use in it.
+    async fn put(&self, checked: &Checked, lease: Lease, used: (IpAddr, Activity)) {
         let Some(live) = &self.live else { return };
         let now = self.clock().now();
         let configured = self.shared.policy.last_seen_resolution;
-        let used = active.filter(|&ip| checked.is_touch_due(now, ip, configured));
+        let (from, activity) = used;
+        let used_at = checked.use_to_write(activity, now, from, configured);
         let record = NewRecord {
             session: checked.session,
             user: checked.user,
-            last_seen: used.map_or(checked.deadlines.last_seen, |_| now),
+            last_seen: used_at.unwrap_or(checked.deadlines.last_seen),
             expires: checked.deadlines.expires,
             idle: checked.deadlines.idle,
             has_data: checked.has_data,
             device: checked.device,
             proven_at: checked.proven_at,
-            ip: used.unwrap_or(checked.ip),
+            ip: used_at.map_or(checked.ip, |_| from),
         };
         // Whether it was stored makes no difference to the answer: a revocation may have been faster.
         if let Err(error) = live.put(lease, &record, now).await {

@@ -29,7 +29,7 @@ impl Shared {
     /// As the ledger knows it, or a record, which learns of a use before the ledger.
     pub(super) fn last_use(&self, row: &Session, record: Option<&Record>) -> LastUse {
         let known = LastUse::of(row);
-        let newer = record.filter(|record| record.last_seen > known.at);
+        let newer = record.filter(|record| record.last_seen >= known.at);
         let (at, ip) = newer.map_or_else(|| (known.at, known.ip.clone()), |it| (it.last_seen, it.ip.to_string()));
         let place = if ip == row.sign_in_ip {
             signed_in(row)

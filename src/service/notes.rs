@@ -65,7 +65,8 @@ impl Notes {
         }
         // A use that was noted earlier stays due when it was.
         let due = earlier.map_or(note.due, |old| old.due.min(note.due));
-        notes.insert(session, Note { due, ..note });
+        let seen_at = earlier.map_or(note.seen_at, |old| old.seen_at.max(note.seen_at));
+        notes.insert(session, Note { seen_at, due, ..note });
         true
     }
 

@@ -24,8 +24,15 @@ const OVERDUE_FIRST: LedgerError = LedgerError::Busy("overdue last-seen times ar
 const BATCH: usize = 256;
 
 impl App {
-    /// Notes a use and tells the record, off the request's latency.
-    pub(super) fn touch(&self, checked: &Checked, seen: Option<SeenRecord>, now: Timestamp, ip: IpAddr) {
+    /// Notes a use and tells the record, off the request's latency. `used_at` is now, or what the last-seen time was.
+    pub(super) fn touch(
+        &self,
+        checked: &Checked,
+        seen: Option<SeenRecord>,
+        used_at: Timestamp,
+        now: Timestamp,
+        ip: IpAddr,
+    ) {
         let notes = &self.shared.last_seen;
         let idle = checked.deadlines.idle;
         let delay = if !notes.has_records {
@@ -37,7 +44,7 @@ impl App {
             // Half the lag: the other half is for a ledger that does not answer at once.
             session::ledger_lag(idle) / 2
         };
-        let note = Note { seen_at: now, ip, due: self.clock().monotonic().saturating_add(delay) };
+        let note = Note { seen_at: used_at, ip, due: self.clock().monotonic().saturating_add(delay) };
         let resolution = session::resolution(self.shared.policy.last_seen_resolution, idle);
         let is_news = notes.note(checked.session, note, resolution);
         // After the note: whoever follows a move has it told at once.
@@ -49,16 +56,16 @@ impl App {
             notes.call();
         }
         if let Some(seen) = seen {
-            self.touch_record(seen, now, ip);
+            self.touch_record(seen, used_at, now, ip);
         }
     }
 
-    fn touch_record(&self, seen: SeenRecord, now: Timestamp, ip: IpAddr) {
+    fn touch_record(&self, seen: SeenRecord, used_at: Timestamp, now: Timestamp, ip: IpAddr) {
         let Some(live) = self.live.clone() else { return };
         let app = self.clone();
         tokio::spawn(async move {
             let session = seen.record.session;
-            if let Err(error) = live.touch(&seen, now, ip, now).await {
+            if let Err(error) = live.touch(&seen, used_at, ip, now).await {
                 log::debug!("Redis refused a last-seen time, the ledger gets it at once: {error}");
                 app.shared.last_seen.make_due(session);
             }

@@ -11,13 +11,14 @@ use crate::support::mmdb::{LISBON, TOKYO};
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
-use crate::support::wait::stopwatch;
+use crate::support::wait::{stopwatch, until};
 use crate::tools::{column, set_clock};
 use crate::travel::{FIREFOX, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than anything takes that is told at once.
 const CALM: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);
 const NEW: &str = "another four plain words";
 
@@ -156,6 +157,49 @@ on_each_backend! {
         busy_events.assert_silent(CALM).await;
         server.clock.advance(4 * MINUTE);
         assert_eq!(busy_events.ending().await, "expired");
+    }
+
+    /// Also where no location file says what a place is.
+    async fn a_poll_from_elsewhere_is_seen_and_is_no_use_still(server: TestServer)
+    with { "SESSIOND_IDLE_TIMEOUT": "5m", "SESSIOND_TRUSTED_PROXIES": "127.0.0.1", "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For" } {
+        let admin = server.admin().await;
+        let (polled, fresh) = (server.signed_in().await, server.signed_in().await);
+        server.clock.advance(MINUTE);
+        assert!(polled.is_signed_in().await);
+        let shown = async |who: &SignedIn| {
+            let path = format!("/admin/sessions?filter[user]={}", who.user_id);
+            let session = admin.get(&path).await.assert_status(200).json()["sessions"][0].clone();
+            let text = |name: &str| session[name].as_str().expect("a text").to_owned();
+            (text("ip"), text("last_seen_at"))
+        };
+        let begun = shown(&fresh).await.1;
+        until("the use", PATIENCE, async || shown(&polled).await.1 > begun).await;
+        for (who, path) in [(&polled, "/me"), (&fresh, "/auth/forward")] {
+            let (home, used) = shown(who).await;
+            assert_eq!(home, "127.0.0.1");
+            let poll = who.call(Method::GET, path).header("X-No-Touch", "1").header("X-Forwarded-For", "203.0.113.9");
+            poll.send().await.assert_status(200);
+            until("the address", PATIENCE, async || shown(who).await == ("203.0.113.9".to_owned(), used.clone())).await;
+            server.clock.advance(MINUTE);
+            let told = format!("id = '{}' AND last_ip = '203.0.113.9'", who.session_id);
+            until("the ledger's", PATIENCE, async || server.stores.database.count("sessions", &told) == 1).await;
+        }
+        // Three minutes after its use, and five after the other's.
+        server.clock.advance(2 * MINUTE);
+        let ask = async |who: &SignedIn| who.call(Method::GET, "/me").header("X-No-Touch", "1").send().await.status;
+        assert_eq!((ask(&polled).await, ask(&fresh).await), (200, 401));
+        server.clock.advance(MINUTE);
+        assert_eq!(ask(&polled).await, 401);
+    }
+
+    async fn whatever_changes_something_is_a_use_whatever_it_says(server: TestServer)
+    with { "SESSIOND_IDLE_TIMEOUT": "5m" } {
+        let owner = server.signed_in().await;
+        for _ in 0..2 {
+            server.clock.advance(4 * MINUTE);
+            let call = owner.change(Method::PATCH, "/me").header("X-No-Touch", "1");
+            call.json(&json!({ "name": "Ana" })).send().await.assert_status(200);
+        }
     }
 
     async fn a_stream_ends_with_the_absolute_timeout(server: TestServer)
