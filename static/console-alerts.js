@@ -40,7 +40,8 @@ function alertOf(alert, level, whose) {
   const { id, user, sessions = [], signals = [] } = alert;
   const open = !alert.acknowledged_at;
   const person = at('person', { id: user?.id, sessions: sessions.join(',') });
-  const heading = whose ? link(person, said(user?.email ?? user?.id ?? 'an account that is gone')) : `${capital(count(signals.length, 'reason'))}`;
+  const gone = !user?.email;
+  const heading = whose ? (gone ? 'A deleted account' : link(person, said(user.email))) : `${capital(count(signals.length, 'reason'))}`;
   const opened = [el('span', {}, 'opened ', time(alert.opened_at))];
   if (Object.hasOwn(ACTIONS, alert.action)) opened.push(ACTIONS[alert.action]);
   if (!open) opened.push(el('span', {}, 'acknowledged ', time(alert.acknowledged_at)));
@@ -49,15 +50,16 @@ function alertOf(alert, level, whose) {
       el(level, {}, heading, ' ', badge(`Risk ${alert.risk}`, open ? 'bad' : '')),
       el('p', { class: 'facts' }, ...facts(...opened)),
       el('ul', { class: 'reasons' }, ...signals.map(({ rule, weight, reason }) => el('li', { title: `${rule}, weight ${weight}` }, said(reason)))),
+      gone ? el('p', { class: 'facts' }, 'Its sessions have ended, and the reasons were deleted with it.') : null,
     ),
     el('div', { class: 'acts' },
-      ...(whose ? [link(person, `Show ${count(sessions.length, 'session')}`, { class: 'quiet small' })] : []),
-      ...(open && sessions.length > 0 ? [endButton(alert)] : []),
+      ...(whose && !gone ? [link(person, `Show ${count(sessions.length, 'session')}`, { class: 'quiet small' })] : []),
+      ...(open && !gone && sessions.length > 0 ? [endButton(alert)] : []),
       ...(open ? [acknowledgeButton(alert)] : []),
     ));
 }
 
-const whoseIs = ({ user }) => user?.email ?? 'this account';
+const whoseIs = ({ user }) => user?.email || 'a deleted account';
 
 function endButton(alert) {
   const number = count(alert.sessions.length, 'session');

@@ -65,13 +65,23 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     match command {
         Command::List { state, user, json } => {
             let user = match user {
-                Some(user) => Some(users::find(&app, &user).await?),
+                Some(user) => Some(whom(&app, &user).await?),
                 None => None,
             };
             list(&app, state, user, json, out).await
         }
         Command::Acknowledge { id, json } => acknowledge(&app, id, json, out).await,
     }
+}
+
+/// Alerts outlive their account, which has no address any more.
+async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
+    if let Some(id) = UserId::parse(user)
+        && !app.list_alerts(AlertState::All, Some(id), None, 1).await?.is_empty()
+    {
+        return Ok(id);
+    }
+    users::find(app, user).await
 }
 
 async fn list(
@@ -108,7 +118,7 @@ async fn list(
 
 const HEAD: [&str; 6] = ["ID", "OPENED", "USER", "RISK", "SESSIONS", "WHY"];
 
-/// A line for each reason; what is the same for all stands in the first.
+/// A line for each reason; what is the same for all stands in the first. The reasons go with the account.
 fn cells(alert: &AlertView) -> Vec<[String; 6]> {
     let mut lines: Vec<_> = alert
         .signals
@@ -119,6 +129,10 @@ fn cells(alert: &AlertView) -> Vec<[String; 6]> {
             [id, opened, user, risk, sessions, why]
         })
         .collect();
+    if lines.is_empty() {
+        let [id, opened, user, risk, sessions] = <[String; 5]>::default();
+        lines.push([id, opened, user, risk, sessions, "the account was deleted".to_owned()]);
+    }
     if let Some([id, opened, user, risk, sessions, _]) = lines.first_mut() {
         *id = alert.id.to_string();
         *opened = alert.opened_at.to_rfc3339();

@@ -148,6 +148,14 @@ pub fn acknowledge(db: &mut Db, id: AlertId, at: Timestamp, by: &str) -> Result<
     Ok(known.map(|_| false))
 }
 
+/// Takes note of all alerts about a user.
+pub fn acknowledge_all(db: &mut Db, user: UserId, at: Timestamp, by: &str) -> Result<(), LedgerError> {
+    let open = alerts::table.filter(alerts::user_id.eq(user.to_string())).filter(alerts::acknowledged_at.is_null());
+    let taken = (alerts::acknowledged_at.eq(Some(at.ms())), alerts::acknowledged_by.eq(Some(by)));
+    diesel::update(open).set(taken).execute(db)?;
+    Ok(())
+}
+
 /// About whom an alert is.
 pub fn user_of(db: &mut Db, id: AlertId) -> Result<Option<UserId>, LedgerError> {
     let row = alerts::table.find(id.to_string()).select(alerts::user_id);
@@ -172,7 +180,8 @@ fn with_sessions(db: &mut Db, rows: Vec<Listed>) -> Result<Vec<Alert>, LedgerErr
             id: AlertId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("alert id {id:?}")))?,
             opened_at: Timestamp::from_ms(opened_at),
             user: user_id(&user)?,
-            email,
+            // Of an account that was deleted it is empty.
+            email: email.filter(|email| !email.is_empty()),
             risk,
             action,
             signals: serde_json::from_str(&signals)

@@ -9,7 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::{EndReason, UserId};
 use crate::fault_point;
 use crate::ledger::users::User;
-use crate::ledger::{Db, LedgerError, erasure};
+use crate::ledger::{Db, LedgerError, alerts, erasure};
 
 use super::admin::LastAdministrator;
 
@@ -21,13 +21,16 @@ const ACCOUNTS: i64 = 100;
 impl App {
     /// Deletes an account. How many of its sessions were alive. Again is no error, for as long as its row is there.
     pub async fn delete_user(&self, id: UserId, cause: &Cause) -> Result<usize, AdminError> {
-        let empty = |app: &Self, db: &mut Db, user: &User, is_last| {
+        let by = cause.actor.name();
+        let empty = move |app: &Self, db: &mut Db, user: &User, is_last| {
             if is_last {
                 return Ok(Err(LastAdministrator));
             }
             let news = !user.is_deleted();
             if news {
                 erasure::delete(db, user.id, app.clock().now())?;
+                // Its sessions end, and nothing is left to look at.
+                alerts::acknowledge_all(db, user.id, app.clock().now(), &by)?;
                 fault_point::reach("deletion: row emptied");
             }
             Ok(Ok(news))

@@ -164,7 +164,10 @@ impl App {
         }
         let app = self.clone();
         let records = self.write(move |db| {
-            users::lock(db, user)?;
+            // What it was found by was read before: the account may have been deleted since.
+            if users::lock(db, user)?.is_none_or(|user| user.is_deleted()) {
+                return Ok(Vec::new());
+            }
             let server = Cause { actor: Actor::Server, client: None, proof_of: None, forced: false };
             app.settle(db, user, &found, &server)
         });

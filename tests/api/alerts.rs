@@ -138,4 +138,20 @@ on_each_backend! {
         assert_eq!(unknown.status.code(), Some(1));
         assert_eq!(command_line(&server.settings, &["alerts", "acknowledge", "7"], "").status.code(), Some(2));
     }
+
+    async fn with_an_account_its_alerts_are_closed(server: TestServer) {
+        let (world, admin) = (World::beside(&server, &[]).await, server.admin().await);
+        let person = suspect(&server, &world).await;
+        let id = alerts_about(&admin, &person).await[0]["id"].as_str().unwrap_or_default().to_owned();
+        admin.delete(&format!("/admin/users/{}", person.user_id)).await.assert_status(204);
+        assert!(ids(&admin.get("/admin/alerts?state=open").await.assert_status(200).json()).is_empty());
+        let alert = alerts_about(&admin, &person).await.remove(0);
+        assert_eq!(alert["user"], json!({ "id": person.user_id, "email": null }));
+        assert_eq!((&alert["signals"], &alert["acknowledged_by"]), (&json!([]), &json!(admin.person().user_id)));
+        let listed = |more: &[&str]| command_line_ok(&server.settings, &[&["alerts", "list"], more].concat(), "");
+        let all = listed(&["--state", "all"]);
+        assert!(all.lines().count() == 2 && all.contains(&id) && all.contains(&person.user_id), "{all}");
+        assert_eq!(listed(&["--state", "all", "--user", &person.user_id]), all);
+        assert_eq!(command_line(&server.settings, &["alerts", "list", "--user", NOBODY], "").status.code(), Some(1));
+    }
 }

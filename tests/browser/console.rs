@@ -232,3 +232,24 @@ async fn whatever_others_are_called_is_shown_as_text_in_every_view() {
     }
     window.assert_quiet_but_for(&[NOBODY]).await;
 }
+
+#[tokio::test]
+async fn an_alert_outlives_its_account_and_says_so() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site) = (Driver::start(), site(&server));
+    let (admin, user) = (server.admin().await, server.signed_in().await);
+    alert_about(&server, &user.user_id, &[&user.session_id], &["Something strange."]);
+    admin.delete(&format!("/admin/users/{}", user.user_id)).await.assert_status(204);
+    let window = driver.window().await;
+    window.open(&format!("{site}/console#alerts?state=all")).await;
+    window.enter(&admin.person().email, PASSWORD).await;
+    window.says("#alerts-found", "1 alert, the newest first.").await;
+    let card = window.text("#alerts-list .alert").await;
+    assert!(card.contains("A deleted account") && !card.contains("undefined"), "{card}");
+    assert_eq!(window.script("return document.querySelectorAll('#alerts-list a, #alerts-list button').length").await, 0);
+    // One from before alerts were closed with their accounts.
+    server.stores.database.execute("UPDATE alerts SET acknowledged_at = NULL");
+    window.reload().await;
+    window.click("#alerts-list .alert button").await;
+    window.shows("document.body.innerText.includes('The alert about a deleted account is acknowledged.')").await;
+}
