@@ -3,6 +3,8 @@
 //! Owns [`Place`] and the distance between two. Must never be taken for where somebody is: addresses move, networks send
 //! their customers out far from where these are, and names are whatever somebody wrote into a file.
 
+use super::email::turns_text;
+
 /// Longest name that is kept, in characters.
 const MAX_NAME: usize = 100;
 /// The mean radius of the earth.
@@ -95,9 +97,9 @@ pub fn country_code(text: &str) -> Option<String> {
 }
 
 /// A name from a file as it is kept: without control characters (PostgreSQL takes no NUL, a terminal obeys some of the
-/// others), and not too long.
+/// others) and those that turn text around, and not too long.
 pub fn name(text: &str) -> Option<String> {
-    let kept: String = text.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    let kept: String = text.trim().chars().filter(|&c| !c.is_control() && !turns_text(c)).take(MAX_NAME).collect();
     (!kept.is_empty()).then_some(kept)
 }
 
@@ -128,6 +130,7 @@ mod tests {
         assert_eq!(country_code("pt").as_deref(), Some("PT"));
         assert_eq!(name(" a\0b\u{1b}[2J\n "), Some("ab[2J".to_owned()));
         assert_eq!(name("\u{7f}"), None);
+        assert_eq!(name("Lis\u{202e}bon\u{2066}"), Some("Lisbon".to_owned()));
         assert_eq!(name(&"é".repeat(1_000)).unwrap().chars().count(), MAX_NAME);
     }
 }

@@ -5,7 +5,7 @@
 use super::gate::Source;
 use super::{App, Cause, Throttled, Unavailable, UserView};
 use crate::domain::email::InvalidEmail;
-use crate::domain::email::is_invisible;
+use crate::domain::email::{is_invisible, turns_text};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
@@ -120,6 +120,9 @@ pub(super) fn tidy_name(name: &str) -> Result<Option<String>, String> {
     if name.chars().any(char::is_control) {
         return Err("A name has no control characters.".to_owned());
     }
+    if name.chars().any(turns_text) {
+        return Err("A name has no characters that turn text around.".to_owned());
+    }
     if !name.is_empty() && name.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
         return Err("A name has at least one character that can be seen.".to_owned());
     }
@@ -136,6 +139,10 @@ mod tests {
         assert_eq!(tidy_name("   "), Ok(None));
         assert!(tidy_name("a\0b").is_err());
         assert!(tidy_name("\u{200b} \u{202e}").is_err());
+        for turning in ["Ana\u{202e}nimda", "\u{2067}Ana", "Ana\u{61c}", "A\u{200f}"] {
+            assert!(tidy_name(turning).is_err(), "{turning:?}");
+        }
+        assert!(tidy_name("\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}").is_ok(), "a word with a break in it");
         assert!(tidy_name("\u{1f468}\u{200d}\u{1f469}").is_ok(), "joined pictures are seen");
         assert!(tidy_name(&"x".repeat(101)).is_err());
     }
