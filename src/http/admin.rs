@@ -12,7 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::extract::{PathId, SignedIn, Visit};
-use super::noted::{Refused, note};
+use super::noted::note_access;
 use super::problem::Problem;
 use super::site::Site;
 use crate::domain::{Role, UserId};
@@ -76,7 +76,7 @@ pub(super) async fn administrator(site: &Site, visit: &Visit, checked: &Checked)
 /// For whatever an administrator looks at.
 pub(super) async fn reader(site: &Site, visit: &Visit, checked: &Checked) -> Result<(), Problem> {
     if !site.app.has_role(checked.user, Role::Admin).await? {
-        note(&site.app, Refused::Access, visit.client(), Some(checked), &"not an administrator");
+        note_access(&site.app, visit.client(), checked, visit.route(&site.base_path));
         return Err(Problem::forbidden());
     }
     Ok(())

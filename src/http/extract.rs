@@ -169,13 +169,24 @@ impl<T: PublicId> FromRequest for PathId<T> {
 
 /// The request as the session layer knows it: who asks, and with which cookie.
 #[derive(Debug)]
-pub struct Visit(Rc<Context>);
+pub struct Visit {
+    context: Rc<Context>,
+    request: HttpRequest,
+}
+
+impl Visit {
+    /// The method and the route as it is declared, with names in the place of what was asked for.
+    pub fn route(&self, base_path: &str) -> String {
+        let pattern = self.request.match_pattern().unwrap_or_default();
+        format!("{} {}", self.request.method(), pattern.strip_prefix(base_path).unwrap_or(&pattern))
+    }
+}
 
 impl Deref for Visit {
     type Target = Context;
 
     fn deref(&self) -> &Context {
-        &self.0
+        &self.context
     }
 }
 
@@ -183,8 +194,9 @@ impl FromRequest for Visit {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(context::current().map(Self).ok_or_else(|| Problem::internal("a route needs the session layer")))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let visit = |context| Self { context, request: request.clone() };
+        ready(context::current().map(visit).ok_or_else(|| Problem::internal("a route needs the session layer")))
     }
 }
 

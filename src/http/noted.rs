@@ -41,10 +41,17 @@ impl Refused {
 
 /// Writes the line: what, in which request, from where, and in whose session if that is known.
 pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) {
-    if matches!(what, Refused::ResetLink | Refused::Access | Refused::Forgery) {
-        app.note_refusal(what.event(), session, client);
+    if matches!(what, Refused::ResetLink | Refused::Forgery) {
+        app.note_refusal(what.event(), session, client, None);
     }
     log::warn!(target: "sessiond::security", "{}", line(what, client, session, why));
+}
+
+/// The same of somebody who asked, in a session, for what only administrators may have: `route` is which, as it is declared.
+pub fn note_access(app: &App, client: &Client, session: &Checked, route: String) {
+    let why = format_args!("{route}: not an administrator");
+    log::warn!(target: "sessiond::security", "{}", line(Refused::Access, client, Some(session), &why));
+    app.note_refusal(Refused::Access.event(), Some(session), client, Some(route));
 }
 
 fn line(what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) -> String {

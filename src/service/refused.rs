@@ -43,11 +43,12 @@ impl Drop for Unanswered<'_> {
 
 impl App {
     /// A refusal that nobody throttles: of something that the session may not do, or of a request that is not its own.
-    pub fn note_refusal(&self, event: Event, session: Option<&Checked>, client: &Client) {
+    /// `detail` is what of, if that can be said without what somebody typed.
+    pub fn note_refusal(&self, event: Event, session: Option<&Checked>, client: &Client, detail: Option<String>) {
         let user = session.map(|checked| checked.user);
         let actor = user.filter(|_| event == Event::AccessFail).map_or(Actor::Anonymous, Actor::User);
         let cause = Cause { actor, client: Some(client.clone()), proof_of: None, forced: false };
-        self.note_line(self.entry(event, &cause, user, session.map(|checked| checked.session)));
+        self.note_line(Entry { detail, ..self.entry(event, &cause, user, session.map(|checked| checked.session)) });
     }
 
     /// A sign-in that was refused, of this account if there is one; why, if it was not the password.

@@ -167,6 +167,18 @@ on_each_backend! {
         assert!(!dump.contains("mistyped"), "what was typed is nowhere");
     }
 
+    /// The route as it is written in the interface's description: what somebody typed into it is not kept.
+    async fn what_was_refused_to_whom_is_in_the_line(server: TestServer) {
+        let who = server.signed_in().await;
+        who.get("/admin/audit?limit=2").await.assert_status(403);
+        let path = format!("/admin/users/{}/roles", who.user_id);
+        who.put_json(&path, &json!({ "roles": ["admin"] })).await.assert_status(403);
+        server.until_audited("authz_fail", 2).await;
+        let details = server.stores.database.values("SELECT detail AS value FROM audit WHERE event = 'authz_fail' ORDER BY id");
+        let details: Vec<_> = details.into_iter().flatten().collect();
+        assert_eq!(details, ["GET /admin/audit", "PUT /admin/users/{id}/roles"]);
+    }
+
     async fn the_log_is_read_by_filters_and_pages_newest_first(server: TestServer) {
         let (admin, user) = (server.admin().await, server.signed_in().await);
         let other = user.sign_in_again().await;
