@@ -244,7 +244,7 @@ on_each_backend! {
         }
         // Text, whoever wrote it: PostgreSQL would refuse the NUL, a terminal obey the escape.
         let hostile = world.session(&person, HOSTILE).await;
-        let kept = HOSTILE_NAME.replace(['\u{0}', '\u{1b}'], "");
+        let kept = HOSTILE_NAME.replace(['\u{0}', '\u{1b}', '\u{202e}'], "");
         assert_eq!(location_of(&hostile, HOSTILE).await, json!(format!("{kept}, PT")));
         assert_eq!(row(&hostile.session_id), format!("PT|{kept}|3243|{kept}|at"));
     }

@@ -246,7 +246,10 @@ async fn an_alert_outlives_its_account_and_says_so() {
     window.says("#alerts-found", "1 alert, the newest first.").await;
     let card = window.text("#alerts-list .alert").await;
     assert!(card.contains("A deleted account") && !card.contains("undefined"), "{card}");
-    assert_eq!(window.script("return document.querySelectorAll('#alerts-list a, #alerts-list button').length").await, 0);
+    assert_eq!(
+        window.script("return document.querySelectorAll('#alerts-list a, #alerts-list button').length").await,
+        0
+    );
     // One from before alerts were closed with their accounts.
     server.stores.database.execute("UPDATE alerts SET acknowledged_at = NULL");
     window.reload().await;
