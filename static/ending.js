@@ -22,6 +22,7 @@ const REASONS = {
 const UNKNOWN = 'Your session has ended.';
 
 const panel = document.getElementById('ended');
+const buttons = document.querySelectorAll('#sign-out, #refused-sign-out');
 const title = document.title;
 let conceal = () => {};
 let leaving = false;
@@ -48,6 +49,7 @@ export function beginAgain() {
 /** Ends this session and leaves for the sign-in page, whatever of it had ended already. */
 export async function signOut(options) {
   leaving = true;
+  buttons.forEach((button) => button.setAttribute('aria-disabled', 'true'));
   // What the browser has to delete may take it a second.
   options?.onWait?.('Signing out…');
   try {
@@ -55,6 +57,7 @@ export async function signOut(options) {
   } catch (error) {
     if (error.status !== 401) {
       leaving = false;
+      buttons.forEach((button) => button.removeAttribute('aria-disabled'));
       if (told !== null) show();
       throw error;
     }

@@ -79,10 +79,15 @@ function sayWho(user) {
 }
 
 async function signOut() {
+  const button = document.getElementById('already-sign-out');
+  if (button.getAttribute('aria-disabled') === 'true') return;
+  button.setAttribute('aria-disabled', 'true');
   try {
     await logout({ onWait: (text) => say(notice, text) });
   } catch (error) {
     if (error.status !== 401) return say(notice, error.message, 'bad');
+  } finally {
+    button.removeAttribute('aria-disabled');
   }
   conceal();
   say(notice, '');

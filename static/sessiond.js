@@ -143,10 +143,18 @@ export async function login(credentials, options) {
  */
 export const register = (account, options) => call('POST', 'register', { ...options, body: account });
 
-/** Ends this session; every tab of this browser is told. @param {Options} [options] @returns {Promise<void>} */
+/**
+ * Ends this session; every tab of this browser is told. When it rejects, nobody has been signed out.
+ * @param {Options} [options] @returns {Promise<void>}
+ */
 export async function logout(options) {
   const mine = known;
-  await call('POST', 'logout', options);
+  try {
+    await call('POST', 'logout', { ...options, onlyOnce: true });
+  } catch (error) {
+    // It is over, and the service sees to it that every node knows.
+    if (!(error instanceof SessiondError && error.slug === 'unconfirmed')) throw error;
+  }
   end(mine, 'signed_out');
 }
 

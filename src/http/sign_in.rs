@@ -18,7 +18,7 @@ use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::{NewAccount, ResetError, SessionView, SignIn, SignInError, UserView};
+use crate::service::{NewAccount, ResetError, RevokeError, SessionView, SignIn, SignInError, UserView};
 
 /// A new account.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -126,36 +126,43 @@ pub async fn login(
     Ok(HttpResponse::Ok().append_header((SET_COOKIE, device)).json(answer))
 }
 
-/// Signs out, whatever became of the session: it can be repeated until it is confirmed. The cookie goes in any
-/// case.
+/// Signs out, whatever became of the session. It can be repeated until it is done: the cookie goes with the answer that
+/// says so, and not before.
 #[utoipa::path(
     post, path = "/logout", tag = "signed in", security((), ("session" = [])),
     responses(
         (status = 204, description = "The session has ended; the cookie is removed."),
         (status = 401, description = "Two session cookies: which one is meant cannot be told."),
-        (status = 503, description = "Ended, but not confirmed yet; the cookie is removed."),
+        (status = 503, description = "Not ended: ask again, with the cookie, after Retry-After. Or (`unconfirmed`) ended, but not \
+            confirmed yet; the cookie is removed."),
     )
 )]
 pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Problem> {
-    let removal = site.cookie.removal();
     match visit.presented() {
         Presented::Nothing | Presented::Invalid => {}
         Presented::Duplicate => return Err(Problem::unauthenticated()),
         Presented::One(token) => {
             let ended = site.app.sign_out(token.hash(), visit.client()).await;
-            ended.map_err(|error| signed_out(&site, Problem::from(error).with_header(SET_COOKIE, removal.clone())))?;
+            ended.map_err(|error| refusal(&site, error))?;
         }
     }
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
-    response.insert_header((SET_COOKIE, removal));
+    response.insert_header((SET_COOKIE, site.cookie.removal()));
     if let Some(kinds) = &site.clear_site_data {
         response.insert_header((CLEAR_SITE_DATA, kinds.clone()));
     }
     Ok(response.finish())
 }
 
-/// The person is gone from this browser, whatever the stores say.
-fn signed_out(site: &Site, problem: Problem) -> Problem {
+/// What the ledger has is done, whoever knows of it yet, and the person is gone from this browser. While it has nothing, the
+/// session lives on: without its cookie nobody could end it.
+fn refusal(site: &Site, error: RevokeError) -> Problem {
+    let is_done = matches!(error, RevokeError::Unconfirmed(_));
+    let problem = Problem::from(error);
+    if !is_done {
+        return problem;
+    }
+    let problem = problem.with_header(SET_COOKIE, site.cookie.removal());
     match &site.clear_site_data {
         Some(kinds) => problem.with_header(CLEAR_SITE_DATA, kinds.clone()),
         None => problem,

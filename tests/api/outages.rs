@@ -85,6 +85,7 @@ async fn signing_out_without_redis_is_honest_and_clears_the_cookie() {
     let cookies = answer.set_cookies();
     assert!(cookies.len() == 1 && cookies[0].starts_with(&format!("{COOKIE}=;")), "{answer}");
     assert!(cookies[0].contains("Max-Age=0"), "the person asked: {answer}");
+    assert_eq!(answer.header("clear-site-data"), Some("\"cache\", \"storage\""), "{answer}");
     assert_eq!(forward(&copy).await, 401);
     server.stores.servers().restart();
     until_settled(&server).await;
@@ -149,6 +150,12 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
     }
     assert_come_back(&warm.me().await, "unavailable");
     assert_come_back(&owner.end_session(&warm.session_id).await, "unavailable");
+    // Nothing is recorded: without its cookie the session could not be ended any more.
+    for _ in 0..2 {
+        let refused = owner.sign_out().await;
+        assert_come_back(&refused, "unavailable");
+        assert_eq!(refused.header("clear-site-data"), None, "{refused}");
+    }
     let visitor = server.anonymous();
     assert_come_back(&visitor.login(&owner.email, PASSWORD).await, "unavailable");
     assert_come_back(
@@ -166,6 +173,9 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
     assert!(owner.is_signed_in().await && warm.is_signed_in().await, "nobody was signed out");
     owner.end_session(&warm.session_id).await.assert_status(204);
     assert_eq!(forward(&warm).await, 401);
+    let copy = owner.copy_at(&server.url());
+    owner.sign_out().await.assert_status(204);
+    assert_eq!(forward(&copy).await, 401, "repeated, it ends the session");
 }
 
 #[tokio::test]

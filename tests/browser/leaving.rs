@@ -72,3 +72,55 @@ async fn sign_out_deletes_what_it_is_set_to_and_its_cost_is_known() {
         );
     }
 }
+
+/// Says in the page what its sign-out button is, for as long as it is there.
+const BUTTON: &str = "document.querySelector('#sign-out').getAttribute('aria-disabled')";
+
+#[tokio::test]
+async fn a_sign_out_that_is_refused_is_told_and_repeated_until_the_session_is_over() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, email, site) = (Driver::start(), new_email(), site(&server));
+    let window = driver.window().await;
+    window.register(&site, &email, PASSWORD).await;
+    window.rows(1).await;
+    let cookie = window.cookie(COOKIE).await.expect("a cookie").value().to_owned();
+    server.stores.database.execute("ALTER TABLE sessions RENAME TO sessions_away");
+    window.click("#sign-out").await;
+    window.shows("document.querySelector('#notice').textContent.startsWith('The service is busy.')").await;
+    window.shows(&format!("{BUTTON} === 'true'")).await;
+    assert_eq!(window.cookie(COOKIE).await.expect("still there").value(), cookie);
+    server.stores.database.execute("ALTER TABLE sessions_away RENAME TO sessions");
+    window.is_at_the_door().await;
+    assert!(window.cookie(COOKIE).await.is_none());
+    assert_eq!(server.stores.database.count("sessions", "ended_at IS NULL"), 0);
+}
+
+/// What is in the ledger is done: the page goes, and asks no second time.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_sign_out_that_is_not_confirmed_yet_is_one_for_the_page() {
+    let server = TestServer::start(Backend::Production).await;
+    let (driver, email, site) = (Driver::start(), new_email(), site(&server));
+    let window = driver.window().await;
+    window.register(&site, &email, PASSWORD).await;
+    window.rows(1).await;
+    // A cookie is what a sign-out leaves of all that a page could note.
+    let count = "const trusted = window.fetch;
+        window.fetch = (...request) => {
+          if (String(request[0]).endsWith('/logout')) document.cookie = `asked-${performance.now()}=x`;
+          return trusted(...request);
+        };";
+    window.script(count).await;
+    server.stores.servers().kill();
+    window.click("#sign-out").await;
+    window.is_at_the_door().await;
+    assert!(window.cookie(COOKIE).await.is_none());
+    assert_eq!(server.stores.database.count("sessions", "ended_at IS NULL"), 0);
+    let cookies = window.cookies().await;
+    assert_eq!(
+        cookies.iter().filter(|cookie| cookie.name().starts_with("asked-")).count(),
+        1,
+        "it was done: {cookies:?}"
+    );
+    server.stores.servers().restart();
+}
