@@ -12,7 +12,7 @@ use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, HeaderName
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
-use super::next::{Next, host_of};
+use super::next::{Next, has_next, host_of};
 use super::pages;
 use super::problem::Problem;
 use super::site::Site;
@@ -23,11 +23,16 @@ const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-
 /// Where gateways tell the method of the request that they ask about.
 const METHOD: &str = "x-forwarded-method";
 
+/// Where they tell its address: nobody else sends it.
+const URI: &str = "x-forwarded-uri";
+
 /// The sign-in page; for who was sent to it from another site with somewhere to go on to, first the page that asks with
 /// the cookie.
 pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     match site.destinations.in_query(request.query_string()) {
         Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
+        // The page takes a `next` that it sees for one: what leads nowhere is not to be seen.
+        None if has_next(request.query_string()) => sent(StatusCode::SEE_OTHER, &door(None)),
         _ => {
             let mut page = pages::index(request).await?;
             page.headers_mut().insert(BY_SITE.0, BY_SITE.1);
@@ -40,9 +45,9 @@ pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpRespons
 /// cannot (nginx) asks here itself, tells the page in `X-Forwarded-…`, and passes the answer on.
 pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request.query_string();
-    if query.is_empty()
-        && let Some(next) = page_asked_for(&site, &request)
-    {
+    if query.is_empty() && request.headers().contains_key(URI) {
+        // Any address relative to this one would lie under the gateway, which would ask here again, and so on.
+        let next = page_asked_for(&site, &request).ok_or_else(Problem::no_page_told)?;
         return if is_navigation(&request) {
             sent(StatusCode::FOUND, &site.destinations.bounce(&next))
         } else {
@@ -98,8 +103,7 @@ fn page_asked_for(site: &Site, request: &HttpRequest) -> Option<Next> {
         return None;
     }
     let headers = request.headers();
-    let [scheme, host, uri] =
-        ["x-forwarded-proto", "x-forwarded-host", "x-forwarded-uri"].map(|name| forwarded(headers, name));
+    let [scheme, host, uri] = ["x-forwarded-proto", "x-forwarded-host", URI].map(|name| forwarded(headers, name));
     let uri = uri.filter(|uri| uri.starts_with('/'))?;
     site.destinations.judge(&format!("{}://{}{uri}", scheme?, host?))
 }

@@ -114,6 +114,11 @@ impl Destinations {
     }
 }
 
+/// Whether a query has a `next`, wherever it leads.
+pub fn has_next(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "next")
+}
+
 /// The host of a `Host` header, as addresses spell it, without its port.
 pub fn host_of(authority: &str) -> Option<String> {
     Url::parse(&format!("http://{authority}")).ok()?.host_str().map(ToOwned::to_owned)

@@ -155,6 +155,14 @@ impl Problem {
         Self::new(&UNAUTHENTICATED, "Sign in to continue.").with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
+    /// A gateway asks for somebody without a session and is not believed, or tells no page of a configured origin.
+    pub fn no_page_told() -> Self {
+        let detail = "Sign in to continue. Nobody can be sent there from here: the gateway that asks has to be one of \
+            SESSIOND_TRUSTED_PROXIES, and the page that it tells in X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Uri one \
+            of SESSIOND_ORIGIN.";
+        Self::new(&UNAUTHENTICATED, detail).with_header(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
     /// The e-mail address or the password is wrong, or the account is disabled: one answer for all of them.
     pub fn wrong_credentials() -> Self {
         Self::new(&WRONG_CREDENTIALS, "The e-mail address or the password is wrong.")

@@ -184,7 +184,9 @@ on_each_backend! {
             for name in ["next", "redirect", "redirect_uri", "return_to", "rd", "url", "continue"] {
                 for path in ["/", "/account", "/reset", "/me", "/auth/forward", "/nothing"] {
                     let answer = owner.get(&format!("{path}?{name}={target}")).await;
-                    assert!(answer.status != 301 && answer.status != 302 && answer.header("location").is_none(), "{path} {name}={target}");
+                    // The sign-in page takes it out of its own address.
+                    let taken_out = (303, Some("./")) == (answer.status, answer.header("location")) && (path, name) == ("/", "next");
+                    assert!(taken_out || !(300..400).contains(&answer.status) && answer.header("location").is_none(), "{path} {name}={target}");
                     assert!(answer.header("refresh").is_none() && !answer.text().contains("evil"), "{path} {name}={target}");
                 }
             }
