@@ -1,7 +1,7 @@
 //! Routes for administrators.
 //!
-//! The role is read for each request, so that one that was taken away is gone with the next; and every change wants a
-//! recent proof of who asks for it.
+//! Who comes here is an administrator: the session layer has asked, for this very request, so that a role that was taken away
+//! is gone with the next. And every change wants a recent proof of who asks for it.
 
 pub mod alerts;
 pub mod people;
@@ -12,11 +12,10 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::extract::{PathId, SignedIn, Visit};
-use super::noted::note_access;
 use super::problem::Problem;
 use super::site::Site;
-use crate::domain::{Role, UserId};
-use crate::service::{Cause, Checked};
+use crate::domain::UserId;
+use crate::service::Cause;
 
 /// Disables an account. Its sessions end, and it cannot sign in.
 #[utoipa::path(
@@ -38,7 +37,7 @@ pub async fn disable(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     site.app.disable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -62,22 +61,7 @@ pub async fn enable(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     site.app.enable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// For whatever an administrator changes: with their proof, which the transaction will judge.
-pub(super) async fn administrator(site: &Site, visit: &Visit, checked: &Checked) -> Result<Cause, Problem> {
-    reader(site, visit, checked).await?;
-    Ok(Cause::proven(checked, visit.client()))
-}
-
-/// For whatever an administrator looks at.
-pub(super) async fn reader(site: &Site, visit: &Visit, checked: &Checked) -> Result<(), Problem> {
-    if !site.app.has_role(checked.user, Role::Admin).await? {
-        note_access(&site.app, visit.client(), checked, visit.route(&site.base_path));
-        return Err(Problem::forbidden());
-    }
-    Ok(())
 }

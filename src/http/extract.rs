@@ -121,7 +121,7 @@ pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D)
     Option::deserialize(deserializer)
 }
 
-/// The query of the address. Parameters that are not known are ignored.
+/// The query of the address. Which parameters are known is judged before ([`super::unknown_query`]).
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -169,24 +169,13 @@ impl<T: PublicId> FromRequest for PathId<T> {
 
 /// The request as the session layer knows it: who asks, and with which cookie.
 #[derive(Debug)]
-pub struct Visit {
-    context: Rc<Context>,
-    request: HttpRequest,
-}
-
-impl Visit {
-    /// The method and the route as it is declared, with names in the place of what was asked for.
-    pub fn route(&self, base_path: &str) -> String {
-        let pattern = self.request.match_pattern().unwrap_or_default();
-        format!("{} {}", self.request.method(), pattern.strip_prefix(base_path).unwrap_or(&pattern))
-    }
-}
+pub struct Visit(Rc<Context>);
 
 impl Deref for Visit {
     type Target = Context;
 
     fn deref(&self) -> &Context {
-        &self.context
+        &self.0
     }
 }
 
@@ -194,9 +183,8 @@ impl FromRequest for Visit {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let visit = |context| Self { context, request: request.clone() };
-        ready(context::current().map(visit).ok_or_else(|| Problem::internal("a route needs the session layer")))
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(context::current().map(Self).ok_or_else(|| Problem::internal("a route needs the session layer")))
     }
 }
 

@@ -26,14 +26,14 @@ use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
 use super::csrf_token::Shown;
 use super::device_cookie;
 use super::no_touch;
-use super::noted::{Refused, note};
+use super::noted::{Refused, note, note_access};
 use super::problem::Problem;
 use super::rank::Rank;
 use super::request_id;
 use super::site::Site;
 use crate::config::Config;
-use crate::domain::{Client, SystemRandom};
-use crate::service::{Activity, App, Checked};
+use crate::domain::{Client, Role, SystemRandom};
+use crate::service::{Activity, App, Checked, RevokeError};
 
 /// The session layer for an actix application of its own: wrap it around the routes that use
 /// `actix_session::Session` or `actix_identity::Identity`, [`SessionLayer::for_worker`] in each worker.
@@ -175,7 +175,7 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
         let checked = match self.rank {
-            Rank::Account | Rank::Background | Rank::Renewal => {
+            Rank::Account | Rank::Background | Rank::Administrator | Rank::Renewal => {
                 let activity = self.activity(request.method(), headers);
                 Some(self.signed_in(&presented, headers, &client, activity).await?)
             }
@@ -184,15 +184,16 @@ impl SessionLayer {
         // Where a password is checked; before cookies are taken away.
         let device = match self.rank {
             Rank::Public | Rank::Renewal => device_cookie::read(headers),
-            Rank::Account | Rank::Background | Rank::Embedded => None,
+            Rank::Account | Rank::Background | Rank::Administrator | Rank::Embedded => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
+        self.judge_role(request, &client, checked.as_ref()).await?;
         let through = match self.rank {
             Rank::Public => Some(LetThrough::Nothing),
             Rank::Renewal => Some(LetThrough::Session),
             Rank::Embedded => Some(LetThrough::All),
             // Nobody behind this reads a cookie.
-            Rank::Account | Rank::Background => None,
+            Rank::Account | Rank::Background | Rank::Administrator => None,
         };
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);
@@ -225,6 +226,24 @@ impl SessionLayer {
         }
     }
 
+    /// The role is asked before anything else of the request is read: what it says is nobody's who may not make it.
+    async fn judge_role(
+        &self,
+        request: &ServiceRequest,
+        client: &Client,
+        checked: Option<&Checked>,
+    ) -> Result<(), Problem> {
+        if self.rank != Rank::Administrator {
+            return Ok(());
+        }
+        let checked = checked.ok_or_else(Problem::unauthenticated)?;
+        if !self.site.app.has_role(checked.user, Role::Admin).await? {
+            note_access(&self.site.app, client, checked, route(request, &self.site.base_path));
+            return Err(Problem::forbidden());
+        }
+        Ok(())
+    }
+
     /// The live session of the request: missing, forged, doubled, ended and expired are one answer.
     async fn signed_in(
         &self,
@@ -253,8 +272,12 @@ impl SessionLayer {
         let mut cookie = context.cookie_answer();
         if let Some(hash) = context.take_ending() {
             let ended = self.site.app.sign_out(hash, context.client()).await;
-            // The person asked to be signed out, so the cookie goes whatever the store says.
-            ended.map_err(|error| Problem::from(error).with_header(SET_COOKIE, self.site.cookie.removal()))?;
+            // The cookie goes when the end is recorded, confirmed or not: without it nobody could ask again.
+            ended.map_err(|error| {
+                let is_done = matches!(error, RevokeError::Unconfirmed(_));
+                let problem = Problem::from(error);
+                if is_done { problem.with_header(SET_COOKIE, self.site.cookie.removal()) } else { problem }
+            })?;
             cookie = CookieAnswer::Removed;
         }
         self.site.cookie.settle(response.headers_mut(), cookie);
@@ -270,6 +293,12 @@ impl SessionLayer {
 }
 
 /// The request as a line of the log names it.
+/// The method and the route as it is declared, with names in the place of what was asked for.
+fn route(request: &ServiceRequest, base_path: &str) -> String {
+    let pattern = request.match_pattern().unwrap_or_default();
+    format!("{} {}", request.method(), pattern.strip_prefix(base_path).unwrap_or(&pattern))
+}
+
 fn what(request: &ServiceRequest) -> String {
     format!("{} {}", request.method(), request.path())
 }

@@ -94,12 +94,15 @@ impl Parameters {
     pub fn finish(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
             None => Ok(()),
-            Some((name, _)) => {
-                let shown: String = name.chars().take(MAX_NAME).collect();
-                Err(Problem::invalid_field(shown, "This is not known here."))
-            }
+            Some((name, _)) => Err(unknown(&name)),
         }
     }
+}
+
+/// The answer to a parameter that means nothing here.
+pub fn unknown(name: &str) -> Problem {
+    let shown: String = name.chars().take(MAX_NAME).collect();
+    Problem::invalid_field(shown, "This is not known here.")
 }
 
 const NO_CURSOR: &str = "This is no cursor of this list: take next_cursor of its last page.";

@@ -48,6 +48,7 @@ pub mod site;
 mod spelling;
 mod throttled;
 pub mod typed_password;
+mod unknown_query;
 
 pub use context::remember_me;
 pub use extract::SignedIn;

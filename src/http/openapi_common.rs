@@ -84,5 +84,6 @@ fn describe(operation: &mut Operation, has_id: bool, mutates: bool) {
             .description(Some("The session's CSRF token, from GET /me. One that is there must be right."))
             .schema(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))));
         operation.parameters.get_or_insert_default().push(RefOr::T(token.build()));
+        may("422", "The address has a parameter that is not known here.");
     }
 }

@@ -12,7 +12,9 @@ pub enum Rank {
     Account,
     /// The same, but to come here is no use of the session: it keeps nobody signed in.
     Background,
-    /// The same, for a route that may give the session a new token, or begin another: actix-session sets the cookie.
+    /// The same, for who is an administrator at this moment: asked after the session and before the body.
+    Administrator,
+    /// The same as for an account, for a route that may give the session a new token, or begin another: actix-session sets the cookie.
     /// On the others it would cost as much as the check and do nothing.
     Renewal,
     /// Every route of another application, which asks for `Identity` where it needs one.

@@ -17,7 +17,7 @@ use super::rank::Rank;
 use super::site::Site;
 use super::{
     account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions,
-    sign_in,
+    sign_in, unknown_query,
 };
 
 /// What a route of any method says to one that it does not take.
@@ -37,22 +37,22 @@ pub fn table() -> Vec<Path> {
 
         renewal("/me/password").put(account::change_password),
         renewal(REAUTHENTICATE).post(reauthenticate::reauthenticate),
-        account("/sessions").get(sessions::list).delete(sessions::revoke_all),
+        account("/sessions").get(sessions::list).delete(sessions::revoke_all).knows(&["include_current"]),
         account("/sessions/{id}").delete(sessions::revoke),
         background("/events").get(events::open),
 
-        account("/admin/users").get(admin::people::list),
-        account("/admin/users/{id}").get(admin::people::show).delete(admin::people::delete),
-        account("/admin/users/{id}/roles").put(admin::people::put_roles),
-        account("/admin/users/{id}/disable").post(admin::disable),
-        account("/admin/users/{id}/enable").post(admin::enable),
-        account("/admin/users/{id}/sessions").get(admin::sessions::of_user).delete(admin::sessions::revoke_of_user),
-        account("/admin/sessions").get(admin::sessions::find),
-        account("/admin/sessions/revoke").post(admin::sessions::revoke_matching),
-        account("/admin/sessions/{id}").delete(admin::sessions::revoke),
-        account("/admin/alerts").get(admin::alerts::list),
-        account("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
-        account("/admin/audit").get(admin::trail::list),
+        administrator("/admin/users").get(admin::people::list),
+        administrator("/admin/users/{id}").get(admin::people::show).delete(admin::people::delete),
+        administrator("/admin/users/{id}/roles").put(admin::people::put_roles),
+        administrator("/admin/users/{id}/disable").post(admin::disable),
+        administrator("/admin/users/{id}/enable").post(admin::enable),
+        administrator("/admin/users/{id}/sessions").get(admin::sessions::of_user).delete(admin::sessions::revoke_of_user),
+        administrator("/admin/sessions").get(admin::sessions::find),
+        administrator("/admin/sessions/revoke").post(admin::sessions::revoke_matching),
+        administrator("/admin/sessions/{id}").delete(admin::sessions::revoke),
+        administrator("/admin/alerts").get(admin::alerts::list),
+        administrator("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
+        administrator("/admin/audit").get(admin::trail::list),
 
         open("/health/live").get(operator::live),
         open("/health/ready").get(operator::ready),
@@ -120,6 +120,11 @@ fn background(path: &'static str) -> Path {
     Path::new(path, Some(Rank::Background))
 }
 
+/// A route for administrators.
+fn administrator(path: &'static str) -> Path {
+    Path::new(path, Some(Rank::Administrator))
+}
+
 /// A route for who is signed in, that can give the session a new token.
 fn renewal(path: &'static str) -> Path {
     Path::new(path, Some(Rank::Renewal))
@@ -133,6 +138,7 @@ pub struct Path {
     documented: Vec<Method>,
     takes_any: bool,
     shared: bool,
+    knows: &'static [&'static str],
     routes: Vec<Route>,
 }
 
@@ -155,13 +161,19 @@ impl Path {
     fn new(path: &'static str, rank: Option<Rank>) -> Self {
         let (methods, documented, routes) = (Vec::new(), Vec::new(), Vec::new());
         // What administrators do is not: a hole in some application's page is not to reach that far.
-        let shared = rank.is_some() && !path.starts_with("/admin/");
-        Self { path, rank, methods, documented, takes_any: false, shared, routes }
+        let shared = rank.is_some_and(|rank| rank != Rank::Administrator);
+        Self { path, rank, methods, documented, takes_any: false, shared, knows: &[], routes }
     }
 
     /// Pages of other configured origins may use it, as they may whatever knows sessions.
     fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+
+    /// Parameters of the query that what it changes goes by: any other is refused there.
+    fn knows(mut self, names: &'static [&'static str]) -> Self {
+        self.knows = names;
         self
     }
 
@@ -223,11 +235,13 @@ impl Path {
         let resource = self.routes.into_iter().fold(web::resource(at.as_str()), Resource::route);
         let resource = resource.guard(guard::fn_guard(move |request| serves(&request.head().method)));
         let sharing = Condition::new(self.shared, from_fn(cors::share));
+        let knows = self.knows;
+        let strict = from_fn(move |request, next| unknown_query::refuse(knows, request, next));
         match rank {
-            Some(rank @ (Rank::Account | Rank::Background)) => {
-                service.service(resource.wrap(CheckLayer(layer(rank))).wrap(sharing))
+            Some(rank @ (Rank::Account | Rank::Background | Rank::Administrator)) => {
+                service.service(resource.wrap(strict).wrap(CheckLayer(layer(rank))).wrap(sharing))
             }
-            Some(rank) => service.service(resource.wrap(layer(rank)).wrap(sharing)),
+            Some(rank) => service.service(resource.wrap(strict).wrap(layer(rank)).wrap(sharing)),
             None if self.shared => service.service(resource.wrap(sharing)),
             None => service.service(resource),
         };
@@ -311,6 +325,14 @@ mod tests {
             item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
         };
         paths.iter().flat_map(operations).collect()
+    }
+
+    #[test]
+    fn what_administrators_do_is_for_administrators_alone() {
+        for path in table() {
+            let is_theirs = path.rank == Some(Rank::Administrator);
+            assert_eq!(path.path.starts_with("/admin/"), is_theirs && !path.shared, "{}", path.path);
+        }
     }
 
     #[test]

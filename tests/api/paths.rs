@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::support::client::{COOKIE, SignedIn};
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
@@ -169,7 +171,7 @@ on_each_backend! {
         }
     }
 
-    async fn a_query_is_ignored_where_it_means_nothing(server: TestServer) {
+    async fn a_query_is_ignored_where_nothing_changes(server: TestServer) {
         let (owner, stranger) = (server.signed_in().await, server.signed_in().await);
         let of = |who: &SignedIn| who.user_id.clone();
         for query in [format!("user_id={}", of(&stranger)), "admin=true&role=admin".to_owned(), "%zz=%ff&&=&a[]=1".to_owned()] {
@@ -178,10 +180,35 @@ on_each_backend! {
             assert_eq!(owner.get(&format!("/sessions?{query}")).await.assert_status(200).json()["sessions"].as_array().map(Vec::len), Some(1));
         }
         owner.post(&format!("/admin/users/{}/disable?admin=true", of(&stranger))).await.assert_problem(403, "forbidden");
+        let admin = server.admin().await;
+        admin.post(&format!("/admin/users/{}/disable?admin=true", of(&stranger))).await.assert_problem(422, "invalid-body");
         // Where it means something, it is read strictly: a guess could end the wrong sessions.
         for query in ["include_current=", "include_current=1", "include_current=TRUE", "include_current=true&include_current=false"] {
             owner.delete(&format!("/sessions?{query}")).await.assert_problem(400, "invalid-body");
         }
         assert!(owner.is_signed_in().await && stranger.is_signed_in().await);
+    }
+
+    /// `?dry_run=true` belongs into a body: where it was overlooked, sessions would really end.
+    async fn what_changes_something_knows_every_parameter_or_does_nothing(server: TestServer) {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        let before = fingerprint(&server.stores.database);
+        let mut asked = 0;
+        for operation in operations(&server).await.iter().filter(|it| it.mutates()) {
+            let path = operation.template.replace("{id}", &user.user_id);
+            for (query, name) in [("dry_run=true", "dry_run"), ("include_current=true&x=1", if path == "/sessions" { "x" } else { "include_current" })] {
+                let method = operation.method.clone();
+                let answer = admin.change(method, &format!("{path}?{query}")).json(&json!({ "filter": { "user": user.user_id } })).send().await;
+                let problem = answer.assert_problem(422, "invalid-body").json();
+                assert_eq!(problem["errors"][0]["field"], json!(name), "{} {path}: {answer}", operation.method);
+                asked += 1;
+            }
+        }
+        assert!(asked > 20, "{asked}");
+        assert_eq!(fingerprint(&server.stores.database), before);
+        assert!(user.is_signed_in().await && admin.person().is_signed_in().await);
+        // Nobody is told what a route knows before who asks is.
+        server.anonymous().post("/admin/sessions/revoke?dry_run=true").await.assert_problem(401, "unauthenticated");
+        user.post("/admin/sessions/revoke?dry_run=true").await.assert_problem(403, "forbidden");
     }
 }

@@ -5,13 +5,12 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{administrator, reader};
 use crate::domain::{Role, Roles, UserId};
 use crate::http::extract::{Json, PathId, SignedIn, Visit};
 use crate::http::listing::{Parameters, cursor, no_cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
-use crate::service::{UserDetail, UserPosition, UserRow};
+use crate::service::{Cause, UserDetail, UserPosition, UserRow};
 
 /// Longest query: no address and no name is longer.
 const MAX_QUERY: usize = 256;
@@ -52,13 +51,7 @@ pub struct PutRoles {
         (status = 503, description = "Try again after Retry-After."),
     )
 )]
-pub async fn list(
-    site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
-    mut asked: Parameters,
-) -> Result<Json<UsersAnswer>, Problem> {
-    reader(&site, &visit, &checked).await?;
+pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<UsersAnswer>, Problem> {
     let query = asked.take("query")?.unwrap_or_default();
     if query.chars().count() > MAX_QUERY {
         return Err(Problem::invalid_field("query", "This has at most 256 characters."));
@@ -106,11 +99,9 @@ fn position(place: &[u8]) -> Option<UserPosition> {
 )]
 pub async fn show(
     site: Data<Site>,
-    visit: Visit,
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserDetail>, Problem> {
-    reader(&site, &visit, &checked).await?;
     site.app.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
@@ -135,7 +126,7 @@ pub async fn put_roles(
     PathId(user): PathId<UserId>,
     Json(body): Json<PutRoles>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     let roles = body.roles.into_iter().fold(Roles::new_account(), Roles::with);
     site.app.put_roles(user, roles, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
@@ -162,7 +153,7 @@ pub async fn delete(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     site.app.delete_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

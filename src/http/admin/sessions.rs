@@ -6,7 +6,6 @@ use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{administrator, reader};
 use crate::domain::{SessionId, UserId};
 use crate::http::extract::{Json, PathId, SignedIn, Text, Visit};
 use crate::http::filter::{Asked, FilterFields, cursor, read_cursor};
@@ -15,7 +14,7 @@ use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
-use crate::service::{EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
+use crate::service::{Cause, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
 /// Most sessions that one request ends, where it does not say.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -89,11 +88,9 @@ pub struct RevokeMatchingAnswer {
 )]
 pub async fn find(
     site: Data<Site>,
-    visit: Visit,
     SignedIn(checked): SignedIn,
     parameters: Parameters,
 ) -> Result<Json<FoundAnswer>, Problem> {
-    reader(&site, &visit, &checked).await?;
     let asked = Asked::read(parameters)?;
     let current = Some(checked.session);
     let page = site.app.find_sessions(Wanted { filter: asked.filter, after: asked.after, limit: asked.limit, current });
@@ -120,7 +117,7 @@ pub async fn revoke(
     SignedIn(checked): SignedIn,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     let found = site.app.end_session(id, &cause).await.map_err(|error| site.refusal(error))?;
     if !found.0 {
         return Err(Problem::not_found());
@@ -143,11 +140,9 @@ pub async fn revoke(
 )]
 pub async fn of_user(
     site: Data<Site>,
-    visit: Visit,
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserSessionsAnswer>, Problem> {
-    reader(&site, &visit, &checked).await?;
     let sessions = site.app.sessions_of_user(user, Some(checked.session)).await?;
     Ok(Json(UserSessionsAnswer { sessions: sessions.ok_or_else(Problem::not_found)? }))
 }
@@ -171,7 +166,7 @@ pub async fn revoke_of_user(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     let revoked = site.app.end_sessions_of(user, &cause).await.map_err(|error| site.refusal(error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
     Ok(without_cookie_if(user == checked.user, &site, answer))
@@ -196,7 +191,7 @@ pub async fn revoke_matching(
     SignedIn(checked): SignedIn,
     Json(body): Json<RevokeMatching>,
 ) -> Result<Json<RevokeMatchingAnswer>, Problem> {
-    let cause = administrator(&site, &visit, &checked).await?;
+    let cause = Cause::proven(&checked, visit.client());
     let filter = body.filter.read()?;
     if filter.is_empty() && !body.all {
         return Err(Problem::invalid_field(
