@@ -4,7 +4,7 @@
 //! Must never guess: a field that is not known, or is given twice, is refused, because what is found is ended.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -208,7 +208,11 @@ fn back(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
-/// An address, or a network of them. IPv4 counts as `::ffff:0:0/96`, so that all are of one kind.
+/// Bits that an IPv4 address has before it where it is kept as IPv6.
+const MAPPED_PREFIX: u8 = 96;
+
+/// An address, or a network of them. IPv4 is kept as `::ffff:0:0/96`, so that all are in one order; but an IPv6 network
+/// around that has no IPv4 address in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Network {
     first: [u8; 16],
@@ -227,12 +231,20 @@ impl Network {
         if network != network.trunc() {
             return Err(HOST_BITS);
         }
+        let network = unmapped(network);
         Ok(Self { first: key(network.network()), last: key(network.broadcast()), text: network.to_string() })
     }
 
     /// Its first and its last address, as the ledger orders them.
     pub fn bounds(&self) -> ([u8; 16], [u8; 16]) {
         (self.first, self.last)
+    }
+
+    /// What between its bounds is not in it: all of IPv4, in an IPv6 network around that.
+    pub fn gap(&self) -> Option<([u8; 16], [u8; 16])> {
+        let (first, last) = (key(Ipv4Addr::UNSPECIFIED.into()), key(Ipv4Addr::BROADCAST.into()));
+        let is_around = self.first <= first && last <= self.last && self.bounds() != (first, last);
+        is_around.then_some((first, last))
     }
 
     /// Whether it is one address.
@@ -242,7 +254,9 @@ impl Network {
 
     /// Whether this address is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
-        (self.first..=self.last).contains(&key(address))
+        let key = key(address);
+        let is_in_gap = self.gap().is_some_and(|(first, last)| (first..=last).contains(&key));
+        (self.first..=self.last).contains(&key) && !is_in_gap
     }
 }
 
@@ -256,6 +270,15 @@ impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4, as the addresses in it are.
+fn unmapped(network: IpNet) -> IpNet {
+    let found = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_PREFIX)),
+        IpNet::V4(_) => None,
+    };
+    found.and_then(|(address, prefix)| IpNet::new(address.into(), prefix).ok()).unwrap_or(network)
 }
 
 /// Sixteen bytes, IPv4 mapped into IPv6: the addresses of one network stand together.
@@ -323,6 +346,20 @@ mod tests {
         assert!(!contains("192.0.2.0/24", "192.0.3.0") && !contains("192.0.2.0/24", "2001:db8::1"));
         assert!(contains("2001:db8::/32", "2001:db8:ffff::1") && !contains("2001:db8::/32", "2001:db9::"));
         assert!(contains("0.0.0.0/0", "1.2.3.4") && !contains("0.0.0.0/0", "2001:db8::1"));
+        for text in ["::/0", "::/1", "::/64", "::/80", "::fffe:0:0/95"] {
+            assert!(!contains(text, "1.2.3.4") && !contains(text, "255.255.255.255"), "{text}");
+        }
+        for everybody in ["::ffff:0:0/96", "::ffff:0.0.0.0/96"] {
+            assert!(contains(everybody, "1.2.3.4") && !contains(everybody, "2001:db8::1"), "{everybody}");
+            assert_eq!(network(everybody).to_string(), "0.0.0.0/0", "as it is meant, and as it is kept");
+        }
+        assert!(
+            contains("::/0", "::1")
+                && contains("::/0", "2001:db8::1")
+                && contains("::/0", "::ffff:1:0:0")
+                && !contains("8000::/1", "::1")
+        );
+        assert_eq!(network("::ffff:192.0.2.0/120").to_string(), "192.0.2.0/24");
         assert!(network("192.0.2.1").is_one() && network("192.0.2.1/32").is_one() && !network("192.0.2.0/31").is_one());
     }
 }

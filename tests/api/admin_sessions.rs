@@ -102,9 +102,13 @@ on_each_backend! {
             user.delete(path).await.assert_problem(403, "forbidden");
         }
         server.anonymous().post_json("/admin/sessions/revoke", &all).await.assert_problem(401, "unauthenticated");
-        for body in [&all, &json!({ "filter": {} }), &json!({ "filter": { "country": "nowhere" } })] {
+        let lines = server.stores.database.count("audit", "event = 'authz_fail'");
+        for body in [&all, &json!({ "filter": {} }), &json!({ "filter": { "country": "nowhere" } }), &json!({}), &json!([])] {
             user.post_json("/admin/sessions/revoke", body).await.assert_problem(403, "forbidden");
+            user.put_json(&format!("/admin/users/{}/roles", user.user_id), body).await.assert_problem(403, "forbidden");
         }
+        println!("{lines} lines before, {} after", server.stores.database.count("audit", "event = 'authz_fail'"));
+        user.delete("/admin/sessions/7").await.assert_problem(403, "forbidden");
         assert_eq!(fingerprint(&server.stores.database), before);
         assert!(user.is_signed_in().await);
         for path in [format!("/admin/sessions/{NOBODY}"), format!("/admin/users/{NOBODY}/sessions")] {
@@ -232,6 +236,25 @@ on_each_backend! {
         let answer = revoke(&admin, &json!({ "filter": rested })).await;
         assert_eq!(outcome(&answer), (0, 0, 0, false), "{answer}");
         assert!(user.is_signed_in().await, "it was used a moment ago");
+    }
+
+    async fn a_network_of_one_kind_of_address_has_none_of_the_other(server: TestServer)
+    with { "SESSIOND_TRUSTED_PROXIES": "127.0.0.0/8", "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For" } {
+        let (admin, user) = (server.admin().await, server.signed_in().await);
+        let body = json!({ "email": user.email, "password": PASSWORD });
+        let call = server.anonymous();
+        let signed_in = call.change(Method::POST, "/login").header("X-Forwarded-For", "2001:db8::7").json(&body).send().await;
+        let six = signed_in.assert_status(200).json()["session"]["id"].as_str().expect("an id").to_owned();
+        for field in ["ip", "sign_in_ip"] {
+            for (network, expected) in [
+                ("::/0", &[&six][..]), ("::/1", &[&six]), ("::/64", &[]), ("2001:db8::/32", &[&six]),
+                ("::ffff:0:0/96", &[&user.session_id]), ("::ffff:127.0.0.0/104", &[&user.session_id]), ("0.0.0.0/0", &[&user.session_id]),
+                ("127.0.0.0/8", &[&user.session_id]), ("2001:db8::7", &[&six]),
+            ] {
+                let query = format!("?filter[user]={}&filter[{field}]={network}", user.user_id);
+                assert_eq!(found(&admin, &query).await.iter().collect::<Vec<_>>(), expected, "{field} {network}");
+            }
+        }
     }
 
     async fn a_bad_value_is_refused_by_name_and_nothing_ends(server: TestServer) {

@@ -19,7 +19,7 @@ pub(super) struct Condition {
 #[derive(Clone)]
 enum Test {
     Is(Bind),
-    Between([u8; 16], [u8; 16]),
+    Between([u8; 16], [u8; 16], Option<([u8; 16], [u8; 16])>),
     AtLeast(i64),
     Before(i64),
     /// Where it was signed in, or where it is: the values of one place.
@@ -72,7 +72,7 @@ fn place(filter: &Filter) -> Option<Test> {
 
 fn network(network: &Network) -> Test {
     let (first, last) = network.bounds();
-    if network.is_one() { Test::Is(Bind::Bytes(first.to_vec())) } else { Test::Between(first, last) }
+    if network.is_one() { Test::Is(Bind::Bytes(first.to_vec())) } else { Test::Between(first, last, network.gap()) }
 }
 
 impl Condition {
@@ -104,9 +104,14 @@ impl Statement {
         let column = format!(" AND {hide}{}", condition.column);
         match &condition.test {
             Test::Is(value) => self.text(&format!("{column} = "), value.clone()),
-            Test::Between(first, last) => {
+            Test::Between(first, last, gap) => {
                 self.text(&format!("{column} >= "), Bind::Bytes(first.to_vec()));
                 self.text(&format!("{column} <= "), Bind::Bytes(last.to_vec()));
+                if let Some((first, last)) = gap {
+                    self.text(&format!(" AND NOT ({hide}{} >= ", condition.column), Bind::Bytes(first.to_vec()));
+                    self.text(&format!("{column} <= "), Bind::Bytes(last.to_vec()));
+                    self.text.push(')');
+                }
             }
             Test::AtLeast(least) => {
                 self.text(&format!("{column} >= "), Bind::Number(*least));
