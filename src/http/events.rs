@@ -57,6 +57,7 @@ pub async fn open(
     response.content_type("text/event-stream");
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((ACCEL_BUFFERING, "no"));
     if *request.method() == Method::HEAD {
+        site.app.may_watch_session(&checked)?;
         return Ok(response.finish());
     }
     let stream = site.app.watch_session(&checked)?;

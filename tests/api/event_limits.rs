@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+
 use crate::support::client::Anonymous;
 use crate::support::events::Events;
 use crate::support::process::Process;
@@ -13,6 +15,8 @@ const CALM: Duration = Duration::from_millis(400);
 const SOON: Duration = Duration::from_secs(10);
 /// What one session may have.
 const OF_SESSION: usize = 16;
+/// What one user may have on a node.
+const OF_USER: usize = 200;
 
 #[tokio::test]
 async fn one_session_has_so_many_streams_and_the_oldest_makes_room() {
@@ -35,6 +39,39 @@ async fn one_session_has_so_many_streams_and_the_oldest_makes_room() {
     assert_eq!(server.node().app().open_streams(), 1);
 }
 
+/// The stream is closed, and nothing is said of its session.
+async fn assert_closes(events: &mut Events) {
+    while let Some(told) = events.next().await {
+        assert_eq!(told.event, "sessions-changed");
+    }
+}
+
+/// One person with many sessions does not fill a node.
+#[tokio::test]
+async fn one_user_has_so_many_streams_and_the_oldest_makes_room() {
+    let server = TestServer::with(Backend::Embedded, &[("SESSIOND_MAX_EVENT_STREAMS", "1000")]).await;
+    let (owner, other) = (server.signed_in().await, server.signed_in().await);
+    let mut theirs = Events::of(&other).await;
+    let mut first = Events::of(&owner).await;
+    let mut others = Vec::new();
+    while others.len() < OF_USER - 1 {
+        let session = server.issue(&owner).await;
+        for _ in 0..OF_SESSION.min(OF_USER - 1 - others.len()) {
+            others.push(Events::of(&session).await);
+        }
+    }
+    assert_eq!(server.node().app().open_streams(), OF_USER + 1);
+    let _last = Events::of(&server.issue(&owner).await).await;
+    assert_closes(&mut first).await;
+    assert_eq!(server.node().app().open_streams(), OF_USER + 1);
+    assert!(owner.is_signed_in().await);
+    // The next oldest goes next.
+    let _again = Events::of(&owner).await;
+    assert_closes(&mut others[0]).await;
+    assert_eq!(server.node().app().open_streams(), OF_USER + 1);
+    theirs.assert_silent(CALM).await;
+}
+
 #[tokio::test]
 async fn a_node_that_is_full_says_so_until_somebody_goes() {
     let server = TestServer::with(Backend::Embedded, &[("SESSIOND_MAX_EVENT_STREAMS", "2")]).await;
@@ -42,6 +79,8 @@ async fn a_node_that_is_full_says_so_until_somebody_goes() {
     let (first, mut second) = (Events::of(&people[0]).await, Events::of(&people[1]).await);
     let refusal = Events::try_of(&people[2]).await.err().expect("a refusal");
     refusal.assert_problem(503, "busy");
+    people[2].call(Method::HEAD, "/events").send().await.assert_status(503);
+    people[0].call(Method::HEAD, "/events").send().await.assert_status(503);
     let wait: u64 = refusal.header("retry-after").expect("a header").parse().expect("seconds");
     assert!((1..=5).contains(&wait), "{wait}");
     // Whoever hangs up has gone.

@@ -118,6 +118,11 @@ impl Hub {
         self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is room for one more stream.
+    pub(super) fn has_room(&self, session: SessionId, user: UserId) -> Result<(), Full> {
+        self.registry().room((session, user), self.most)
+    }
+
     /// Adds a stream. What happened since its session was checked is looked at first of all.
     pub(super) fn open(
         self: &Arc<Self>,

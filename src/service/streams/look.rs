@@ -48,11 +48,18 @@ struct Found {
     lists: HashMap<UserId, List>,
 }
 
+const FULL: &str = "as many event streams are open as may be";
+
 impl App {
     /// Opens a stream of what happens to a session.
     pub fn watch_session(&self, checked: &Checked) -> Result<EventStream, Unavailable> {
         let opened = self.shared.hub.open(checked.session, checked.user, checked.deadlines);
-        opened.map_err(|_| Unavailable::Busy("as many event streams are open as may be"))
+        opened.map_err(|_| Unavailable::Busy(FULL))
+    }
+
+    /// Whether a stream could be opened now; opens none.
+    pub fn may_watch_session(&self, checked: &Checked) -> Result<(), Unavailable> {
+        self.shared.hub.has_room(checked.session, checked.user).map_err(|_| Unavailable::Busy(FULL))
     }
 
     /// Ends all streams, which says nothing about their sessions, and opens no more: the server is about to stop.

@@ -13,6 +13,8 @@ use crate::ledger::states::List;
 
 /// Streams of one session: one for each tab of a browser that shares none among them, and some that are on their way out.
 const MOST_OF_SESSION: usize = 16;
+/// Streams of one user on a node: of a few browsers everywhere. So one account with many sessions does not fill a node.
+const MOST_OF_USER: usize = 200;
 
 /// All streams of a node.
 #[derive(Default)]
@@ -22,6 +24,8 @@ pub(super) struct Registry {
     /// When which session is to be looked at: one entry for each.
     due: BTreeSet<(Timestamp, SessionId)>,
     streams: usize,
+    /// The number of the next stream: of two, the older one has the lower.
+    next: u64,
     closed: bool,
 }
 
@@ -30,7 +34,8 @@ struct Watched {
     user: UserId,
     expires: Timestamp,
     due: Timestamp,
-    mailboxes: VecDeque<Arc<Mailbox>>,
+    /// Each with its number.
+    mailboxes: VecDeque<(u64, Arc<Mailbox>)>,
 }
 
 #[derive(Default)]
@@ -43,7 +48,7 @@ struct Owner {
 pub(super) struct Full;
 
 impl Registry {
-    /// Adds a stream. The oldest of the same session makes room where there are too many of them.
+    /// Adds a stream. The oldest of the same session, or of the same user, makes room where there are too many of them.
     pub(super) fn add(
         &mut self,
         (session, user): (SessionId, UserId),
@@ -51,31 +56,58 @@ impl Registry {
         mailbox: Arc<Mailbox>,
         most: usize,
     ) -> Result<(), Full> {
-        let Self { sessions, users, due, streams, closed } = self;
-        let crowded = sessions.get(&session).is_some_and(|watched| watched.mailboxes.len() >= MOST_OF_SESSION);
-        if *closed || (*streams >= most && !crowded) {
-            return Err(Full);
+        self.room((session, user), most)?;
+        if let Some(crowded) = self.crowded(session, user) {
+            self.close_oldest(crowded);
         }
+        let Self { sessions, users, due, .. } = self;
         let watched = sessions.entry(session).or_insert_with(|| {
             users.entry(user).or_default().sessions.push(session);
             let at = deadlines.idle_expires();
             due.insert((at, session));
             Watched { user, expires: deadlines.expires, due: at, mailboxes: VecDeque::with_capacity(1) }
         });
-        if crowded && let Some(oldest) = watched.mailboxes.pop_front() {
-            oldest.close();
-            *streams = streams.saturating_sub(1);
-        }
-        watched.mailboxes.push_back(mailbox);
-        *streams += 1;
+        watched.mailboxes.push_back((self.next, mailbox));
+        self.next += 1;
+        self.streams += 1;
         Ok(())
+    }
+
+    /// Whether there is room for one more stream of this session. Whoever makes room takes none.
+    pub(super) fn room(&self, (session, user): (SessionId, UserId), most: usize) -> Result<(), Full> {
+        let is_full = self.streams >= most && self.crowded(session, user).is_none();
+        if self.closed || is_full { Err(Full) } else { Ok(()) }
+    }
+
+    /// The session whose oldest stream makes room for one more of this one.
+    fn crowded(&self, session: SessionId, user: UserId) -> Option<SessionId> {
+        if self.sessions.get(&session).is_some_and(|watched| watched.mailboxes.len() >= MOST_OF_SESSION) {
+            return Some(session);
+        }
+        let of_user = &self.users.get(&user)?.sessions;
+        let watched = || of_user.iter().filter_map(|id| Some((*id, self.sessions.get(id)?)));
+        let streams: usize = watched().map(|(_, watched)| watched.mailboxes.len()).sum();
+        let oldest = |(id, watched): (SessionId, &Watched)| Some((watched.mailboxes.front()?.0, id));
+        let (_, oldest) = watched().filter_map(oldest).min()?;
+        (streams >= MOST_OF_USER).then_some(oldest)
+    }
+
+    fn close_oldest(&mut self, session: SessionId) {
+        let Some(watched) = self.sessions.get_mut(&session) else { return };
+        if let Some((_, oldest)) = watched.mailboxes.pop_front() {
+            oldest.close();
+            self.streams = self.streams.saturating_sub(1);
+        }
+        if watched.mailboxes.is_empty() {
+            self.forget(session);
+        }
     }
 
     /// A stream has gone.
     pub(super) fn remove(&mut self, session: SessionId, mailbox: &Arc<Mailbox>) {
         let Some(watched) = self.sessions.get_mut(&session) else { return };
         let before = watched.mailboxes.len();
-        watched.mailboxes.retain(|other| !Arc::ptr_eq(other, mailbox));
+        watched.mailboxes.retain(|(_, other)| !Arc::ptr_eq(other, mailbox));
         self.streams = self.streams.saturating_sub(before - watched.mailboxes.len());
         if watched.mailboxes.is_empty() {
             self.forget(session);
@@ -86,7 +118,7 @@ impl Registry {
     pub(super) fn end(&mut self, session: SessionId, reason: &Arc<str>) -> Option<UserId> {
         let watched = self.forget(session)?;
         self.streams = self.streams.saturating_sub(watched.mailboxes.len());
-        watched.mailboxes.iter().for_each(|mailbox| mailbox.end(Arc::clone(reason)));
+        watched.mailboxes.iter().for_each(|(_, mailbox)| mailbox.end(Arc::clone(reason)));
         Some(watched.user)
     }
 
@@ -106,7 +138,7 @@ impl Registry {
     pub(super) fn close(&mut self) {
         self.closed = true;
         let sessions = std::mem::take(&mut self.sessions);
-        sessions.values().flat_map(|watched| &watched.mailboxes).for_each(|mailbox| mailbox.close());
+        sessions.values().flat_map(|watched| &watched.mailboxes).for_each(|(_, mailbox)| mailbox.close());
         (self.users, self.due, self.streams) = Default::default();
     }
 
@@ -140,7 +172,7 @@ impl Registry {
     pub(super) fn sessions_changed(&self, user: UserId) {
         let sessions = self.users.get(&user).map(|owner| owner.sessions.as_slice()).unwrap_or_default();
         let watched = sessions.iter().filter_map(|session| self.sessions.get(session));
-        watched.flat_map(|watched| &watched.mailboxes).for_each(|mailbox| mailbox.sessions_changed());
+        watched.flat_map(|watched| &watched.mailboxes).for_each(|(_, mailbox)| mailbox.sessions_changed());
     }
 
     /// Whether any stream is this user's.
