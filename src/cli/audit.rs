@@ -53,7 +53,7 @@ pub struct Asked {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
     /// How many lines at most [default: 100]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = count)]
     limit: Option<usize>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -76,6 +76,13 @@ fn event(text: &str) -> Result<Event, String> {
 
 fn session(text: &str) -> Result<SessionId, String> {
     SessionId::parse(text).ok_or_else(|| "this is no session id: `sessiond sessions list` shows them".to_owned())
+}
+
+/// Numbers have one spelling: Rust would also read `+3`.
+fn count(text: &str) -> Result<usize, String> {
+    let digits = Some(text).filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
+    let count = digits.and_then(|text| text.parse().ok()).filter(|count| *count > 0);
+    count.ok_or_else(|| "write a number of at least 1".to_owned())
 }
 
 fn moment(text: &str) -> Result<Moment, String> {

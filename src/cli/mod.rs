@@ -105,7 +105,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
         Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
         Command::Webhook(command) => block_on(webhook::run(command, &config, out)),
         Command::CheckConfig { json } => {
-            check_files(&config)?;
+            check_files(&config).map_err(|error| Failure::Usage(error.to_string()))?;
             check_config(&config, json, out)
         }
     }
@@ -175,6 +175,8 @@ mod tests {
             "sessiond user",
             "sessiond user grant ana@example.org",
             "sessiond sessions revoke 7",
+            "sessiond audit list --limit 0",
+            "sessiond audit list --limit +3",
             "sessiond ledger",
             "sessiond webhook",
             "sessiond user add a@b.c --role user",

@@ -21,6 +21,9 @@ const PAGE: usize = 200;
 /// Sessions that are ended, or counted, before the next look at the time.
 const STEP: usize = 10_000;
 
+/// What is missing where nothing is said: everybody's are never meant by saying nothing.
+const NOT_SAID: &str = "Say which sessions: an id, what they have in common (--user, --ip, --country…), or --all.";
+
 /// What can be done with sessions.
 #[derive(Subcommand)]
 pub enum Command {
@@ -35,7 +38,7 @@ pub enum Command {
     /// End a session, or all that fit
     Revoke {
         /// The session's id, as `sessions list` shows it
-        #[arg(value_parser = session_id, conflicts_with_all = ["which", "all", "dry_run"], required_unless_present_any = ["which", "all"])]
+        #[arg(value_parser = session_id, conflicts_with_all = ["which", "all", "dry_run"])]
         id: Option<SessionId>,
         #[command(flatten)]
         which: Which,
@@ -55,7 +58,7 @@ pub enum Command {
 }
 
 /// Which sessions: all that is given must hold.
-#[derive(Args, Clone, Default)]
+#[derive(Args, Clone, Default, PartialEq, Eq)]
 #[group(id = "which", multiple = true)]
 pub struct Which {
     /// The account's address, or its id
@@ -138,6 +141,11 @@ fn session_id(text: &str) -> Result<SessionId, String> {
 
 /// Does it.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
+    if let Command::Revoke { id: None, which, all: false, .. } = &command
+        && *which == Which::default()
+    {
+        return Err(Failure::Usage(NOT_SAID.to_owned()));
+    }
     let app = App::open(config).await?;
     match command {
         Command::List { which, json } => list(&app, which.filter(&app).await?, json, out).await,

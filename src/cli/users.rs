@@ -148,8 +148,15 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         Command::RevokeRole(wanted) => {
             let NamedRole { named, role } = &wanted.what;
             let id = find(&app, &named.user).await?;
+            let had = app.find_user_by_id(id).await?.is_some_and(|row| row.user.roles.contains(role));
             app.take_role(id, *role, &wanted.cause()).await?;
-            done(named, id, None, &format!("has not the role {} any more.", role.name()), out)
+            let name = role.name();
+            let what = if had {
+                format!("has not the role {name} any more.")
+            } else {
+                format!("had not the role {name}: nothing has changed.")
+            };
+            done(named, id, None, &what, out)
         }
     }
 }

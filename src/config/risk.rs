@@ -54,7 +54,9 @@ fn weights(given: &Given<'_>) -> Result<Weights, ConfigError> {
             return Err(given.bad(format!("has two weights for {name}: keep one of them.")));
         }
         named.push(rule);
-        let weight = number.parse().ok().filter(|weight| *weight <= MOST_WEIGHT);
+        // Numbers have one spelling: Rust would also read `+30`.
+        let digits = Some(number).filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
+        let weight = digits.and_then(|text| text.parse().ok()).filter(|weight| *weight <= MOST_WEIGHT);
         let Some(weight) = weight else {
             return Err(given.bad(format!("has {entry:?}: write {name}= and a number from 0 (off) to {MOST_WEIGHT}.")));
         };
@@ -101,6 +103,10 @@ mod tests {
             (
                 "new_country=-1",
                 "SESSIOND_RISK_WEIGHTS has \"new_country=-1\": write new_country= and a number from 0 (off) to 1000.",
+            ),
+            (
+                "new_country=+30",
+                "SESSIOND_RISK_WEIGHTS has \"new_country=+30\": write new_country= and a number from 0 (off) to 1000.",
             ),
             (
                 "new_country=1001",

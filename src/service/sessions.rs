@@ -80,7 +80,8 @@ impl App {
     /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
     pub async fn end_sessions_of(&self, user: UserId, cause: &Cause) -> Result<Option<usize>, RevokeError> {
         self.require_recent_proof(cause).await?;
-        if self.shared.ledger.read(move |db| users::find(db, user)).await?.is_none() {
+        let found = self.shared.ledger.read(move |db| users::find(db, user)).await?;
+        if found.is_none_or(|user| user.is_deleted()) {
             return Ok(None);
         }
         self.end_all(user, None, EndReason::Revoked, cause).await.map(Some)

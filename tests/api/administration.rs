@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::client::{PASSWORD, SignedIn};
-use crate::support::process::command_line_ok;
+use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::{NOBODY, fingerprint};
@@ -80,6 +80,24 @@ on_each_backend! {
             let expected = if command == "grant" { 204 } else { 403 };
             again.post(&format!("/admin/users/{}/enable", user.user_id)).await.assert_status(expected);
         }
+    }
+
+    async fn a_command_says_what_is_missing_and_what_there_was_to_do(server: TestServer) {
+        let user = server.signed_in().await;
+        for (line, words) in [
+            (&["audit", "list", "--limit", "+3"][..], "a number of at least 1"),
+            (&["audit", "list", "--limit", "0"], "a number of at least 1"),
+            (&["sessions", "revoke"], "Say which sessions: an id, what they have in common (--user, --ip, --country…), or --all."),
+            (&["sessions", "revoke", "--dry-run"], "Say which sessions"),
+        ] {
+            let output = command_line(&server.settings, line, "");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{line:?}: {said}");
+            assert!(said.contains(words), "{line:?}: {said}");
+        }
+        let said = command_line_ok(&server.settings, &["user", "revoke-role", &user.email, "admin"], "");
+        assert_eq!(said.trim(), format!("{} had not the role admin: nothing has changed.", user.email));
+        assert!(user.is_signed_in().await);
     }
 
     async fn the_command_line_disables_enables_and_ends_sessions(server: TestServer) {

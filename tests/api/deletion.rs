@@ -48,6 +48,7 @@ on_each_backend! {
         let rows = |table: &str, condition: &str| server.stores.database.count(table, &format!("{condition} AND user_id = '{}'", user.user_id));
         assert_eq!(rows("sessions", "ended_at IS NOT NULL AND end_reason = 'user_deleted'"), 2);
         assert_eq!(rows("audit", "event = 'user_deleted'"), 1);
+        admin.delete(&format!("{path}/sessions")).await.assert_problem(404, "not-found");
         assert_eq!(rows("audit", "event = 'session_revoked' AND detail = 'user_deleted'"), 2);
         assert_eq!(rows("audit", "event = 'user_deleted' AND ip = '127.0.0.1'"), 1, "where the administrator was");
         admin.get(&path).await.assert_problem(404, "not-found");

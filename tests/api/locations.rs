@@ -177,7 +177,7 @@ fn a_start_with_a_bad_file_is_one_sentence_and_an_exit() {
         // Whoever checks the settings is told before it matters.
         let checked = command_line(&settings, &["check-config"], "");
         let told = String::from_utf8_lossy(&checked.stderr);
-        assert_eq!((checked.status.code(), told.lines().last()), (Some(1), Some(last)), "{told}");
+        assert_eq!((checked.status.code(), told.lines().last()), (Some(2), Some(last)), "a wrong setting: {told}");
         assert!(checked.stdout.is_empty(), "{checked:?}");
         // The command line asks for no place and needs no file.
         assert!(command_line(&settings, &["user", "list"], "").status.success());
