@@ -92,7 +92,7 @@ on_each_backend! {
         let admin = server.admin().await;
         let owner = admin.person();
         let before = fingerprint(&server.stores.database);
-        for taker in takers(&server, &owner).await {
+        for taker in takers(&server, owner).await {
             let good = text(&taker.good);
             let deep = "[".repeat(10_000);
             let field = taker.required.first().expect("a field");
@@ -104,19 +104,19 @@ on_each_backend! {
                 &good.replacen('}', ",}", 1), &good.replacen("\":\"", "\":\"\\ud800", 1), &good.replacen("\":\"", "\":\"\n", 1),
             ];
             for body in cases {
-                assert_refused(&server, &taker, &owner, body.as_bytes(), 400).await;
+                assert_refused(&server, &taker, owner, body.as_bytes(), 400).await;
             }
             // Wrong in two ways: which one is told does not matter.
             for body in [nested, format!("{{\"{field}\":1e999}}"), format!("{{\"{field}\":{}}}", "9".repeat(5_000))] {
-                let answer = give(&server, &taker, &owner, &[JSON], body.as_bytes()).await;
+                let answer = give(&server, &taker, owner, &[JSON], body.as_bytes()).await;
                 assert!([Some(400), Some(422)].contains(&answer.status), "{}: {answer:?}", taker.path);
                 assert_eq!(problem_of(&answer).as_deref(), Some("invalid-body"), "{answer:?}");
             }
             let bad_utf8 = good.replacen("\":\"", "\":\"\u{1}", 1).into_bytes();
             let bad_utf8: Vec<u8> = bad_utf8.into_iter().map(|byte| if byte == 1 { 0xff } else { byte }).collect();
-            assert_refused(&server, &taker, &owner, &bad_utf8, 400).await;
+            assert_refused(&server, &taker, owner, &bad_utf8, 400).await;
             let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            assert_refused(&server, &taker, &owner, &utf16, 400).await;
+            assert_refused(&server, &taker, owner, &utf16, 400).await;
         }
         assert_eq!(fingerprint(&server.stores.database), before);
         assert!(owner.is_signed_in().await);
@@ -127,7 +127,7 @@ on_each_backend! {
         let admin = server.admin().await;
         let owner = admin.person();
         let before = fingerprint(&server.stores.database);
-        for taker in takers(&server, &owner).await {
+        for taker in takers(&server, owner).await {
             let good = text(&taker.good);
             let mut cases = vec![("anything".to_owned(), "{}".to_owned())];
             for field in ["role", "roles", "admin", "user_id", "ip", "__proto__", ""] {
@@ -148,8 +148,8 @@ on_each_backend! {
                 cases.push(((*field).to_owned(), text(&other)));
             }
             for (field, body) in cases {
-                assert_refused(&server, &taker, &owner, body.as_bytes(), 422).await;
-                let answer = give(&server, &taker, &owner, &[JSON], body.as_bytes()).await;
+                assert_refused(&server, &taker, owner, body.as_bytes(), 422).await;
+                let answer = give(&server, &taker, owner, &[JSON], body.as_bytes()).await;
                 let problem: Value = serde_json::from_str(&answer.body).expect("JSON");
                 let named = problem.pointer("/errors/0/field").and_then(Value::as_str);
                 assert!(field == "anything" || named == Some(&field), "{field}: {body}: {answer:?}");
@@ -165,11 +165,11 @@ on_each_backend! {
         let admin = server.admin().await;
         let owner = admin.person();
         let before = fingerprint(&server.stores.database);
-        for taker in takers(&server, &owner).await {
+        for taker in takers(&server, owner).await {
             for field in taker.good.keys().filter(|field| ["email", "name", "token"].contains(&field.as_str())) {
                 let mut other = taker.good.clone();
                 other.insert(field.clone(), json!("a\0b@example.org"));
-                assert_refused(&server, &taker, &owner, text(&other).as_bytes(), 422).await;
+                assert_refused(&server, &taker, owner, text(&other).as_bytes(), 422).await;
             }
         }
         assert_eq!(fingerprint(&server.stores.database), before);
@@ -198,8 +198,8 @@ on_each_backend! {
         let before = fingerprint(&server.stores.database);
         let large = format!("{{\"email\":\"{}\"}}", "a".repeat(1_000_000));
         let chunked = format!("{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
-        for taker in takers(&server, &owner).await {
-            let cookie = cookie_line(&owner);
+        for taker in takers(&server, owner).await {
+            let cookie = cookie_line(owner);
             let head = format!(
                 "{} {} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:8080\r\n{cookie}\r\n{JSON}\r\n",
                 taker.method, taker.path
@@ -224,7 +224,7 @@ on_each_backend! {
         let admin = server.admin().await;
         let owner = admin.person();
         let before = fingerprint(&server.stores.database);
-        for taker in takers(&server, &owner).await {
+        for taker in takers(&server, owner).await {
             let good = text(&taker.good);
             let others: [&[&str]; 9] = [
                 &[], &["Content-Type: "], &["Content-Type: text/plain"], &["Content-Type: text/json"],
@@ -233,12 +233,12 @@ on_each_backend! {
                 &["Content-Type: text/plain; application/json"],
             ];
             for lines in others {
-                let answer = give(&server, &taker, &owner, lines, good.as_bytes()).await;
+                let answer = give(&server, &taker, owner, lines, good.as_bytes()).await;
                 assert_eq!(answer.status, Some(415), "{} {lines:?}: {answer:?}", taker.path);
                 assert_eq!(problem_of(&answer).as_deref(), Some("unsupported-media-type"), "{answer:?}");
             }
             for line in ["Content-Type: application/JSON", "Content-Type: application/json;charset=utf-8"] {
-                assert_eq!(give(&server, &taker, &owner, &[line], b"{}").await.status, Some(422), "{} {line}", taker.path);
+                assert_eq!(give(&server, &taker, owner, &[line], b"{}").await.status, Some(422), "{} {line}", taker.path);
             }
         }
         assert_eq!(fingerprint(&server.stores.database), before);

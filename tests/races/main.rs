@@ -1,6 +1,6 @@
 //! Races: two things at once, hundreds of times, on SQLite alone and on PostgreSQL with Redis. Zero violations.
 //!
-//! 200 rounds, 25 of those that hash passwords, and 1 000 of each with `tests/run --soak`.
+//! 100 rounds, 25 of those that hash passwords, and 1 000 of each with `tests/run --soak`.
 
 #[cfg(test)]
 mod embedded_application;
@@ -21,7 +21,7 @@ mod support;
 /// Rounds of a race that hashes no password.
 #[cfg(test)]
 fn rounds() -> usize {
-    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 200 }
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 100 }
 }
 
 /// Rounds of a race that hashes passwords.
