@@ -121,7 +121,7 @@ pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D)
     Option::deserialize(deserializer)
 }
 
-/// The query of the address. Which parameters are known is judged before ([`super::unknown_query`]).
+/// The query of the address. Which parameters are known is judged before (`unknown_query.rs`).
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
