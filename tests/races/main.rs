@@ -1,6 +1,6 @@
 //! Races: two things at once, hundreds of times, on SQLite alone and on PostgreSQL with Redis. Zero violations.
 //!
-//! 100 rounds, 25 of those that hash passwords, and 1 000 of each with `tests/run --soak`.
+//! 100 rounds, 10 of those that hash passwords, and 1 000 of each with `tests/run --soak`.
 
 #[cfg(test)]
 mod embedded_application;
@@ -27,5 +27,5 @@ fn rounds() -> usize {
 /// Rounds of a race that hashes passwords.
 #[cfg(test)]
 fn hashing_rounds() -> usize {
-    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 25 }
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 10 }
 }
