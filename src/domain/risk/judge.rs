@@ -42,7 +42,8 @@ impl RiskPolicy {
             return found;
         }
         self.judge_place(&mut found, &new.sighting, past);
-        self.judge_speed(&mut found, &new.sighting, past.iter().map(|past| &past.last).chain(live));
+        let before: Vec<_> = past.iter().flat_map(Past::sightings).chain(live.iter().cloned()).collect();
+        self.judge_speed(&mut found, &new.sighting, &before);
         if new.failures >= MANY_FAILURES {
             let reason = format!("{} wrong passwords came right before the right one.", new.failures);
             self.note(&mut found, Rule::FailuresBeforeSuccess, reason);
@@ -65,9 +66,14 @@ impl RiskPolicy {
     /// it was signed in is known.
     pub fn judge_move(&self, now: &Sighting, before: &Sighting, past: &[Past], live: &[Sighting]) -> Finding {
         let mut found = Finding::default();
-        let others = || past.iter().filter(|past| past.session != now.session);
         self.judge_place(&mut found, now, past);
-        self.judge_speed(&mut found, now, [before].into_iter().chain(others().map(|past| &past.last)));
+        // Of the session itself the sign-in counts beside what was before: a use from an address that no file knows, in
+        // between, hides nobody. Of the others it does not: whoever has proven it is not asked again for an old sign-in.
+        let (own, others): (Vec<_>, Vec<_>) = past.iter().partition(|past| past.session == now.session);
+        let own = own.into_iter().map(Past::sign_in);
+        let others = others.into_iter().map(|past| past.last.clone());
+        let earlier: Vec<_> = [before.clone()].into_iter().chain(own).chain(others).collect();
+        self.judge_speed(&mut found, now, &earlier);
         let others = live.iter().filter(|other| other.session != now.session);
         let everywhere: Vec<_> = others.chain([now]).collect();
         self.add_several(&mut found, several(&everywhere));
@@ -107,8 +113,8 @@ impl RiskPolicy {
         }
     }
 
-    fn judge_speed<'a>(&self, found: &mut Finding, new: &Sighting, others: impl Iterator<Item = &'a Sighting>) {
-        let mut impossible = others.filter_map(|other| impossible_km(new, other).map(|km| (km, other)));
+    fn judge_speed(&self, found: &mut Finding, new: &Sighting, others: &[Sighting]) {
+        let mut impossible = others.iter().filter_map(|other| impossible_km(new, other).map(|km| (km, other)));
         let Some((km, other)) = impossible.next() else { return };
         let reason = format!(
             "{} and {} are {km:.0} km apart, and were used within {}.",

@@ -97,3 +97,15 @@ pub struct Past {
     /// The system.
     pub os: Option<String>,
 }
+
+impl Past {
+    /// Its sign-in: an id begins with the moment when it was made.
+    fn sign_in(&self) -> Sighting {
+        Sighting { session: self.session, place: self.signed_in.clone(), at: self.session.made_at() }
+    }
+
+    /// Where it is known to have been, and when: last, and when it was signed in.
+    fn sightings(&self) -> [Sighting; 2] {
+        [self.last.clone(), self.sign_in()]
+    }
+}

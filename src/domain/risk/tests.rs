@@ -118,12 +118,27 @@ fn impossible_speed() {
 }
 
 #[test]
+fn a_use_from_nowhere_in_between_hides_no_impossible_speed() {
+    let policy = RiskPolicy::default();
+    let session = past(lisbon(), 0);
+    let nowhere = Sighting { place: Place::default(), ..session.last.clone() };
+    let now = |hours| Sighting { at: at(hours), ..Sighting { session: session.session, ..sighting(tokyo(), hours) } };
+    let judge = |hours, past: &[Past]| names(&policy.judge_move(&now(hours), &nowhere, past, &[]));
+    let hidden = Past { last: nowhere.clone(), ..session.clone() };
+    assert!(judge(1, std::slice::from_ref(&hidden)).contains(&"impossible_speed"), "by its own sign-in");
+    assert!(!judge(20, std::slice::from_ref(&hidden)).contains(&"impossible_speed"), "a flight later");
+    // Of another session at a sign-in.
+    let other = Past { last: nowhere, ..session };
+    assert!(names(&policy.judge_arrival(&arrival(tokyo(), 1), &[other], &[])).contains(&"impossible_speed"));
+}
+
+#[test]
 fn country_and_network_come_before_kilometres() {
     let far = |asn, city: Option<&str>, country: &str| place(country, city, asn, (-23.55, -46.63));
     let speed = |new: Place, old: Place| {
         let mut found = Finding::default();
         let policy = RiskPolicy::default();
-        policy.judge_speed(&mut found, &sighting(new, 0), [sighting(old, 0)].iter());
+        policy.judge_speed(&mut found, &sighting(new, 0), &[sighting(old, 0)]);
         !found.is_empty()
     };
     assert!(speed(far(3, Some("São Paulo"), "BR"), lisbon()));
