@@ -72,14 +72,17 @@ impl Events {
         tokio::time::timeout(patience, self.read()).await.ok()
     }
 
-    /// The next event that is no heartbeat.
+    /// The next event that is no heartbeat. Panics when nothing else comes.
     pub async fn news(&mut self) -> Option<Told> {
-        loop {
-            match self.next().await {
-                Some(told) if told.event == "heartbeat" => {}
-                other => return other,
+        let news = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match self.read().await {
+                    Some(told) if told.event == "heartbeat" => {}
+                    other => return other,
+                }
             }
-        }
+        });
+        news.await.unwrap_or_else(|_| panic!("nothing but heartbeats was told within {PATIENCE:?}"))
     }
 
     /// The reason with which it ends; panics when it ends without one, or goes on after it. Changes of the list before
