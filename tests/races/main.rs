@@ -21,11 +21,11 @@ mod support;
 /// Rounds of a race that hashes no password.
 #[cfg(test)]
 fn rounds() -> usize {
-    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 100 }
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 30 }
 }
 
 /// Rounds of a race that hashes passwords.
 #[cfg(test)]
 fn hashing_rounds() -> usize {
-    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 10 }
+    if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 6 }
 }

@@ -217,7 +217,9 @@ pub mod postgres {
             });
             let name = format!("test_{:016x}", random());
             let database = Self { server, name };
-            database.at_server(&format!("CREATE DATABASE {}", database.name)).expect("the database is created");
+            database
+                .at_server(&format!("CREATE DATABASE {} STRATEGY FILE_COPY", database.name))
+                .expect("the database is created");
             database
         }
 
