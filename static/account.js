@@ -67,7 +67,8 @@ load();
 async function load() {
   const mine = (turn += 1);
   try {
-    const [who, list] = await Promise.all([me(waiting), sessions(waiting)]);
+    const who = await me(waiting);
+    const list = await sessions(waiting);
     if (mine !== turn) return;
     say(notice, '');
     beginAgain();

@@ -121,7 +121,14 @@ function tooMany(seconds) {
  * Who is signed in here; rejects with status 401 when nobody is. From now on this tab is about that session.
  * @param {Options} [options] @returns {Promise<{ user: User, session: Session, csrf_token: string }>}
  */
-export const me = async (options) => adopt(await call('GET', 'me', options));
+export async function me(options) {
+  const mine = known;
+  // Not `/me`: browsers write an error into the console for each refusal, and that nobody is signed in is none.
+  const ask = () => call('GET', 'session', options);
+  const found = (await ask()) ?? (mine !== null && (await survives(mine)) ? await ask() : null);
+  if (found === null) throw new SessiondError(401, { slug: 'unauthenticated' });
+  return adopt(found);
+}
 
 /**
  * Signs in. The session itself arrives in a cookie that no script can read.
@@ -422,12 +429,12 @@ class Watch {
   /** Asks whether the session is still there, keeping it no longer alive; gives how long the service wants to be left alone. */
   async #look() {
     try {
-      const { session } = await send('GET', 'me', { background: true });
-      if (session.id !== this.session) end(this.session, 'replaced');
+      const found = await send('GET', 'session', { background: true });
+      if (found === null) await survives(this.session);
+      else if (found.session.id !== this.session) end(this.session, 'replaced');
       return 0;
     } catch (error) {
       if (!(error instanceof SessiondError)) return 0;
-      if (error.slug === 'unauthenticated') await survives(this.session);
       return Math.min(error.retryAfter ?? 0, LONGEST_WAIT) * 1000;
     }
   }
@@ -483,11 +490,11 @@ async function survives(session) {
   await new Promise((resume) => setTimeout(resume, SETTLE_MS));
   if (session !== known) return false;
   try {
-    const found = await send('GET', 'me', { background: true });
-    if (found.session.id === session) return true;
-    end(session, 'replaced');
-  } catch (error) {
-    if (error instanceof SessiondError && error.slug === 'unauthenticated') end(session, 'ended');
+    const found = await send('GET', 'session', { background: true });
+    if (found?.session.id === session) return true;
+    end(session, found === null ? 'ended' : 'replaced');
+  } catch {
+    // It cannot be told.
   }
   return false;
 }

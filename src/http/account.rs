@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::sign_in::UserAnswer;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::{ChangePasswordError, Renewed, SessionView, UserView};
+use crate::service::{ChangePasswordError, Checked, Renewed, SessionView, UserView};
 
 /// A new display name.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -65,9 +65,30 @@ pub struct MeAnswer {
     )
 )]
 pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<MeAnswer>, Problem> {
-    let me = site.app.me(&checked).await?.ok_or_else(Problem::unauthenticated)?;
-    let csrf_token = site.csrf_tokens.issue(&checked.token_hash);
-    Ok(Json(MeAnswer { user: me.user, session: me.session, csrf_token }))
+    who(&site, &checked).await?.map(Json).ok_or_else(Problem::unauthenticated)
+}
+
+/// The same as `/me`, for pages that are for everybody: that nobody is signed in is `null`, and no refusal.
+#[utoipa::path(
+    get, path = "/session", tag = "anyone", security((), ("session" = [])),
+    responses(
+        (status = 200, description = "As `/me`, or null.", body = Option<MeAnswer>),
+        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 503, description = "Try again after Retry-After."),
+    )
+)]
+pub async fn session(site: Data<Site>, asking: Option<SignedIn>) -> Result<Json<Option<MeAnswer>>, Problem> {
+    match asking {
+        Some(SignedIn(checked)) => who(&site, &checked).await.map(Json),
+        None => Ok(Json(None)),
+    }
+}
+
+/// None where the session has ended meanwhile.
+async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem> {
+    let csrf_token = || site.csrf_tokens.issue(&checked.token_hash);
+    let me = site.app.me(checked).await?;
+    Ok(me.map(|me| MeAnswer { user: me.user, session: me.session, csrf_token: csrf_token() }))
 }
 
 /// Changes the display name.

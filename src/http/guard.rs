@@ -13,12 +13,12 @@ use std::sync::Arc;
 use actix_identity::IdentityMiddleware;
 use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::cookie::SameSite;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, SET_COOKIE};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{Error, ResponseError};
 
 use super::bridge::Bridge;
 use super::context::{self, Context};
@@ -179,12 +179,20 @@ impl SessionLayer {
                 let activity = self.activity(request.method(), headers);
                 Some(self.signed_in(&presented, headers, &client, activity).await?)
             }
+            Rank::Anyone => {
+                let activity = self.activity(request.method(), headers);
+                match self.signed_in(&presented, headers, &client, activity).await {
+                    // What cannot be told, and whoever tries too many cookies, is still refused.
+                    Err(problem) if problem.status_code() == StatusCode::UNAUTHORIZED => None,
+                    found => Some(found?),
+                }
+            }
             Rank::Public | Rank::Embedded => None,
         };
         // Where a password is checked; before cookies are taken away.
         let device = match self.rank {
             Rank::Public | Rank::Renewal => device_cookie::read(headers),
-            Rank::Account | Rank::Background | Rank::Administrator | Rank::Embedded => None,
+            Rank::Anyone | Rank::Account | Rank::Background | Rank::Administrator | Rank::Embedded => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
         self.judge_role(request, &client, checked.as_ref()).await?;
@@ -193,7 +201,7 @@ impl SessionLayer {
             Rank::Renewal => Some(LetThrough::Session),
             Rank::Embedded => Some(LetThrough::All),
             // Nobody behind this reads a cookie.
-            Rank::Account | Rank::Background | Rank::Administrator => None,
+            Rank::Anyone | Rank::Account | Rank::Background | Rank::Administrator => None,
         };
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);

@@ -18,7 +18,7 @@ use super::{account, admin, events, gateway, operator, reauthenticate, sessions,
     info(title = "sessiond", description = "A stateful session server: opaque tokens, instant revocation."),
     paths(
         sign_in::register, sign_in::login, sign_in::logout, sign_in::reset,
-        account::me, account::rename, account::change_password,
+        account::me, account::session, account::rename, account::change_password,
         reauthenticate::reauthenticate,
         sessions::list, sessions::revoke, sessions::revoke_all,
         events::open,

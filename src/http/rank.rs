@@ -8,6 +8,8 @@ pub enum Rank {
     /// Everybody. The session cookie is kept from actix-session, so that a sick store never breaks signing in
     /// and out.
     Public,
+    /// Everybody; who is signed in is known as such, and that nobody is, is an answer.
+    Anyone,
     /// Only who is signed in: checked here, once, before anything else runs.
     Account,
     /// The same, but to come here is no use of the session: it keeps nobody signed in.

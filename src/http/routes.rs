@@ -29,6 +29,7 @@ pub fn table() -> Vec<Path> {
     vec![
         open("/auth/forward").any(gateway::forward),
         account("/me").get(account::me).patch(account::rename),
+        anyone("/session").get(account::session),
 
         public("/register").post(sign_in::register),
         public("/login").post(sign_in::login),
@@ -108,6 +109,11 @@ fn open(path: &'static str) -> Path {
 /// A route for everybody, that can begin or end a session.
 fn public(path: &'static str) -> Path {
     Path::new(path, Some(Rank::Public))
+}
+
+/// A route for everybody that knows who is signed in.
+fn anyone(path: &'static str) -> Path {
+    Path::new(path, Some(Rank::Anyone))
 }
 
 /// A route for who is signed in.
@@ -238,7 +244,7 @@ impl Path {
         let knows = self.knows;
         let strict = from_fn(move |request, next| unknown_query::refuse(knows, request, next));
         match rank {
-            Some(rank @ (Rank::Account | Rank::Background | Rank::Administrator)) => {
+            Some(rank @ (Rank::Anyone | Rank::Account | Rank::Background | Rank::Administrator)) => {
                 service.service(resource.wrap(strict).wrap(CheckLayer(layer(rank))).wrap(sharing))
             }
             Some(rank) => service.service(resource.wrap(strict).wrap(layer(rank)).wrap(sharing)),

@@ -24,6 +24,8 @@ mod cookies;
 #[cfg(test)]
 mod cors;
 #[cfg(test)]
+mod current;
+#[cfg(test)]
 mod deadlines;
 #[cfg(test)]
 mod deletion;

@@ -60,7 +60,7 @@ on_each_backend! {
         for answer in &answers[LIMIT..] {
             assert_limited(answer);
         }
-        for path in ["/me", "/sessions"] {
+        for path in ["/me", "/session", "/sessions"] {
             assert_limited(&shown(&server, "forged", "192.0.2.1", path).await);
             assert_eq!(owner.call(Method::GET, path).header("X-Forwarded-For", "192.0.2.1").send().await.status, 200);
         }

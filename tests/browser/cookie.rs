@@ -4,7 +4,6 @@ use fantoccini::cookies::Cookie;
 use serde_json::json;
 
 use super::driver::Driver;
-use super::page::NOBODY;
 use super::window::Window;
 use crate::support::client::{COOKIE, PASSWORD, new_email};
 use crate::support::server::{Backend, TestServer};
@@ -61,5 +60,5 @@ async fn the_browser_keeps_two_cookies_that_no_script_can_read_and_nothing_else(
     assert!(remembered.expires_datetime().is_some(), "outlives the browser");
     assert_ne!(remembered.value(), cookie.value());
     window.text(".current .remembered").await;
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }

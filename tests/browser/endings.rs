@@ -7,7 +7,7 @@ use serde_json::json;
 use sessiond::domain::{Clock as _, SystemClock};
 
 use super::driver::Driver;
-use super::page::{NOBODY, site};
+use super::page::site;
 use super::window::Window;
 use crate::support::client::{Anonymous, COOKIE, PASSWORD, new_email};
 use crate::support::process::command_line_ok;
@@ -89,8 +89,8 @@ async fn a_tab_is_told_at_once_and_asks_for_nothing() {
     there.rows(2).await;
     here.end_others().await;
     says_ended(&there, "This session was ended from another place where you are signed in.").await;
-    here.assert_quiet_but_for(&[NOBODY]).await;
-    there.assert_quiet_but_for(&[NOBODY]).await;
+    here.assert_quiet().await;
+    there.assert_quiet().await;
 }
 
 /// From the 2xx of the revocation to the page that says so, in milliseconds. Negative: the page was first.
@@ -192,7 +192,7 @@ async fn each_reason_is_said_in_words() {
     command_line_ok(&server.settings, &["ledger", "restored", "--yes"], "");
     says_ended(&window, "The service was restored from a backup, and every session was ended to be on the safe side.")
         .await;
-    window.assert_quiet_but_for(&[NOBODY, "401 /sessions"]).await;
+    window.assert_quiet_but_for(&["401 /sessions"]).await;
 }
 
 const PASSWORD_CHANGED: &str =
@@ -247,5 +247,5 @@ async fn the_console_gives_up_and_leads_back() {
     window.click("#ended-sign-in").await;
     window.enter(&admin.person().email, PASSWORD).await;
     window.says("#person-title", &user.email).await;
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }

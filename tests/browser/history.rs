@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use super::endings::says_ended;
-use super::page::{NOBODY, site};
+use super::page::site;
 use super::window::Window;
 use crate::support::client::PASSWORD;
 use crate::support::server::{Backend, TestServer};
@@ -58,5 +58,5 @@ async fn back_after_the_end_shows_nothing_of_the_account() {
     window.is_at_the_door().await;
     window.back().await;
     never_shows(&window, &owner.email).await;
-    window.assert_quiet_but_for(&[NOBODY, "401 /sessions", "401 /events"]).await;
+    window.assert_quiet_but_for(&["401 /sessions", "401 /events"]).await;
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::accessibility::assert_accessible;
 use super::console_page::{alert_about, place};
 use super::driver::Driver;
-use super::page::{NOBODY, site};
+use super::page::site;
 use super::window::Window;
 use crate::support::client::PASSWORD;
 use crate::support::requests::Requests as _;
@@ -138,7 +138,7 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     look(&window, "7-signed-out").await;
 
     look_at_reset(&window, &server, &site, &email).await;
-    window.assert_quiet_but_for(&[NOBODY, "401 /login", "422 /register", "403 /me/password", "422 /reset"]).await;
+    window.assert_quiet_but_for(&["401 /login", "422 /register", "403 /me/password", "422 /reset"]).await;
 }
 
 #[tokio::test]
@@ -179,5 +179,5 @@ async fn every_view_of_the_console_fits_on_a_telephone_and_on_a_desk() {
     window.open(&format!("{site}/console")).await;
     window.text("#refused-title").await;
     look(&window, "console-10-refused").await;
-    window.assert_quiet_but_for(&[NOBODY, "422 /admin/sessions"]).await;
+    window.assert_quiet_but_for(&["422 /admin/sessions"]).await;
 }

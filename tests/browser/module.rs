@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::driver::Driver;
 use super::endings::soak;
-use super::page::{NOBODY, site};
+use super::page::site;
 use super::window::Window;
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::server::{Backend, TestServer};
@@ -67,7 +67,7 @@ async fn errors_say_what_a_program_needs_and_nobody_is_told_of_an_end_that_is_no
     )
     .await;
     assert_eq!(said, json!([[null, "1", null, null, null], 404, 401, ["signed_out"]]));
-    window.assert_quiet_but_for(&[NOBODY, "401 /login", "404 /sessions/00000000-0000-7000-8000-000000000000"]).await;
+    window.assert_quiet_but_for(&["401 /login", "404 /sessions/00000000-0000-7000-8000-000000000000"]).await;
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_cookie_that_is_just_being_renewed_is_no_end() {
     assert_eq!(said, json!([]));
     let refused = window.complaints().await;
     println!("refused with the old token, and asked again: {}", refused.len());
-    assert!(refused.iter().all(|line| line == "401 /sessions" || line == NOBODY), "{refused:?}");
+    assert!(refused.iter().all(|line| line == "401 /sessions"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn without_locks_each_tab_has_a_stream_of_its_own() {
         window.go_to(tab).await;
         window.text("#ended-reason").await;
     }
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }
 
 #[tokio::test]
@@ -207,5 +207,5 @@ async fn a_silent_stream_is_opened_anew_and_a_silent_tab_is_not_waited_for() {
     window.shows(ONE_IS_OPEN).await;
     owner.end_session(&id).await.assert_status(204);
     window.text("#ended-reason").await;
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use super::endings::{count_requests, listens, requests, says_ended};
-use super::page::NOBODY;
 use super::window::Window;
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::database::Database;
@@ -65,8 +64,8 @@ async fn a_tab_is_told_by_its_own_node_also_while_redis_or_the_node_restarts() {
     };
     let (delayed, ()) = tokio::join!(ends_there(&here, &there), restart);
     in_again(&here, &there).await;
-    here.assert_quiet_but_for(&[NOBODY, &delayed]).await;
-    there.assert_quiet_but_for(&[NOBODY]).await;
+    here.assert_quiet_but_for(&[&delayed]).await;
+    there.assert_quiet().await;
 
     // A server that stops is no sign-out: the page comes again, and looks for what it has missed.
     b.restart();

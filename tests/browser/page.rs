@@ -7,9 +7,6 @@ use serde_json::Value;
 use super::window::Window;
 use crate::support::server::TestServer;
 
-/// The console's line about the question "who am I?" when nobody is signed in.
-pub const NOBODY: &str = "401 /me";
-
 /// What a person would type: `http://localhost:port`.
 pub fn site(server: &TestServer) -> String {
     format!("http://localhost:{}", server.node().address().port())

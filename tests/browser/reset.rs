@@ -1,7 +1,7 @@
 //! The page behind a link to set a new password, as the command line prints it.
 
 use super::driver::Driver;
-use super::page::{NOBODY, site};
+use super::page::site;
 use crate::support::client::PASSWORD;
 use crate::support::server::{Backend, TestServer};
 
@@ -35,5 +35,5 @@ async fn a_link_from_the_command_line_sets_a_password_once_and_ends_every_sessio
     window.text("#invalid-title").await;
     window.open(&format!("{site}/account")).await;
     window.has_account().await;
-    window.assert_quiet_but_for(&[NOBODY, "401 /login", "422 /reset"]).await;
+    window.assert_quiet_but_for(&["401 /login", "422 /reset"]).await;
 }

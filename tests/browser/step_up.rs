@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::driver::Driver;
-use super::page::{NOBODY, site};
+use super::page::site;
 use crate::support::client::PASSWORD;
 use crate::support::server::{Backend, TestServer};
 
@@ -45,5 +45,5 @@ async fn a_page_that_was_open_for_a_while_asks_for_the_password_and_then_does_wh
     window.rows(1).await;
     assert!(!again.is_signed_in().await);
     let refused = format!("403 /sessions/{}", rows[1].id);
-    window.assert_quiet_but_for(&[NOBODY, &refused, "403 /reauthenticate"]).await;
+    window.assert_quiet_but_for(&[&refused, "403 /reauthenticate"]).await;
 }

@@ -2,7 +2,7 @@
 
 use super::driver::Driver;
 use super::endings::{count_requests, listens, requests, says_ended};
-use super::page::{NOBODY, site};
+use super::page::site;
 use super::window::{Tab, Window};
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::server::{Backend, TestServer};
@@ -100,7 +100,7 @@ async fn eight_tabs_share_one_stream_and_all_are_told() {
         assert_eq!(requests(&window).await, Vec::<String>::new());
     }
     assert_eq!(streams(&window, &tabs).await, [false; 6], "there is nothing left to hear");
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }
 
 #[tokio::test]
@@ -140,5 +140,5 @@ async fn what_one_tab_does_the_others_are_told() {
         says_ended(&window, "Somebody signed in in another tab of this browser.").await;
         assert!(!window.everything().await.contains(&email));
     }
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }

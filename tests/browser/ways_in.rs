@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::application::Application;
 use super::driver::Driver;
 use super::gateway::{Gateway, Kind};
-use super::page::{NOBODY, site};
+use super::page::site;
 use super::window::Window;
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::server::{Backend, TestServer};
@@ -85,7 +85,7 @@ async fn walks_in(kind: Kind) {
         // The same for whichever gateway it is.
         it_is_for_people_to_say(&gateway, &here, &email, asked).await;
     }
-    here.assert_quiet_but_for(&["401 /sessiond/me"]).await;
+    here.assert_quiet().await;
 }
 
 /// On a page that says whose session there is, because the one that was asked for refuses it.
@@ -142,5 +142,5 @@ async fn who_follows_a_link_from_another_site_is_signed_in() {
         follows(&window, &elsewhere, &format!("{site}{to}")).await;
         window.arrives_at("/account").await;
     }
-    window.assert_quiet_but_for(&[NOBODY]).await;
+    window.assert_quiet().await;
 }

@@ -174,6 +174,11 @@ impl Window {
         serious.map(|line| shortened(line["message"].as_str().unwrap_or_default())).collect()
     }
 
+    /// Panics if there is a warning or an error in the console.
+    pub async fn assert_quiet(&self) {
+        self.assert_quiet_but_for(&[]).await;
+    }
+
     /// Panics if there is a warning or an error in the console other than these failed requests.
     pub async fn assert_quiet_but_for(&self, expected: &[&str]) {
         let surprises: Vec<String> =
