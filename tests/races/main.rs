@@ -1,6 +1,6 @@
-//! Races: two things at once, hundreds of times, on SQLite alone and on PostgreSQL with Redis. Zero violations.
+//! Races: two things at once, dozens of times, on SQLite alone and on PostgreSQL with Redis. Zero violations.
 //!
-//! 100 rounds, 10 of those that hash passwords, and 1 000 of each with `tests/run --soak`.
+//! 30 rounds, 6 of those that hash passwords, and 1 000 of each with `tests/run --soak`.
 
 #[cfg(test)]
 mod embedded_application;
