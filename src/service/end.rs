@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::confirm::NotConfirmed;
 use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, Unavailable};
-use crate::domain::event::Event;
+use crate::domain::event::{Actor, Event};
 use crate::domain::{EndReason, SessionId, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Ended, Which};
@@ -93,6 +93,7 @@ impl App {
         let records = self.obligations(db, which, &ended_now, &before)?;
         fault_point::reach("end: records noted");
         for session in &ended_now {
+            let cause = &by_whom(which, session, cause);
             let mut line = self.entry(Event::SessionRevoked, cause, Some(session.user_id), Some(session.id));
             line.detail = Some(reason.name().to_owned());
             audit::append(db, &line)?;
@@ -178,5 +179,13 @@ impl App {
         fault_point::reach("revoke all: committed");
         self.confirm(&ended.records).await?;
         Ok(ended.live)
+    }
+}
+
+/// Whoever shows a session's token to end it is its owner, as far as anybody can tell; whose it is, its row alone says.
+fn by_whom(which: &Which, session: &Ended, cause: &Cause) -> Cause {
+    match (which, cause.actor) {
+        (Which::Token(_), Actor::Anonymous) => Cause { actor: Actor::User(session.user_id), ..cause.clone() },
+        _ => cause.clone(),
     }
 }

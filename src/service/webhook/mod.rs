@@ -82,7 +82,7 @@ impl App {
                 "user_id": session.user_id,
                 "reason": reason.name(),
                 // Signing out takes no more than the session's own cookie.
-                "by": if reason == EndReason::SignedOut { "owner" } else { by(cause, session.user_id) },
+                "by": by(cause, session.user_id),
             })
         })
     }
