@@ -13,7 +13,7 @@ use super::error::LedgerError;
 use super::schema::{alerts, audit, sessions, users, webhook_outbox};
 use super::{resets, user_names};
 use crate::domain::event::{Actor, Event};
-use crate::domain::{Timestamp, UserId};
+use crate::domain::{Filter, Timestamp, UserId};
 
 /// Deletes a locked account: its address is free, and nobody signs in to it any more. Its sessions are for the caller to
 /// end, in the same transaction.
@@ -68,13 +68,19 @@ fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
 }
 
 /// Where it was done from, and the devices: both of what was done to the account and of what it has done.
-fn erase_lines(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
-    let id = id.to_string();
+fn erase_lines(db: &mut Db, user: UserId, limit: i64) -> Result<bool, LedgerError> {
+    let id = user.to_string();
     let device = || audit::event.concat("").eq(Event::DeviceChanged.name()).and(audit::detail.is_not_null());
     // Where an administrator was who did something to the account is not the account's.
     let own = [id.clone(), Actor::Anonymous.name(), Actor::Server.name()];
     let from = || audit::ip.is_not_null().and(audit::actor.concat("").eq_any(own.clone()));
-    let about = audit::table.filter(audit::user_id.eq(&id)).filter(from().or(device()));
+    // Besides whose sessions they were to be, a filter says where they were and with what.
+    let of_account = Filter { user: Some(user), ..Filter::default() }.to_string();
+    let filter = || {
+        let is_of_filter = audit::event.concat("").eq(Event::SessionsRevokedByFilter.name());
+        is_of_filter.and(audit::detail.ne(Some(&of_account)))
+    };
+    let about = audit::table.filter(audit::user_id.eq(&id)).filter(from().or(device()).or(filter()));
     let mut ids: Vec<String> = about.select(audit::id).limit(limit).load(db)?;
     if ids.is_empty() {
         let by = audit::table.filter(audit::actor.eq(&id)).filter(audit::ip.is_not_null());
@@ -82,6 +88,8 @@ fn erase_lines(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError>
     }
     let devices = audit::table.filter(audit::id.eq_any(&ids)).filter(audit::user_id.eq(&id)).filter(device());
     diesel::update(devices).set(audit::detail.eq(None::<String>)).execute(db)?;
+    let filters = audit::table.filter(audit::id.eq_any(&ids)).filter(filter());
+    diesel::update(filters).set(audit::detail.eq(Some(&of_account))).execute(db)?;
     diesel::update(audit::table.filter(audit::id.eq_any(&ids))).set(audit::ip.eq(None::<String>)).execute(db)?;
     Ok(!ids.is_empty())
 }

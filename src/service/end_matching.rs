@@ -15,10 +15,10 @@ use super::{App, Cause, RevokeError};
 use crate::domain::event::Event;
 use crate::domain::{EndReason, Filter, SessionId};
 use crate::fault_point;
-use crate::ledger::search;
+use crate::ledger::audit::{self, Entry};
 use crate::ledger::sessions::Which;
 use crate::ledger::unconfirmed::Unconfirmed;
-use crate::ledger::{LedgerError, audit};
+use crate::ledger::{LedgerError, search};
 
 /// Sessions in one transaction: others wait for it where there is one writer.
 const PAGE: usize = 250;
@@ -65,11 +65,12 @@ impl App {
         }
         self.require_recent_proof(cause).await?;
         let mut outcome = Outcome { unconfirmed: self.confirm_left(&wanted.filter).await?, ..Outcome::default() };
-        let walked = self.walk(&wanted, cause, &mut outcome).await;
-        fault_point::reach("end matching: line due");
-        let told = self.tell_of(&wanted, &outcome, cause).await;
-        let outcome = walked?;
-        told?;
+        let outcome = self.walk(&wanted, cause, &mut outcome).await?;
+        if outcome.matched == 0 {
+            // Nothing was ended that the line could have been written with.
+            let line = self.line(&wanted.filter, cause);
+            self.write(move |db| audit::append(db, &line)).await?;
+        }
         Ok(outcome)
     }
 
@@ -104,10 +105,14 @@ impl App {
         outcome: &mut Outcome,
     ) -> Result<(), RevokeError> {
         let (app, cause, filter) = (self.clone(), cause.clone(), filter.clone());
+        let is_first = outcome.matched == 0;
         let ended = self.write(move |db| match app.require_proof(db, &cause)? {
             Ok(()) => {
                 // What was used, or moved, since it was found does not fit any more.
                 let ids = search::still(db, &filter, &ids)?;
+                if is_first && !ids.is_empty() {
+                    audit::append(db, &app.line(&filter, &cause))?;
+                }
                 app.end_rows(db, &Which::These(ids), EndReason::Revoked, &cause).map(Ok)
             }
             Err(unproven) => Ok(Err(unproven)),
@@ -155,12 +160,11 @@ impl App {
         }
     }
 
-    /// One line for the command; each session has its own already.
-    async fn tell_of(&self, wanted: &EndMatching, outcome: &Outcome, cause: &Cause) -> Result<(), LedgerError> {
-        let mut line = self.entry(Event::SessionsRevokedByFilter, cause, None, None);
-        let Outcome { matched, revoked, unconfirmed, .. } = outcome;
-        line.detail =
-            Some(format!("{}; matched {matched}, revoked {revoked}, unconfirmed {unconfirmed}", wanted.filter));
-        self.write(move |db| audit::append(db, &line)).await
+    /// One line for the command, with the first sessions that it ends: whatever becomes of this node, it is known by which
+    /// filter they ended. Each has a line of its own besides, of the same request.
+    fn line(&self, filter: &Filter, cause: &Cause) -> Entry {
+        let mut line = self.entry(Event::SessionsRevokedByFilter, cause, filter.user, None);
+        line.detail = Some(filter.to_string());
+        line
     }
 }

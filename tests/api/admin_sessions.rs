@@ -195,10 +195,8 @@ on_each_backend! {
             );
             assert_eq!(database.count("audit", &line), 1);
         }
-        let lines = "event = 'sessions_revoked_by_filter' AND detail LIKE 'country=BR; matched%'";
+        let lines = "event = 'sessions_revoked_by_filter' AND detail = 'country=BR'";
         assert_eq!(database.count("audit", lines), 3, "one for each command");
-        let first = "detail = 'country=BR; matched 1, revoked 1, unconfirmed 0'";
-        assert_eq!(database.count("audit", first), 2);
     }
 
     async fn a_session_in_use_is_not_ended_for_resting(server: TestServer)

@@ -34,6 +34,8 @@ on_each_backend! {
         let place = format!("UPDATE sessions SET country = 'PT', city = 'Peculiar City', asn = 7 WHERE user_id = '{}'", user.user_id);
         server.stores.database.execute(&place);
         let path = format!("/admin/users/{}", user.user_id);
+        let filter = json!({ "filter": { "user": user.user_id, "ip": from, "os": "Peculiar" } });
+        admin.post_json("/admin/sessions/revoke", &filter).await.assert_status(200);
         // What was refused is written within a second.
         server.until_audited("authn_login_fail", 1).await;
         for _ in 0..2 {
@@ -48,6 +50,8 @@ on_each_backend! {
         let rows = |table: &str, condition: &str| server.stores.database.count(table, &format!("{condition} AND user_id = '{}'", user.user_id));
         assert_eq!(rows("sessions", "ended_at IS NOT NULL AND end_reason = 'user_deleted'"), 2);
         assert_eq!(rows("audit", "event = 'user_deleted'"), 1);
+        let filters = format!("event = 'sessions_revoked_by_filter' AND detail = 'user={}'", user.user_id);
+        assert_eq!(rows("audit", &filters), 1, "that there was a filter for this account, and no more of it");
         admin.delete(&format!("{path}/sessions")).await.assert_problem(404, "not-found");
         assert_eq!(rows("audit", "event = 'session_revoked' AND detail = 'user_deleted'"), 2);
         assert_eq!(rows("audit", "event = 'user_deleted' AND ip = '127.0.0.1'"), 1, "where the administrator was");

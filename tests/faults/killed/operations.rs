@@ -111,7 +111,12 @@ impl Operation {
             EndOthers => {
                 Change { alive: [false, false, false, true], live_rows: 1, lines: &[("session_revoked", 3)], ..all }
             }
-            EndMatching => Change { alive: [false; 4], live_rows: 0, lines: &[("session_revoked", 4)], ..nothing },
+            EndMatching => Change {
+                alive: [false; 4],
+                live_rows: 0,
+                lines: &[("session_revoked", 4), ("sessions_revoked_by_filter", 1)],
+                ..nothing
+            },
             EndAll => Change { lines: &[("session_revoked", 4)], ..all },
             SignOut => {
                 Change { alive: [true, true, true, false], live_rows: 3, lines: &[("session_revoked", 1)], ..nothing }

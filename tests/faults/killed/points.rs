@@ -42,7 +42,6 @@ pub const POINTS: &[Point] = &[
     after("revoke: committed", &[EndOne, SignOut]),
     after("end matching: committed", &[EndMatching]),
     after("end matching: page done", &[EndMatching]),
-    after("end matching: line due", &[EndMatching]),
     before("revoke all: epoch raised", &[EndAll, EndOthers]),
     after("revoke all: committed", &[EndOthers, EndAll]),
     after("confirm: deleted", &[EndOne, EndAll, SignIn, ChangePassword, Renew, Reauthenticate]),
