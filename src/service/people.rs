@@ -28,7 +28,7 @@ pub enum UserPosition {
 
 impl App {
     /// A page of users: all in the order of their addresses, or those whom the query finds, by the beginning of their
-    /// address, a part of it, its host, their name or a word of it. None: the position is not of such a list.
+    /// address, a part of it, its host, their name or a word of it. None: the position is not in this list.
     pub async fn find_users(
         &self,
         query: &str,
@@ -42,7 +42,8 @@ impl App {
                 (None, None) => addressed(db, None, limit)?,
                 (None, Some(UserPosition::Address(key))) => addressed(db, Some(&key), limit)?,
                 (Some(prefix), None) => named(db, &prefix, None, limit)?,
-                (Some(prefix), Some(UserPosition::Name(name, user))) => {
+                // A place in another query's list would look like the end of this one.
+                (Some(prefix), Some(UserPosition::Name(name, user))) if name.starts_with(prefix.as_bytes()) => {
                     named(db, &prefix, Some(&After { name, user }), limit)?
                 }
                 _ => return Ok(None),

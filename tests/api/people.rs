@@ -73,6 +73,9 @@ on_each_backend! {
         register(&server, "ana@example.net", None).await;
         let page = admin.get("/admin/users?limit=1").await.json();
         let cursor = page["next_cursor"].as_str().expect("a second page").to_owned();
+        register(&server, "anton@example.net", None).await;
+        let found = admin.get("/admin/users?query=an&limit=1").await.json();
+        let found = found["next_cursor"].as_str().expect("a second page").to_owned();
         for (path, field) in [
             ("/admin/users?limit=0".to_owned(), "limit"),
             ("/admin/users?limit=201".to_owned(), "limit"),
@@ -89,6 +92,8 @@ on_each_backend! {
             ("/admin/users?cursor=YQ%3D%3D".to_owned(), "cursor"),
             ("/admin/users?cursor=".to_owned(), "cursor"),
             (format!("/admin/users?query=ana&cursor={cursor}"), "cursor"),
+            (format!("/admin/users?query=b&cursor={found}"), "cursor"),
+            (format!("/admin/users?cursor={found}"), "cursor"),
             (format!("/admin/audit?cursor={cursor}"), "cursor"),
             ("/admin/audit?filter[user]=7".to_owned(), "filter[user]"),
             ("/admin/audit?filter[session]=".to_owned(), "filter[session]"),
