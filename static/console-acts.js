@@ -1,7 +1,7 @@
 // Owns how a change is made in the console: asked for, proven, made once, and what came of it is said.
 // Must never change anything that was not confirmed in words, nor repeat a change that was refused.
 
-import { isOver } from './ending.js';
+import { isOver, leaveFor } from './ending.js';
 import { clear, say, showFieldError, wire } from './form.js';
 import { withProof } from './step-up.js';
 import { again, byId } from './console-parts.js';
@@ -85,9 +85,8 @@ export function complain(error) {
 
 /** To the sign-in page, which leads back to this very view. */
 export function leave() {
-  document.body.replaceChildren();
   // What stands behind the `#` goes along, and no server's log has it.
-  location.replace(`./?${new URLSearchParams({ next: location.pathname })}${location.hash}`);
+  leaveFor(`./?${new URLSearchParams({ next: location.pathname })}${location.hash}`);
 }
 
 /** Gone already is as good as ended now. */

@@ -28,6 +28,8 @@ let conceal = () => {};
 let leaving = false;
 let told = null;
 
+// Whoever comes back sees the page, also while nobody can tell whether there is a session.
+addEventListener('pageshow', (event) => event.persisted && stay());
 onEnded(({ reason }) => {
   told = reason;
   if (!leaving) show();
@@ -42,6 +44,7 @@ export const isOver = () => !panel.hidden;
 /** The page is about a session again. */
 export function beginAgain() {
   told = null;
+  stay();
   panel.hidden = true;
   document.title = title;
 }
@@ -49,22 +52,32 @@ export function beginAgain() {
 /** Ends this session and leaves for the sign-in page, whatever of it had ended already. */
 export async function signOut(options) {
   leaving = true;
-  buttons.forEach((button) => button.setAttribute('aria-disabled', 'true'));
+  for (const button of buttons) button.setAttribute('aria-disabled', 'true');
   // What the browser has to delete may take it a second.
   options?.onWait?.('Signing out…');
   try {
     await logout(options);
   } catch (error) {
     if (error.status !== 401) {
-      leaving = false;
-      buttons.forEach((button) => button.removeAttribute('aria-disabled'));
+      stay();
       if (told !== null) show();
       throw error;
     }
   }
+  leaveFor('./');
+}
+
+/** Leaves for another page, and shows nothing of this one any more: emptied, it would have nothing left to conceal on its way out. */
+export function leaveFor(address) {
   conceal();
-  document.body.replaceChildren();
-  location.replace('./');
+  document.body.hidden = true;
+  location.replace(address);
+}
+
+function stay() {
+  leaving = false;
+  document.body.hidden = false;
+  for (const button of buttons) button.removeAttribute('aria-disabled');
 }
 
 function show() {

@@ -124,3 +124,34 @@ async fn a_sign_out_that_is_not_confirmed_yet_is_one_for_the_page() {
     );
     server.stores.servers().restart();
 }
+
+/// Notes errors of a page's scripts until it is gone, in a cookie of their own each: it outlives the page.
+const NOTE_ERRORS: &str = "addEventListener('error', ({ message }) => {
+    document.cookie = `error-${performance.now()}=${encodeURIComponent(message)}; path=/`;
+});";
+
+/// What the pages of this window have noted.
+async fn errors(window: &Window) -> Vec<String> {
+    let cookies = window.cookies().await.into_iter().filter(|cookie| cookie.name().starts_with("error-"));
+    cookies.map(|cookie| cookie.value().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_page_that_is_left_has_no_errors_on_its_way_out() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, admin) = (Driver::start(), site(&server), server.admin().await);
+    let window = driver.window().await;
+    window.before_every_page(NOTE_ERRORS).await;
+
+    window.open(&format!("{site}/console")).await;
+    window.is_at_the_door().await;
+    assert_eq!(errors(&window).await, Vec::<String>::new(), "/console as nobody");
+
+    for page in ["account", "console"] {
+        window.sign_in(&site, &admin.person().email, PASSWORD).await;
+        window.open(&format!("{site}/{page}")).await;
+        window.click("#sign-out").await;
+        window.is_at_the_door().await;
+        assert_eq!(errors(&window).await, Vec::<String>::new(), "/{page}, signed out");
+    }
+}
