@@ -35,9 +35,9 @@
 /**
  * What every call takes last.
  * @typedef {object} Options
- * @property {(text: string) => void} [onWait] is given a sentence for people before each pause that precedes another attempt
- * @property {AbortSignal} [signal] says that nobody waits for the answer any more: the call rejects with the signal's reason
- * @property {boolean} [background] the page asks by itself and nobody is at it: the question keeps no session alive
+ * @property {((text: string) => void) | undefined} [onWait] is given a sentence for people before each pause that precedes another attempt
+ * @property {AbortSignal | undefined} [signal] says that nobody waits for the answer any more: the call rejects with the signal's reason
+ * @property {boolean | undefined} [background] the page asks by itself and nobody is at it: the question keeps no session alive
  */
 /** @typedef {{ session: string, reason: string }} Ended `reason` is as in docs/pages.md; `ended` where it is not known */
 
@@ -54,10 +54,12 @@ const SILENCE_MS = 45_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** So long after a refusal the stream has said why, or the cookie that was just renewed has arrived. */
 const SETTLE_MS = 500;
+/** What can be asked without a session. */
+const FREE = ['session', 'login', 'register', 'reset'];
 
 /** @type {Record<string, string>} */
 const WORDS = {
-  'unauthenticated': 'Your session has ended. Please sign in again.',
+  'unauthenticated': 'You are not signed in, or not any more. Please sign in.',
   'wrong-credentials': 'The e-mail address or the password is not right.',
   'wrong-password': 'That is not your current password.',
   'step-up-required': 'Please confirm with your password first.',
@@ -70,6 +72,7 @@ const WORDS = {
   'too-many-sessions': 'You are signed in in too many places. End a session in one of them, then try again.',
   'invalid-body': 'Please look through what you entered.',
   'unconfirmed': 'The service is busy: this is done, but not yet confirmed everywhere. Please try again in a moment.',
+  'unreadable': 'Something other than the service has answered. Check your connection and try again.',
   'unreachable': 'The service cannot be reached. Check your connection and try again.',
 };
 
@@ -125,7 +128,12 @@ export async function me(options) {
   const mine = known;
   // Not `/me`: browsers write an error into the console for each refusal, and that nobody is signed in is none.
   const ask = () => call('GET', 'session', options);
-  const found = (await ask()) ?? (mine !== null && (await survives(mine)) ? await ask() : null);
+  let found = await ask();
+  if (found === null && mine !== null) {
+    const there = await survives(mine);
+    options?.signal?.throwIfAborted();
+    if (there) found = await ask();
+  }
   if (found === null) throw new SessiondError(401, { slug: 'unauthenticated' });
   return adopt(found);
 }
@@ -178,10 +186,10 @@ export async function sessions(options) {
   return answer;
 }
 
-/** Ends one session; status 404 when it is gone already. @param {string} id @param {Options} [options] @returns {Promise<void>} */
+/** Ends one session; one that has ended already is no error. Status 404: none of one's own has this id. @param {string} id @param {Options} [options] @returns {Promise<void>} */
 export const revoke = (id, options) => call('DELETE', `sessions/${encodeURIComponent(id)}`, options);
 
-/** Ends every session but this one. @param {Options} [options] @returns {Promise<{ revoked: number }>} */
+/** Ends every session but this one; `revoked` is how many the last attempt ended. @param {Options} [options] @returns {Promise<{ revoked: number }>} */
 export const revokeOthers = (options) => call('DELETE', 'sessions', options);
 
 /** Changes the display name; null removes it. @param {string | null} name @param {Options} [options] @returns {Promise<{ user: User }>} */
@@ -252,6 +260,8 @@ function tell(callbacks, value) {
 
 /** @type {string | null} the session that this tab is about */
 let known = null;
+/** The tab's session has ended: the cookie may be somebody else's by now, who has signed in in another tab. */
+let over = false;
 /** @type {Watch | null} */
 let watch = null;
 let away = false;
@@ -265,6 +275,7 @@ globalThis.addEventListener?.('pageshow', () => { away = false; tend(); });
 /** @template {{ session: { id: string } }} T @param {T} answer */
 function adopt(answer) {
   known = answer.session.id;
+  over = false;
   tend();
   return answer;
 }
@@ -284,6 +295,7 @@ function end(session, reason, ours = true) {
   if (session === null || session !== known) return;
   if (ours) watch?.post({ event: 'session-ended', reason });
   known = null;
+  over = true;
   tend();
   if (reason === 'replaced' && entering > 0) return;
   tell(whenEnded, { session, reason });
@@ -452,15 +464,20 @@ function fieldOf(event, name) {
 /**
  * Any request, for what has no name here. Reading is repeated for as long as the service is away; a change after its own
  * "not now" (503), a few times; "too many" (429) when it is over in seconds. Each pause is as long as the service asks for.
+ * The path is below the service's own, with or without a slash before it. Once the tab's session has ended, what needs one is
+ * refused with 401 and not sent, until `me()` or `login()` has found another.
  * @param {string} method @param {string} path @param {Request} [request] @returns {Promise<any>}
  */
 export async function call(method, path, request = {}) {
+  const place = path.replace(/^[/\\]+/, '');
   let proven = false;
   let doubted = false;
   for (let attempt = 1; ; attempt += 1) {
+    // Before each attempt: it may have ended while the one before was waited for.
+    if (over && !isFree(place)) throw new SessiondError(401, { slug: 'unauthenticated' });
     const mine = known;
     try {
-      return await send(method, path, request);
+      return await send(method, place, request);
     } catch (error) {
       if (!(error instanceof SessiondError)) throw error;
       if (error.slug === 'step-up-required' && prove !== null && !proven && !request.background) {
@@ -469,16 +486,31 @@ export async function call(method, path, request = {}) {
         if (!proven) throw error;
       } else if (error.slug === 'unauthenticated' && mine !== null && !doubted) {
         doubted = true;
-        if (!(await survives(mine))) throw error;
+        const there = await survives(mine);
+        request.signal?.throwIfAborted();
+        if (!there) throw error;
       } else {
         if (!mayRetry(error, method, attempt, request.onlyOnce)) throw error;
         const seconds = waitBefore(error, attempt);
         request.onWait?.(waitWords(error, seconds));
-        await new Promise((resume) => setTimeout(resume, seconds * 1000));
+        await pause(seconds * 1000, request.signal);
       }
       request.signal?.throwIfAborted();
     }
   }
+}
+
+/** @param {string} place */
+const isFree = (place) => FREE.includes(place.split(/[?#]/, 1)[0] ?? '');
+
+/** Rejects as soon as nobody waits any more. @param {number} time @param {AbortSignal | undefined} signal @returns {Promise<void>} */
+function pause(time, signal) {
+  return new Promise((resume, reject) => {
+    signal?.throwIfAborted();
+    const stop = () => { clearTimeout(timer); reject(signal?.reason); };
+    const timer = setTimeout(() => { signal?.removeEventListener('abort', stop); resume(); }, time);
+    signal?.addEventListener('abort', stop, { once: true });
+  });
 }
 
 /**
@@ -487,7 +519,7 @@ export async function call(method, path, request = {}) {
  * @param {string} session
  */
 async function survives(session) {
-  await new Promise((resume) => setTimeout(resume, SETTLE_MS));
+  await pause(SETTLE_MS, undefined);
   if (session !== known) return false;
   try {
     const found = await send('GET', 'session', { background: true });
@@ -530,23 +562,30 @@ async function send(method, path, { body, background = false, signal }) {
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (background) headers['X-No-Touch'] = '1';
   let response;
+  let text = '';
   try {
     response = await fetch(new URL(path, BASE), {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? null : JSON.stringify(body),
       credentials: 'include',
       cache: 'no-store',
       redirect: 'error',
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
     if (response.status === 204) return null;
-    if (response.ok) return await response.json();
+    if (response.ok) text = await response.text();
   } catch {
     signal?.throwIfAborted();
     throw new SessiondError(0, { slug: 'unreachable' });
   }
-  throw await problemOf(response);
+  if (!response.ok) throw await problemOf(response);
+  return answerIn(text, response.status);
+}
+
+/** What is no JSON came from something else, and would come again. @param {string} text @param {number} status */
+function answerIn(text, status) {
+  try { return JSON.parse(text); } catch { throw new SessiondError(status, { slug: 'unreadable' }); }
 }
 
 /** @param {Response} response */

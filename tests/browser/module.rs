@@ -102,6 +102,111 @@ async fn a_cookie_that_is_just_being_renewed_is_no_end() {
     assert!(refused.iter().all(|line| line == "401 /sessions"), "{refused:?}");
 }
 
+/// Whatever needs a session acts on the one in the cookie, and that is somebody else's by then.
+#[tokio::test]
+async fn a_tab_whose_session_has_ended_does_not_act_on_the_one_that_took_its_place() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, owner, other) = (Driver::start(), server.signed_in().await, server.signed_in().await);
+    let window = driver.window().await;
+    window.open(&format!("{}/reset", site(&server))).await;
+    let said = with_module(
+        &window,
+        &format!(
+            "const ended = new Promise((resolve) => sessiond.onEnded(({{ reason }}) => resolve(reason)));
+             await sessiond.login({});
+             const headers = {{ 'Content-Type': 'application/json', 'X-Requested-With': 'another tab' }};
+             await fetch('/login', {{ method: 'POST', headers, body: {} }});
+             const reason = await ended;
+             const asked = [];
+             const trusted = window.fetch;
+             window.fetch = (...request) => {{ asked.push(new URL(request[0]).pathname); return trusted(...request); }};
+             const refused = async (asking) => {{ const error = await asking.catch((error) => error); return `${{error?.status}} ${{error?.slug}}`; }};
+             const acts = [
+               sessiond.rename('Mallory'), sessiond.sessions(), sessiond.revoke('x'), sessiond.revokeOthers(), sessiond.logout(),
+               sessiond.changePassword('a', 'b'), sessiond.reauthenticate('a'), sessiond.call('GET', '/me'), sessiond.call('GET', 'sessions?session'),
+             ];
+             const refusals = new Set(await Promise.all(acts.map(refused)));
+             const sent = asked.length;
+             const found = await sessiond.me();
+             const renamed = await sessiond.rename('Ana');
+             return [reason, [...refusals], sent, found.user.name, found.user.email, renamed.user.name]",
+            json!({ "email": owner.email, "password": PASSWORD }),
+            json!(json!({ "email": other.email, "password": PASSWORD }).to_string())
+        ),
+    )
+    .await;
+    assert_eq!(said, json!(["replaced", ["401 unauthenticated"], 0, null, other.email, "Ana"]));
+    window.assert_quiet().await;
+}
+
+/// A pause may be two minutes long, and the look after a refusal takes half a second.
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_any_more_ends_in_its_pause_with_the_reason() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, owner) = (Driver::start(), server.signed_in().await);
+    let window = driver.window().await;
+    window.open(&format!("{}/reset", site(&server))).await;
+    let said = with_module(
+        &window,
+        &format!(
+            "await sessiond.login({});
+             const problem = (status, slug) => () => Promise.resolve(new Response(JSON.stringify({{ type: `urn:sessiond:problem:${{slug}}` }}), {{ status, headers: {{ 'Retry-After': '60' }} }}));
+             const aborted = async (ask, answer) => {{
+               window.fetch = answer;
+               const [stop, reason] = [new AbortController(), new Error('enough')];
+               setTimeout(() => stop.abort(reason), 100);
+               const begun = performance.now();
+               const error = await ask({{ signal: stop.signal }}).catch((error) => error);
+               return [error === reason, performance.now() - begun < 2000];
+             }};
+             const nobody = () => Promise.resolve(new Response('null'));
+             return [
+               await aborted(sessiond.sessions, problem(503, 'busy')),
+               await aborted((options) => sessiond.rename('x', options), problem(503, 'busy')),
+               await aborted(sessiond.sessions, (...request) => (String(request[0]).endsWith('/sessions') ? problem(401, 'unauthenticated')() : nobody())),
+             ]",
+            json!({ "email": owner.email, "password": PASSWORD })
+        ),
+    )
+    .await;
+    assert_eq!(said, json!([[true, true], [true, true], [true, true]]));
+    let said = with_module(
+        &window,
+        "const { signal } = new AbortController();
+         const stop = new AbortController();
+         window.fetch = () => Promise.resolve(new Response(JSON.stringify({ user: {}, session: { id: 'one' } })));
+         await sessiond.me({ signal });
+         window.fetch = () => Promise.resolve(new Response('null'));
+         setTimeout(() => stop.abort('enough'), 100);
+         return sessiond.me({ signal: stop.signal }).catch((error) => error)",
+    )
+    .await;
+    assert_eq!(said, "enough", "nobody is told that the session has ended");
+}
+
+/// A sign-in page of the network, say, or what a proxy shows instead: asked again, it would come again.
+#[tokio::test]
+async fn an_answer_that_is_not_the_service_s_is_neither_repeated_nor_taken_for_no_answer() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let driver = Driver::start();
+    let window = driver.window().await;
+    window.open(&format!("{}/reset", site(&server))).await;
+    let said = with_module(
+        &window,
+        "let asked = 0;
+         const told = (error) => [error.status, error.slug, error.message];
+         window.fetch = () => { asked += 1; return Promise.resolve(new Response('<p>Welcome to our network', { status: 203 })); };
+         const foreign = await sessiond.me({ signal: AbortSignal.timeout(5000) }).catch(told);
+         const broken = () => new ReadableStream({ start(body) { body.error(new TypeError('reset')); } });
+         window.fetch = () => Promise.resolve(new Response(broken()));
+         return [foreign, asked, (await sessiond.register({}).catch(told)).slice(0, 2)]",
+    )
+    .await;
+    let words = "Something other than the service has answered. Check your connection and try again.";
+    assert_eq!(said, json!([[203, "unreadable", words], 1, [0, "unreachable"]]));
+    window.assert_quiet().await;
+}
+
 #[tokio::test]
 async fn too_many_attempts_are_waited_for_when_it_is_short_and_told_when_it_is_long() {
     let server = TestServer::start(Backend::Embedded).await;

@@ -24,6 +24,9 @@ async fn the_pages_work_below_a_base_path() {
         .await;
     assert_eq!(elsewhere, serde_json::json!([]), "everything is below the base path");
 
+    let slash = "return import('/auth/static/sessiond.js').then(({ call }) => call('GET', '/me')).then(({ user }) => user.email)";
+    assert_eq!(window.script(slash).await, email.as_str(), "all paths are the service's own");
+
     window.click("#sign-out").await;
     window.arrives_at("/auth/").await;
     window.open(&format!("{site}/account")).await;
