@@ -55,12 +55,16 @@ wire(passwordForm, async ({ current_password: current, new_password: next }, onW
   alone(refreshSessions)();
 }, leaveIfEnded);
 
+// What was said of the page is over when somebody does something else, or the connection is back.
+for (const form of [nameForm, passwordForm]) form.addEventListener('submit', () => say(notice, ''));
+addEventListener('online', () => say(notice, ''));
 // A page put aside by the browser keeps nothing to show; when it is brought back, it asks again.
 addEventListener('pagehide', conceal);
 addEventListener('pageshow', (event) => event.persisted && load());
 beforeTheEnd(conceal);
 onSessionsChanged(follow);
-setInterval(() => document.visibilityState === 'visible' && !account.hidden && follow(), 60_000);
+// Sessions end unused after whole minutes: asked for at such a moment, the list would be refused, which is an error in the console.
+setInterval(() => document.visibilityState === 'visible' && !account.hidden && follow(), 50_000);
 setInterval(showElapsed, 15_000);
 load();
 

@@ -13,23 +13,24 @@ const signInForm = document.getElementById('sign-in-form');
 const registerForm = document.getElementById('register-form');
 const notice = document.getElementById('notice');
 const already = document.getElementById('already-view');
+const NOT_KEPT = 'Your browser did not keep the sign-in: it blocks cookies for this address. Allow them, then sign in again.';
 
 wire(signInForm, async ({ email, password, remember }, onWait) => {
   await login({ email, password, remember: remember === 'on' }, { onWait });
-  enter();
+  if (await isKept(onWait)) enter();
+  else say(signInForm.querySelector('.result'), NOT_KEPT, 'bad');
 });
 
 wire(registerForm, async ({ email, password, name }, onWait) => {
   await register(name.trim() === '' ? { email, password } : { email, password, name: name.trim() }, { onWait });
   try {
     await login({ email, password, remember: false }, { onWait });
-    enter();
   } catch {
-    clear(registerForm);
-    signInForm.elements.namedItem('email').value = email;
-    location.hash = '#sign-in';
-    say(signInForm.querySelector('.result'), 'Your account is ready. Sign in with it.', 'good');
+    offerSignIn(email, 'Your account is ready. Sign in with it.', 'good');
+    return;
   }
+  if (await isKept(onWait)) enter();
+  else offerSignIn(email, NOT_KEPT, 'bad');
 });
 
 document.getElementById('already-sign-out').addEventListener('click', signOut);
@@ -98,6 +99,24 @@ async function signOut() {
 function conceal() {
   document.getElementById('already-who').textContent = '';
   [signInForm, registerForm].forEach(clear);
+}
+
+/** There is an account, and it has to be signed in with. */
+function offerSignIn(email, text, tone) {
+  clear(registerForm);
+  signInForm.elements.namedItem('email').value = email;
+  location.hash = '#sign-in';
+  say(signInForm.querySelector('.result'), text, tone);
+}
+
+/** Without the cookie, the next page would only lead back here, without a word. */
+async function isKept(onWait) {
+  try {
+    await me({ onWait });
+    return true;
+  } catch (error) {
+    return error.status !== 401;
+  }
 }
 
 function enter() {

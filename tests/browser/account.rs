@@ -149,3 +149,45 @@ async fn a_service_that_cannot_be_reached_is_no_sign_out() {
     }
     assert_eq!(window.text("#who").await, "Ana Example");
 }
+
+/// A word about the whole page lies over it until somebody does something else.
+#[tokio::test]
+async fn what_the_page_said_is_gone_when_it_is_over() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, owner) = (Driver::start(), site(&server), server.signed_in().await);
+    let window = driver.window().await;
+    window.sign_in(&site, &owner.email, PASSWORD).await;
+    window.rows(2).await;
+    let gone = "document.querySelector('#notice').textContent === ''";
+    for ends in ["form", "online"] {
+        window.script("window.trusted = fetch; window.fetch = () => Promise.reject(new TypeError('offline'))").await;
+        window.end_others().await;
+        window.says("#notice", "The service cannot be reached. Check your connection and try again.").await;
+        window.script("window.fetch = trusted").await;
+        if ends == "form" {
+            window.rename("Ana Example").await;
+            window.says("#name-result", "Saved.").await;
+        } else {
+            window.script("dispatchEvent(new Event('online'))").await;
+        }
+        assert_eq!(window.script(&format!("return {gone}")).await, true, "{ends}");
+    }
+    window.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_browser_that_keeps_no_cookies_is_told_so() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, email) = (Driver::start(), site(&server), new_email());
+    let window = driver.window_with(json!({ "profile.default_content_setting_values.cookies": 2 })).await;
+    let words = "Your browser did not keep the sign-in: it blocks cookies for this address. Allow them, then sign in again.";
+    window.open(&format!("{site}/#register")).await;
+    window.fill("#register-email", &email).await;
+    window.fill("#register-password", PASSWORD).await;
+    window.click("#register-submit").await;
+    window.says("#sign-in-result", words).await;
+    window.try_sign_in(&site, &email, PASSWORD).await;
+    window.says("#sign-in-result", words).await;
+    assert_eq!(window.address().await.path(), "/");
+    window.assert_quiet().await;
+}

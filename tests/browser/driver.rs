@@ -56,9 +56,14 @@ impl Driver {
 
     /// A new browser with a profile of its own: what another person, or another device, would have.
     pub async fn window(&self) -> Window {
+        self.window_with(json!({})).await
+    }
+
+    /// The same, with preferences of the browser's that somebody has set.
+    pub async fn window_with(&self, preferences: Value) -> Window {
         let profile = TempDir::with_prefix_in("profile-", self.folder.path()).expect("a folder for a profile");
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(&profile.keep().to_string_lossy()));
+        builder.capabilities(capabilities(&profile.keep().to_string_lossy(), &preferences));
         let client = builder.connect(&format!("http://127.0.0.1:{}", self.port)).await.unwrap_or_else(|error| {
             panic!("Chromium does not start ({error}): run tests/run, which installs it or says what to install")
         });
@@ -101,7 +106,7 @@ impl Drop for Driver {
     }
 }
 
-fn capabilities(profile: &str) -> Capabilities {
+fn capabilities(profile: &str, preferences: &Value) -> Capabilities {
     let profile = format!("--user-data-dir={profile}");
     let arguments = [
         "--headless",
@@ -116,7 +121,7 @@ fn capabilities(profile: &str) -> Capabilities {
         &profile,
     ];
     let wanted = json!({
-        "goog:chromeOptions": { "args": arguments },
+        "goog:chromeOptions": { "args": arguments, "prefs": preferences },
         "goog:loggingPrefs": { "browser": "ALL" },
     });
     wanted.as_object().cloned().expect("an object")
