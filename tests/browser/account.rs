@@ -180,7 +180,8 @@ async fn a_browser_that_keeps_no_cookies_is_told_so() {
     let server = TestServer::start(Backend::Embedded).await;
     let (driver, site, email) = (Driver::start(), site(&server), new_email());
     let window = driver.window_with(json!({ "profile.default_content_setting_values.cookies": 2 })).await;
-    let words = "Your browser did not keep the sign-in: it blocks cookies for this address. Allow them, then sign in again.";
+    let words =
+        "Your browser did not keep the sign-in: it blocks cookies for this address. Allow them, then sign in again.";
     window.open(&format!("{site}/#register")).await;
     window.fill("#register-email", &email).await;
     window.fill("#register-password", PASSWORD).await;

@@ -1,6 +1,6 @@
 //! How every page looks: on a telephone and on a desk, by day and by night.
 //!
-//! Nothing may stick out sideways, and axe-core finds nothing wrong. With `SESSIOND_TEST_SCREENSHOTS` set to a folder, the pictures are there
+//! Nothing may stick out sideways or be cut off, and axe-core finds nothing wrong. With `SESSIOND_TEST_SCREENSHOTS` set to a folder, the pictures are there
 //! afterwards, for people to look at.
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::support::client::PASSWORD;
 use crate::support::requests::Requests as _;
 use crate::support::server::{Backend, TestServer};
 
-const SIZES: [(&str, u32, u32); 2] = [("phone", 390, 844), ("desk", 1280, 900)];
+const SIZES: [(&str, u32, u32); 3] = [("narrow", 320, 640), ("phone", 390, 844), ("desk", 1280, 900)];
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
 const DEVICES: [&str; 4] = [
@@ -27,20 +27,38 @@ const DEVICES: [&str; 4] = [
     "<img src=x onerror=alert(1)>",
 ];
 
+/// The tables that are wider than the place that they have. Cards never are.
+const CUT_OFF: &str = "return [...document.querySelectorAll('.wide')]
+    .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ id }) => id)";
+
+/// Where pictures are wanted.
+fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("SESSIOND_TEST_SCREENSHOTS").map(PathBuf::from)?;
+    std::fs::create_dir_all(&folder).expect("a folder for the pictures");
+    Some(folder)
+}
+
+/// A picture of the page as it is, where they are wanted.
+async fn keep_picture(window: &Window, name: &str) {
+    if let Some(folder) = folder() {
+        std::fs::write(folder.join(format!("{name}.png")), window.picture().await).expect("a picture can be written");
+    }
+}
+
 /// Looks at a page in every size and colour, and has axe-core look, in each colour once.
 async fn look(window: &Window, name: &str) {
-    let folder = std::env::var_os("SESSIOND_TEST_SCREENSHOTS").map(PathBuf::from);
-    if let Some(folder) = &folder {
-        std::fs::create_dir_all(folder).expect("a folder for the pictures");
-    }
+    let folder = folder();
     for (size, width, height) in SIZES {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone" });
         window.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         // Not `innerWidth`: a telephone zooms out until a page that is too wide fits.
         let sideways = window.script(&format!("return document.documentElement.scrollWidth > {width}")).await;
         assert_eq!(sideways, false, "{name} sticks out sideways on a {size}");
+        let cut = window.script(CUT_OFF).await;
+        assert!(size == "desk" || cut == json!([]), "{name}: cut off on a {size}: {cut}");
         for scheme in SCHEMES {
-            let judged = (size == "phone") == (scheme == "dark");
+            // What is narrower still looks the same, and has only to fit.
+            let judged = size != "narrow" && (size == "phone") == (scheme == "dark");
             if folder.is_none() && !judged {
                 continue;
             }
@@ -53,10 +71,7 @@ async fn look(window: &Window, name: &str) {
             if judged {
                 assert_accessible(window, &format!("{name}, {size}, {scheme}")).await;
             }
-            if let Some(folder) = &folder {
-                let file = folder.join(format!("{name}-{size}-{scheme}.png"));
-                std::fs::write(file, window.picture().await).expect("a picture can be written");
-            }
+            keep_picture(window, &format!("{name}-{size}-{scheme}")).await;
         }
     }
 }
@@ -155,7 +170,7 @@ async fn every_view_of_the_console_fits_on_a_telephone_and_on_a_desk() {
     window.open(&format!("{site}/console")).await;
     window.enter(&admin.person().email, PASSWORD).await;
     let person = format!("person?id={}&sessions={}", user.user_id, user.session_id);
-    let views = ["overview", "sessions?country=PT", "people", &person, "alerts", "audit?event=user_created"];
+    let views = ["overview", "sessions?country=PT", "people", &person, "alerts", "audit?event=authn_login_success"];
     for (number, view) in (1..).zip(views) {
         window.script(&format!("location.hash = {}", json!(view))).await;
         window.arrives_at_view(view).await;
@@ -180,4 +195,54 @@ async fn every_view_of_the_console_fits_on_a_telephone_and_on_a_desk() {
     window.text("#refused-title").await;
     look(&window, "console-10-refused").await;
     window.assert_quiet_but_for(&["422 /admin/sessions"]).await;
+}
+
+/// A name that is written from right to left does not turn what stands beside it around, and everything has its size.
+#[tokio::test]
+async fn names_of_every_direction_and_narrow_windows_have_their_place() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, admin) = (Driver::start(), site(&server), server.admin().await);
+    let window = driver.window().await;
+    let narrow = json!({ "width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": false });
+    window.devtools("Emulation.setDeviceMetricsOverride", narrow).await;
+    window.open(&format!("{site}/")).await;
+    let square = "const { width, height } = document.querySelector('#sign-in-remember').getBoundingClientRect(); return width === height";
+    assert_eq!(window.script(square).await, true, "the box to tick is not squeezed");
+    window.enter(&admin.person().email, PASSWORD).await;
+    window.rename("\u{5d0}\u{5e0}\u{5d4} Example!").await;
+    window.says("#name-result", "Saved.").await;
+    let directions =
+        "return ['#who', '#email', '#name'].map((css) => getComputedStyle(document.querySelector(css)).direction)";
+    assert_eq!(window.script(directions).await, json!(["rtl", "ltr", "rtl"]));
+    let begins = "const text = document.createRange(); text.selectNodeContents(document.querySelector('#who'));
+        return Math.round(text.getBoundingClientRect().left)";
+    assert_eq!(window.script(begins).await, 16, "it begins where the others do");
+
+    window.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    window.open(&format!("{site}/console#sessions")).await;
+    window.arrives_at_view("sessions").await;
+    let room = "return document.querySelector('#sessions-created-after').getBoundingClientRect().width";
+    let room = window.script(room).await.as_f64().expect("a width");
+    assert!(room >= 264.0, "a moment with AM or PM has no room in {room} px");
+}
+
+/// Where a person has chosen the colours, nothing of ours may say something else.
+#[tokio::test]
+async fn chosen_colours_mark_one_way_and_nothing_is_blurred() {
+    let server = TestServer::start(Backend::Embedded).await;
+    let (driver, site, admin) = (Driver::start(), site(&server), server.admin().await);
+    let window = driver.window().await;
+    let chosen = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+    window.devtools("Emulation.setEmulatedMedia", chosen).await;
+    window.open(&format!("{site}/")).await;
+    assert_eq!(window.script("return getComputedStyle(document.querySelector('.tag')).filter").await, "none");
+    keep_picture(&window, "forced-colors-sign-in").await;
+    window.open(&format!("{site}/console")).await;
+    window.enter(&admin.person().email, PASSWORD).await;
+    window.arrives_at_view("overview").await;
+    keep_picture(&window, "forced-colors-console").await;
+    let marked = "const paper = getComputedStyle(document.documentElement).backgroundColor;
+        return [...document.querySelectorAll('#ways a')]
+          .filter((way) => getComputedStyle(way).borderBottomColor !== paper).map((way) => way.textContent)";
+    assert_eq!(window.script(marked).await, json!(["Overview"]));
 }
