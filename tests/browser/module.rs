@@ -55,7 +55,12 @@ async fn errors_say_what_a_program_needs_and_nobody_is_told_of_an_end_that_is_no
             "await sessiond.login({});
              const asked = [];
              const trusted = window.fetch;
-             window.fetch = (address, options) => {{ asked.push(options.headers['X-No-Touch'] ?? null); return trusted(address, options); }};
+             window.fetch = (address, options) => {{
+               const background = options.headers['X-No-Touch'] ?? null;
+               // A stream that was opened too late to be answered is followed by a look of the module's own.
+               if (background === null || !String(address).endsWith('/session')) asked.push(background);
+               return trusted(address, options);
+             }};
              await sessiond.me();
              await sessiond.sessions({{ background: true }});
              const gone = await sessiond.revoke('00000000-0000-7000-8000-000000000000').catch((error) => error);
