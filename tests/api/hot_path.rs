@@ -23,9 +23,10 @@ const REQUESTS: usize = 10;
 
 /// What Redis was sent by requests since the last call.
 fn commands(monitor: &mut Monitors) -> Vec<String> {
-    let every_second = ["\"INFO\"", "\"CLUSTER\" \"NODES\""];
+    // Those are the node's: each second, and on a connection that was silent.
+    let of_node = ["\"INFO\"", "\"CLUSTER\" \"NODES\"", "\"PING\""];
     let own = |command: &String| {
-        !command.contains("ledger:") && !every_second.iter().any(|question| command.starts_with(question))
+        !command.contains("ledger:") && !of_node.iter().any(|question| command.starts_with(question))
     };
     monitor.commands().into_iter().filter(own).collect()
 }
