@@ -4,6 +4,7 @@
 //! then [`super::confirm`]. A revocation that is repeated deletes and confirms again and never answers on the
 //! strength of the first.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::confirm::NotConfirmed;
@@ -183,9 +184,11 @@ impl App {
 }
 
 /// Whoever shows a session's token to end it is its owner, as far as anybody can tell; whose it is, its row alone says.
-fn by_whom(which: &Which, session: &Ended, cause: &Cause) -> Cause {
+fn by_whom<'a>(which: &Which, session: &Ended, cause: &'a Cause) -> Cow<'a, Cause> {
     match (which, cause.actor) {
-        (Which::Token(_), Actor::Anonymous) => Cause { actor: Actor::User(session.user_id), ..cause.clone() },
-        _ => cause.clone(),
+        (Which::Token(_), Actor::Anonymous) => {
+            Cow::Owned(Cause { actor: Actor::User(session.user_id), ..cause.clone() })
+        }
+        _ => Cow::Borrowed(cause),
     }
 }

@@ -110,10 +110,12 @@ impl App {
             Ok(()) => {
                 // What was used, or moved, since it was found does not fit any more.
                 let ids = search::still(db, &filter, &ids)?;
-                if is_first && !ids.is_empty() {
+                let ended = app.end_rows(db, &Which::These(ids), EndReason::Revoked, &cause)?;
+                // Others may have ended all of them meanwhile: then it comes with the next ones.
+                if is_first && ended.ended > 0 {
                     audit::append(db, &app.line(&filter, &cause))?;
                 }
-                app.end_rows(db, &Which::These(ids), EndReason::Revoked, &cause).map(Ok)
+                Ok(Ok(ended))
             }
             Err(unproven) => Ok(Err(unproven)),
         });
