@@ -15,6 +15,9 @@ mod planted;
 #[cfg(test)]
 #[path = "arrows/tokens.rs"]
 mod tokens;
+#[cfg(test)]
+#[path = "arrows/transactions.rs"]
+mod transactions;
 
 /// What each layer may import of this crate, besides itself. The crate root only names the modules.
 #[cfg(test)]

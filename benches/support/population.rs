@@ -110,7 +110,6 @@ fn row(person: &Person, now: sessiond::domain::Timestamp) -> Session {
         id: person.session,
         user_id: person.user,
         token_hash: person.token.hash(),
-        previous_token_hash: None,
         created_at: now,
         authenticated_at: now,
         last_seen_at: now,

@@ -148,7 +148,9 @@ async fn acknowledge(app: &App, id: AlertId, json: bool, out: &mut Output<impl W
         AlertError::Unknown => Failure::failed(format!("There is no alert with the id {id}.")),
         AlertError::Unavailable(error) => error.into(),
         // The command line has no session whose age could be asked for.
-        AlertError::StepUpRequired(_) | AlertError::Ended => Failure::failed(format!("{error}.")),
+        AlertError::StepUpRequired(_) | AlertError::Ended | AlertError::Forbidden => {
+            Failure::failed(format!("{error}."))
+        }
     })?;
     if json {
         return out.json(&serde_json::json!({ "acknowledged": id }));

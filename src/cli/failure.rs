@@ -89,7 +89,9 @@ impl From<RevokeError> for Failure {
         match error {
             RevokeError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
             // The command line has no session whose age could be asked for.
-            RevokeError::StepUpRequired(_) | RevokeError::Ended => Self::failed(format!("{error}.")),
+            RevokeError::StepUpRequired(_) | RevokeError::Ended | RevokeError::Forbidden => {
+                Self::failed(format!("{error}."))
+            }
             RevokeError::Unavailable(error) => error.into(),
         }
     }
@@ -104,7 +106,9 @@ impl From<AdminError> for Failure {
                 "Nobody else could administer any more: make another administrator first (`sessiond user grant`), or say \
                  --force.",
             ),
-            AdminError::StepUpRequired(_) | AdminError::Ended => Self::failed(format!("{error}.")),
+            AdminError::StepUpRequired(_) | AdminError::Ended | AdminError::Forbidden => {
+                Self::failed(format!("{error}."))
+            }
             AdminError::Unavailable(error) => error.into(),
         }
     }

@@ -91,6 +91,11 @@ uuid_v7! {
     /// A session's public name: what lists show and what revocation takes. Stable over renewals of the token.
     SessionId
 }
+impl SessionId {
+    /// In the place of a session's name where its row is gone.
+    pub const UNKNOWN: Self = Self(Uuid::nil());
+}
+
 uuid_v7! {
     /// A user's public name.
     UserId

@@ -37,7 +37,7 @@ pub async fn disable(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     site.app.disable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -61,7 +61,7 @@ pub async fn enable(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     site.app.enable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -25,6 +25,7 @@ impl From<RevokeError> for Problem {
             RevokeError::Unconfirmed(why) => Self::unconfirmed().because(why),
             RevokeError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             RevokeError::Ended => Self::unauthenticated(),
+            RevokeError::Forbidden => Self::forbidden(),
             RevokeError::Unavailable(error) => error.into(),
         }
     }
@@ -37,6 +38,7 @@ impl From<AdminError> for Problem {
             AdminError::Unconfirmed(why) => Self::unconfirmed().because(why),
             AdminError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             AdminError::Ended => Self::unauthenticated(),
+            AdminError::Forbidden => Self::forbidden(),
             AdminError::LastAdministrator => Self::last_administrator(),
             AdminError::Unavailable(error) => error.into(),
         }

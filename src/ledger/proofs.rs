@@ -1,7 +1,7 @@
 //! What sessions in SQL have proven: since when their owners are known to be who they are.
 //!
 //! Owns the columns `authenticated_at` and `challenged_at` of `sessions`, but for their first values and their renewal with
-//! the token ([`super::sessions::rotate`]). Must never change a row that has ended.
+//! the token ([`super::tokens::rotate`]). Must never change a row that has ended.
 
 use diesel::prelude::*;
 
@@ -10,12 +10,13 @@ use super::error::LedgerError;
 use super::schema::sessions;
 use crate::domain::{Device, Proof, SessionId, Timestamp, TokenHash};
 
-/// What the owner of a session has proven; none when it has ended, or this is no longer its token.
-pub fn find(db: &mut Db, id: SessionId, token_hash: &TokenHash) -> Result<Option<Proof>, LedgerError> {
+/// What the owner of a session has proven; none when it has ended, or is over, or this is no longer its token.
+pub fn find(db: &mut Db, id: SessionId, token_hash: &TokenHash, now: Timestamp) -> Result<Option<Proof>, LedgerError> {
     let row = sessions::table
         .find(id.to_string())
         .filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()))
-        .filter(sessions::ended_at.is_null());
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::expires_at.gt(now.ms()));
     let row: Option<(i64, Option<i64>)> =
         row.select((sessions::authenticated_at, sessions::challenged_at)).get_result(db).optional()?;
     Ok(row.map(|(at, challenged)| Proof { at: Timestamp::from_ms(at), challenged: challenged.is_some() }))

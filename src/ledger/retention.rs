@@ -30,6 +30,6 @@ pub fn purge_lines(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, 
 pub fn purge_users(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
     let kept = sessions::table.filter(sessions::user_id.eq(users::id));
     let rows = users::table.filter(users::deleted_at.is_not_null()).filter(users::erased_at.is_not_null());
-    let gone: Vec<String> = rows.filter(not(exists(kept))).limit(limit).select(users::id).load(db)?;
+    let gone: Vec<String> = rows.filter(not(exists(kept))).order(users::id).limit(limit).select(users::id).load(db)?;
     Ok(diesel::delete(users::table.filter(users::id.eq_any(&gone))).execute(db)?)
 }

@@ -35,6 +35,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    former_tokens (token_hash) {
+        token_hash -> Binary,
+        session_id -> Text,
+    }
+}
+
+diesel::table! {
     lineage (id) {
         id -> Integer,
         ledger -> Text,
@@ -74,7 +81,6 @@ diesel::table! {
         id -> Text,
         user_id -> Text,
         token_hash -> Binary,
-        previous_token_hash -> Nullable<Binary>,
         created_at -> BigInt,
         authenticated_at -> BigInt,
         last_seen_at -> BigInt,
@@ -157,6 +163,7 @@ diesel::table! {
 }
 
 diesel::joinable!(alert_sessions -> alerts (alert_id));
+diesel::joinable!(former_tokens -> sessions (session_id));
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(user_names -> users (user_id));
@@ -165,6 +172,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     alert_sessions,
     alerts,
     audit,
+    former_tokens,
     lineage,
     live_store,
     password_resets,

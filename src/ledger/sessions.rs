@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use super::db::{Db, each};
 use super::error::LedgerError;
 use super::schema::{sessions, users};
+use super::tokens;
 use super::users::User;
 use crate::domain::session::Deadlines;
 use crate::domain::{EndReason, Proof, SessionId, Timestamp, TokenHash, UserId};
@@ -28,8 +29,6 @@ pub struct Session {
     /// The current token's hash.
     #[diesel(deserialize_as = Vec<u8>, serialize_as = Vec<u8>)]
     pub token_hash: TokenHash,
-    /// The hash of the token before the last renewal.
-    pub previous_token_hash: Option<Vec<u8>>,
     /// When it was issued.
     #[diesel(deserialize_as = i64, serialize_as = i64)]
     pub created_at: Timestamp,
@@ -238,30 +237,28 @@ pub enum Which {
     One(SessionId, UserId),
     /// The one of this id, whosever it is.
     Any(SessionId),
-    /// The one that this token opens, or opened before its last renewal.
+    /// The one that this token opens, or ever opened.
     Token(TokenHash),
     /// All of a user's but the named one.
     OfUser(UserId, Option<SessionId>),
-    /// So many that have not ended, over or not, whosever they are.
-    Unended(i64),
     /// Those of these ids, whosever they are.
     These(Vec<SessionId>),
 }
 
-/// A session that was ended, and what records of it may stand in Redis.
+/// A session that was ended, and what record of it may stand in Redis: those of its former tokens are noted already.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// The session's public id.
     pub id: SessionId,
     /// Whose it was.
     pub user_id: UserId,
-    /// The hashes of its current and its previous token.
-    pub token_hashes: Vec<TokenHash>,
+    /// The hash of its last token.
+    pub token_hash: TokenHash,
     /// When it would have ended by itself.
     pub deadlines: Deadlines,
 }
 
-type EndedRow = (String, String, Vec<u8>, Option<Vec<u8>>, i64, i64, i64);
+type EndedRow = (String, String, Vec<u8>, i64, i64, i64);
 
 macro_rules! ended_columns {
     () => {
@@ -269,7 +266,6 @@ macro_rules! ended_columns {
             sessions::id,
             sessions::user_id,
             sessions::token_hash,
-            sessions::previous_token_hash,
             sessions::last_seen_at,
             sessions::expires_at,
             sessions::idle_seconds,
@@ -277,7 +273,21 @@ macro_rules! ended_columns {
     };
 }
 
-/// Ends what has not ended yet; the rows that this call ended.
+/// Whose sessions these are. What is said here never changes: a token belongs to one session for ever, and that to one
+/// user. So it can be asked before their rows are locked.
+pub fn owners(db: &mut Db, which: &Which) -> Result<Vec<UserId>, LedgerError> {
+    let ids = match which {
+        Which::One(_, user) | Which::OfUser(user, _) => return Ok(vec![*user]),
+        Which::Any(id) => vec![id.to_string()],
+        Which::These(ids) => ids.iter().map(SessionId::to_string).collect(),
+        Which::Token(hash) => tokens::session_of(db, hash)?.iter().map(SessionId::to_string).collect(),
+    };
+    let rows = sessions::table.filter(sessions::id.eq_any(ids)).select(sessions::user_id).distinct();
+    let users: Vec<String> = rows.load(db)?;
+    users.iter().map(|id| UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))).collect()
+}
+
+/// Ends what has not ended yet; the rows that this call ended. Their owners are locked.
 pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Result<Vec<Ended>, LedgerError> {
     macro_rules! end_where {
         ($condition:expr) => {
@@ -292,11 +302,10 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
             end_where!(sessions::id.eq(id.to_string()).and(sessions::user_id.eq(user.to_string())))
         }
         Which::Any(id) => end_where!(sessions::id.eq(id.to_string())),
-        Which::Token(hash) => end_where!(opened_by(hash)),
-        Which::Unended(limit) => {
-            let ids = unended(db, *limit)?;
-            end_where!(sessions::id.eq_any(ids))
-        }
+        Which::Token(hash) => match tokens::session_of(db, hash)? {
+            Some(id) => end_where!(sessions::id.eq(id.to_string())),
+            None => Vec::new(),
+        },
         Which::These(ids) => end_where!(sessions::id.eq_any(ids.iter().map(SessionId::to_string))),
         Which::OfUser(user, None) => end_where!(sessions::user_id.eq(user.to_string())),
         Which::OfUser(user, Some(except)) => {
@@ -306,14 +315,13 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
     rows.into_iter().map(ended).collect()
 }
 
-fn unended(db: &mut Db, limit: i64) -> Result<Vec<String>, LedgerError> {
+/// So many sessions that have not ended, over or not.
+pub fn unended(db: &mut Db, limit: i64) -> Result<Vec<SessionId>, LedgerError> {
     let rows = sessions::table.filter(sessions::ended_at.is_null()).order((sessions::user_id, sessions::id));
-    Ok(rows.limit(limit).select(sessions::id).load(db)?)
-}
-
-/// Whether any session has not ended, over or not.
-pub fn any_unended(db: &mut Db) -> Result<bool, LedgerError> {
-    Ok(!unended(db, 1)?.is_empty())
+    let ids: Vec<String> = rows.limit(limit).select(sessions::id).load(db)?;
+    ids.iter()
+        .map(|id| SessionId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}"))))
+        .collect()
 }
 
 /// What [`end`] would act on when all of it has ended already: for a revocation that is repeated.
@@ -332,69 +340,25 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
             select_where!(sessions::id.eq(id.to_string()).and(sessions::user_id.eq(user.to_string())))
         }
         Which::Any(id) => select_where!(sessions::id.eq(id.to_string())),
-        Which::Token(hash) => select_where!(opened_by(hash)),
+        Which::Token(hash) => match tokens::session_of(db, hash)? {
+            Some(id) => select_where!(sessions::id.eq(id.to_string())),
+            None => Vec::new(),
+        },
         // A user's history grows without end: what of it may still stand, `unconfirmed` knows.
-        Which::OfUser(..) | Which::Unended(_) | Which::These(_) => Vec::new(),
+        Which::OfUser(..) | Which::These(_) => Vec::new(),
     };
     rows.into_iter().map(ended).collect()
 }
 
-type OpenedBy<'a> = Box<
-    dyn BoxableExpression<
-            sessions::table,
-            super::db::MultiBackend,
-            SqlType = diesel::sql_types::Nullable<diesel::sql_types::Bool>,
-        > + 'a,
->;
-
-fn opened_by(hash: &TokenHash) -> OpenedBy<'static> {
-    let bytes = hash.as_bytes().to_vec();
-    Box::new(sessions::token_hash.nullable().eq(bytes.clone()).or(sessions::previous_token_hash.eq(bytes)))
-}
-
-/// Whether this token was ever a session's, whatever became of that.
-pub fn was_issued(db: &mut Db, token_hash: &TokenHash) -> Result<bool, LedgerError> {
-    let rows = sessions::table.filter(opened_by(token_hash)).select(sessions::id);
-    Ok(rows.limit(1).load::<String>(db)?.pop().is_some())
-}
-
-fn ended((id, user, hash, previous, last_seen, expires, idle_seconds): EndedRow) -> Result<Ended, LedgerError> {
-    let hashes = std::iter::once(hash).chain(previous);
+fn ended((id, user, hash, last_seen, expires, idle_seconds): EndedRow) -> Result<Ended, LedgerError> {
     Ok(Ended {
         id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
         user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
-        token_hashes: hashes
-            .map(|bytes| TokenHash::from_slice(&bytes).ok_or_else(|| LedgerError::Corrupt("token hash".to_owned())))
-            .collect::<Result<_, _>>()?,
+        token_hash: TokenHash::from_slice(&hash).ok_or_else(|| LedgerError::Corrupt("token hash".to_owned()))?,
         deadlines: Deadlines {
             last_seen: Timestamp::from_ms(last_seen),
             idle: idle(idle_seconds),
             expires: Timestamp::from_ms(expires),
         },
     })
-}
-
-/// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended. With
-/// the moment when its owner proved who they are, if they did: whatever they had to prove, they have.
-pub fn rotate(
-    db: &mut Db,
-    id: SessionId,
-    from: &TokenHash,
-    to: &TokenHash,
-    authenticated_at: Option<Timestamp>,
-) -> Result<bool, LedgerError> {
-    let from = from.as_bytes().to_vec();
-    let row = sessions::table
-        .find(id.to_string())
-        .filter(sessions::token_hash.eq(from.clone()))
-        .filter(sessions::ended_at.is_null());
-    let renewed = diesel::update(row)
-        .set((
-            sessions::token_hash.eq(to.as_bytes().to_vec()),
-            sessions::previous_token_hash.eq(Some(from)),
-            authenticated_at
-                .map(|at| (sessions::authenticated_at.eq(at.ms()), sessions::challenged_at.eq(None::<i64>))),
-        ))
-        .execute(db)?;
-    Ok(renewed == 1)
 }

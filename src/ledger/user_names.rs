@@ -30,15 +30,10 @@ pub fn forget(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Gives so many accounts their names that have none yet; how many there were.
-pub fn set_missing(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
+/// So many accounts that have no names yet.
+pub fn missing(db: &mut Db, limit: i64) -> Result<Vec<UserId>, LedgerError> {
     // As the index says it, for the planner to see.
     let rows = users::table.filter(sql::<Bool>("is_named = FALSE")).order(users::id).limit(limit);
-    let rows: Vec<(String, String, Option<String>)> =
-        rows.select((users::id, users::email_key, users::name)).load(db)?;
-    for (id, email_key, name) in &rows {
-        let id = UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))?;
-        set(db, id, email_key, name.as_deref())?;
-    }
-    Ok(rows.len())
+    let ids: Vec<String> = rows.select(users::id).load(db)?;
+    ids.iter().map(|id| UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))).collect()
 }

@@ -1,7 +1,7 @@
 //! Users in SQL.
 //!
-//! Owns the `users` table. Whoever issues sessions or ends all of a user's must hold the row's lock ([`lock`]) in
-//! the same transaction: that, and the epoch, is what orders a sign-in and a revocation.
+//! Owns the `users` table. Whoever issues sessions, ends them or changes an account must hold the row's lock ([`super::locks`])
+//! in the same transaction: that, and the epoch, is what orders a sign-in and a revocation.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -132,29 +132,16 @@ pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, Ledge
     Ok(rows.select(users::all_columns).get_result(db).optional()?)
 }
 
-/// The user of this id, whose row nobody else can lock or change until the transaction is over. On SQLite the
-/// transaction itself is that lock.
-pub fn lock(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
-    let row = users::table.find(id.to_string()).select(users::all_columns);
-    Ok(match db {
-        #[cfg(feature = "postgres")]
-        Db::Pg(c) => row.for_update().get_result(c).optional()?,
-        Db::Sqlite(c) => row.get_result(c).optional()?,
-    })
-}
-
-/// Locks whoever may administer, in the order of their ids: of those who take that right away at the same time, the one
-/// sees what the other has done. Before any other row is locked. Who they are.
-pub fn lock_administrators(db: &mut Db) -> Result<Vec<UserId>, LedgerError> {
+/// Who has more than the role that everybody has: whoever may leave nobody to administer locks them, too.
+pub fn privileged(db: &mut Db) -> Result<Vec<UserId>, LedgerError> {
     // As the index says it, for the planner to see.
     let rows = users::table.filter(sql::<Bool>("roles <> 'user'")).filter(users::deleted_at.is_null());
-    let rows = rows.order(users::id).select(users::all_columns);
-    let rows: Vec<User> = match db {
-        #[cfg(feature = "postgres")]
-        Db::Pg(c) => rows.for_update().load(c)?,
-        Db::Sqlite(c) => rows.load(c)?,
-    };
-    Ok(rows.iter().filter(|user| user.is_administrator()).map(|user| user.id).collect())
+    let ids: Vec<String> = rows.select(users::id).load(db)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
+fn parsed(id: &str) -> Result<UserId, LedgerError> {
+    UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))
 }
 
 /// Raises the epoch of a locked user: sign-ins that have read the old one are refused.
@@ -164,15 +151,19 @@ pub fn raise_epoch(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Raises the epochs of so many users in the order of their ids, after the given one. The last of them; none when
-/// there was nobody.
-pub fn raise_epochs(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Option<UserId>, LedgerError> {
+/// So many users in the order of their ids, after the given one.
+pub fn after(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let page = users::table.filter(users::id.gt(after)).order(users::id).limit(limit).select(users::id);
     let ids: Vec<String> = page.load(db)?;
-    diesel::update(users::table.filter(users::id.eq_any(&ids))).set(users::epoch.eq(users::epoch + 1)).execute(db)?;
-    let last = ids.last().map(|id| UserId::parse(id).ok_or(LedgerError::Corrupt(format!("user id {id:?}"))));
-    last.transpose()
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Raises the epochs of these locked users.
+pub fn raise_epochs(db: &mut Db, ids: &[UserId]) -> Result<(), LedgerError> {
+    let rows = users::table.filter(users::id.eq_any(ids.iter().map(UserId::to_string)));
+    diesel::update(rows).set(users::epoch.eq(users::epoch + 1)).execute(db)?;
+    Ok(())
 }
 
 /// Sets a new password of a locked user.
@@ -202,7 +193,7 @@ pub fn set_roles(db: &mut Db, id: UserId, roles: &Roles) -> Result<(), LedgerErr
     Ok(())
 }
 
-/// Sets the name to show; the changed user, or none when there is no such user.
+/// Sets the name to show of a locked user; the changed user, or none when there is no such user.
 pub fn set_name(db: &mut Db, id: UserId, name: Option<&str>) -> Result<Option<User>, LedgerError> {
     diesel::update(users::table.find(id.to_string())).set(users::name.eq(name)).execute(db)?;
     let user = find(db, id)?;

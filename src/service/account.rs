@@ -3,10 +3,10 @@
 //! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
 //! token of this one, in one transaction under the user's lock.
 
+use super::authority::{Authority, StepUpRequired, Unproven};
 use super::gate::Source;
 use super::own_password::{NotProven, bind};
 use super::register::tidy_name;
-use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, Checked, Me, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
@@ -15,7 +15,7 @@ use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, resets};
+use crate::ledger::{Db, LedgerError, audit, resets, tokens};
 
 /// Why a name was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,7 @@ impl From<Unproven> for RenameError {
     fn from(why: Unproven) -> Self {
         match why {
             Unproven::StepUp(required) => Self::StepUpRequired(required),
-            Unproven::Ended => Self::Ended,
+            Unproven::Ended | Unproven::Forbidden => Self::Ended,
         }
     }
 }
@@ -120,8 +120,9 @@ impl App {
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
         let (app, checked) = (self.clone(), checked.clone());
-        let renamed = self.write(move |db| match app.require_unchallenged(db, &checked)? {
-            Ok(()) => users::set_name(db, checked.user, name.as_deref()).map(Ok),
+        let by = Authority::unchallenged(&checked);
+        let renamed = self.write(move |db| match app.lock(db, Some(&by), &[])? {
+            Ok(_) => users::set_name(db, checked.user, name.as_deref()).map(Ok),
             Err(unproven) => Ok(Err(unproven)),
         });
         renamed.await.map_err(Unavailable::from)??.map(|user| UserView::from(&user)).ok_or(RenameError::Ended)
@@ -138,7 +139,6 @@ impl App {
         client: &Client,
     ) -> Result<Renewed, ChangePasswordError> {
         self.password_rules().check_length(&new)?;
-        let id = checked.user;
         let user = self.own_password(checked, current, device, client).await?;
         let token = Token::generate(self.random());
         let change = Change {
@@ -148,7 +148,7 @@ impl App {
                 .choose_password(Source::familiar(client), new, &user.email, user.name.as_deref())
                 .await??,
             renewed: token.hash(),
-            cause: Cause::user(id, client),
+            cause: Cause::live(checked, client),
         };
         fault_point::reach("password: hashed");
         let app = self.clone();
@@ -163,13 +163,14 @@ impl App {
         Ok(Renewed { token, session: view, confirmed })
     }
 
-    /// The transaction. None, with nothing changed, when this session is no longer live under the token that was
-    /// shown, or the password is no longer the one that was verified.
+    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the
+    /// token that was shown, or the password is no longer the one that was verified.
     fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = change.checked;
-        let unchanged = users::lock(db, user)?.is_some_and(|row| row.epoch == change.epoch && !row.is_disabled());
+        let Ok(locked) = self.lock(db, change.cause.authority.as_ref(), &[])? else { return Ok(None) };
+        let unchanged = locked.user(user).is_some_and(|row| row.epoch == change.epoch);
         let now = self.clock().now();
-        if !unchanged || !sessions::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
+        if !unchanged || !tokens::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
             return Ok(None);
         }
         fault_point::reach("password: token renewed");
@@ -181,7 +182,7 @@ impl App {
         resets::void(db, user)?;
         fault_point::reach("password: links void");
         let others = Which::OfUser(user, Some(session));
-        let mut records = self.end_rows(db, &others, EndReason::PasswordChanged, &change.cause)?.records;
+        let mut records = self.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.cause)?.records;
         fault_point::reach("password: others ended");
         let old = self.obligation(token_hash, session);
         unconfirmed::add(db, &[old], now)?;

@@ -3,7 +3,7 @@
 //! Owns what operators do to users. Disabling an account and changing its roles end its sessions by the same path
 //! as any revocation (invariant 7): a privilege never changes under a token that was issued before it.
 
-use super::step_up::{StepUpRequired, Unproven};
+use super::authority::{StepUpRequired, Unproven};
 use super::{App, Cause, NewAccount, RegisterError, RevokeError, Unavailable, UserRow, UserView};
 use crate::domain::event::Event;
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
@@ -40,6 +40,9 @@ pub enum AdminError {
     /// The administrator's session has ended. Nothing has happened.
     #[error("the session that asks has ended")]
     Ended,
+    /// The administrator's role was taken away. Nothing has happened.
+    #[error("the role that this needs was taken away")]
+    Forbidden,
     /// Nobody could administer any more. Nothing has happened.
     #[error("there is no other administrator who may sign in")]
     LastAdministrator,
@@ -60,6 +63,7 @@ impl From<Unproven> for AdminError {
         match why {
             Unproven::StepUp(required) => Self::StepUpRequired(required),
             Unproven::Ended => Self::Ended,
+            Unproven::Forbidden => Self::Forbidden,
         }
     }
 }
@@ -169,8 +173,8 @@ impl App {
         self.change_user(user, cause, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
     }
 
-    /// The one shape of a change to an account: judge the proof of whoever wants it, lock the user, change the row, write one
-    /// line if that was news; where sessions have to go, raise the epoch and end them, news or not, so that a repetition
+    /// The one shape of a change to an account: lock whoever wants it, the user and, where it could leave nobody to
+    /// administer, all administrators; judge whoever wants it; change the row, write one line if that was news; where sessions have to go, raise the epoch and end them, news or not, so that a repetition
     /// confirms again. `change` is told whether an administrator would leave nobody to administer: only who is at the
     /// command line may, and has to say so.
     pub(super) async fn change_user(
@@ -183,13 +187,15 @@ impl App {
     ) -> Result<usize, AdminError> {
         let (app, cause) = (self.clone(), cause.clone());
         let changed = self.write(move |db| {
-            if let Err(unproven) = app.require_proof(db, &cause)? {
-                return Ok(Err(AdminError::from(unproven)));
-            }
-            let is_last = must_leave_one(&cause, event) && users::lock_administrators(db)? == [id];
-            let is_here = |user: &User| !user.is_deleted() || event == Event::UserDeleted;
-            let Some(user) = users::lock(db, id)?.filter(is_here) else { return Ok(Err(AdminError::UnknownUser)) };
-            let Ok(news) = change(&app, db, &user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
+            let others = if must_leave_one(&cause, event) { users::privileged(db)? } else { Vec::new() };
+            let locked = match app.lock(db, cause.authority.as_ref(), &[&[id], others.as_slice()].concat())? {
+                Ok(locked) => locked,
+                Err(unproven) => return Ok(Err(AdminError::from(unproven))),
+            };
+            let is_last = must_leave_one(&cause, event) && locked.administrators() == [id];
+            let is_here = |user: &&User| !user.is_deleted() || event == Event::UserDeleted;
+            let Some(user) = locked.user(id).filter(is_here) else { return Ok(Err(AdminError::UnknownUser)) };
+            let Ok(news) = change(&app, db, user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
             fault_point::reach("account: changed");
             if news {
                 let mut line = app.entry(event, &cause, Some(id), None);
@@ -207,7 +213,7 @@ impl App {
                 Some(reason) if news || reason == EndReason::Disabled => {
                     users::raise_epoch(db, id)?;
                     fault_point::reach("account: epoch raised");
-                    let ended = app.end_rows(db, &Which::OfUser(id, None), reason, &cause)?;
+                    let ended = app.end_rows(db, &locked, &Which::OfUser(id, None), reason, &cause)?;
                     fault_point::reach("account: sessions ended");
                     Ok(Ok((ended.records, ended.live)))
                 }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::step_up::{Granted, StepUpRequired, Unproven};
+use super::authority::{Granted, StepUpRequired, Unproven};
 use super::{App, Cause, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::risk::Signal;
@@ -99,6 +99,9 @@ pub enum AlertError {
     /// The administrator's session has ended. Nothing has happened.
     #[error("the session that asks has ended")]
     Ended,
+    /// The administrator's role was taken away. Nothing has happened.
+    #[error("the role that this needs was taken away")]
+    Forbidden,
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -109,6 +112,7 @@ impl From<Unproven> for AlertError {
         match why {
             Unproven::StepUp(required) => Self::StepUpRequired(required),
             Unproven::Ended => Self::Ended,
+            Unproven::Forbidden => Self::Forbidden,
         }
     }
 }
@@ -130,12 +134,14 @@ impl App {
     pub async fn acknowledge_alert(&self, id: AlertId, cause: &Cause) -> Result<(), AlertError> {
         let (app, cause) = (self.clone(), cause.clone());
         let noted = self.write(move |db| {
-            if let Err(unproven) = app.require_proof(db, &cause)? {
+            // About whom it is never changes.
+            let about = alerts::user_of(db, id)?;
+            if let Err(unproven) = app.lock(db, cause.authority.as_ref(), about.as_slice())? {
                 return Ok(Err(unproven));
             }
             let noted = alerts::acknowledge(db, id, app.clock().now(), &cause.actor.name())?;
             if noted == Some(true) {
-                let mut line = app.entry(Event::AlertAcknowledged, &cause, alerts::user_of(db, id)?, None);
+                let mut line = app.entry(Event::AlertAcknowledged, &cause, about, None);
                 line.detail = Some(id.to_string());
                 audit::append(db, &line)?;
             }

@@ -9,7 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::{EndReason, UserId};
 use crate::fault_point;
 use crate::ledger::users::User;
-use crate::ledger::{Db, LedgerError, alerts, erasure};
+use crate::ledger::{Db, LedgerError, alerts, erasure, locks};
 
 use super::admin::LastAdministrator;
 
@@ -43,11 +43,20 @@ impl App {
 
     /// Erases what is left of a deleted account.
     async fn erase(&self, id: UserId) -> Result<(), LedgerError> {
-        while self.write(move |db| erasure::erase_some(db, id, BATCH)).await? {
+        // Under its lock, so that of several nodes one does it.
+        let some = move |db: &mut Db| match locks::users(db, &[id])?.user(id).is_some_and(User::is_deleted) {
+            true => erasure::erase_some(db, id, BATCH),
+            false => Ok(false),
+        };
+        while self.write(some).await? {
             fault_point::reach("deletion: some erased");
         }
         let now = self.clock().now();
-        self.write(move |db| erasure::finish(db, id, now)).await?;
+        self.write(move |db| {
+            locks::users(db, &[id])?;
+            erasure::finish(db, id, now)
+        })
+        .await?;
         fault_point::reach("deletion: all erased");
         Ok(())
     }

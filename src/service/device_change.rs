@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::devices::{OnDeviceChange, mark_of};
 use super::{App, Cause, Checked, Unavailable};
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::Event;
 use crate::domain::{Client, Device, DeviceMark, EndReason};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
-use crate::ledger::{Db, LedgerError, audit, proofs, users};
+use crate::ledger::{Db, LedgerError, audit, locks, proofs};
 
 /// Lines that one session can add to the audit log by changing its device, from one proof to the next.
 const MAX_LINES: usize = 16;
@@ -93,10 +93,10 @@ impl App {
     /// The transaction, under the user's lock, so that two nodes write one line. What records have to go.
     fn answer_change(&self, db: &mut Db, told: &Change) -> Result<Vec<Unconfirmed>, LedgerError> {
         let Checked { user, session, token_hash, .. } = told.checked;
-        users::lock(db, user)?;
+        let locked = locks::users(db, &[user])?;
         let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none() && row.token_hash == token_hash);
         let Some(row) = row else { return Ok(Vec::new()) };
-        let cause = Cause { actor: Actor::Server, client: Some(told.client.clone()), proof_of: None, forced: false };
+        let cause = Cause::server(Some(told.client.clone()));
         self.write_line(db, &row, told, &cause)?;
         match told.answer {
             OnDeviceChange::Log => Ok(Vec::new()),
@@ -112,7 +112,7 @@ impl App {
             }
             OnDeviceChange::Revoke => {
                 let which = Which::One(session, user);
-                Ok(self.end_rows(db, &which, EndReason::DeviceChanged, &cause)?.records)
+                Ok(self.end_rows(db, &locked, &which, EndReason::DeviceChanged, &cause)?.records)
             }
         }
     }

@@ -7,15 +7,17 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::authority::{StepUpRequired, Unproven};
 use super::confirm::NotConfirmed;
-use super::step_up::{StepUpRequired, Unproven};
 use super::{App, Cause, Unavailable};
 use crate::domain::event::{Actor, Event};
 use crate::domain::{EndReason, SessionId, TokenHash, UserId};
 use crate::fault_point;
+use crate::ledger::locks::Locked;
 use crate::ledger::sessions::{self, Ended, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
-use crate::ledger::{Db, LedgerError, audit, users};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit};
 
 /// Whether there was such a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub enum RevokeError {
     /// The session that wants it has ended itself. Nothing has happened.
     #[error("the session that asks has ended")]
     Ended,
+    /// Whoever wants it has lost the role that it needs. Nothing has happened.
+    #[error("the role that this needs was taken away")]
+    Forbidden,
     /// Nothing is known to have happened.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -56,6 +61,7 @@ impl From<Unproven> for RevokeError {
         match why {
             Unproven::StepUp(required) => Self::StepUpRequired(required),
             Unproven::Ended => Self::Ended,
+            Unproven::Forbidden => Self::Forbidden,
         }
     }
 }
@@ -78,17 +84,22 @@ impl App {
         Unconfirmed { id: self.request_id(), token_hash, session }
     }
 
-    /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction. What has
-    /// ended before is to be deleted and confirmed again with it; it gets no second line.
+    /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction, which has locked
+    /// their owners. What has ended before is to be deleted and confirmed again with it; it gets no second line.
     pub(super) fn end_rows(
         &self,
         db: &mut Db,
+        locked: &Locked,
         which: &Which,
         reason: EndReason,
         cause: &Cause,
     ) -> Result<EndedSessions, LedgerError> {
         let now = self.clock().now();
         let ended_now = sessions::end(db, which, reason, now)?;
+        // A mistake of ours, and rolled back: whoever renews or admits is ordered by that lock alone.
+        if ended_now.iter().any(|session| locked.user(session.user_id).is_none()) {
+            return Err(LedgerError::Corrupt("a session is to end whose owner is not locked".to_owned()));
+        }
         fault_point::reach("end: rows ended");
         let before = if ended_now.is_empty() { sessions::find_ended(db, which)? } else { Vec::new() };
         let records = self.obligations(db, which, &ended_now, &before)?;
@@ -122,23 +133,28 @@ impl App {
         let mut records = match which {
             Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
             Which::Token(hash) => unconfirmed::of_sessions_or_token(db, &ids, Some(hash))?,
-            Which::One(..) | Which::Any(_) | Which::Unended(_) | Which::These(_) => {
-                unconfirmed::of_sessions_or_token(db, &ids, None)?
-            }
+            Which::One(..) | Which::Any(_) | Which::These(_) => unconfirmed::of_sessions_or_token(db, &ids, None)?,
         };
-        let hashes = |of: &[Ended]| -> Vec<(TokenHash, SessionId)> {
-            of.iter().flat_map(|session| session.token_hashes.iter().map(|&hash| (hash, session.id))).collect()
-        };
+        let hashes = |of: &[Ended]| -> Vec<_> { of.iter().map(|session| (session.token_hash, session.id)).collect() };
         let noted: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
         let mut new = hashes(ended_now);
-        new.extend(hashes(before).into_iter().filter(|(hash, _)| !noted.contains(hash)));
+        let mut again = hashes(before);
+        if let Which::Token(hash) = which {
+            // The token that is shown, too, whether there is a row of it or not: a record may stand that nobody knows of.
+            again.push((*hash, ids.first().copied().unwrap_or(SessionId::UNKNOWN)));
+        }
+        for (hash, session) in again {
+            if !noted.contains(&hash) && new.iter().all(|(known, _)| *known != hash) {
+                new.push((hash, session));
+            }
+        }
         let new: Vec<_> = new.into_iter().map(|(hash, session)| self.obligation(hash, session)).collect();
         unconfirmed::add(db, &new, self.clock().now())?;
         records.extend(new);
         Ok(records)
     }
 
-    /// Ends what can be ended without a lock on the user, and confirms it.
+    /// Ends sessions under the locks of their owners, whose epochs stay as they are, and confirms it.
     pub(super) async fn end(
         &self,
         which: Which,
@@ -146,9 +162,12 @@ impl App {
         cause: &Cause,
     ) -> Result<EndedSessions, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
-        let ended = self.write(move |db| match app.require_proof(db, &cause)? {
-            Ok(()) => app.end_rows(db, &which, reason, &cause).map(Ok),
-            Err(unproven) => Ok(Err(unproven)),
+        let ended = self.write(move |db| {
+            let owners = sessions::owners(db, &which)?;
+            match app.lock(db, cause.authority.as_ref(), &owners)? {
+                Ok(locked) => app.end_rows(db, &locked, &which, reason, &cause).map(Ok),
+                Err(unproven) => Ok(Err(unproven)),
+            }
         });
         let ended = ended.await??;
         fault_point::reach("revoke: committed");
@@ -157,36 +176,42 @@ impl App {
     }
 
     /// Ends all of a user's sessions but the excepted one, and confirms it. Raises the epoch under the user's lock
-    /// first: a sign-in that has verified its password but not yet been admitted is refused. How many were alive.
+    /// first: a sign-in that has verified its password but not yet been admitted is refused. How many were alive; none when
+    /// there is no such user.
     pub(super) async fn end_all(
         &self,
         user: UserId,
         except: Option<SessionId>,
         reason: EndReason,
         cause: &Cause,
-    ) -> Result<usize, RevokeError> {
+    ) -> Result<Option<usize>, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
         let ended = self
             .write(move |db| {
-                users::lock(db, user)?;
-                if let Err(unproven) = app.require_proof(db, &cause)? {
-                    return Ok(Err(unproven));
+                let locked = match app.lock(db, cause.authority.as_ref(), &[user])? {
+                    Ok(locked) => locked,
+                    Err(unproven) => return Ok(Err(unproven)),
+                };
+                if locked.user(user).is_none_or(User::is_deleted) {
+                    return Ok(Ok(None));
                 }
                 users::raise_epoch(db, user)?;
                 fault_point::reach("revoke all: epoch raised");
-                app.end_rows(db, &Which::OfUser(user, except), reason, &cause).map(Ok)
+                app.end_rows(db, &locked, &Which::OfUser(user, except), reason, &cause).map(|ended| Ok(Some(ended)))
             })
             .await??;
+        let Some(ended) = ended else { return Ok(None) };
         fault_point::reach("revoke all: committed");
         self.confirm(&ended.records).await?;
-        Ok(ended.live)
+        Ok(Some(ended.live))
     }
 }
 
 /// Whoever shows a session's token to end it is its owner, as far as anybody can tell; whose it is, its row alone says.
+/// Whoever shows a former one has no more than that.
 fn by_whom<'a>(which: &Which, session: &Ended, cause: &'a Cause) -> Cow<'a, Cause> {
     match (which, cause.actor) {
-        (Which::Token(_), Actor::Anonymous) => {
+        (Which::Token(shown), Actor::Anonymous) if *shown == session.token_hash => {
             Cow::Owned(Cause { actor: Actor::User(session.user_id), ..cause.clone() })
         }
         _ => Cow::Borrowed(cause),

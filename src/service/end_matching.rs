@@ -16,7 +16,7 @@ use crate::domain::event::Event;
 use crate::domain::{EndReason, Filter, SessionId};
 use crate::fault_point;
 use crate::ledger::audit::{self, Entry};
-use crate::ledger::sessions::Which;
+use crate::ledger::sessions::{self, Which};
 use crate::ledger::unconfirmed::Unconfirmed;
 use crate::ledger::{LedgerError, search};
 
@@ -63,13 +63,11 @@ impl App {
         if wanted.dry_run {
             return self.walk(&wanted, cause, &mut Outcome::default()).await;
         }
-        self.require_recent_proof(cause).await?;
+        self.ask_first(cause).await??;
         let mut outcome = Outcome { unconfirmed: self.confirm_left(&wanted.filter).await?, ..Outcome::default() };
         let outcome = self.walk(&wanted, cause, &mut outcome).await?;
         if outcome.matched == 0 {
-            // Nothing was ended that the line could have been written with.
-            let line = self.line(&wanted.filter, cause);
-            self.write(move |db| audit::append(db, &line)).await?;
+            self.note_nothing(&wanted.filter, cause).await?;
         }
         Ok(outcome)
     }
@@ -80,7 +78,7 @@ impl App {
         loop {
             let room = wanted.limit.saturating_sub(so_far.matched).min(PAGE);
             let page = self.fitting(wanted.filter.clone(), so_far.next, room).await?;
-            let own = cause.proof_of.map(|(session, _)| session);
+            let own = cause.authority.map(|authority| authority.session());
             let ids: Vec<_> = page.rows.iter().map(|(row, _)| row.id).filter(|id| Some(*id) != own).collect();
             drop(page.rows);
             if wanted.dry_run {
@@ -106,18 +104,21 @@ impl App {
     ) -> Result<(), RevokeError> {
         let (app, cause, filter) = (self.clone(), cause.clone(), filter.clone());
         let is_first = outcome.matched == 0;
-        let ended = self.write(move |db| match app.require_proof(db, &cause)? {
-            Ok(()) => {
-                // What was used, or moved, since it was found does not fit any more.
-                let ids = search::still(db, &filter, &ids)?;
-                let ended = app.end_rows(db, &Which::These(ids), EndReason::Revoked, &cause)?;
-                // Others may have ended all of them meanwhile: then it comes with the next ones.
-                if is_first && ended.ended > 0 {
-                    audit::append(db, &app.line(&filter, &cause))?;
-                }
-                Ok(Ok(ended))
+        let found = Which::These(ids.clone());
+        let ended = self.write(move |db| {
+            let owners = sessions::owners(db, &found)?;
+            let locked = match app.lock(db, cause.authority.as_ref(), &owners)? {
+                Ok(locked) => locked,
+                Err(unproven) => return Ok(Err(unproven)),
+            };
+            // What was used, or moved, since it was found does not fit any more.
+            let ids = search::still(db, &filter, &ids)?;
+            let ended = app.end_rows(db, &locked, &Which::These(ids), EndReason::Revoked, &cause)?;
+            // Others may have ended all of them meanwhile: then it comes with the next ones.
+            if is_first && ended.ended > 0 {
+                audit::append(db, &app.line(&filter, &cause))?;
             }
-            Err(unproven) => Ok(Err(unproven)),
+            Ok(Ok(ended))
         });
         let ended: EndedSessions = ended.await??;
         fault_point::reach("end matching: committed");
@@ -137,11 +138,14 @@ impl App {
         Ok(())
     }
 
-    /// Whoever may not do it is told before anything is done, also when nothing fits.
-    pub(super) async fn require_recent_proof(&self, cause: &Cause) -> Result<(), RevokeError> {
-        let (app, cause) = (self.clone(), cause.clone());
-        let proven = self.shared.ledger.read(move |db| app.require_proof(db, &cause)).await?;
-        Ok(proven?)
+    /// The command's line where nothing was ended that it could have been written with.
+    async fn note_nothing(&self, filter: &Filter, cause: &Cause) -> Result<(), RevokeError> {
+        let (app, cause, line) = (self.clone(), cause.clone(), self.line(filter, cause));
+        let noted = self.write(move |db| match app.lock(db, cause.authority.as_ref(), &[])? {
+            Ok(_) => audit::append(db, &line).map(Ok),
+            Err(unproven) => Ok(Err(unproven)),
+        });
+        Ok(noted.await??)
     }
 
     /// Confirms what stands unconfirmed of sessions that fit and have ended. How many sessions still are.

@@ -10,7 +10,7 @@ use crate::domain::{SessionId, UserId, search};
 use crate::ledger::user_names;
 use crate::ledger::user_search::{self, After};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, histories};
+use crate::ledger::{Db, LedgerError, histories, locks};
 
 /// Sessions in a user's history.
 const HISTORY: usize = 50;
@@ -74,7 +74,15 @@ impl App {
 
     /// Gives every account that has none yet the names that it is found by: those from before there were any.
     pub(super) async fn name_accounts(&self) -> Result<(), LedgerError> {
-        while self.shared.ledger.write_aside(|db| user_names::set_missing(db, BATCH)).await? > 0 {}
+        let name_some = |db: &mut Db| {
+            let ids = user_names::missing(db, BATCH)?;
+            // An account may be renamed or deleted until it is locked.
+            for user in locks::users(db, &ids)?.users().iter().filter(|user| !user.is_named()) {
+                user_names::set(db, user.id, &user.email_key, user.name.as_deref())?;
+            }
+            Ok(!ids.is_empty())
+        };
+        while self.shared.ledger.write_aside(name_some).await? {}
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::domain::{Client, DeviceCookie, Password, Token, TokenHash};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
-use crate::ledger::{Db, LedgerError, audit, users};
+use crate::ledger::{Db, LedgerError, audit, tokens};
 
 /// Why a proof was not renewed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +60,7 @@ impl App {
         let user = self.own_password(checked, password, device, client).await?;
         fault_point::reach("re-authentication: verified");
         let token = Token::generate(self.random());
-        let cause = Cause::user(user.id, client);
+        let cause = Cause::live(checked, client);
         let renewal = Renewal { checked: checked.clone(), epoch: user.epoch, renewed: token.hash(), cause };
         let app = self.clone();
         let done = self.write(move |db| app.prove(db, &renewal)).await.map_err(Unavailable::from)?;
@@ -73,13 +73,14 @@ impl App {
         Ok(Renewed { token, session: view, confirmed })
     }
 
-    /// The transaction. None, with nothing changed, when this session is no longer live under the token that was
+    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the token that was
     /// shown, or the password is no longer the one that was verified.
     fn prove(&self, db: &mut Db, renewal: &Renewal) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = renewal.checked;
-        let unchanged = users::lock(db, user)?.is_some_and(|row| row.epoch == renewal.epoch && !row.is_disabled());
+        let Ok(locked) = self.lock(db, renewal.cause.authority.as_ref(), &[])? else { return Ok(None) };
+        let unchanged = locked.user(user).is_some_and(|row| row.epoch == renewal.epoch);
         let now = self.clock().now();
-        if !unchanged || !sessions::rotate(db, session, &token_hash, &renewal.renewed, Some(now))? {
+        if !unchanged || !tokens::rotate(db, session, &token_hash, &renewal.renewed, Some(now))? {
             return Ok(None);
         }
         fault_point::reach("re-authentication: token renewed");

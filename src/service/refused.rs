@@ -47,7 +47,7 @@ impl App {
     pub fn note_refusal(&self, event: Event, session: Option<&Checked>, client: &Client, detail: Option<String>) {
         let user = session.map(|checked| checked.user);
         let actor = user.filter(|_| event == Event::AccessFail).map_or(Actor::Anonymous, Actor::User);
-        let cause = Cause { actor, client: Some(client.clone()), proof_of: None, forced: false };
+        let cause = Cause { actor, client: Some(client.clone()), authority: None, forced: false };
         self.note_line(Entry { detail, ..self.entry(event, &cause, user, session.map(|checked| checked.session)) });
     }
 
@@ -62,7 +62,7 @@ impl App {
         let said = format!("{MANY} wrong passwords within a minute");
         let name = Event::GuessingFlood.name();
         log::warn!(target: "sessiond::security", "event={name} request=- ip=- user=- session=-: {said}");
-        let cause = Cause { actor: Actor::Server, client: None, proof_of: None, forced: false };
+        let cause = Cause::server(None);
         self.note_line(Entry { detail: Some(said), ..self.entry(Event::GuessingFlood, &cause, None, None) });
     }
 

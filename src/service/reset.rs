@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use super::gate::Source;
-use super::{App, Cause, RevokeError, Unavailable};
+use super::{AdminError, App, Cause, RevokeError, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
-use crate::ledger::{audit, resets, users};
+use crate::ledger::{audit, locks, resets, users};
 
 /// How long a link is good.
 const LIFETIME: Duration = Duration::from_secs(3_600);
@@ -51,17 +51,21 @@ impl From<WeakPassword> for ResetError {
 
 impl App {
     /// Makes a link for a user; earlier ones are void.
-    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<IssuedReset, Unavailable> {
+    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<IssuedReset, AdminError> {
         let token = Token::generate(self.random());
         let now = self.clock().now();
         let expires_at = now.plus(LIFETIME);
         let (hash, line) = (token.hash(), self.entry(Event::PasswordResetIssued, cause, Some(user), None));
-        self.write(move |db| {
-            resets::issue(db, user, &hash, now, expires_at)?;
-            audit::append(db, &line)
-        })
-        .await?;
-        Ok(IssuedReset { token, expires_at })
+        let issued = self.write(move |db| {
+            let is_here = locks::users(db, &[user])?.user(user).is_some_and(|row| !row.is_deleted());
+            if is_here {
+                resets::issue(db, user, &hash, now, expires_at)?;
+                audit::append(db, &line)?;
+            }
+            Ok(is_here)
+        });
+        let is_issued = issued.await.map_err(Unavailable::from)?;
+        is_issued.then_some(IssuedReset { token, expires_at }).ok_or(AdminError::UnknownUser)
     }
 
     /// Sets a new password with a link, and ends every session of the account.
@@ -80,8 +84,8 @@ impl App {
         let password_hash = self.choose_password(source, new, &owner.email, owner.name.as_deref()).await??;
         let (app, cause) = (self.clone(), Cause::anonymous(client));
         let done = self.write(move |db| {
-            let enabled = users::lock(db, user)?.filter(|row| !row.is_disabled());
-            let Some(row) = enabled else { return Ok(None) };
+            let locked = locks::users(db, &[user])?;
+            let Some(row) = locked.user(user).filter(|row| !row.is_disabled()) else { return Ok(None) };
             if !resets::consume(db, &hash, now)? {
                 return Ok(None);
             }
@@ -90,11 +94,11 @@ impl App {
             fault_point::reach("reset: password set");
             users::raise_epoch(db, user)?;
             fault_point::reach("reset: epoch raised");
-            let ended = app.end_rows(db, &Which::OfUser(user, None), EndReason::PasswordReset, &cause)?;
+            let ended = app.end_rows(db, &locked, &Which::OfUser(user, None), EndReason::PasswordReset, &cause)?;
             fault_point::reach("reset: sessions ended");
             audit::append(db, &app.entry(Event::PasswordReset, &cause, Some(user), None))?;
             fault_point::reach("reset: line written");
-            Ok(Some((ended.records, row.email_key)))
+            Ok(Some((ended.records, row.email_key.clone())))
         });
         let (records, email_key) = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
         fault_point::reach("reset: committed");

@@ -8,7 +8,7 @@ use super::{App, Cause, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{EndReason, Lineage};
 use crate::ledger::sessions::{self, Which};
-use crate::ledger::{Db, LedgerError, audit, lineage, live_store, resets, users};
+use crate::ledger::{Db, LedgerError, audit, lineage, live_store, locks, resets, users};
 
 /// Rows in one transaction.
 const BATCH: i64 = 500;
@@ -43,7 +43,13 @@ impl App {
     async fn raise_all_epochs(&self) -> Result<(), Unavailable> {
         let mut after = None;
         loop {
-            let last = self.shared.ledger.write(move |db| users::raise_epochs(db, after, BATCH)).await?;
+            let raised = self.shared.ledger.write(move |db| {
+                let ids = users::after(db, after, BATCH)?;
+                locks::users(db, &ids)?;
+                users::raise_epochs(db, &ids)?;
+                Ok(ids.last().copied())
+            });
+            let last = raised.await?;
             if last.is_none() {
                 return Ok(());
             }
@@ -53,8 +59,11 @@ impl App {
 
     fn end_some(&self, db: &mut Db, cause: &Cause, ended_before: usize) -> Result<Step, LedgerError> {
         // Also what is over by this machine's clock: the nodes' may say otherwise.
-        let ended = self.end_rows(db, &Which::Unended(BATCH), EndReason::LedgerRestored, cause)?.ended;
-        if sessions::any_unended(db)? {
+        let which = Which::These(sessions::unended(db, BATCH)?);
+        let owners = sessions::owners(db, &which)?;
+        let locked = locks::users(db, &owners)?;
+        let ended = self.end_rows(db, &locked, &which, EndReason::LedgerRestored, cause)?.ended;
+        if !sessions::unended(db, 1)?.is_empty() {
             return Ok(Step { ended, believed: None });
         }
         // They may have been used since the backup was made.

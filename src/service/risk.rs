@@ -13,6 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::risk::{Arrival, Finding, News, Past, Sighting};
 use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction, SessionId, Timestamp, UserId};
 use crate::ledger::alerts::{self, Alert};
+use crate::ledger::locks::Locked;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::whereabouts::{self, Whereabouts};
@@ -80,6 +81,7 @@ impl App {
     pub(super) fn settle(
         &self,
         db: &mut Db,
+        locked: &Locked,
         user: UserId,
         found: &Finding,
         cause: &Cause,
@@ -103,7 +105,7 @@ impl App {
                 found.concerned.clone()
             }
         };
-        self.act(db, user, &concerned, cause)
+        self.act(db, locked, user, &concerned, cause)
     }
 
     fn open_alert(&self, db: &mut Db, user: UserId, found: &Finding, cause: &Cause) -> Result<(), LedgerError> {
@@ -135,6 +137,7 @@ impl App {
     fn act(
         &self,
         db: &mut Db,
+        locked: &Locked,
         user: UserId,
         concerned: &[SessionId],
         cause: &Cause,
@@ -146,7 +149,7 @@ impl App {
                 RiskAction::StepUp => records.extend(self.challenge(db, session)?),
                 RiskAction::Revoke => {
                     let which = Which::One(session, user);
-                    records.extend(self.end_rows(db, &which, EndReason::Suspicious, cause)?.records);
+                    records.extend(self.end_rows(db, locked, &which, EndReason::Suspicious, cause)?.records);
                 }
             }
         }

@@ -14,11 +14,11 @@ use super::moves::{Destination, Move};
 use super::risk::HISTORY;
 use super::sweeper::{Complaint, stopped};
 use super::{App, Cause, Checked, Unavailable};
-use crate::domain::event::Actor;
 use crate::domain::risk::{Finding, News, Sighting};
 use crate::domain::{Timestamp, UserId};
+use crate::ledger::users::User;
 use crate::ledger::whereabouts::{self, Whereabouts};
-use crate::ledger::{alerts, users};
+use crate::ledger::{alerts, locks};
 
 /// How often it is looked whether a location file has changed.
 const FILES_EVERY: Duration = Duration::from_secs(2);
@@ -165,11 +165,12 @@ impl App {
         let app = self.clone();
         let records = self.write(move |db| {
             // What it was found by was read before: the account may have been deleted since.
-            if users::lock(db, user)?.is_none_or(|user| user.is_deleted()) {
+            let locked = locks::users(db, &[user])?;
+            if locked.user(user).is_none_or(User::is_deleted) {
                 return Ok(Vec::new());
             }
-            let server = Cause { actor: Actor::Server, client: None, proof_of: None, forced: false };
-            app.settle(db, user, &found, &server)
+            let server = Cause::server(None);
+            app.settle(db, &locked, user, &found, &server)
         });
         let records = records.await?;
         self.confirm(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));

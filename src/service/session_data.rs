@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::confirm::NotConfirmed;
-use super::{App, Cause, Checked, Renewed, SessionView, Unavailable};
+use super::{App, Authority, Cause, Checked, Renewed, SessionView, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{Client, Token};
 use crate::fault_point;
 use crate::ledger::unconfirmed;
-use crate::ledger::{LedgerError, audit, session_data, sessions};
+use crate::ledger::{LedgerError, audit, session_data, sessions, tokens};
 
 /// Most bytes of data in one session, as JSON.
 const MAX_BYTES: usize = 16 * 1024;
@@ -69,7 +69,11 @@ impl App {
         let Checked { session, token_hash, has_data, .. } = *checked;
         // The record says whether there is data: the first write makes it wrong, as a revocation would.
         let outdated = (!has_data).then(|| self.obligation(token_hash, session));
+        let (app, by) = (self.clone(), Authority::live(checked));
         let stored = self.write(move |db| {
+            if app.lock(db, Some(&by), &[])?.is_err() {
+                return Ok(false);
+            }
             let stored = session_data::set_data(db, session, &token_hash, Some(&text), now)?;
             if stored {
                 unconfirmed::add(db, outdated.as_slice(), now)?;
@@ -85,11 +89,12 @@ impl App {
     /// Gives a live session a new token, if it still has the one that was shown. The old one is dead.
     pub async fn renew(&self, checked: &Checked, client: &Client) -> Result<Renewed, DataError> {
         let token = Token::generate(self.random());
-        let (app, client, renewed) = (self.clone(), client.clone(), token.hash());
+        let (app, cause, renewed) = (self.clone(), Cause::live(checked, client), token.hash());
         let Checked { session, token_hash: shown, .. } = *checked;
         let old = self.obligation(shown, session);
         let done = self.write(move |db| {
-            if !sessions::rotate(db, session, &shown, &renewed, None)? {
+            let granted = app.lock(db, cause.authority.as_ref(), &[])?.is_ok();
+            if !granted || !tokens::rotate(db, session, &shown, &renewed, None)? {
                 return Ok(None);
             }
             fault_point::reach("renewal: token renewed");
@@ -98,7 +103,6 @@ impl App {
             fault_point::reach("renewal: old token noted");
             // With whatever earlier renewals have left to be confirmed.
             let records = unconfirmed::of_sessions_or_token(db, &[session], None)?;
-            let cause = Cause::user(row.user_id, &client);
             audit::append(db, &app.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
             fault_point::reach("renewal: line written");
             Ok(Some((row, records)))

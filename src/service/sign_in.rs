@@ -11,7 +11,7 @@ use super::last_use::LastUse;
 use super::refused::Unanswered;
 use super::risk::Entry;
 use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
-use crate::domain::event::{Actor, Event};
+use crate::domain::event::Event;
 use crate::domain::password::Verdict;
 use crate::domain::risk::Past;
 use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
@@ -19,7 +19,7 @@ use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::Unconfirmed;
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit};
+use crate::ledger::{Db, LedgerError, audit, locks, tokens};
 
 /// How long a sign-in waits for the session that it replaces to be confirmed as ended. The row has ended, and the
 /// sweeper goes on: a sick Redis does not keep anybody from signing in.
@@ -229,7 +229,6 @@ impl App {
             id: SessionId::generate(now, self.random()),
             user_id: user,
             token_hash: token.hash(),
-            previous_token_hash: None,
             created_at: now,
             authenticated_at: now,
             last_seen_at: now,
@@ -263,24 +262,28 @@ impl App {
         session
     }
 
-    /// The transaction. The lock on the user's row comes first: it is what orders this sign-in and whatever ends
-    /// all of the user's sessions.
+    /// The transaction. The lock on the user's row comes first, with that of the owner of the session that the browser
+    /// had: it is what orders this sign-in and whatever ends all of the user's sessions.
     fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
-        let Some(user) = users::lock(db, entrance.proven.user)? else { return Ok(Admission::Refused) };
+        let replaced = entrance.proven.replaces.map(Which::Token);
+        let going = entrance.proven.replaces.map_or(Ok(None), |hash| tokens::session_of(db, &hash))?;
+        let mut owners = replaced.as_ref().map_or_else(|| Ok(Vec::new()), |which| sessions::owners(db, which))?;
+        owners.push(entrance.proven.user);
+        let locked = locks::users(db, &owners)?;
+        let Some(user) = locked.user(entrance.proven.user).cloned() else { return Ok(Admission::Refused) };
         if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
             return Ok(Admission::Refused);
         }
-        let server =
-            Cause { actor: Actor::Server, client: Some(entrance.client.clone()), proof_of: None, forced: false };
+        let server = Cause::server(Some(entrance.client.clone()));
         // Before anything is ended: a sign-in that is refused leaves everything as it was.
-        let Some(room) = make_room(db, entrance)? else { return Ok(Admission::Full) };
+        let Some(room) = make_room(db, entrance, going)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();
-        if let Some(token_hash) = entrance.proven.replaces {
-            ended.extend(self.end_rows(db, &Which::Token(token_hash), EndReason::Replaced, &server)?.records);
+        if let Some(which) = &replaced {
+            ended.extend(self.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
             fault_point::reach("sign-in: replaced session ended");
         }
         for session in room.evicted {
-            ended.extend(self.end_rows(db, &Which::Any(session), EndReason::Evicted, &server)?.records);
+            ended.extend(self.end_rows(db, &locked, &Which::Any(session), EndReason::Evicted, &server)?.records);
             fault_point::reach("sign-in: oldest session ended");
         }
         if let Some((old, new)) = &entrance.proven.upgrade {
@@ -297,7 +300,7 @@ impl App {
         fault_point::reach("sign-in: line written");
         self.tell_session_created(db, &entrance.session)?;
         if !found.is_empty() {
-            ended.extend(self.settle(db, user.id, &found, &server)?);
+            ended.extend(self.settle(db, &locked, user.id, &found, &server)?);
         }
         Ok(Admission::Admitted { user: Box::new(user), ended })
     }
@@ -311,13 +314,11 @@ struct Room {
     staying: Vec<Session>,
 }
 
-/// None when there is no room and none is to be made.
-fn make_room(db: &mut Db, entrance: &Entrance) -> Result<Option<Room>, LedgerError> {
+/// None when there is no room and none is to be made. One of them is going anyway.
+fn make_room(db: &mut Db, entrance: &Entrance, going: Option<SessionId>) -> Result<Option<Room>, LedgerError> {
     let now = entrance.session.created_at;
     let mut live = sessions::of_user(db, entrance.proven.user, now)?;
-    live.retain(|session| {
-        session.deadlines().hold_with_lag(now) && Some(session.token_hash) != entrance.proven.replaces
-    });
+    live.retain(|session| session.deadlines().hold_with_lag(now) && Some(session.id) != going);
     let surplus = (live.len() + 1).saturating_sub(entrance.limit);
     if surplus > 0 && entrance.at_limit == AtLimit::Refuse {
         return Ok(None);

@@ -10,7 +10,7 @@ use super::probing::{Judgement, WINDOW};
 use super::{App, Quota, Throttled};
 use crate::domain::TokenHash;
 use crate::domain::throttle::subscriber;
-use crate::ledger::sessions;
+use crate::ledger::tokens;
 
 impl App {
     /// Notes that a token from this address, of which `fingerprint` is a hash of this process' own, opens no session.
@@ -39,7 +39,7 @@ impl App {
         token_hash: TokenHash,
     ) -> Result<(), Throttled> {
         let Err(throttled) = self.note_unknown_token(from, fingerprint) else { return Ok(()) };
-        match self.shared.ledger.read(move |db| sessions::was_issued(db, &token_hash)).await {
+        match self.shared.ledger.read(move |db| tokens::was_issued(db, &token_hash)).await {
             Ok(false) => Err(throttled),
             Ok(true) => Ok(()),
             Err(error) => {

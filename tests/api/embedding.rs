@@ -51,7 +51,7 @@ async fn session(session: Session, what: web::Path<String>) -> actix_web::Result
 }
 
 /// An application of its own on the stores of a node. Gone when dropped.
-struct Application {
+pub struct Application {
     address: SocketAddr,
     handle: ServerHandle,
 }
@@ -83,11 +83,13 @@ impl Application {
         Self { address, handle }
     }
 
-    async fn on(server: &TestServer) -> Self {
+    /// On the stores of a server.
+    pub async fn on(server: &TestServer) -> Self {
         Self::start(server.node(), &server.settings).await
     }
 
-    fn url(&self) -> String {
+    /// Where it listens.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 

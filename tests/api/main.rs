@@ -52,6 +52,8 @@ mod invariants;
 #[cfg(test)]
 mod locations;
 #[cfg(test)]
+mod old_tokens;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod password_gate;
@@ -71,6 +73,8 @@ mod real_seconds;
 mod retention;
 #[cfg(test)]
 mod risk;
+#[cfg(test)]
+mod second_attempts;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]

@@ -17,7 +17,8 @@ use sessiond::ledger::live_store::{self, Enrolment, Standing};
 use sessiond::ledger::sessions::{self, Session, Which};
 use sessiond::ledger::unconfirmed::{self, Unconfirmed};
 use sessiond::ledger::{
-    Database as Target, Ledger, audit, last_seen, resets, retention, session_data, user_names, user_search, users,
+    Database as Target, Ledger, audit, last_seen, locks, resets, retention, session_data, tokens, user_names,
+    user_search, users,
 };
 
 use crate::support::database::Database;
@@ -61,7 +62,6 @@ impl Fixture {
             id: SessionId::generate(self.now(), &SystemRandom),
             user_id: user,
             token_hash,
-            previous_token_hash: None,
             created_at: now,
             authenticated_at: now,
             last_seen_at: now,
@@ -175,12 +175,12 @@ on_each_database! {
         assert_eq!(it.end(Which::One(id, user)).await, 1);
         assert_eq!(it.end(Which::One(id, user)).await, 0, "ending again ends nothing");
         let again = it.ledger.read(move |db| sessions::find_ended(db, &Which::One(id, user))).await.expect("read");
-        assert_eq!(again.first().map(|ended| ended.token_hashes.clone()), Some(vec![hash]));
+        assert_eq!(again.first().map(|ended| ended.token_hash), Some(hash));
         let now = it.now().plus(Duration::from_secs(60));
         let other = Token::generate(&SystemRandom).hash();
         it.ledger
             .write(move |db| {
-                assert!(!sessions::rotate(db, id, &hash, &other, None)?, "an ended session is not renewed");
+                assert!(!tokens::rotate(db, id, &hash, &other, None)?, "an ended session is not renewed");
                 assert!(!session_data::set_data(db, id, &hash, Some("{}"), now)?, "an ended session takes no data");
                 last_seen::tell(db, &[(id, now, IpAddr::from([192, 0, 2, 9]))], &|_| Place::default())
             })
@@ -208,14 +208,14 @@ on_each_database! {
         let (id, first) = it.session(user).await;
         let (second, third) = (Token::generate(&SystemRandom).hash(), Token::generate(&SystemRandom).hash());
         let rotate = |from: TokenHash, to: TokenHash| {
-            it.ledger.write(move |db| sessions::rotate(db, id, &from, &to, None))
+            it.ledger.write(move |db| tokens::rotate(db, id, &from, &to, None))
         };
         assert!(rotate(first, second).await.expect("write"));
         assert!(!rotate(first, third).await.expect("write"), "the first token is no longer the one");
         assert!(!it.is_live(first).await && it.is_live(second).await && !it.is_live(third).await);
         assert_eq!(it.end(Which::Token(first)).await, 1, "signing out with the token before still ends the session");
         let ended = it.ledger.read(move |db| sessions::find_ended(db, &Which::Token(second))).await.expect("read");
-        assert_eq!(ended.first().map(|ended| ended.token_hashes.clone()), Some(vec![second, first]));
+        assert_eq!(ended.first().map(|ended| ended.token_hash), Some(second));
     }
 
     async fn last_seen_only_moves_forward(it: Fixture) {
@@ -412,8 +412,15 @@ on_each_database! {
             it.ledger.read(move |db| user_search::page(db, &prefix, None, 9)).await.expect("read").len()
         };
         assert_eq!(find().await, 0);
-        assert_eq!(it.ledger.write(|db| user_names::set_missing(db, 9)).await.expect("write"), 1);
-        assert_eq!(it.ledger.write(|db| user_names::set_missing(db, 9)).await.expect("write"), 0);
+        let missing = async || it.ledger.read(|db| user_names::missing(db, 9)).await.expect("read");
+        assert_eq!(missing().await, [user]);
+        let name = it.ledger.write(move |db| {
+            let locked = locks::users(db, &[user])?;
+            let row = locked.user(user).expect("a user");
+            user_names::set(db, user, &row.email_key, row.name.as_deref())
+        });
+        name.await.expect("write");
+        assert_eq!(missing().await, []);
         assert_eq!(find().await, 1);
     }
 
@@ -444,7 +451,7 @@ on_each_database! {
             let ledger = it.ledger.clone();
             tokio::spawn(async move {
                 ledger.write(move |db| {
-                    users::lock(db, user)?;
+                    locks::users(db, &[user])?;
                     users::raise_epoch(db, user)
                 }).await
             })

@@ -82,7 +82,7 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
         ("alerts about a user", "alerts_user", true, alerts_about(Some(id), alerts::State::All)),
         ("open ones", "alerts_user", true, alerts_about(Some(id), alerts::State::Open)),
         ("open alerts", "alerts_open", true, alerts_about(None, alerts::State::Open)),
-        ("administrators", "users_privileged", false, Box::new(|db| users::lock_administrators(db).map(drop))),
+        ("administrators", "users_privileged", false, Box::new(|db| users::privileged(db).map(drop))),
         (
             "old lines",
             "audit_pkey|sqlite_autoindex_audit_1",
@@ -90,7 +90,7 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             Box::new(move |db| retention::purge_lines(db, moment, 50).map(drop)),
         ),
         ("deletions to finish", "users_deleted", false, Box::new(|db| erasure::unfinished(db, 50).map(drop))),
-        ("accounts without names", "users_unnamed", false, Box::new(|db| user_names::set_missing(db, 50).map(drop))),
+        ("accounts without names", "users_unnamed", false, Box::new(|db| user_names::missing(db, 50).map(drop))),
     ]
 }
 

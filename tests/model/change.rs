@@ -49,9 +49,6 @@ impl Protocol {
         let mut records = [false; TOKENS];
         if !again || matches!(action, Action::End { .. }) {
             records[current] = true;
-            if let Some(previous) = current.checked_sub(1).filter(|_| self.guards.previous_token) {
-                records[previous] = true;
-            }
         }
         if self.guards.what_is_unconfirmed {
             state.ledger.unconfirmed.iter().zip(&mut records).for_each(|(noted, record)| *record |= noted);

@@ -23,9 +23,6 @@ pub struct Guards {
     pub waits_out_the_lease: bool,
     /// A touch changes only the very record that was read (`Live::touch`).
     pub touch_over_what_was_read: bool,
-    /// A revocation deletes the record of the previous token, too (`sessions::Ended::token_hashes`). The one guard
-    /// that the others can do without: see the test.
-    pub previous_token: bool,
     /// A revocation deletes whatever of its sessions is still unconfirmed, from earlier renewals and revocations
     /// (`unconfirmed::of`).
     pub what_is_unconfirmed: bool,
@@ -50,7 +47,6 @@ impl Guards {
         join_only_before_sent: true,
         waits_out_the_lease: true,
         touch_over_what_was_read: true,
-        previous_token: true,
         what_is_unconfirmed: true,
         numbered_notes: true,
         ledger_after_take: true,

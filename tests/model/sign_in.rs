@@ -13,7 +13,7 @@ const SIGN_INS: usize = 2;
 /// What orders the two.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
-    /// Both lock the user's row first (`users::lock`).
+    /// Both lock the user's row first (`locks::users`).
     pub user_lock: bool,
     /// The one raises the epoch (`users::raise_epoch`), the other compares it.
     pub epoch: bool,
@@ -92,7 +92,7 @@ impl Order {
             SignIn::Begun => ("find_by_email, verify", SignIn::Verified { under: state.ended_before }),
             SignIn::Verified { under } if may_lock => {
                 next.lock = me.filter(|_| self.user_lock);
-                ("users::lock", SignIn::Begins { under })
+                ("locks::users", SignIn::Begins { under })
             }
             SignIn::Begins { under } if self.epoch && under != state.ended_before => {
                 next.lock = None;
@@ -119,7 +119,7 @@ impl Order {
         let (what, then) = match state.ending {
             Ending::Begun if may_lock => {
                 next.lock = u8::try_from(SIGN_INS).ok().filter(|_| self.user_lock);
-                ("users::lock", Ending::Begins)
+                ("locks::users", Ending::Begins)
             }
             Ending::Begins => ("raise_epoch", Ending::Raised),
             Ending::Raised => {

@@ -5,6 +5,10 @@
 #[cfg(test)]
 mod embedded_application;
 #[cfg(test)]
+mod epoch;
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod password;
 #[cfg(test)]
 mod reauthentication;

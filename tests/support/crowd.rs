@@ -65,7 +65,6 @@ fn member(user: UserId, now: Timestamp) -> Member {
         id: SessionId::generate(now, &SystemRandom),
         user_id: user,
         token_hash: token.hash(),
-        previous_token_hash: None,
         created_at: now,
         authenticated_at: now,
         last_seen_at: now,

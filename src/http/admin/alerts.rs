@@ -35,6 +35,7 @@ impl From<AlertError> for Problem {
             AlertError::Unknown => Self::not_found(),
             AlertError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             AlertError::Ended => Self::unauthenticated(),
+            AlertError::Forbidden => Self::forbidden(),
             AlertError::Unavailable(error) => error.into(),
         }
     }
@@ -91,7 +92,7 @@ pub async fn acknowledge(
     SignedIn(checked): SignedIn,
     PathId(alert): PathId<AlertId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     site.app.acknowledge_alert(alert, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -126,7 +126,7 @@ pub async fn put_roles(
     PathId(user): PathId<UserId>,
     Json(body): Json<PutRoles>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     let roles = body.roles.into_iter().fold(Roles::new_account(), Roles::with);
     site.app.put_roles(user, roles, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
@@ -153,7 +153,7 @@ pub async fn delete(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     site.app.delete_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -117,7 +117,7 @@ pub async fn revoke(
     SignedIn(checked): SignedIn,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     let found = site.app.end_session(id, &cause).await.map_err(|error| site.refusal(error))?;
     if !found.0 {
         return Err(Problem::not_found());
@@ -166,7 +166,7 @@ pub async fn revoke_of_user(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     let revoked = site.app.end_sessions_of(user, &cause).await.map_err(|error| site.refusal(error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
     Ok(without_cookie_if(user == checked.user, &site, answer))
@@ -191,7 +191,7 @@ pub async fn revoke_matching(
     SignedIn(checked): SignedIn,
     Json(body): Json<RevokeMatching>,
 ) -> Result<Json<RevokeMatchingAnswer>, Problem> {
-    let cause = Cause::proven(&checked, visit.client());
+    let cause = Cause::administrator(&checked, visit.client());
     let filter = body.filter.read()?;
     if filter.is_empty() && !body.all {
         return Err(Problem::invalid_field(

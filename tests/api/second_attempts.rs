@@ -1,0 +1,175 @@
+//! What is asked for a second time, or by somebody whose word counts no more: it is never answered on the strength of the
+//! first, nor of what was true before.
+
+use std::net::IpAddr;
+
+use serde_json::json;
+use sessiond::domain::{Token, UserId};
+use sessiond::service::{Activity, App, Checked, IssueError, RevokeError};
+
+use crate::support::client::{PASSWORD, SignedIn};
+use crate::support::issue::client;
+use crate::support::requests::Requests;
+use crate::support::server::{TestServer, on_each_backend};
+use crate::tools::fingerprint;
+
+async fn checked(app: &App, who: &SignedIn) -> Option<Checked> {
+    let token = Token::parse(&who.token()).expect("a token");
+    app.check(&token, IpAddr::from([127, 0, 0, 1]), Activity::Active).await.expect("an answer")
+}
+
+on_each_backend! {
+    /// Nobody learns of another's session, nor has it confirmed, alive or ended, one's own command or another's.
+    async fn a_strangers_session_is_no_session(server: TestServer) {
+        let (owner, stranger) = (server.signed_in().await, server.signed_in().await);
+        let victim = server.issue(&owner).await;
+        for round in 0..3 {
+            if round == 1 {
+                owner.end_session(&victim.session_id).await.assert_status(204);
+            }
+            let before = fingerprint(&server.stores.database);
+            stranger.end_session(&victim.session_id).await.assert_problem(404, "not-found");
+            assert_eq!(fingerprint(&server.stores.database), before, "round {round}");
+        }
+    }
+
+    /// A request that was let in by a token, and comes to its change when that was renewed: whoever has the old one would
+    /// end the session of whoever has the new one.
+    async fn a_token_that_was_renewed_since_changes_nothing(server: TestServer) {
+        let owner = server.signed_in().await;
+        let (who, other) = (server.issue(&owner).await, server.issue(&owner).await);
+        let app = server.node().app();
+        let before = checked(app, &who).await.expect("a live session");
+        who.reauthenticate(PASSWORD).await.assert_status(200);
+        let state = fingerprint(&server.stores.database);
+        let session = checked(app, &other).await.expect("a live session").session;
+        for attempt in [
+            app.revoke_session(&before, session, &client()).await.map(|_| ()),
+            app.revoke_sessions(&before, true, &client()).await.map(|_| ()),
+        ] {
+            assert_eq!(attempt, Err(RevokeError::Ended));
+        }
+        assert!(app.rename(&before, Some("Somebody Else".to_owned())).await.is_err());
+        assert!(app.renew(&before, &client()).await.is_err());
+        assert!(app.store_data(&before, &[("cart".to_owned(), "[]".to_owned())].into()).await.is_err());
+        assert_eq!(fingerprint(&server.stores.database), state);
+        assert!(who.is_signed_in().await && other.is_signed_in().await);
+    }
+
+    /// Whom the application has recognised by its own means is not let in where the account may not sign in.
+    async fn nobody_is_issued_a_session_who_may_not_sign_in(server: TestServer) {
+        let (admin, owner) = (server.admin().await, server.signed_in().await);
+        let user = UserId::parse(&owner.user_id).expect("a user id");
+        let issue = async || server.node().app().issue(user, false, None, &client()).await.map(|_| ());
+        assert_eq!(issue().await, Ok(()));
+        admin.disable(&owner.user_id).await.assert_status(204);
+        assert_eq!(issue().await, Err(IssueError::UnknownUser), "disabled");
+        admin.enable(&owner.user_id).await.assert_status(204);
+        assert_eq!(issue().await, Ok(()));
+        admin.delete(&format!("/admin/users/{}", owner.user_id)).await.assert_status(204);
+        assert_eq!(issue().await, Err(IssueError::UnknownUser), "deleted");
+        let live = format!("user_id = '{}' AND ended_at IS NULL", owner.user_id);
+        assert_eq!(server.stores.database.count("sessions", &live), 0);
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod with_redis {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use sessiond::domain::SystemRandom;
+
+    use super::*;
+    use crate::embedding::Application;
+    use crate::support::client::COOKIE;
+    use crate::support::database::Database;
+    use crate::support::proxy::Proxy;
+    use crate::support::redis::PrivateRedis;
+    use crate::support::server::{Backend, Stores};
+    use crate::support::wait::until;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+
+    #[tokio::test]
+    async fn a_role_change_that_is_repeated_is_confirmed_again() {
+        let server = TestServer::start(Backend::Production).await;
+        let (admin, owner) = (server.admin().await, server.signed_in().await);
+        let put = async || {
+            admin.put_json(&format!("/admin/users/{}/roles", owner.user_id), &json!({ "roles": ["admin"] })).await
+        };
+        assert_eq!(owner.get("/auth/forward").await.status, 200);
+        server.stores.servers().kill();
+        for attempt in 0..2 {
+            let answer = put().await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "unconfirmed"), "attempt {attempt}: {answer}");
+        }
+        server.stores.servers().restart();
+        until("it is confirmed", PATIENCE, async || put().await.status == 204).await;
+        assert_eq!(server.stores.database.count("audit", "event = 'authz_change'"), 1, "one change, one line");
+        assert_eq!(owner.get("/auth/forward").await.status, 401);
+    }
+
+    /// What two renewals could not confirm, a sign-out does, before it says yes. By a service without the background tasks
+    /// that would do it a second later.
+    #[tokio::test]
+    async fn a_sign_out_confirms_what_renewals_left_unconfirmed() {
+        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let proxy = Proxy::start(stores.redis().address());
+        let direct = stores.settings();
+        let through = direct.clone().with("REDIS_URL", &proxy.in_url(&stores.redis().url()));
+        let server = TestServer::on(stores, through).await;
+        let owner = server.signed_in().await;
+        let tokens = [owner.copy_at(&server.url()), owner];
+        let [first, present] = &tokens;
+        assert_eq!(first.get("/auth/forward").await.status, 200, "it has a record");
+        proxy.refuse();
+        proxy.cut();
+        for _ in 0..2 {
+            let answer = present.reauthenticate(PASSWORD).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "unconfirmed"), "{answer}");
+        }
+        let (settings, clock) = (direct.config().expect("settings"), Arc::clone(&server.clock));
+        let app = App::open_to_serve(&settings, clock, Arc::new(SystemRandom)).await.expect("a service");
+        assert!(checked(&app, first).await.is_some(), "the record of the first token stands, and Redis alone is asked");
+        let token = Token::parse(&present.token()).expect("a token");
+        app.sign_out(token.hash(), &client()).await.expect("it is confirmed");
+        for who in &tokens {
+            assert!(checked(&app, who).await.is_none(), "a token of a session that was signed out");
+        }
+        assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0);
+    }
+
+    /// An application that mounts the session layer: the cookie goes when the end is recorded, and not before.
+    #[tokio::test]
+    async fn a_sign_out_elsewhere_is_as_honest_as_here() {
+        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
+        let proxy = Proxy::start(database.address());
+        let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+        let server = TestServer::on(stores, settings).await;
+        let application = Application::on(&server).await;
+        let owner = server.signed_in().await;
+        for path in ["/logout", "/session/purge", "/session/clear"] {
+            let who = server.issue(&owner).await.copy_at(&application.url());
+            assert_eq!(who.get("/who").await.text(), owner.user_id);
+            let copy = who.copy_at(&server.url());
+            proxy.refuse();
+            proxy.cut();
+            let answer = who.post(path).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"), "{path}: {answer}");
+            assert!(answer.set_cookies().is_empty(), "{path}: without its cookie nobody could end it: {answer}");
+            proxy.pass();
+            until("PostgreSQL is back", PATIENCE, async || copy.me().await.status == 200).await;
+            server.stores.servers().kill();
+            let answer = who.post(path).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "unconfirmed"), "{path}: {answer}");
+            let cookies = answer.set_cookies();
+            assert!(cookies.len() == 1 && cookies[0].starts_with(&format!("{COOKIE}=;")), "{path}: {answer}");
+            assert_eq!(copy.get("/auth/forward").await.status, 401, "{path}");
+            server.stores.servers().restart();
+            let settled = async || server.stores.database.count("unconfirmed", "1 = 1") == 0;
+            until("it is confirmed", PATIENCE, settled).await;
+        }
+    }
+}
