@@ -70,6 +70,15 @@ pub(super) fn node(info: &ConnectionInfo) -> Option<Node> {
     }
 }
 
+/// The node that a server names. A server that does not know a name for it says nothing, an empty text or `?`: then it is
+/// reached by the name of the server that was asked.
+pub(super) fn named(host: Option<String>, port: u16, asked: &ConnectionInfo) -> Option<Node> {
+    match host.filter(|host| !matches!(host.as_str(), "" | "?")) {
+        Some(host) => Some(Node { host, port }),
+        None => Some(Node { host: node(asked)?.host, port }),
+    }
+}
+
 fn server(url: &str) -> Result<ConnectionInfo, LiveError> {
     url.into_connection_info().map_err(|error| unreadable(&error))
 }
@@ -131,6 +140,21 @@ mod tests {
     fn one_address_is_one_server() {
         let Ok(Place::Server(info)) = Place::parse("rediss://me:pw@h:1/3") else { panic!("one server") };
         assert_eq!((info.addr().to_string().as_str(), info.redis_settings().db()), ("h:1", 3));
+    }
+
+    #[test]
+    fn a_name_that_the_server_does_not_know_is_the_one_that_was_asked() {
+        for asked in ["redis://asked:1", "rediss://asked:1"] {
+            let asked = server(asked).unwrap();
+            let host =
+                |told: Option<&str>| named(told.map(str::to_owned), 7, &asked).map(|node| (node.host, node.port));
+            for unknown in [None, Some(""), Some("?")] {
+                assert_eq!(host(unknown), Some(("asked".to_owned(), 7)), "{unknown:?}");
+            }
+            for known in ["b", "::1", "192.0.2.7", "?.example"] {
+                assert_eq!(host(Some(known)), Some((known.to_owned(), 7)));
+            }
+        }
     }
 
     #[test]

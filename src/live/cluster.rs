@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult, Value};
 use tokio::time::timeout;
 
-use super::address::{Node, at, node};
+use super::address::{Node, at, named, node};
 use super::manager::{StampedPool, Target, pool};
 use super::process::cluster_state;
 use super::{Fence, LiveConfig, LiveError};
@@ -177,12 +177,8 @@ impl Map {
             Value::Int(number) => u16::try_from(*number).ok(),
             _ => None,
         };
-        let host = match host {
-            // It does not know by which name it can be reached: by the one that was used.
-            Value::Nil => node(asked)?.host,
-            named => redis::from_redis_value_ref::<String>(named).ok().filter(|host| !host.is_empty())?,
-        };
-        Some((number(first)?, number(last)?, Arc::new(Node { host, port: number(port)? })))
+        let host: Option<String> = redis::from_redis_value_ref(host).ok()?;
+        Some((number(first)?, number(last)?, Arc::new(named(host, number(port)?, asked)?)))
     }
 }
 

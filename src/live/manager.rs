@@ -171,7 +171,8 @@ impl StampedManager {
                 redis+sentinel:// for one with replicas",
             )),
             (Target::Server(_) | Target::Sentinels(..), true) => Err(fenced(
-                "it is a node of a Redis Cluster: name several of its nodes in REDIS_URL, redis://… with commas between",
+                "it is a node of a Redis Cluster: name several of its nodes in REDIS_URL, redis://… with commas between (the \
+                only node of a cluster twice)",
             )),
             _ => Ok(()),
         }

@@ -13,7 +13,7 @@ use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::address::Node;
+use super::address::{Node, named};
 use super::{LiveConfig, LiveError};
 use crate::domain::Clock;
 
@@ -51,8 +51,7 @@ impl Sentinels {
         let mut answers: FuturesUnordered<_> = self.sentinels.iter().map(ask).collect();
         let mut votes: HashMap<Node, usize> = HashMap::new();
         while let Some(answer) = answers.next().await {
-            let Ok(Ok(Some((host, port)))) = answer else { continue };
-            let named = Node { host, port };
+            let Ok(Ok(Some(named))) = answer else { continue };
             let count = votes.entry(named.clone()).or_default();
             *count += 1;
             if *count > self.sentinels.len() / 2 {
@@ -72,12 +71,13 @@ impl Sentinels {
         latest.as_ref().and_then(|(_, named)| named.as_ref()).is_some_and(|named| named != than)
     }
 
-    async fn ask(&self, sentinel: &ConnectionInfo) -> RedisResult<Option<(String, u16)>> {
+    async fn ask(&self, sentinel: &ConnectionInfo) -> RedisResult<Option<Node>> {
         let client = Client::open(sentinel.clone())?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&self.timeouts).await?;
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
-        question.query_async(&mut connection).await
+        let answer: Option<(String, u16)> = question.query_async(&mut connection).await?;
+        Ok(answer.and_then(|(host, port)| named(Some(host), port, sentinel)))
     }
 
     fn no_majority(&self, named: usize, addresses: usize) -> LiveError {

@@ -67,6 +67,47 @@ async fn a_url_that_does_not_fit_is_told_what_would() {
     assert!(matches!(answer, Err(LiveError::Down(_) | LiveError::FencedOff(_))), "{answer:?}");
 }
 
+/// A node that has met no other knows no address of its own, and one without a name says `?` or nothing where a name is
+/// wanted.
+#[tokio::test]
+async fn a_cluster_that_does_not_know_its_names_is_reached_by_the_one_that_was_used() {
+    for servers in [Servers::cluster_of_one(), Servers::start(Topology::Cluster)] {
+        for (kind, host) in [("ip", None), ("hostname", Some("?")), ("unknown-endpoint", None)] {
+            for server in &servers.servers {
+                server.cli::<()>(&["CONFIG", "SET", "cluster-preferred-endpoint-type", kind]);
+            }
+            let slots: Vec<Vec<redis::Value>> = servers.cli(&["CLUSTER", "SLOTS"]);
+            let told = |slots: &[redis::Value]| match &slots[2] {
+                redis::Value::Array(node) => redis::from_redis_value_ref::<Option<String>>(&node[0]).unwrap(),
+                other => panic!("a node, not {other:?}"),
+            };
+            if kind != "ip" || servers.servers.len() == 1 {
+                let told = told(&slots[0]).filter(|host| !host.is_empty());
+                assert_eq!(told.as_deref(), host, "{kind}: the server knows no name");
+            }
+            let world = World::beside(&servers);
+            for _ in 0..8 {
+                world.on_record().await;
+            }
+            world.live.announce(&[world.session().session]).await.unwrap();
+            world.live.listen().await.unwrap();
+            world.live.ping().await.unwrap();
+            assert_eq!(world.fence.processes().len(), servers.servers.len(), "{kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_a_cluster_announces_is_used() {
+    let servers = Servers::cluster_of_one();
+    servers.cli::<()>(&["CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname"]);
+    servers.cli::<()>(&["CONFIG", "SET", "cluster-announce-hostname", "nowhere.invalid"]);
+    let world = World::beside(&servers);
+    assert!(world.read(&hash()).await.is_err(), "it is not asked by another name than its own");
+    servers.cli::<()>(&["CONFIG", "SET", "cluster-announce-hostname", "localhost"]);
+    until("it is used", async || world.read(&hash()).await.is_ok()).await;
+}
+
 #[tokio::test]
 async fn a_slot_that_moves_is_followed_and_what_was_there_is_doubted() {
     let world = World::on(Topology::Cluster);

@@ -49,6 +49,13 @@ impl World {
         Self::over_all(Servers::one(redis), configure)
     }
 
+    /// One more worker on servers that are there already. It owns none of them.
+    pub fn beside(servers: &Servers) -> Self {
+        Self::over_all(servers.borrowed(), |config| {
+            (config.command_timeout, config.connect_timeout) = (5 * SECOND, 10 * SECOND);
+        })
+    }
+
     pub fn over_all(redis: Servers, configure: impl FnOnce(&mut LiveConfig)) -> Self {
         let clock = Arc::new(MovableClock::default());
         let fence = FakeFence::new(Arc::clone(&clock));

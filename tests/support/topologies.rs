@@ -109,6 +109,22 @@ impl Servers {
         Self { url: url.join(","), servers, sentinels: Vec::new(), clustered: true }
     }
 
+    /// A cluster of one master, which has met no other node.
+    pub fn cluster_of_one() -> Self {
+        let server = cluster_node();
+        server.cli::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        let whole =
+            || server.try_cli::<String>(&["CLUSTER", "INFO"]).is_ok_and(|info| info.contains("cluster_state:ok"));
+        until_found("the cluster of one agrees", PATIENCE, || whole().then_some(()));
+        let url = format!("{0},{0}", server.url());
+        Self { url, servers: vec![server], sentinels: Vec::new(), clustered: true }
+    }
+
+    /// The same place, without owning any of its servers.
+    pub fn borrowed(&self) -> Self {
+        Self { url: self.url(), servers: Vec::new(), sentinels: Vec::new(), clustered: self.clustered }
+    }
+
     /// The URL of the whole.
     pub fn url(&self) -> String {
         self.url.clone()
