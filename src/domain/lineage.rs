@@ -1,8 +1,9 @@
 //! Lineage: whether the ledger goes on from what was seen of it before, or is an older copy.
 //!
 //! Owns the rule. A ledger counts its history in heights; a copy that was put back is lower than what was seen, and
-//! must never be taken for the ledger itself: sessions that were ended since then live in it. An operator who puts one
-//! back declares it, and it begins a lineage of its own. Must never be told from a clock: nodes' clocks differ, and a
+//! must never be taken for the ledger itself: sessions that were ended since then live in it. A history of its own
+//! begins when an operator declares a copy to be the ledger, when the ledger comes back after a copy, and when it goes on
+//! in another place (a standby that was promoted): what it leaves behind is given up. Must never be told from a clock: nodes' clocks differ, and a
 //! height that was seen is one that was committed.
 
 use std::fmt;
@@ -12,8 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Random, random};
 
-/// A copy that is older than this many declarations is not known any more.
-const FORERUNNERS: usize = 64;
+/// A copy that is older than this many histories is not known any more.
+const FORERUNNERS: usize = 128;
 
 /// The name of one unbroken history of a ledger, or of the ledger itself: sixteen random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,7 +68,7 @@ impl Mark {
     }
 
     /// Whether a ledger that stands here goes on from `seen`. An unknown history under the ledger's own name is one
-    /// that was declared: nothing else begins one.
+    /// that followed: each begins where the one before was known to be the ledger, or was declared to be.
     pub fn continues(&self, seen: &Self) -> bool {
         if self.lineage == seen.lineage {
             return self.height >= seen.height;
@@ -93,9 +94,9 @@ impl Mark {
         self
     }
 
-    /// The beginning of the history that an operator declares.
+    /// The beginning of the history that follows this one.
     #[must_use]
-    pub fn declared(&self, fresh: Lineage) -> Self {
+    pub fn begin(&self, fresh: Lineage) -> Self {
         Self::first(fresh).heir_of(self)
     }
 
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_was_declared_goes_on_from_anything_and_what_was_given_up_from_nothing() {
-        let declared = mark(1, 3, &[]).declared(name(2));
+        let declared = mark(1, 3, &[]).begin(name(2));
         assert_eq!(declared, mark(2, 0, &[1]));
         for height in [0, 3, 9] {
             assert!(declared.continues(&mark(1, height, &[])), "{height}");
@@ -157,9 +158,9 @@ mod tests {
     #[test]
     fn a_copy_that_is_put_back_twice_is_noticed_twice() {
         let backup = mark(1, 3, &[]);
-        let first = backup.declared(name(2)).heir_of(&mark(1, 9, &[])).raised();
+        let first = backup.begin(name(2)).heir_of(&mark(1, 9, &[])).raised();
         assert!(!backup.continues(&first));
-        let second = backup.declared(name(3));
+        let second = backup.begin(name(3));
         assert!(second.continues(&first));
         // From now on the first one is an older copy, too, although the second does not descend from it.
         let second = second.heir_of(&first);
@@ -244,7 +245,7 @@ mod tests {
                     Step::Restore(which) if told => ledger = which.get(&backups).clone(),
                     Step::Restore(_) => {}
                     Step::Declare => {
-                        ledger = Whole { mark: ledger.mark.declared(name(u8::try_from(number + 1).unwrap())), steps: vec![] };
+                        ledger = Whole { mark: ledger.mark.begin(name(u8::try_from(number + 1).unwrap())), steps: vec![] };
                         prop_assert!(seen.as_ref().is_none_or(|seen| ledger.mark.continues(seen)), "{ledger:?} {seen:?}");
                     }
                     Step::Raise | Step::See | Step::Forget => {

@@ -1,13 +1,15 @@
 //! Which ledger this is, and how far its history has come.
 //!
 //! Owns the one row of `lineage`. Its height is only ever raised, by a step at a time and from what was read: so a
-//! height that anybody was told is in every later state of this history, and in no earlier one.
+//! height that anybody was told is in every later state of this history, and in no earlier one. A history and what Redis
+//! was filled with from it go together: must never begin one without retiring all stamps in the same transaction.
 
 use diesel::prelude::*;
 
 use super::db::{Db, each};
 use super::error::LedgerError;
 use super::schema::lineage;
+use super::{live_store, timeline};
 use crate::domain::{History, Lineage, Mark};
 
 /// There is one row.
@@ -29,12 +31,14 @@ pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
 
 /// Gives the ledger a name, unless it has one.
 pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
+    let timeline = timeline::read(db)?;
     let row = (
         lineage::id.eq(ID),
         lineage::ledger.eq(history.ledger.to_string()),
         lineage::name.eq(history.mark.lineage.to_string()),
         lineage::height.eq(history.mark.height),
         lineage::forerunners.eq(history.mark.forerunners_text()),
+        lineage::timeline.eq(timeline),
     );
     each!(db, c => diesel::insert_into(lineage::table).values(row).on_conflict(lineage::id).do_nothing().execute(c))?;
     Ok(())
@@ -56,11 +60,21 @@ pub fn advance(db: &mut Db, from: &Mark, to: &Mark) -> Result<bool, LedgerError>
     Ok(moved == 1)
 }
 
-/// Begins a history of its own, in a write transaction: whatever was seen of the ledger before, this is it.
-pub fn declare(db: &mut Db, fresh: Lineage) -> Result<(), LedgerError> {
-    let Some(history) = read(db)? else { return Ok(()) };
-    if advance(db, &history.mark, &history.mark.declared(fresh))? {
-        return Ok(());
+/// Begins another history here, in a write transaction. None when the ledger does not stand at `from` any more; otherwise
+/// whether a Redis process was believed until now.
+pub fn begin(db: &mut Db, from: &Mark, to: &Mark) -> Result<Option<bool>, LedgerError> {
+    if !advance(db, from, to)? {
+        return Ok(None);
     }
-    Err(LedgerError::Conflict("the ledger's height was raised meanwhile".to_owned()))
+    let here = timeline::read(db)?;
+    diesel::update(lineage::table.find(ID)).set(lineage::timeline.eq(here)).execute(db)?;
+    live_store::retire_stamps(db).map(Some)
+}
+
+/// Begins the history that an operator declares, in a write transaction: whatever was seen of the ledger before, this is
+/// it. Whether a Redis process was believed until now.
+pub fn declare(db: &mut Db, fresh: Lineage) -> Result<bool, LedgerError> {
+    let Some(history) = read(db)? else { return live_store::retire_stamps(db) };
+    let begun = begin(db, &history.mark, &history.mark.begin(fresh))?;
+    begun.ok_or_else(|| LedgerError::Conflict("the ledger's height was raised meanwhile".to_owned()))
 }

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use super::db::{Db, now_ms};
 use super::error::LedgerError;
 use super::schema::live_store;
+use super::timeline;
 use crate::domain::{Process, Shard, Slots, Stamp};
 
 /// What the ledger says to a process that asks to speak.
@@ -23,6 +24,8 @@ pub enum Enrolment {
     Retired,
     /// Its cluster has given what it claims to another node that is current.
     Outranked,
+    /// The ledger is in another place than where its history was begun, or is refused: nobody may speak for now.
+    Unsettled,
 }
 
 /// A current process.
@@ -42,6 +45,7 @@ struct Row {
 /// cluster whichever claims any of its slots, and otherwise all. In a write transaction.
 pub fn enroll(db: &mut Db, process: &Process, fresh: Stamp) -> Result<Enrolment, LedgerError> {
     serialise(db)?;
+    let settled = timeline::settled(db)?;
     let current: Vec<Row> = live_store::table
         .filter(live_store::retired_at.is_null())
         .select((
@@ -55,12 +59,15 @@ pub fn enroll(db: &mut Db, process: &Process, fresh: Stamp) -> Result<Enrolment,
             live_store::epoch,
         ))
         .load(db)?;
-    if let Some(own) = current.iter().find(|row| row.is(process) && row.covers(process)) {
+    if let Some(own) = current.iter().find(|row| settled && row.is(process) && row.covers(process)) {
         narrow(db, own, process)?;
         return Ok(Enrolment::Current(read(&own.stamp)?));
     }
     if was_retired(db, process)? {
         return Ok(Enrolment::Retired);
+    }
+    if !settled {
+        return Ok(Enrolment::Unsettled);
     }
     let rivals: Vec<&Row> = current.iter().filter(|row| row.is(process) || row.rivals(process)).collect();
     if rivals.iter().any(|row| row.outranks(process)) {
@@ -69,6 +76,11 @@ pub fn enroll(db: &mut Db, process: &Process, fresh: Stamp) -> Result<Enrolment,
     retire(db, rivals.iter().map(|row| row.stamp.clone()).collect())?;
     insert(db, process, fresh)?;
     Ok(Enrolment::Current(fresh))
+}
+
+/// What a ledger that is refused says to a process: it may not speak, or nothing.
+pub fn refused(db: &mut Db, process: &Process) -> Result<Enrolment, LedgerError> {
+    Ok(if was_retired(db, process)? { Enrolment::Retired } else { Enrolment::Unsettled })
 }
 
 impl Row {
@@ -200,8 +212,13 @@ fn serialise(db: &mut Db) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// The stamps that may be believed.
+/// The stamps that may be believed: none where the ledger is in another place than where they were given.
 pub fn current(db: &mut Db) -> Result<Vec<Stamp>, LedgerError> {
+    if timeline::settled(db)? { enrolled(db) } else { Ok(Vec::new()) }
+}
+
+/// The stamps that nobody has retired.
+fn enrolled(db: &mut Db) -> Result<Vec<Stamp>, LedgerError> {
     let rows = live_store::table.filter(live_store::retired_at.is_null()).select(live_store::stamp);
     rows.load::<Vec<u8>>(db)?.iter().map(|bytes| read(bytes)).collect()
 }
@@ -219,15 +236,15 @@ pub enum Standing {
         /// How long ago the last one was, by the database's clock.
         ago: Duration,
     },
-    /// Another one may speak.
+    /// Another one may speak, or none before a history of the ledger begins here.
     Superseded,
 }
 
 /// Judges the processes of `stamps` (none: there is no Redis) as those that something was deleted from.
 pub fn standing(db: &mut Db, stamps: &[Stamp]) -> Result<Standing, LedgerError> {
-    let current = current(db)?;
-    let all_current = stamps.iter().all(|stamp| current.contains(stamp));
-    if !all_current || stamps.is_empty() != current.is_empty() {
+    let enrolled = enrolled(db)?;
+    let all_current = stamps.iter().all(|stamp| enrolled.contains(stamp));
+    if !all_current || stamps.is_empty() != enrolled.is_empty() || !(enrolled.is_empty() || timeline::settled(db)?) {
         return Ok(Standing::Superseded);
     }
     let retired = live_store::table.filter(live_store::retired_at.is_not_null());

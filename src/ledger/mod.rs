@@ -34,6 +34,7 @@ pub mod search;
 pub mod session_data;
 pub mod sessions;
 pub mod states;
+pub mod timeline;
 pub mod tokens;
 pub mod unconfirmed;
 pub mod user_names;
@@ -197,11 +198,33 @@ impl Ledger {
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        const ATTEMPTS: usize = 4;
         let outdated = Arc::clone(&self.outdated);
+        self.transact_if(move || still_counts(&outdated), body, done).await
+    }
+
+    /// Runs the transaction by which a ledger is accepted: while it counts for nobody yet.
+    pub async fn write_regardless<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.transact_if(|| Ok(()), body, || ()).await
+    }
+
+    async fn transact_if<T, F>(
+        &self,
+        counts: impl FnOnce() -> Result<(), LedgerError> + Send + 'static,
+        body: F,
+        done: impl FnOnce() + Send + 'static,
+    ) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        const ATTEMPTS: usize = 4;
         self.writes
             .run(move |db| {
-                still_counts(&outdated)?;
+                counts()?;
                 let mut result = db::write_transaction(db, &body);
                 for _ in 1..ATTEMPTS {
                     if !matches!(result, Err(LedgerError::Conflict(_))) {

@@ -48,6 +48,7 @@ diesel::table! {
         name -> Text,
         height -> BigInt,
         forerunners -> Text,
+        timeline -> Text,
     }
 }
 

@@ -1,22 +1,32 @@
-//! How far a ledger was seen to come: `1 {history} {height} {given-up history}…`, one line of text.
+//! How far a ledger was seen to come: `1 {history} {height} {given-up history}…`, one line of text; `1?` instead of `1`
+//! once an older copy was seen in the place of this very history.
 //!
 //! Owns the spelling. What cannot be read stands for nothing seen, and is replaced: nobody else writes there.
 
 use crate::domain::{Lineage, Mark};
 
 const VERSION: &str = "1";
+const DOUBTED: &str = "1?";
 
 /// What stands at a ledger's key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
     /// How far the ledger was seen to come, if it was seen.
     pub mark: Option<Mark>,
+    /// Whether an older copy was seen in the place of its history: records may have been filled from it.
+    doubted: bool,
     text: Option<Vec<u8>>,
 }
 
 impl Marker {
     pub(super) fn of(text: Option<Vec<u8>>) -> Self {
-        Self { mark: text.as_deref().and_then(parse), text }
+        let (mark, doubted) = text.as_deref().and_then(parse).unzip();
+        Self { mark, doubted: doubted.unwrap_or_default(), text }
+    }
+
+    /// Whether an older copy was seen in this history's place.
+    pub fn doubts(&self, history: Lineage) -> bool {
+        self.doubted && self.mark.as_ref().is_some_and(|mark| mark.lineage == history)
     }
 
     /// What has to stand there for it to be replaced; empty: nothing.
@@ -24,19 +34,23 @@ impl Marker {
         self.text.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn text_of(mark: &Mark) -> Vec<u8> {
+    pub(super) fn text_of(mark: &Mark, doubted: bool) -> Vec<u8> {
         let Mark { lineage, height, .. } = mark;
-        format!("{VERSION} {lineage} {height} {}", mark.forerunners_text()).trim_end().as_bytes().to_vec()
+        let version = if doubted { DOUBTED } else { VERSION };
+        format!("{version} {lineage} {height} {}", mark.forerunners_text()).trim_end().as_bytes().to_vec()
     }
 }
 
-fn parse(text: &[u8]) -> Option<Mark> {
+fn parse(text: &[u8]) -> Option<(Mark, bool)> {
     let mut words = std::str::from_utf8(text).ok()?.splitn(4, ' ');
-    if words.next()? != VERSION {
-        return None;
-    }
+    let doubted = match words.next()? {
+        VERSION => false,
+        DOUBTED => true,
+        _ => return None,
+    };
     let (lineage, height) = (Lineage::parse(words.next()?)?, words.next()?.parse().ok()?);
-    Some(Mark { lineage, height, forerunners: Mark::parse_forerunners(words.next().unwrap_or_default())? })
+    let forerunners = Mark::parse_forerunners(words.next().unwrap_or_default())?;
+    Some((Mark { lineage, height, forerunners }, doubted))
 }
 
 #[cfg(test)]
@@ -51,11 +65,13 @@ mod tests {
         let name = || Lineage::generate(&SystemRandom);
         for forerunners in [vec![], vec![name()], vec![name(), name()]] {
             let mark = Mark { lineage: name(), height: 42, forerunners };
-            let marker = Marker::of(Some(Marker::text_of(&mark)));
-            assert_eq!(marker.mark, Some(mark));
+            for doubted in [false, true] {
+                let marker = Marker::of(Some(Marker::text_of(&mark, doubted)));
+                assert_eq!((marker.mark, marker.doubted), (Some(mark.clone()), doubted));
+            }
         }
         let mark = Mark::first(Lineage::parse("AQEBAQEBAQEBAQEBAQEBAQ").unwrap());
-        assert_eq!(Marker::text_of(&mark), b"1 AQEBAQEBAQEBAQEBAQEBAQ 0");
+        assert_eq!(Marker::text_of(&mark, false), b"1 AQEBAQEBAQEBAQEBAQEBAQ 0");
     }
 
     #[test]

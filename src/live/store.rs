@@ -188,9 +188,19 @@ impl Live {
 
     /// Notes how far a ledger has come, if what was read still stands there: false when another node was faster.
     pub async fn mark(&self, ledger: &Lineage, seen: &Marker, mark: &Mark) -> Result<bool, LiveError> {
+        self.replace_marker(ledger, seen, &Marker::text_of(mark, false)).await
+    }
+
+    /// Notes that an older copy was seen in the place of this history, if what was read still stands there.
+    pub async fn doubt(&self, ledger: &Lineage, seen: &Marker) -> Result<bool, LiveError> {
+        let Some(mark) = &seen.mark else { return Ok(false) };
+        self.replace_marker(ledger, seen, &Marker::text_of(mark, true)).await
+    }
+
+    async fn replace_marker(&self, ledger: &Lineage, seen: &Marker, text: &[u8]) -> Result<bool, LiveError> {
         let key = Key::ledger(&self.shared.prefix, ledger);
         let connection = self.lanes.connection(key).await?;
-        let texts = [seen.text(), &Marker::text_of(mark)];
+        let texts = [seen.text(), text];
         Ok(connection.compare_and_set(&self.shared.script, key, texts, MARKER_LIFETIME).await?.is_none())
     }
 

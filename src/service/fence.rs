@@ -1,10 +1,13 @@
 //! The fence: which Redis process may be believed, as this node knows it.
 //!
 //! Owns the beliefs of this node and their renewal from `live_store`. A belief lasts a lease from the start of the
-//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again.
+//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again. Until
+//! the ledger was compared with what Redis knows of it, and while it is refused, connections are made, so that Redis can be
+//! asked what it knows, but nothing is believed over them.
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +23,10 @@ use crate::live::{Belief, Enrolled, Fence, FenceError};
 /// no belief has run out by then.
 const SILENCE: u32 = 3;
 
+/// For so many leases a Redis is believed alone after it last told how far the ledger was seen to come: it might say by
+/// now that the ledger goes on elsewhere.
+const HEARSAY: u32 = 2;
+
 /// The fence in SQL.
 pub struct StoreFence {
     ledger: Ledger,
@@ -27,12 +34,19 @@ pub struct StoreFence {
     random: Arc<dyn Random>,
     lease: Duration,
     beliefs: Mutex<HashMap<Stamp, Arc<Belief>>>,
+    /// Of connections over which nothing is believed.
+    unbelieved: Mutex<Vec<Arc<Belief>>>,
+    judged: AtomicBool,
+    /// When Redis last told how far the ledger was seen to come.
+    heard: Mutex<Option<Duration>>,
 }
 
 impl StoreFence {
     /// A fence that believes nothing yet. `lease` must be the same on every node.
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
-        Self { ledger, clock, random, lease, beliefs: Mutex::default() }
+        let (beliefs, unbelieved) = (Mutex::default(), Mutex::default());
+        let (judged, heard) = (AtomicBool::default(), Mutex::default());
+        Self { ledger, clock, random, lease, beliefs, unbelieved, judged, heard }
     }
 
     /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
@@ -52,15 +66,18 @@ impl StoreFence {
         };
         let until = started.saturating_add(self.lease);
         match &current {
-            Ok(current) => self.lock().retain(|stamp, belief| {
-                let holds = current.contains(stamp) || !known.contains(stamp);
-                if holds {
-                    belief.believe_until(until);
-                } else {
-                    belief.retire();
-                }
-                holds
-            }),
+            Ok(current) => {
+                self.lock().retain(|stamp, belief| {
+                    let holds = current.contains(stamp) || !known.contains(stamp);
+                    if holds {
+                        belief.believe_until(until);
+                    } else {
+                        belief.retire();
+                    }
+                    holds
+                });
+                self.retire_unbelieved();
+            }
             // Nobody else of this node asks this way: when it is too busy, it is the database that does not answer.
             Err(LedgerError::Unreachable(_) | LedgerError::Unavailable(_) | LedgerError::Busy(_)) => self.go_on_alone(),
             Err(_) => {}
@@ -73,9 +90,33 @@ impl StoreFence {
         self.lock().drain().for_each(|(_, belief)| belief.retire());
     }
 
+    /// The ledger was compared with what Redis knows of it, and is the one.
+    pub(super) fn set_judged(&self) {
+        let _beliefs = self.lock();
+        if !self.judged.swap(true, Ordering::SeqCst) {
+            self.retire_unbelieved();
+        }
+    }
+
+    /// Their connections are made anew, and may be believed then.
+    fn retire_unbelieved(&self) {
+        let unbelieved = std::mem::take(&mut *self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner));
+        unbelieved.iter().for_each(|belief| belief.retire());
+    }
+
+    /// Redis has told how far the ledger was seen to come.
+    pub(super) fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.monotonic());
+    }
+
     /// The ledger does not answer: a Redis that stands alone is believed for one lease more.
     fn go_on_alone(&self) {
-        let until = self.clock.monotonic().saturating_add(self.lease);
+        let now = self.clock.monotonic();
+        let until = now.saturating_add(self.lease);
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.is_none_or(|heard| now > heard.saturating_add(self.lease.saturating_mul(HEARSAY))) {
+            return;
+        }
         self.lock().values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
     }
 
@@ -83,15 +124,22 @@ impl StoreFence {
         self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn believe(&self, stamp: Stamp, started: Duration) -> Result<Enrolled, FenceError> {
+    fn believe(&self, stamp: Stamp, started: Duration) -> Enrolled {
         let mut beliefs = self.lock();
         // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
-        if self.ledger.outdated() {
-            return Err(FenceError(LedgerError::Outdated.to_string()));
+        if self.ledger.outdated() || !self.judged.load(Ordering::SeqCst) {
+            return self.believe_nothing(stamp);
         }
         let belief = Arc::clone(beliefs.entry(stamp).or_default());
         belief.believe_until(started.saturating_add(self.lease));
-        Ok(Enrolled { stamp, belief })
+        Enrolled { stamp, belief }
+    }
+
+    /// A connection over which nothing is believed, and which is made anew soon.
+    fn believe_nothing(&self, stamp: Stamp) -> Enrolled {
+        let belief = Arc::default();
+        self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&belief));
+        Enrolled { stamp, belief }
     }
 }
 
@@ -101,8 +149,14 @@ impl Fence for StoreFence {
             let started = self.clock.monotonic();
             let fresh = Stamp::generate(self.random.as_ref());
             let asked = process.clone();
-            match self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await {
-                Ok(Enrolment::Current(stamp)) => self.believe(stamp, started),
+            let mut enrolment = self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await;
+            if matches!(enrolment, Err(LedgerError::Outdated)) {
+                let asked = process.clone();
+                enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
+            }
+            match enrolment {
+                Ok(Enrolment::Current(stamp)) => Ok(self.believe(stamp, started)),
+                Ok(Enrolment::Unsettled) => Ok(self.believe_nothing(fresh)),
                 Ok(Enrolment::Retired) => {
                     log::warn!(
                         "the Redis process {} was retired: it may have missed revocations and stays unused; restart it, \

@@ -7,10 +7,13 @@
 
 use std::time::Duration;
 
-use super::witness::judge;
+use tokio::time::timeout;
+
+use super::witness::{Witness, judge};
 use super::{App, StartError};
 use crate::domain::{Lineage, Mark};
-use crate::ledger::{Ledger, LedgerError, lineage};
+use crate::fault_point;
+use crate::ledger::{Db, Ledger, LedgerError, lineage, timeline};
 use crate::live::{Live, LiveError, Marker};
 
 /// How often, and after which pause, a Redis that does not answer is asked again before a node starts without.
@@ -66,7 +69,9 @@ impl App {
         }
     }
 
-    /// Compares the ledger with what was seen of it; refuses it, or accepts it and notes how far it has come.
+    /// Compares the ledger with what was seen of it; refuses it, or accepts it and notes how far it has come. Where it comes
+    /// back after a copy, or goes on in another place, it begins another history first, and every Redis process gets a
+    /// new stamp with it: nothing is believed that may have been filled from the other one.
     pub(super) async fn look(&self) -> Result<Outlook, Blind> {
         if self.shared.ledger.file_was_replaced() {
             self.refuse(REPLACED);
@@ -79,16 +84,36 @@ impl App {
         // Before the ledger is read: whatever is counted and whatever was noted is committed, so that it is seen there.
         let written = ledger.written();
         let marker = live.marker(&name).await;
-        let history = ledger.read_regardless(lineage::read).await?;
         let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
+        match &self.shared.fence {
+            // Perhaps it cannot be read any more: what was filled from it must not be believed meanwhile.
+            Some(fence) if witness.was_given_up(noted) => fence.retire_all(),
+            Some(fence) if marker.is_ok() => fence.hear(),
+            _ => {}
+        }
+        let read = |db: &mut Db| Ok((lineage::read(db)?, timeline::settled(db)?));
+        // Redis is to be heard again soon, whether the ledger answers or not.
+        let answer = timeout(self.shared.policy.store_lease / 2, ledger.read_regardless(read)).await;
+        let (history, settled) = answer.map_err(|_| LedgerError::Busy("no answer in time"))??;
+        witness.own = history.as_ref().map(|history| history.mark.lineage);
         let Some(mark) = judge(history.as_ref(), [witness.seen.as_ref(), noted]) else {
             witness.seen = noted.or(witness.seen.as_ref()).cloned();
             self.refuse(&older(&live.marker_key(&name)));
+            if let Ok(marker) = &marker {
+                self.doubt(&mut witness, live, &name, marker).await;
+            }
             return Ok(Outlook::Outdated);
         };
+        let from = history.map_or_else(|| mark.clone(), |history| history.mark);
+        let doubted =
+            witness.doubted == Some(from.lineage) || marker.as_ref().is_ok_and(|marker| marker.doubts(from.lineage));
+        if doubted || !settled {
+            // Never without having read what Redis knows: what begins now passes for the ledger.
+            let marker = marker?;
+            return self.begin(&mut witness, live, &name, &marker, [from, mark]).await;
+        }
         self.accept();
         let marker = marker?;
-        let from = history.map_or_else(|| mark.clone(), |history| history.mark);
         let up_to_date = from == mark && witness.raised_for == Some(written);
         witness.seen = Some(mark.clone());
         let raised = if up_to_date { Some(mark) } else { raise(ledger, from, mark.raised()).await? };
@@ -97,6 +122,49 @@ impl App {
             witness.seen = Some(mark.clone());
             note(live, &name, &marker, &mark).await?;
         }
+        self.judged();
+        Ok(Outlook::Continues)
+    }
+
+    /// Notes, for whoever finds the ledger itself in its place again, that an older copy of this very history was there:
+    /// it bears the same stamps, and records may have been filled from it.
+    async fn doubt(&self, witness: &mut Witness, live: &Live, name: &Lineage, marker: &Marker) {
+        let Some(seen) = witness.seen.as_ref().map(|seen| seen.lineage) else { return };
+        // Of a history that was given up, nothing is believed any more.
+        if witness.own.is_none_or(|own| own == seen) {
+            witness.doubted = Some(seen);
+        }
+        let noted = marker.mark.as_ref().map(|mark| mark.lineage);
+        let is_new = witness.doubted == noted && noted.is_some_and(|noted| !marker.doubts(noted));
+        if is_new && let Err(error) = live.doubt(name, marker).await {
+            log::debug!("Redis was not told of the copy: {error}");
+        }
+    }
+
+    /// Begins another history where the ledger stands, and accepts it. The stamps are retired before anything is believed.
+    async fn begin(
+        &self,
+        witness: &mut Witness,
+        live: &Live,
+        name: &Lineage,
+        marker: &Marker,
+        [from, mark]: [Mark; 2],
+    ) -> Result<Outlook, Blind> {
+        let to = mark.begin(Lineage::generate(self.random()));
+        let begun = to.clone();
+        let ledger = &self.shared.ledger;
+        if ledger.write_regardless(move |db| lineage::begin(db, &from, &begun)).await?.is_none() {
+            // Another node was faster: the next look finds what it has begun.
+            return Ok(if ledger.outdated() { Outlook::Outdated } else { Outlook::Continues });
+        }
+        fault_point::reach("look: begun");
+        log::warn!("the database came back after an older copy, or goes on in another place: Redis is filled anew");
+        self.believe_nobody();
+        witness.seen = Some(to.clone());
+        witness.own = Some(to.lineage);
+        self.accept();
+        note(live, name, marker, &to).await?;
+        self.judged();
         Ok(Outlook::Continues)
     }
 
@@ -105,8 +173,18 @@ impl App {
             log::error!("{why}");
         }
         // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+        self.believe_nobody();
+    }
+
+    fn believe_nobody(&self) {
         if let Some(fence) = &self.shared.fence {
             fence.retire_all();
+        }
+    }
+
+    fn judged(&self) {
+        if let Some(fence) = &self.shared.fence {
+            fence.set_judged();
         }
     }
 
@@ -119,8 +197,8 @@ impl App {
 
 fn older(key: &str) -> String {
     format!(
-        "the database is older than what was seen of it, which Redis has under {key}: nobody is answered until the newer \
-         one is back, or `sessiond ledger restored` has ended every session"
+        "the database is older than what was seen of it, or goes on elsewhere (Redis has under {key} how far it came): nobody \
+         is answered until the newer one is back, or `sessiond ledger restored` has ended every session"
     )
 }
 

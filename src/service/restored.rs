@@ -8,7 +8,7 @@ use super::{App, Cause, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::{EndReason, Lineage};
 use crate::ledger::sessions::{self, Which};
-use crate::ledger::{Db, LedgerError, audit, lineage, live_store, locks, resets, users};
+use crate::ledger::{Db, LedgerError, audit, lineage, locks, resets, users};
 
 /// Rows in one transaction.
 const BATCH: i64 = 500;
@@ -68,8 +68,7 @@ impl App {
         }
         // They may have been used since the backup was made.
         resets::void_all(db)?;
-        let believed = live_store::retire_stamps(db)?;
-        lineage::declare(db, Lineage::generate(self.random()))?;
+        let believed = lineage::declare(db, Lineage::generate(self.random()))?;
         let mut line = self.entry(Event::LedgerRestored, cause, None, None);
         line.detail = Some(format!("sessions ended: {}", ended_before + ended));
         audit::append(db, &line)?;

@@ -10,6 +10,10 @@ use crate::ledger::{Ledger, LedgerError, lineage};
 pub(super) struct Witness {
     ledger: Option<Lineage>,
     pub(super) seen: Option<Mark>,
+    /// The ledger's own history, as this node last read it.
+    pub(super) own: Option<Lineage>,
+    /// The history in whose place this node has seen an older copy.
+    pub(super) doubted: Option<Lineage>,
     /// How many changes through this node the height stands for.
     pub(super) raised_for: Option<u64>,
 }
@@ -21,6 +25,11 @@ impl Witness {
             self.ledger = ledger.read_regardless(lineage::read).await?.map(|history| history.ledger);
         }
         Ok(self.ledger)
+    }
+
+    /// Whether Redis knows that the history which this node last read was given up for another one.
+    pub(super) fn was_given_up(&self, noted: Option<&Mark>) -> bool {
+        self.own.is_some_and(|own| noted.is_some_and(|noted| noted.forerunners.contains(&own)))
     }
 }
 

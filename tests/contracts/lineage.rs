@@ -50,7 +50,7 @@ async fn of_many_who_raise_one_does(database: Database) {
     let fresh = name();
     ledger.write(move |db| lineage::declare(db, fresh)).await.expect("a write");
     let declared = history(&ledger).await.expect("a name").mark;
-    assert_eq!(declared, from.raised().declared(fresh));
+    assert_eq!(declared, from.raised().begin(fresh));
 }
 
 #[tokio::test(flavor = "multi_thread")]

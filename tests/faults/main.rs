@@ -28,6 +28,8 @@ mod memory;
 #[cfg(test)]
 mod mixer;
 #[cfg(test)]
+mod promoted;
+#[cfg(test)]
 mod rebuild;
 #[cfg(test)]
 mod recovery;
@@ -39,6 +41,8 @@ mod restored;
 mod restored_at_once;
 #[cfg(test)]
 mod restored_files;
+#[cfg(test)]
+mod returned;
 #[cfg(test)]
 mod shards;
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
 }
 
 /// How far the ledger has come, by its own word.
-fn height(stores: &Stores) -> i64 {
+pub fn height(stores: &Stores) -> i64 {
     stores.database.value("SELECT CAST(height AS TEXT) AS value FROM lineage").parse().expect("a number")
 }
 
@@ -334,6 +334,37 @@ async fn the_same_copy_is_refused_every_time() {
     drop(node(&settings).await);
     stores.database.put_back("backup");
     refusal(&settings).await;
+}
+
+/// Redis tells a node without SQL that the history was given up: every record of it may be of a session that was ended.
+#[tokio::test]
+async fn a_node_that_does_not_reach_sql_believes_nothing_of_a_history_that_was_given_up() {
+    let stores = one();
+    let sql = Proxy::start(match &stores.database {
+        Database::Postgres(database) => database.address(),
+        Database::Sqlite(_) => panic!("it is PostgreSQL"),
+    });
+    let a = node(&stores.settings()).await;
+    let b = node(&stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url()))).await;
+    let owner = a.anonymous().sign_up().await;
+    let by_record = async || owner.copy_at(&b.url()).get("/auth/forward").await.status;
+    assert_eq!((statuses(&owner, &b).await, by_record().await), ([200, 200], 200));
+    tokio::time::sleep(A_FEW_LOOKS).await;
+    sql.refuse();
+    sql.cut();
+    // Longer than a lease: it goes on by what Redis has.
+    tokio::time::sleep(2 * A_FEW_LOOKS).await;
+    assert_eq!(by_record().await, 200, "one Redis that stands alone is believed on");
+    let key = stores.redis().keys("session:*").pop().expect("a record");
+    let record: String = stores.redis().cli(&["GET", &key]);
+    command_line_ok(&stores.settings().without("REDIS_URL"), &RESTORED, "");
+    until("A goes on from there", PATIENCE, async || statuses(&owner, &a).await == [401, 401]).await;
+    tokio::time::sleep(A_FEW_LOOKS).await;
+    // As if B had filled it again, at the last moment that it could.
+    stores.redis().cli::<()>(&["SET", &key, &record, "PX", "60000"]);
+    assert_eq!(by_record().await, 503);
+    sql.pass();
+    until("it knows", PATIENCE, async || statuses(&owner, &b).await == [401, 401]).await;
 }
 
 /// Another ledger beside the same Redis, with the same prefix, is no copy of this one.

@@ -17,6 +17,7 @@ pub mod mmdb;
 pub mod monitor;
 pub mod node;
 pub mod ports;
+pub mod postgres_server;
 pub mod process;
 pub mod proxy;
 pub mod raw;

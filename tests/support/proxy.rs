@@ -39,7 +39,7 @@ pub struct Proxy {
 
 struct Shared {
     /// Connections go to each in turn.
-    targets: Vec<SocketAddr>,
+    targets: Mutex<Vec<SocketAddr>>,
     connected: AtomicUsize,
     mode: watch::Sender<Mode>,
     /// Raised to cut every connection that was accepted before.
@@ -68,7 +68,7 @@ impl Proxy {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let shared = Arc::new(Shared {
-            targets,
+            targets: Mutex::new(targets),
             connected: AtomicUsize::new(0),
             mode: watch::Sender::new(Mode::Pass),
             generation: watch::Sender::new(0),
@@ -116,6 +116,11 @@ impl Proxy {
     /// Of the next answer on every connection, also on new ones, so many bytes come through; then it is reset.
     pub fn reset_after(&self, bytes: usize) {
         self.set(Mode::ResetAfter(bytes));
+    }
+
+    /// New connections go to `target`: the address moves. Open ones stay where they are; see [`Proxy::cut`].
+    pub fn lead_to(&self, target: SocketAddr) {
+        *lock(&self.shared.targets) = vec![target];
     }
 
     /// Cuts every open connection with a reset; new ones are welcome.
@@ -266,7 +271,11 @@ async fn connect(shared: &Shared) -> Option<TcpStream> {
         return None;
     }
     let number = shared.connected.fetch_add(1, Ordering::SeqCst);
-    let server = TcpStream::connect(shared.targets.get(number % shared.targets.len())?).await.ok()?;
+    let target = {
+        let targets = lock(&shared.targets);
+        *targets.get(number % targets.len())?
+    };
+    let server = TcpStream::connect(target).await.ok()?;
     server.set_nodelay(true).ok()?;
     Some(server)
 }

@@ -1,0 +1,164 @@
+//! A PostgreSQL server of one test's own, for what a database inside of the shared one cannot show: replication,
+//! promotion, an old primary that lives on.
+//!
+//! Owns the server's folder and its process, which is gone when the value is dropped. PostgreSQL refuses to run as root:
+//! then it runs as the user that `tests/run` names.
+#![cfg(feature = "postgres")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use super::ports::free_port;
+use super::wait::until_found;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One running server.
+pub struct PostgresServer {
+    folder: TempDir,
+    port: u16,
+}
+
+impl PostgresServer {
+    /// A new, empty server that others may replicate.
+    pub fn primary() -> Self {
+        let mut server = Self { folder: folder(), port: 0 };
+        let data = server.data();
+        run("initdb", &["-D", &data, "-U", "sessiond", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        server.start();
+        server
+    }
+
+    /// A standby without whose word the primary commits nothing.
+    pub fn synchronous_standby(&self) -> Self {
+        let mut standby = Self { folder: folder(), port: 0 };
+        let (port, data) = (self.port.to_string(), standby.data());
+        run(
+            "pg_basebackup",
+            &[
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-U",
+                "sessiond",
+                "-D",
+                &data,
+                "-R",
+                "-X",
+                "stream",
+                "-c",
+                "fast",
+                "--no-sync",
+            ],
+        );
+        standby.start();
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.execute("SELECT pg_reload_conf()");
+        let synchronous = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
+        until_found("the standby is synchronous", PATIENCE, || self.any(synchronous).then_some(()));
+        standby
+    }
+
+    /// Makes a primary of a standby.
+    pub fn promote(&self) {
+        run("pg_ctl", &["promote", "-D", &self.data(), "-w", "-s"]);
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The URL of its one database.
+    pub fn url(&self) -> String {
+        format!("postgres://sessiond@{}/postgres", self.address())
+    }
+
+    /// Runs statements that answer nothing.
+    pub fn execute(&self, sql: &str) {
+        self.connect().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Whether a query gives any row.
+    pub fn any(&self, sql: &str) -> bool {
+        diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut self.connect()).expect("a query") > 0
+    }
+
+    fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url()).expect("the server answers")
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    fn start(&mut self) {
+        let log = self.folder.path().join("log").display().to_string();
+        // Another test may have taken the port since it was looked at.
+        for _ in 0..5 {
+            self.port = free_port();
+            let options = format!(
+                "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c fsync=off -c max_connections=60 \
+                 -c max_prepared_transactions=0",
+                self.port,
+                self.folder.path().display()
+            );
+            if tried("pg_ctl", &["start", "-D", &self.data(), "-w", "-s", "-l", &log, "-o", &options]) {
+                return;
+            }
+        }
+        panic!("PostgreSQL does not start: {}", std::fs::read_to_string(log).unwrap_or_default());
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        tried("pg_ctl", &["stop", "-D", &self.data(), "-m", "immediate", "-s"]);
+    }
+}
+
+/// The server's user's own.
+fn folder() -> TempDir {
+    let folder = TempDir::with_prefix("postgres-").expect("a folder for PostgreSQL");
+    if let Some(user) = other_user() {
+        let status = Command::new("chown").arg(user).arg(folder.path()).status();
+        assert!(status.is_ok_and(|status| status.success()), "the folder is given to the server's user");
+    }
+    folder
+}
+
+fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("this test needs PostgreSQL: run tests/run, which sets {name}"))
+}
+
+/// As whom it runs; none: as the tests do.
+fn other_user() -> Option<String> {
+    let id = Command::new("id").arg("-u").output().expect("id runs").stdout;
+    (String::from_utf8_lossy(&id).trim() == "0").then(|| setting("SESSIOND_TEST_POSTGRES_USER"))
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    assert!(tried(program, arguments), "{program} {arguments:?} fails");
+}
+
+fn tried(program: &str, arguments: &[&str]) -> bool {
+    let program = PathBuf::from(setting("SESSIOND_TEST_POSTGRES_PROGRAMS")).join(program);
+    let mut command = match other_user() {
+        Some(user) => {
+            let mut command = Command::new("runuser");
+            command.args(["-u", &user, "--"]).arg(&program);
+            command
+        }
+        None => Command::new(&program),
+    };
+    // A pipe would stay open for as long as the server that it starts.
+    command.args(arguments).current_dir("/").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::inherit());
+    command.status().is_ok_and(|status| status.success())
+}
