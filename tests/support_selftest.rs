@@ -187,6 +187,24 @@ mod a_proxy {
         assert_eq!(asked(&mut held, "").await.as_deref(), Some("a PUT"));
     }
 
+    /// What was asked for has reached the server; only the answer is on its way.
+    #[tokio::test]
+    async fn holds_one_answer_back_and_nothing_else() {
+        let proxy = Proxy::start(echo().await);
+        let mut held = TcpStream::connect(proxy.address()).await.unwrap();
+        let mut other = TcpStream::connect(proxy.address()).await.unwrap();
+        let hold = proxy.hold_next("PUT", "GET", true);
+        assert_eq!(asked(&mut held, "GET").await.as_deref(), Some("GET"), "not before the other has come");
+        assert_eq!(asked(&mut held, "PUT").await.as_deref(), Some("PUT"));
+        assert_eq!(asked(&mut other, "GET").await.as_deref(), Some("GET"), "nor on another connection");
+        assert!(ask(&mut held, "GET").await.is_none());
+        hold.caught().await;
+        assert_eq!(asked(&mut other, "PUT").await.as_deref(), Some("PUT"));
+        assert_eq!(asked(&mut other, "GET").await.as_deref(), Some("GET"), "only the first is held");
+        hold.release();
+        assert_eq!(asked(&mut held, "").await.as_deref(), Some("GET"));
+    }
+
     #[tokio::test]
     async fn stands_in_a_url() {
         let proxy = Proxy::start(echo().await);

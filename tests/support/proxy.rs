@@ -1,9 +1,10 @@
 //! A TCP proxy that can be made ill: in front of Redis or PostgreSQL, it plays the network that delays,
-//! swallows, cuts and refuses, and it can hold one chosen message back while everything else goes on.
+//! swallows, cuts and refuses, and it can hold one chosen message, or the answer to it, back while everything else goes on.
 //!
 //! Owns one listening port and its own thread, so that a test that blocks cannot block its network. Must never
 //! change a byte: it delivers what it got, later, or not at all.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,10 +49,13 @@ struct Shared {
     accepted: AtomicUsize,
 }
 
-type Predicate = dyn Fn(&[u8]) -> bool + Send + Sync;
+/// Of a message, and the number of the connection that it comes over.
+type Predicate = dyn Fn(usize, &[u8]) -> bool + Send + Sync;
 
 struct Held {
     matches: Box<Predicate>,
+    /// Whether it is the answer that is held back, and not the message itself.
+    answers: bool,
     left: AtomicUsize,
     caught: watch::Sender<usize>,
     released: watch::Sender<bool>,
@@ -150,8 +154,39 @@ impl Proxy {
 
     /// Like [`Proxy::hold`], but only for the first `count` messages that match.
     pub fn hold_first(&self, count: usize, matches: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Hold {
+        self.held(count, false, move |_, message| matches(message))
+    }
+
+    /// Lets the first `count` messages that match through and holds back the answers to them, with whatever else comes
+    /// from the server on those connections: what was asked for is done, and whoever asked does not know it. Where several
+    /// questions are on their way at once, as to Redis, the answer to an earlier one may be the first that is held.
+    pub fn hold_answers(&self, count: usize, matches: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Hold {
+        self.held(count, true, move |_, message| matches(message))
+    }
+
+    /// Holds the first message that contains `then` on a connection on which one with `first` has come before: itself, or
+    /// the answer to it.
+    pub fn hold_next(&self, first: &'static str, then: &'static str, answer: bool) -> Hold {
+        let begun = Mutex::new(HashSet::new());
+        self.held(1, answer, move |connection, message| {
+            let mut begun = lock(&begun);
+            if contains(first)(message) {
+                begun.insert(connection);
+                return false;
+            }
+            contains(then)(message) && begun.contains(&connection)
+        })
+    }
+
+    fn held(
+        &self,
+        count: usize,
+        answers: bool,
+        matches: impl Fn(usize, &[u8]) -> bool + Send + Sync + 'static,
+    ) -> Hold {
         let held = Arc::new(Held {
             matches: Box::new(matches),
+            answers,
             left: AtomicUsize::new(count),
             caught: watch::Sender::new(0),
             released: watch::Sender::new(false),
@@ -255,18 +290,19 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
 
 /// Copies both ways; true when the connection is to end with a reset.
 async fn join(mut from_client: tcp::OwnedReadHalf, to_client: &tcp::OwnedWriteHalf, shared: &Shared) -> bool {
-    let Some(server) = connect(shared).await else {
+    let Some((server, number)) = connect(shared).await else {
         return swallow(&mut from_client, shared).await;
     };
     let (mut from_server, to_server) = server.into_split();
+    let connection = Connection { number, awaited: Mutex::default() };
     tokio::select! {
-        reset = copy(&mut from_client, &to_server, shared, true) => reset,
-        reset = copy(&mut from_server, to_client, shared, false) => reset,
+        reset = copy(&mut from_client, &to_server, shared, (&connection, true)) => reset,
+        reset = copy(&mut from_server, to_client, shared, (&connection, false)) => reset,
     }
 }
 
 /// The connection to the target, unless there is a black hole in between.
-async fn connect(shared: &Shared) -> Option<TcpStream> {
+async fn connect(shared: &Shared) -> Option<(TcpStream, usize)> {
     if *shared.mode.borrow() == Mode::BlackHole {
         return None;
     }
@@ -277,11 +313,22 @@ async fn connect(shared: &Shared) -> Option<TcpStream> {
     };
     let server = TcpStream::connect(target).await.ok()?;
     server.set_nodelay(true).ok()?;
-    Some(server)
+    Some((server, number))
+}
+
+struct Connection {
+    number: usize,
+    /// What holds back the answer that comes next.
+    awaited: Mutex<Option<Arc<Held>>>,
 }
 
 /// Copies one way; true when bytes were lost, so that the connection must be reset.
-async fn copy(from: &mut tcp::OwnedReadHalf, to: &tcp::OwnedWriteHalf, shared: &Shared, client_speaks: bool) -> bool {
+async fn copy(
+    from: &mut tcp::OwnedReadHalf,
+    to: &tcp::OwnedWriteHalf,
+    shared: &Shared,
+    (connection, client_speaks): (&Connection, bool),
+) -> bool {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let message = match from.read(&mut buffer).await {
@@ -290,7 +337,14 @@ async fn copy(from: &mut tcp::OwnedReadHalf, to: &tcp::OwnedWriteHalf, shared: &
             Ok(length) => buffer.get(..length).unwrap_or_default(),
         };
         if client_speaks {
-            hold_back(message, shared).await;
+            hold_back(shared.hold_of(connection, message, false)).await;
+            let answer = shared.hold_of(connection, message, true);
+            if answer.is_some() {
+                *lock(&connection.awaited) = answer;
+            }
+        } else {
+            let held = lock(&connection.awaited).take();
+            hold_back(held).await;
         }
         let mode = *shared.mode.borrow();
         match mode {
@@ -335,19 +389,27 @@ async fn swallow(from: &mut tcp::OwnedReadHalf, shared: &Shared) -> bool {
     true
 }
 
-async fn hold_back(message: &[u8], shared: &Shared) {
-    let hold = lock(&shared.holds).iter().find(|held| held.takes(message)).map(Arc::clone);
-    if let Some(held) = hold {
+async fn hold_back(held: Option<Arc<Held>>) {
+    if let Some(held) = held {
         let mut released = held.released.subscribe();
         held.caught.send_modify(|count| *count += 1);
         let _ = released.wait_for(|released| *released).await;
     }
 }
 
+impl Shared {
+    /// What holds this message of a client back, or the answer to it.
+    fn hold_of(&self, connection: &Connection, message: &[u8], answers: bool) -> Option<Arc<Held>> {
+        let holds = |held: &&Arc<Held>| held.answers == answers && held.takes(connection.number, message);
+        lock(&self.holds).iter().find(holds).map(Arc::clone)
+    }
+}
+
 impl Held {
-    fn takes(&self, message: &[u8]) -> bool {
+    fn takes(&self, connection: usize, message: &[u8]) -> bool {
         let one_less = |left: usize| left.checked_sub(1);
-        (self.matches)(message) && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        (self.matches)(connection, message)
+            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
     }
 }
 
