@@ -224,7 +224,8 @@ on_each_database! {
         let (earlier, later) = (it.now().minus(Duration::from_secs(9)), it.now().plus(Duration::from_secs(9)));
         let (here, there) = (IpAddr::from([192, 0, 2, 9]), "2001:db8::9".parse::<IpAddr>().expect("an address"));
         let gone = SessionId::generate(it.now(), &SystemRandom);
-        for uses in [vec![(used, later, here), (gone, later, here), (other, later, there)], vec![(used, earlier, there)]] {
+        let first = vec![(used, later, here), (gone, later, here), (other, later, there)];
+        for uses in [first, vec![(used, earlier, there)], vec![(used, earlier, here)]] {
             it.ledger.write(move |db| last_seen::tell(db, &uses, &|_| Place::default())).await.expect("told");
         }
         let ids = [used, other, rested];

@@ -21,6 +21,8 @@ mod session_limit;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod windows;
 
 /// Rounds of a race that hashes no password.
 #[cfg(test)]
