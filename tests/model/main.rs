@@ -26,6 +26,8 @@ mod sign_in;
 #[cfg(test)]
 mod state;
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod without;
 #[cfg(test)]
 mod world;
