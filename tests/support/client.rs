@@ -137,13 +137,15 @@ impl SignedIn {
         self.get("/me").await
     }
 
-    /// True if `GET /me` says yes, false if it says 401; panics on anything else.
+    /// True if the session is answered yes, false if it is answered 401; panics on anything else. A gateway's question is
+    /// answered by the record alone, `GET /me` by SQL as well: what only one of them says is neither.
     pub async fn is_signed_in(&self) -> bool {
-        let answer = self.me().await;
-        match answer.status {
+        let (by_record, by_ledger) = (self.get("/auth/forward").await, self.me().await);
+        assert_eq!(by_record.status, by_ledger.status, "the record says {by_record}, the ledger says {by_ledger}");
+        match by_ledger.status {
             200 => true,
             401 => false,
-            _ => panic!("neither yes nor no: {answer}"),
+            _ => panic!("neither yes nor no: {by_ledger}"),
         }
     }
 
