@@ -17,7 +17,7 @@ use serde_json::json;
 use sessiond::domain::{AlertId, Client, Token};
 use sessiond::service::{Activity, App, Checked, DataError};
 
-use crate::support::client::{Admin, PASSWORD, SignedIn, new_email};
+use crate::support::client::{Admin, COOKIE, PASSWORD, SignedIn, new_email};
 use crate::support::database::Database;
 use crate::support::issue::client;
 use crate::support::process::command_line;
@@ -320,6 +320,45 @@ async fn whoever_is_acted_upon_is_judged_under_the_lock_too() {
         let (answer, unchanged) = scene.while_it_waits(name, &[&scene.user.user_id], &sql, change(&scene, &who)).await;
         assert_eq!((answer.0, answer.1.as_str(), unchanged), (404, "not-found", true), "{name}");
         scene.restore();
+    }
+}
+
+/// Of two people the one with the lower id is locked first, whoever of them acts: who waits for that one holds nothing that
+/// the other way round would wait for.
+#[tokio::test]
+async fn two_people_are_locked_in_the_order_of_their_ids() {
+    let scene = Scene::start().await;
+    let (low, alert) = (scene.admin.person(), scene.alert.clone());
+    let second = scene.server.admin().await;
+    let high = scene.server.issue(second.person()).await;
+    let victim = scene.server.issue(low).await;
+    scene.database().execute(&format!("UPDATE alerts SET user_id = '{}'", low.user_id));
+    assert!(low.user_id < high.user_id, "ids begin with the time");
+    let newcomer = scene.server.anonymous();
+    newcomer.browser().set_cookie(COOKIE, &scene.server.issue(low).await.cookie());
+    let attempts: Vec<(&str, Doing<'_>)> = vec![
+        ("PUT roles", told(put_roles(&high, &low.user_id, &["admin"]))),
+        ("POST enable", told(upon(&high, &low.user_id, "enable"))),
+        ("POST acknowledge", told(async { high.post(&format!("/admin/alerts/{alert}/acknowledge")).await })),
+        ("DELETE a session of", told(async { high.delete(&format!("/admin/sessions/{}", victim.session_id)).await })),
+        ("a sign-in over another's session", told(async { newcomer.login(&second.person().email, PASSWORD).await })),
+        ("POST /admin/sessions/revoke", told(revoke(&high, json!({ "user": low.user_id })))),
+        (
+            "DELETE all sessions of",
+            told(async { high.delete(&format!("/admin/users/{}/sessions", low.user_id)).await }),
+        ),
+    ];
+    for (what, attempt) in attempts {
+        let mut window = scene.hold(&[&low.user_id]);
+        let meanwhile = async {
+            scene.until_it_waits(what).await;
+            let free = format!("SELECT 1 FROM users WHERE id = '{}' FOR UPDATE NOWAIT", high.user_id);
+            let free = window.batch_execute(&free);
+            window.batch_execute("ROLLBACK").expect("the locks are free");
+            free
+        };
+        let (answer, free) = tokio::join!(attempt, meanwhile);
+        assert!(answer.0 < 300 && free.is_ok(), "{what}: {answer:?}, {free:?}");
     }
 }
 
