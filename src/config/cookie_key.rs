@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::domain::{Random, random};
@@ -21,6 +23,8 @@ use super::settings::{Settings, var};
 use super::stores::Database;
 
 const MIN_BYTES: usize = 64;
+/// Bytes of a fingerprint: too few to find the key, too many for two keys to share.
+const FINGERPRINT: usize = 12;
 /// 64 random bytes have about 57 different values, and fewer than 32 not once in 10¹⁸ draws: what has
 /// fewer was not drawn at random.
 const MIN_DIFFERENT: usize = 32;
@@ -39,6 +43,15 @@ impl CookieKey {
     /// The key's bytes, at least 64.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Tells it from other keys, and nothing about it.
+    pub fn fingerprint(&self) -> String {
+        // It has more bytes than a block, and keys of any length are taken.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        mac.update(b"sessiond: which cookie key this is");
+        let mac = mac.finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode(mac.get(..FINGERPRINT).unwrap_or_default())
     }
 
     /// Reads base64, standard or URL-safe, padded or not; the space in it (a file's line ends) does not count.

@@ -60,6 +60,8 @@ pub struct Config {
     pub cookie_key: CookieKeySource,
     /// The origins that browsers use, at least one; the first is used in links.
     pub origins: Vec<Origin>,
+    /// Whether the operator has named others than this machine's own.
+    pub origins_given: bool,
     /// The networks whose word on a client's address counts; empty when the peer is the client.
     pub trusted_proxies: Vec<IpNet>,
     /// The header with that word, in lower case; there exactly when there are trusted proxies.
@@ -209,6 +211,7 @@ impl TryFrom<Settings> for Config {
             listen,
             database,
             redis,
+            origins_given: origins != origin::own(listen.port()),
             origins,
             trusted_proxies,
             client_ip_header,
@@ -246,6 +249,41 @@ impl Config {
     pub fn public_url(&self) -> String {
         let origin = self.origins.first().map(Origin::to_string).unwrap_or_default();
         format!("{origin}{}", self.base_path)
+    }
+
+    /// What all nodes that share a database share: the variable, its value (of the key, its fingerprint), and whether a node
+    /// that differs cannot serve beside the others.
+    pub fn shared(&self, key: &CookieKey) -> Vec<(&'static str, String, bool)> {
+        let mut shared = vec![
+            (var::COOKIE_KEY, key.fingerprint(), true),
+            (var::COOKIE_DOMAIN, self.cookie_domain.clone().unwrap_or_default(), true),
+            (var::BASE_PATH, self.base_path.clone(), false),
+        ];
+        if let Some(redis) = &self.redis {
+            shared.push((var::REDIS_PREFIX, redis.prefix.clone(), true));
+            shared.push((var::STORE_LEASE, terms::text(redis.store_lease), true));
+        }
+        if self.origins_given {
+            let mut origins: Vec<_> = self.origins.iter().map(Origin::to_string).collect();
+            origins.sort();
+            shared.push((var::ORIGIN, origins.join(","), false));
+        }
+        shared
+    }
+
+    /// What an operator should be told at the start although it is no error.
+    pub fn forgotten_origin(&self) -> Option<String> {
+        let behind_something = !self.trusted_proxies.is_empty() || !self.listen.ip().is_loopback();
+        let sqlite = matches!(self.database, Database::Sqlite { .. });
+        if self.origins_given || (sqlite && !behind_something) {
+            return None;
+        }
+        let own = list(&self.origins).unwrap_or_default();
+        Some(format!(
+            "{} is not set: only pages of {own} may sign in or change anything, and links lead there; name what browsers open, \
+             such as https://app.example.com",
+            var::ORIGIN
+        ))
     }
 
     /// Every variable with its effective value, secrets masked; none where nothing is set.

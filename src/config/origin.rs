@@ -89,12 +89,16 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label) && !numeric
 }
 
+/// This machine's own names, with the port that is served on.
+pub(super) fn own(port: u16) -> Vec<Origin> {
+    ["localhost", "127.0.0.1"].map(|host| Origin { https: false, host: host.to_owned(), port }).to_vec()
+}
+
 /// The configured origins, or this machine's own names with the port that is served on.
 pub(super) fn origins(settings: &Settings, port: u16) -> Result<Vec<Origin>, ConfigError> {
     let given = Given::new(var::ORIGIN, settings.origin.as_ref());
     if given.text().is_none() {
-        let local = |host: &str| Origin { https: false, host: host.to_owned(), port };
-        return Ok(vec![local("localhost"), local("127.0.0.1")]);
+        return Ok(own(port));
     }
     let read: Vec<_> = given.list().map(|text| origin(&given, text)).collect::<Result<_, _>>()?;
     if read.is_empty() { Err(given.bad("names no origin: write https://app.example.com.")) } else { Ok(read) }

@@ -9,6 +9,9 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderVal
 
 use crate::config::Config;
 
+/// Most of an origin that is shown; a host name has 253 characters at most, and few have a hundred.
+const LONGEST: usize = 120;
+
 /// The origins whose pages may change things here, as browsers write them.
 #[derive(Clone, Debug)]
 pub struct Origins(Vec<String>);
@@ -39,6 +42,13 @@ impl Origins {
         let (first, second) = (lines.next(), lines.next());
         first.filter(|origin| second.is_none() && self.0.iter().any(|known| *origin == known.as_str()))
     }
+}
+
+/// The origin that a refused request names, to be shown: no longer than one is, and with whatever is not plain escaped.
+pub fn shown(headers: &HeaderMap) -> Option<String> {
+    let mut escaped = headers.get(ORIGIN)?.as_bytes().escape_ascii().map(char::from);
+    let shown: String = escaped.by_ref().take(LONGEST).collect();
+    Some(if escaped.next().is_some() { shown + "…" } else { shown })
 }
 
 /// Neither header: no browser of today. An old one could still send what a form can send, so the request must
@@ -113,6 +123,22 @@ mod tests {
         for (expected, lines) in table {
             assert_eq!(allowed(&Method::POST, lines), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn an_origin_is_shown_bounded_and_escaped() {
+        for (origin, expected) in [
+            (&b"https://evil.example"[..], "https://evil.example".to_owned()),
+            (b"null", "null".to_owned()),
+            (b"x\" forged=\"1\xff\t", r#"x\" forged=\"1\xff\t"#.to_owned()),
+            (&[b'a'; 8_000], "a".repeat(LONGEST) + "…"),
+            (&[0xe4; 90], r"\xe4".repeat(LONGEST / 4) + "…"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ORIGIN, HeaderValue::from_bytes(origin).unwrap());
+            assert_eq!(shown(&headers), Some(expected));
+        }
+        assert_eq!(shown(&HeaderMap::new()), None);
     }
 
     #[test]

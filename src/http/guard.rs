@@ -23,6 +23,7 @@ use actix_web::{Error, ResponseError};
 use super::bridge::Bridge;
 use super::context::{self, Context};
 use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
+use super::csrf::shown;
 use super::csrf_token::Shown;
 use super::device_cookie;
 use super::no_touch;
@@ -162,15 +163,7 @@ impl SessionLayer {
     async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
         let headers = request.headers();
         if self.rank != Rank::Embedded && !self.site.origins.allow(request.method(), headers) {
-            let client = self.site.client(request.peer_addr(), headers);
-            note(
-                &self.site.app,
-                Refused::Forgery,
-                &client,
-                None,
-                &format_args!("{}: its origin is not known", what(request)),
-            );
-            return Err(Problem::forbidden_origin());
+            return Err(self.forbid_origin(request));
         }
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
@@ -211,6 +204,18 @@ impl SessionLayer {
     }
 
     /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
+    /// Tells which origin it was, and which setting would name it.
+    fn forbid_origin(&self, request: &ServiceRequest) -> Problem {
+        let client = self.site.client(request.peer_addr(), request.headers());
+        let origin = shown(request.headers());
+        let why = match &origin {
+            Some(origin) => format!("{}: SESSIOND_ORIGIN does not name its origin \"{origin}\"", what(request)),
+            None => format!("{}: its origin is not known", what(request)),
+        };
+        note(&self.site.app, Refused::Forgery, &client, None, &why);
+        Problem::forbidden_origin(origin.as_deref())
+    }
+
     fn judge_csrf_token(
         &self,
         request: &ServiceRequest,

@@ -169,9 +169,17 @@ impl Problem {
             .with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// The request may have been made by a page of somebody else.
-    pub fn forbidden_origin() -> Self {
-        Self::new(&FORBIDDEN_ORIGIN, "The request did not come from a page that may make it.")
+    /// The request may have been made by a page of somebody else: of this origin, in a form that is safe to show.
+    pub fn forbidden_origin(origin: Option<&str>) -> Self {
+        let detail = origin.map_or_else(
+            || "The request did not come from a page that may make it.".to_owned(),
+            |origin| {
+                format!(
+                    "The request comes from a page of \"{origin}\", which this server's SESSIOND_ORIGIN does not name."
+                )
+            },
+        );
+        Self::new(&FORBIDDEN_ORIGIN, detail)
     }
 
     /// The request shows no CSRF token where it must, or not the one of its session.

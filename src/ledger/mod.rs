@@ -24,6 +24,7 @@ pub mod lineage;
 pub mod live_store;
 pub mod locks;
 mod migrate;
+pub mod nodes;
 pub mod outbox;
 mod pool;
 pub mod proofs;

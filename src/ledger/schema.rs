@@ -68,6 +68,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    nodes (name) {
+        name -> Text,
+        settings -> Text,
+        beat_at -> BigInt,
+    }
+}
+
+diesel::table! {
     password_resets (token_hash) {
         token_hash -> Binary,
         user_id -> Text,
@@ -176,6 +184,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     former_tokens,
     lineage,
     live_store,
+    nodes,
     password_resets,
     sessions,
     unconfirmed,

@@ -2,7 +2,7 @@
 //!
 //! Owns [`App`] and the operator's [`Policy`]. Holds no use case: those are in the files named after them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::flights::Flights;
 use super::gate::{Gate, Hashing};
 use super::location::Locator;
 use super::moves::Moves;
+use super::nodes::Membership;
 use super::notes::Notes;
 use super::probing::Probing;
 use super::refusals::Refusals;
@@ -123,6 +124,8 @@ pub(super) struct Shared {
     pub(super) refusals: Refusals,
     pub(super) hub: Arc<Hub>,
     pub(super) witness: tokio::sync::Mutex<Witness>,
+    /// Among the nodes of this database; a command, and a node that is alone by its kind, is not.
+    pub(super) membership: OnceLock<Membership>,
 }
 
 /// What a fill found: the same for all who waited for it.
@@ -153,6 +156,7 @@ impl App {
             refusals,
             hub,
             witness: tokio::sync::Mutex::default(),
+            membership: OnceLock::new(),
         };
         Self { shared: Arc::new(shared), live }
     }

@@ -90,6 +90,12 @@ impl StoreFence {
         self.lock().drain().for_each(|(_, belief)| belief.retire());
     }
 
+    /// Whether any Redis process may be believed now.
+    pub(super) fn believes_any(&self) -> bool {
+        let now = self.clock.monotonic();
+        self.lock().values().any(|belief| belief.holds(now))
+    }
+
     /// The ledger was compared with what Redis knows of it, and is the one.
     pub(super) fn set_judged(&self) {
         let _beliefs = self.lock();

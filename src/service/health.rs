@@ -1,7 +1,8 @@
 //! Readiness: can this node answer?
 //!
-//! Owns the questions that a load balancer's probe asks. A Redis that is down does not make a node unready: it
-//! answers from the ledger. A ledger that is down does, and so does a clock that would end sessions at the wrong time.
+//! Owns the questions that a load balancer's probe asks. Ready means: send me requests. A node is, as long as it can say
+//! who is signed in: from the ledger, or from Redis while that may be believed without it. All nodes share both, so that a
+//! probe which takes a node out for what fails everywhere would take out all of them.
 
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ const MAX_SKEW: Duration = Duration::from_secs(2);
 /// What a probe is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether requests should be sent here.
+    /// Whether requests should be sent here: whether this node can say who is signed in. What fails beside that is told below.
     pub ready: bool,
-    /// Whether the ledger answers; `outdated` when it is an older copy that was put back: `sessiond ledger restored`.
+    /// Whether the ledger answers; while it does not, checks may go on by Redis, and all else is 503; `outdated` when it is an older copy that was put back: `sessiond ledger restored`.
     pub ledger: Condition,
     /// Whether Redis answers; `unused` when there is none.
     pub redis: Condition,
@@ -52,7 +53,7 @@ impl App {
             Ok(there) => (Condition::Ok, self.skew(started.ms(), there)),
             Err(LedgerError::Outdated) => (Condition::Outdated, Condition::Unknown),
             Err(error) => {
-                log::warn!("not ready: {error}");
+                log::warn!("the database does not answer: {error}");
                 (Condition::Failing, Condition::Unknown)
             }
         };
@@ -60,7 +61,14 @@ impl App {
             None => Condition::Unused,
             Some(live) => live.ping().await.map_or(Condition::Failing, |()| Condition::Ok),
         };
-        Readiness { ready: ledger == Condition::Ok && clock == Condition::Ok, ledger, redis, clock }
+        let by_redis =
+            || redis == Condition::Ok && self.shared.fence.as_ref().is_some_and(|fence| fence.believes_any());
+        let answers = match ledger {
+            Condition::Ok => true,
+            Condition::Failing => by_redis(),
+            _ => false,
+        };
+        Readiness { ready: answers && clock != Condition::Failing, ledger, redis, clock }
     }
 
     /// The database's time must lie between the moments before and after it was asked, give or take the bound.

@@ -197,8 +197,8 @@ impl App {
 
 fn older(key: &str) -> String {
     format!(
-        "the database is older than what was seen of it, or goes on elsewhere (Redis has under {key} how far it came): nobody \
-         is answered until the newer one is back, or `sessiond ledger restored` has ended every session"
+        "the database is older than what was seen of it, or goes on elsewhere, as Redis has under {key}: nobody is answered \
+         until the newer one is back, or `sessiond ledger restored` has ended every session"
     )
 }
 

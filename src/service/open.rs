@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::nodes::{Membership, Shared};
 use super::{App, AtLimit, Locator, OnDeviceChange, Parts, Policy, StoreFence};
-use crate::config::{Config, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
+use crate::config::{Config, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
 use crate::domain::{
     Clock, History, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
 };
@@ -65,8 +66,23 @@ impl App {
         }
         let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
         app.look_before_serving().await?;
+        if let Some(settings) = shared_settings(config, &cookie_key) {
+            let name = format!("{:016x}", u64::from_be_bytes(random::bytes(app.random())));
+            let membership = Membership::new(name, settings);
+            app.join(&membership).await?;
+            app.shared.membership.get_or_init(|| membership);
+        }
         Ok(app)
     }
+}
+
+/// What must be the same on all nodes that share the database. An SQLite file without Redis has one node.
+fn shared_settings(config: &Config, cookie_key: &CookieKey) -> Option<Vec<Shared>> {
+    if config.redis.is_none() && matches!(config.database, Database::Sqlite { .. }) {
+        return None;
+    }
+    let shared = |(variable, value, must)| Shared { variable, value, must };
+    Some(config.shared(cookie_key).into_iter().map(shared).collect())
 }
 
 /// The ledger, its tables brought up to date, with a name from the first moment on: no copy of it is without.

@@ -46,6 +46,7 @@ impl App {
             // Over the connection that the look before serving has made; without Redis, at the database's file.
             tokio::spawn(self.clone().keep_looking(stop.clone())),
             tokio::spawn(self.clone().deliver(stop.clone())),
+            tokio::spawn(self.clone().keep_beating(stop.clone())),
             tokio::spawn(self.for_worker().tell_streams(stop.clone())),
         ];
         tasks.extend(self.watch_risk(&stop));
@@ -186,6 +187,9 @@ impl Background {
         // So that Redis knows of the last revocation: an older copy may be put back before anybody looks again.
         if !matches!(tokio::time::timeout(STOP_WAIT, self.app.look()).await, Ok(Ok(_))) {
             log::warn!("Redis was not told how far the database has come");
+        }
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.app.leave()).await, Ok(Ok(()))) {
+            log::warn!("the other nodes were not told that this one stops");
         }
     }
 }

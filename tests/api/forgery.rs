@@ -151,3 +151,33 @@ on_each_backend! {
         assert_eq!(server.stores.database.count("sessions", "1 = 1"), 1);
     }
 }
+
+/// What a forgotten or misspelled SESSIOND_ORIGIN looks like to whoever has to find it.
+#[tokio::test]
+async fn a_refusal_names_the_origin_and_the_setting() {
+    let stores = crate::support::server::Stores::new(crate::support::server::Backend::Embedded);
+    let server = crate::support::process::Process::start(&stores.settings());
+    let visitor = server.anonymous();
+    let long = format!("https://{}.example", "a".repeat(2_000));
+    for (sent, named) in [
+        ("https://app.example.com", "https://app.example.com"),
+        ("http://localhost:1", "http://localhost:1"),
+        ("null", "null"),
+        ("x\" event=login", "x\\\" event=login"),
+        (&long, &long[..120]),
+    ] {
+        let request = visitor.call(reqwest::Method::POST, "/login").header("Origin", sent);
+        let answer = request.body("application/json", "{}").send().await;
+        let problem = answer.assert_problem(403, "forbidden-origin").json();
+        let detail = problem["detail"].as_str().expect("a detail");
+        assert!(detail.contains(named) && detail.contains("SESSIOND_ORIGIN") && detail.len() < 300, "{detail}");
+        let log = server.output();
+        let line = log.lines().last().expect("a line");
+        assert!(
+            line.contains(&format!("SESSIOND_ORIGIN does not name its origin \"{named}")) && line.len() < 500,
+            "{line}"
+        );
+    }
+    let answer = visitor.call(reqwest::Method::POST, "/login").header("Sec-Fetch-Site", "cross-site").send().await;
+    answer.assert_problem(403, "forbidden-origin");
+}

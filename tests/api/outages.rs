@@ -164,8 +164,7 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
     );
     assert_come_back(&visitor.register("new@example.org").await, "unavailable");
     visitor.get("/me").await.assert_problem(401, "unauthenticated");
-    let ready = visitor.get("/health/ready").await;
-    assert_eq!(ready.assert_status(503).json()["ledger"], "failing");
+    assert_eq!(visitor.get("/health/ready").await.json()["ledger"], "failing");
     visitor.get("/health/live").await.assert_status(200);
 
     proxy.pass();
@@ -265,4 +264,46 @@ async fn a_full_redis_takes_no_records_and_hinders_nobody() {
     redis.everywhere(&["CONFIG", "SET", "maxmemory", "0"]);
     until_settled(&server).await;
     assert_eq!((forward(&owner).await, forward(&warm).await), (200, 401));
+}
+
+/// A probe must not take out a node that still answers: all of them share what fails.
+#[tokio::test]
+async fn readiness_means_send_me_requests() {
+    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
+    let proxy = Proxy::start(database.address());
+    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    let server = TestServer::on(stores, settings).await;
+    let owner = server.signed_in().await;
+    assert_eq!(forward(&owner).await, 200);
+    let probe = server.anonymous();
+    let told = async || {
+        let answer = probe.get("/health/ready").await;
+        let conditions = ["ready", "ledger", "redis"].map(|part| answer.json()[part].to_string().replace('"', ""));
+        (answer.status, conditions.join(" "), answer.header("retry-after").is_some())
+    };
+    let becomes = async |status: u16, conditions: &str, checks: u16| {
+        until(conditions, PATIENCE, async || {
+            told().await == (status, conditions.to_owned(), status == 503) && forward(&owner).await == checks
+        })
+        .await;
+    };
+    becomes(200, "true ok ok", 200).await;
+    server.stores.redis().kill();
+    becomes(200, "true ok failing", 200).await;
+    server.stores.redis().restart();
+    becomes(200, "true ok ok", 200).await;
+    proxy.refuse();
+    proxy.cut();
+    becomes(200, "true failing ok", 200).await;
+    server.stores.redis().kill();
+    becomes(503, "false failing failing", 503).await;
+    // One that answers, and may not be believed: nobody can say that it is the one.
+    server.stores.redis().restart();
+    for _ in 0..20 {
+        assert_eq!((told().await.0, forward(&owner).await), (503, 503));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    proxy.pass();
+    becomes(200, "true ok ok", 200).await;
 }

@@ -1,6 +1,8 @@
 //! Several server processes on the same stores: what holds on one node holds on all, and over restarts.
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod disabling;
 #[cfg(test)]
 mod embedded;

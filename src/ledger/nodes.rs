@@ -1,0 +1,56 @@
+//! The nodes that serve from this database, and the settings that all of them must share.
+//!
+//! Owns the `nodes` table. Must never hold a secret: of a key, its fingerprint.
+
+use diesel::prelude::*;
+
+use super::db::{Db, each, now_ms};
+use super::error::LedgerError;
+use super::schema::nodes;
+
+/// What has not been renewed for so long, by the database's clock, is of a node that is gone.
+const GONE_MS: i64 = 60_000;
+
+/// A node's row.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Node {
+    /// Its name: random, and new with each start.
+    pub name: String,
+    /// `VARIABLE=value`, one a line.
+    pub settings: String,
+    /// Changes whenever the row is renewed.
+    pub beat_at: i64,
+}
+
+/// The others that may be there. In a write transaction: whoever registers after this sees those that have.
+pub fn others(db: &mut Db, name: &str) -> Result<Vec<Node>, LedgerError> {
+    #[cfg(feature = "postgres")]
+    if let Db::Pg(c) = db {
+        diesel::sql_query("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE").execute(c)?;
+    }
+    let since = now_ms(db)?.saturating_sub(GONE_MS);
+    diesel::delete(nodes::table.filter(nodes::beat_at.lt(since))).execute(db)?;
+    let rows = nodes::table.filter(nodes::name.ne(name)).order(nodes::name);
+    Ok(rows.select((nodes::name, nodes::settings, nodes::beat_at)).load(db)?)
+}
+
+/// Renews a node's row, or makes it.
+pub fn beat(db: &mut Db, name: &str, settings: &str) -> Result<(), LedgerError> {
+    let row = (nodes::name.eq(name), nodes::settings.eq(settings), nodes::beat_at.eq(now_ms(db)?));
+    let beat = nodes::beat_at.eq(now_ms(db)?);
+    each!(db, c => diesel::insert_into(nodes::table).values(row).on_conflict(nodes::name).do_update().set(beat).execute(c))?;
+    Ok(())
+}
+
+/// Takes a node's row away, unless it was renewed since it was read.
+pub fn remove(db: &mut Db, node: &Node) -> Result<(), LedgerError> {
+    let row = nodes::table.filter(nodes::name.eq(&node.name)).filter(nodes::beat_at.eq(node.beat_at));
+    diesel::delete(row).execute(db)?;
+    Ok(())
+}
+
+/// A node stops.
+pub fn leave(db: &mut Db, name: &str) -> Result<(), LedgerError> {
+    diesel::delete(nodes::table.filter(nodes::name.eq(name))).execute(db)?;
+    Ok(())
+}

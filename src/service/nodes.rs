@@ -1,0 +1,192 @@
+//! Nodes: what is set on one must be set on all that serve from the same database.
+//!
+//! Owns a node's row among the others, and the comparison. A node that differs from a living one does not start; that one
+//! lives is seen on this node's own stopwatch, by its row's being renewed. Must never refuse a node that is alone, whatever
+//! it is set to, and never name a secret.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::sweeper::{Complaint, stopped};
+use super::{App, StartError};
+use crate::ledger::nodes::{self, Node};
+use crate::ledger::{Db, LedgerError};
+
+/// How often a node renews its row.
+const EVERY: Duration = Duration::from_secs(2);
+/// A row that stands still for so long is of a node that is gone.
+const GONE: Duration = Duration::from_secs(8);
+/// How often a node that waits for that looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A setting that nodes share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// Its variable.
+    pub variable: &'static str,
+    /// Its value; of a secret, its fingerprint.
+    pub value: String,
+    /// Whether a node that differs cannot serve beside the others. Otherwise it is told, for the time of a rolling change.
+    pub must: bool,
+}
+
+/// This node among the others.
+#[derive(Clone, Debug)]
+pub(super) struct Membership {
+    name: String,
+    settings: Vec<Shared>,
+}
+
+impl Membership {
+    pub(super) fn new(name: String, settings: Vec<Shared>) -> Self {
+        Self { name, settings }
+    }
+
+    fn text(&self) -> String {
+        let lines = self.settings.iter().map(|Shared { variable, value, .. }| format!("{variable}={value}\n"));
+        lines.collect()
+    }
+
+    /// The settings in which the other node differs. What it does not have, it does not care for.
+    fn differing<'a>(&'a self, other: &'a Node) -> impl Iterator<Item = &'a Shared> {
+        let theirs: HashMap<&str, &str> = other.settings.lines().filter_map(|line| line.split_once('=')).collect();
+        let differs = move |own: &&Shared| theirs.get(own.variable).is_some_and(|value| *value != own.value);
+        self.settings.iter().filter(differs)
+    }
+
+    fn clash<'a>(&'a self, other: &'a Node) -> Option<&'a Shared> {
+        self.differing(other).find(|shared| shared.must)
+    }
+}
+
+impl App {
+    /// Takes this node's place among the others; refuses to where a living one is set to something else.
+    pub(super) async fn join(&self, membership: &Membership) -> Result<(), StartError> {
+        let started = self.clock().monotonic();
+        let mut first: HashMap<String, Node> = HashMap::new();
+        loop {
+            let rivals = self.take_place(membership).await?;
+            if rivals.is_empty() {
+                return Ok(());
+            }
+            if first.is_empty() {
+                log::info!("another node is set to something else: waiting whether it is still there");
+            }
+            for node in &rivals {
+                let known = first.entry(node.name.clone()).or_insert_with(|| node.clone());
+                if known.beat_at != node.beat_at {
+                    return Err(refusal(membership.clash(node)));
+                }
+            }
+            if first.len() == rivals.len() && self.clock().monotonic().saturating_sub(started) >= GONE {
+                self.bury(rivals).await?;
+                continue;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Registers, unless somebody is there who must not be set to something else; gives those.
+    async fn take_place(&self, membership: &Membership) -> Result<Vec<Node>, LedgerError> {
+        let own = membership.clone();
+        let register = move |db: &mut Db| {
+            let others = nodes::others(db, &own.name)?;
+            let rivals: Vec<Node> = others.into_iter().filter(|node| own.clash(node).is_some()).collect();
+            if rivals.is_empty() {
+                nodes::beat(db, &own.name, &own.text())?;
+            }
+            Ok(rivals)
+        };
+        self.shared.ledger.write_regardless(register).await
+    }
+
+    async fn bury(&self, gone: Vec<Node>) -> Result<(), LedgerError> {
+        let bury = move |db: &mut Db| gone.iter().try_for_each(|node| nodes::remove(db, node));
+        self.shared.ledger.write_regardless(bury).await
+    }
+
+    /// Renews this node's row, and says when another is set to something else.
+    pub(super) async fn keep_beating(self, mut stop: watch::Receiver<bool>) {
+        let Some(membership) = self.shared.membership.get() else { return };
+        let (mut complaint, mut told) = (Complaint::default(), None);
+        while !stopped(&mut stop, EVERY).await {
+            let own = membership.clone();
+            let beat = move |db: &mut Db| {
+                nodes::beat(db, &own.name, &own.text())?;
+                nodes::others(db, &own.name)
+            };
+            match self.shared.ledger.write_aside(beat).await {
+                Ok(others) => {
+                    let differs = others.iter().find_map(|node| membership.differing(node).next().cloned());
+                    if differs != told {
+                        tell(differs.as_ref());
+                        told = differs;
+                    }
+                    complaint.about("telling the other nodes of this one", None::<LedgerError>);
+                }
+                Err(error) => complaint.about("telling the other nodes of this one", Some(error)),
+            }
+        }
+    }
+
+    /// This node stops: the next one may be set to something else.
+    pub(super) async fn leave(&self) -> Result<(), LedgerError> {
+        let Some(membership) = self.shared.membership.get() else { return Ok(()) };
+        let name = membership.name.clone();
+        self.shared.ledger.write_regardless(move |db| nodes::leave(db, &name)).await
+    }
+}
+
+fn refusal(clash: Option<&Shared>) -> StartError {
+    let variable = clash.map_or("A setting", |shared| shared.variable);
+    StartError(format!(
+        "{variable} is set to something else on a node that serves from the same database: give all nodes the same, or stop \
+         the others before you change it."
+    ))
+}
+
+fn tell(differs: Option<&Shared>) {
+    match differs {
+        Some(Shared { variable, must: true, .. }) => log::error!(
+            "{variable} is set to something else on another node that serves from the same database: people are let in by one \
+             and not by the other; give all nodes the same"
+        ),
+        Some(Shared { variable, .. }) => log::warn!(
+            "{variable} is set to something else on another node that serves from the same database; give all nodes the same \
+             when the change is done"
+        ),
+        None => log::info!("all nodes that serve from the same database are set to the same"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn membership(settings: &[(&'static str, &str)]) -> Membership {
+        let shared = |(variable, value): &(&'static str, &str)| Shared {
+            variable,
+            value: (*value).to_owned(),
+            must: *variable != "ORIGIN",
+        };
+        Membership::new("n".to_owned(), settings.iter().map(shared).collect())
+    }
+
+    #[test]
+    fn what_one_of_two_does_not_have_does_not_differ() {
+        let own = membership(&[("KEY", "a=b"), ("PREFIX", ""), ("ORIGIN", "x")]);
+        for (theirs, clash, differs) in [
+            (&[("KEY", "a=b"), ("PREFIX", ""), ("ORIGIN", "x")][..], None, None),
+            (&[("KEY", "a=b")], None, None),
+            (&[("KEY", "a=c")], Some("KEY"), Some("KEY")),
+            (&[("PREFIX", "p"), ("OTHER", "1")], Some("PREFIX"), Some("PREFIX")),
+            (&[("ORIGIN", "y")], None, Some("ORIGIN")),
+        ] {
+            let other = Node { name: "o".to_owned(), settings: membership(theirs).text(), beat_at: 0 };
+            assert_eq!(own.clash(&other).map(|shared| shared.variable), clash, "{theirs:?}");
+            assert_eq!(own.differing(&other).next().map(|shared| shared.variable), differs, "{theirs:?}");
+        }
+    }
+}

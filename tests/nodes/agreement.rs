@@ -1,0 +1,137 @@
+//! Nodes that are set to something else than the others: they do not start beside them, and start at once where they are
+//! alone.
+#![cfg(feature = "postgres")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sessiond::domain::MovableClock;
+
+use crate::support::node::Node;
+use crate::support::process::{Process, command_line_ok};
+use crate::support::server::{Backend, Stores};
+use crate::support::settings::Settings;
+use crate::support::wait::until;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn start(settings: &Settings) -> Result<Node, String> {
+    Node::try_start(settings, &Arc::<MovableClock>::default()).await
+}
+
+/// A node with another of what all must share; its variable.
+fn others(settings: &Settings) -> Vec<(&'static str, Settings)> {
+    let key = STANDARD.encode((64..128).collect::<Vec<u8>>());
+    vec![
+        ("SESSIOND_COOKIE_KEY", settings.clone().with("SESSIOND_COOKIE_KEY", &key)),
+        (
+            "SESSIOND_COOKIE_DOMAIN",
+            settings
+                .clone()
+                .with("SESSIOND_COOKIE_DOMAIN", "example.org")
+                .with("SESSIOND_ORIGIN", "https://a.example.org"),
+        ),
+        ("SESSIOND_REDIS_PREFIX", settings.clone().with("SESSIOND_REDIS_PREFIX", "other:")),
+        ("SESSIOND_STORE_LEASE", settings.clone().with("SESSIOND_STORE_LEASE", "5s")),
+    ]
+}
+
+#[tokio::test]
+async fn a_node_that_differs_does_not_start_beside_the_others() {
+    let stores = Stores::new(Backend::Production);
+    let settings = stores.settings();
+    let mut a = start(&settings).await.expect("the first one");
+    let mut b = start(&settings).await.expect("one that is set to the same");
+    for (variable, other) in others(&settings) {
+        let sentence = start(&other).await.map(|_| ()).expect_err(variable);
+        assert!(sentence.starts_with(&format!("{variable} is set to something else on a node")), "{sentence}");
+        for secret in [&settings, &other].map(|settings| settings.get("SESSIOND_COOKIE_KEY").expect("a key")) {
+            assert!(!sentence.contains(secret));
+            assert!(!stores.database.values("SELECT settings AS value FROM nodes").concat_text().contains(secret));
+        }
+        // A command ends nothing for want of the right key.
+        command_line_ok(&other, &["user", "list"], "");
+    }
+    // What is changed while the others run, and what one has that has no Redis.
+    for other in [
+        settings.clone().with("SESSIOND_ORIGIN", "https://b.example.org"),
+        settings.clone().with("SESSIOND_BASE_PATH", "/auth"),
+        settings.clone().without("REDIS_URL").with("SESSIOND_REDIS_PREFIX", "other:"),
+    ] {
+        drop(start(&other).await.expect("it is told, and starts"));
+    }
+    assert_eq!(stores.database.count("nodes", "1 = 1"), 2);
+    a.stop().await;
+    b.stop().await;
+    for (variable, other) in others(&settings) {
+        let mut alone = start(&other).await.unwrap_or_else(|error| panic!("{variable}: it is alone: {error}"));
+        alone.stop().await;
+    }
+}
+
+trait ConcatText {
+    fn concat_text(self) -> String;
+}
+
+impl ConcatText for Vec<Option<String>> {
+    fn concat_text(self) -> String {
+        self.into_iter().flatten().collect()
+    }
+}
+
+/// It could not say that it stops.
+#[tokio::test]
+async fn a_node_that_was_killed_is_in_nobodys_way() {
+    let stores = Stores::new(Backend::Production);
+    let settings = stores.settings();
+    let mut killed = Process::start(&settings);
+    let (_, other) = others(&settings).remove(0);
+    killed.kill();
+    assert_eq!(stores.database.count("nodes", "1 = 1"), 1, "its row is left");
+    let alone = start(&other).await.unwrap_or_else(|error| panic!("it is alone: {error}"));
+    start(&settings).await.map(|_| ()).expect_err("from now on this is what all are set to");
+    drop(alone);
+}
+
+/// Two that start at once, and differ.
+#[tokio::test]
+async fn of_two_that_start_at_once_and_differ_one_does() {
+    let stores = Stores::new(Backend::Production);
+    let settings = stores.settings();
+    let (_, other) = others(&settings).remove(0);
+    let (one, two) = tokio::join!(start(&settings), start(&other));
+    assert!(one.is_ok() != two.is_ok(), "{:?} {:?}", one.map(|_| ()), two.map(|_| ()));
+}
+
+#[tokio::test]
+async fn what_is_changed_node_by_node_is_told() {
+    let stores = Stores::new(Backend::Production);
+    let a = Process::start(&stores.settings().with("SESSIOND_ORIGIN", "https://a.example.org"));
+    let mut b =
+        Process::start(&stores.settings().with("SESSIOND_ORIGIN", "https://a.example.org,https://b.example.org"));
+    let told = "SESSIOND_ORIGIN is set to something else on another node";
+    until("both tell", PATIENCE, async || a.output().contains(told) && b.output().contains(told)).await;
+    assert!(b.terminate(), "it stops");
+    until("it is over", PATIENCE, async || a.output().contains("are set to the same")).await;
+    assert_eq!(a.output().matches(told).count(), 1);
+}
+
+/// A hint that pages open it under another name than this machine's own.
+#[tokio::test]
+async fn a_forgotten_origin_is_told_where_it_matters() {
+    let told = "SESSIOND_ORIGIN is not set";
+    let (production, embedded) = (Stores::new(Backend::Production), Stores::new(Backend::Embedded));
+    let behind = embedded.settings().with("SESSIOND_TRUSTED_PROXIES", "10.0.0.0/8");
+    let named = production.settings().with("SESSIOND_ORIGIN", "https://a.example.org");
+    for (settings, warned) in [
+        (production.settings(), true),
+        (behind.with("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For"), true),
+        (embedded.settings(), false),
+        (named, false),
+    ] {
+        let server = Process::start(&settings);
+        assert_eq!(server.output().contains(told), warned, "{}", server.output());
+    }
+}
