@@ -8,23 +8,21 @@
 use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, LOCATION, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
-use super::next::{Next, has_next, host_of};
-use super::pages;
+use super::next::{Next, has_next};
 use super::problem::Problem;
 use super::site::Site;
+use super::told::{self, only};
+use super::{gateway, pages};
 
 /// One page at one address is another one for who comes from another site.
 const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
 
 /// Where gateways tell the method of the request that they ask about.
 const METHOD: &str = "x-forwarded-method";
-
-/// Where they tell its address: nobody else sends it.
-const URI: &str = "x-forwarded-uri";
 
 /// The sign-in page; for who was sent to it from another site with somewhere to go on to, first the page that asks with
 /// the cookie.
@@ -45,14 +43,12 @@ pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpRespons
 /// cannot (nginx) asks here itself, tells the page in `X-Forwarded-…`, and passes the answer on.
 pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request.query_string();
-    if query.is_empty() && request.headers().contains_key(URI) {
+    if query.is_empty() && request.headers().contains_key(told::URI) {
         // Any address relative to this one would lie under the gateway, which would ask here again, and so on.
-        let next = page_asked_for(&site, &request).ok_or_else(Problem::no_page_told)?;
-        return if is_navigation(&request) {
-            sent(StatusCode::FOUND, &site.destinations.bounce(&next))
-        } else {
-            Err(Problem::unauthenticated())
-        };
+        if !site.proxies.believes(request.peer_addr()) {
+            return Err(Problem::proxy_not_trusted());
+        }
+        return if is_navigation(&request) { way_in(&site, &request) } else { Err(Problem::unauthenticated()) };
     }
     match site.destinations.in_query(query) {
         Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
@@ -60,16 +56,23 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
     }
 }
 
-/// Instead of a gateway's 401: for a navigation to a page of a configured origin, the way in. Anything else stays as it
-/// is, so that no script gets a page where it expects an answer.
+/// Instead of a gateway's 401: for a navigation, the way in. Anything else stays as it is, so that no script gets a page
+/// where it expects an answer.
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    if problem.status_code() != StatusCode::UNAUTHORIZED || request.query_string() != "redirect" {
-        return Err(problem);
+    let is_wanted = request.query_string() == "redirect" || gateway::asked_below(site, request).is_some();
+    let is_told = site.proxies.believes(request.peer_addr()) && is_navigation(request);
+    if problem.status_code() == StatusCode::UNAUTHORIZED && is_wanted && is_told {
+        way_in(site, request)
+    } else {
+        Err(problem)
     }
-    match page_asked_for(site, request) {
-        Some(next) if is_navigation(request) => sent(StatusCode::FOUND, &site.destinations.bounce(&next)),
-        _ => Err(problem),
-    }
+}
+
+/// To sign in, and on to the page that a gateway asks about, where that may be followed.
+fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let page = told::page(request.head(), gateway::asked_below(site, request));
+    let next = page.and_then(|page| site.destinations.judge_asked(&page));
+    sent(StatusCode::FOUND, &site.destinations.way_in(next.as_ref()))
 }
 
 /// The sign-in page, relative to the routes that stand beside it.
@@ -81,7 +84,7 @@ pub fn door(next: Option<&Next>) -> Cow<'static, str> {
 /// there and was kept back; and it goes along to where that page leads, so that nobody is sent back here as a stranger.
 fn goes_on_by_itself(site: &Site, request: &HttpRequest, next: &Next) -> bool {
     only(request.headers(), "sec-fetch-site") == Some("cross-site")
-        && site.destinations.cookie_reaches(next, own_host(site, request).as_deref())
+        && site.destinations.cookie_reaches(next, told::host(site, request.head()).as_deref())
 }
 
 fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {
@@ -95,17 +98,6 @@ fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {
 pub fn sent(status: StatusCode, to: &str) -> Result<HttpResponse, Problem> {
     let location = HeaderValue::from_str(to).map_err(Problem::internal)?;
     Ok(HttpResponse::build(status).insert_header((LOCATION, location)).insert_header(BY_SITE).finish())
-}
-
-/// The page that a gateway asks about, if that gateway is believed and the page is one of a configured origin.
-fn page_asked_for(site: &Site, request: &HttpRequest) -> Option<Next> {
-    if !site.proxies.believes(request.peer_addr()) {
-        return None;
-    }
-    let headers = request.headers();
-    let [scheme, host, uri] = ["x-forwarded-proto", "x-forwarded-host", URI].map(|name| forwarded(headers, name));
-    let uri = uri.filter(|uri| uri.starts_with('/'))?;
-    site.destinations.judge(&format!("{}://{}{uri}", scheme?, host?))
 }
 
 /// Whether a person waits for a page: a script, a form's body or a frame gets nothing out of being sent to sign in.
@@ -122,23 +114,4 @@ fn is_navigation(request: &HttpRequest) -> bool {
         return is_whole && only(headers, "sec-fetch-mode") == Some("navigate");
     }
     headers.get_all(ACCEPT).filter_map(|line| line.to_str().ok()).any(|line| line.contains("text/html"))
-}
-
-/// The host at which the browser has opened this server.
-fn own_host(site: &Site, request: &HttpRequest) -> Option<String> {
-    let headers = request.headers();
-    let told = forwarded(headers, "x-forwarded-host").filter(|_| site.proxies.believes(request.peer_addr()));
-    let host = told.or_else(|| only(headers, HOST.as_str()))?;
-    host_of(host)
-}
-
-/// A header that a proxy sets: told once, by one proxy.
-fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    only(headers, name).filter(|value| !value.contains(','))
-}
-
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut lines = headers.get_all(name);
-    let (first, second) = (lines.next(), lines.next());
-    first.filter(|_| second.is_none()).and_then(|line| line.to_str().ok())
 }

@@ -23,14 +23,17 @@ impl ForwardedMethod {
     }
 
     /// Whether the request that is asked about must show a CSRF token. `own` is the method of the gateway's question:
-    /// one that is unsafe itself cannot be talked down.
-    pub fn wants_csrf_token(&self, own: &Method, headers: &HeaderMap) -> bool {
+    /// one that is unsafe itself cannot be talked down. `told` are the headers of a gateway that tells the method there;
+    /// none of one that asks with the method itself.
+    pub fn wants_csrf_token(&self, own: &Method, told: Option<&HeaderMap>) -> bool {
         let Some(name) = &self.0 else { return false };
-        let mut lines = headers.get_all(name);
-        let told_safe = match (lines.next(), lines.next()) {
-            (Some(line), None) => SAFE.iter().any(|method| line == method),
-            _ => false,
-        };
+        let told_safe = told.is_none_or(|headers| {
+            let mut lines = headers.get_all(name);
+            match (lines.next(), lines.next()) {
+                (Some(line), None) => SAFE.iter().any(|method| line == method),
+                _ => false,
+            }
+        });
         !(told_safe && SAFE.contains(&own.as_str()))
     }
 }
@@ -47,7 +50,7 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         let header = Some(HeaderName::from_static("x-forwarded-method"));
-        ForwardedMethod(header).wants_csrf_token(&Method::from_bytes(own.as_bytes()).unwrap(), &headers)
+        ForwardedMethod(header).wants_csrf_token(&Method::from_bytes(own.as_bytes()).unwrap(), Some(&headers))
     }
 
     #[test]
@@ -72,7 +75,17 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_that_asks_with_the_method_itself_tells_it_nowhere_else() {
+        let forwarded = ForwardedMethod(Some(HeaderName::from_static("x-forwarded-method")));
+        for (method, wanted) in
+            [(Method::GET, false), (Method::HEAD, false), (Method::POST, true), (Method::DELETE, true)]
+        {
+            assert_eq!(forwarded.wants_csrf_token(&method, None), wanted, "{method}");
+        }
+    }
+
+    #[test]
     fn without_the_setting_nothing_is_judged_here() {
-        assert!(!ForwardedMethod(None).wants_csrf_token(&Method::POST, &HeaderMap::new()));
+        assert!(!ForwardedMethod(None).wants_csrf_token(&Method::POST, Some(&HeaderMap::new())));
     }
 }

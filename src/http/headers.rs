@@ -16,6 +16,7 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::gateway::FORWARD;
 use super::problem::Problem;
 use super::{last_resort, request_id, spelling};
 use crate::config::{Config, Origin};
@@ -35,15 +36,17 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSub
 #[derive(Clone, Debug)]
 pub struct AnswerHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
+    /// Below it stand paths of other servers, which spell them as they like.
+    asked_below: String,
 }
 
 impl AnswerHeaders {
     /// With HSTS where a configured origin is https.
     pub fn new(config: &Config) -> Self {
-        Self::for_scheme(config.origins.iter().any(Origin::is_https))
+        Self::under(&config.base_path, config.origins.iter().any(Origin::is_https))
     }
 
-    fn for_scheme(https: bool) -> Self {
+    fn under(base_path: &str, https: bool) -> Self {
         let mut fixed = vec![
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -54,7 +57,12 @@ impl AnswerHeaders {
         if https {
             fixed.push((STRICT_TRANSPORT_SECURITY, HSTS));
         }
-        Self { fixed }
+        Self { fixed, asked_below: format!("{base_path}{FORWARD}/") }
+    }
+
+    /// Whether the path is none that this server has: the router would decode it, and no rule of a proxy in front knows it.
+    fn is_misspelt(&self, path: &str) -> bool {
+        !path.starts_with(&self.asked_below) && spelling::is_another(path)
     }
 
     /// Adds what the answer does not have yet.
@@ -84,8 +92,7 @@ pub async fn complete<B: MessageBody>(
 ) -> Result<ServiceResponse<B>, Error> {
     // In a block of its own: services below may look at the id before they are first polled.
     let answered = request_id::within(id, async {
-        // The router would decode it, and no rule of a proxy in front knows it.
-        match spelling::is_another(request.path()) {
+        match answers.is_misspelt(request.path()) {
             true => Err(Problem::not_found().into()),
             false => last_resort::answered(next.call(request)).await,
         }
@@ -118,7 +125,7 @@ mod tests {
         for (name, value) in already {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        AnswerHeaders::for_scheme(https).complete(&mut headers, Uuid::from_u128(1));
+        AnswerHeaders::under("", https).complete(&mut headers, Uuid::from_u128(1));
         headers
     }
 
@@ -153,7 +160,7 @@ mod tests {
 
     #[actix_web::test]
     async fn what_leaves_a_middleware_as_an_error_is_completed_too() {
-        let answers = Arc::new(AnswerHeaders::for_scheme(false));
+        let answers = Arc::new(AnswerHeaders::under("", false));
         let app = App::new()
             .route("/", web::get().to(HttpResponse::Ok))
             .wrap(from_fn(async |_, _: Next<_>| Err::<ServiceResponse, _>(Problem::unauthenticated().into())))

@@ -47,6 +47,7 @@ mod signature;
 pub mod site;
 mod spelling;
 mod throttled;
+mod told;
 pub mod typed_password;
 mod unknown_query;
 

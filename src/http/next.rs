@@ -3,12 +3,15 @@
 //! The only judge of `next`. What it lets through is written anew from what it has read, so that no browser can read
 //! something else there. Must never guess what was meant: whatever is in doubt leads nowhere.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use url::{Position, Url, form_urlencoded};
 
 use crate::config::Config;
 
-/// Longest `next`, in bytes. A longer address is no page that people follow links to.
-const MAX_LENGTH: usize = 4_096;
+/// Longest query with a `next`, in bytes: the addresses that have it must fit into the 8 KiB that nginx reads of one line.
+const LONGEST: usize = 7_000;
 
 /// Stands for this origin, whatever its name is; reserved, so that it is nobody's (RFC 2606).
 const HERE: &str = "http://here.invalid";
@@ -46,6 +49,8 @@ pub struct Destinations {
     shares_cookie: bool,
     public_url: String,
     base_path: String,
+    /// Once is enough: who asks chooses how often.
+    has_complained: Arc<AtomicBool>,
 }
 
 impl Destinations {
@@ -56,6 +61,7 @@ impl Destinations {
             shares_cookie: config.cookie_domain.is_some(),
             public_url: config.public_url(),
             base_path: config.base_path.clone(),
+            has_complained: Arc::default(),
         }
     }
 
@@ -71,20 +77,36 @@ impl Destinations {
 
     /// The place that this text names, if people may be sent there.
     pub fn judge(&self, text: &str) -> Option<Next> {
-        // Parsers take white space off and read a backslash as a slash; they differ in where.
-        let is_doubtful =
-            |c: char| c.is_control() || c.is_whitespace() || c == '\\' || c == char::REPLACEMENT_CHARACTER;
-        if text.len() > MAX_LENGTH || text.contains(is_doubtful) {
+        // Parsers take control characters and blanks at the ends away, and read a backslash in a path as a slash.
+        let path = text.split(['?', '#']).next().unwrap_or_default();
+        if text.contains(char::is_control) || text.trim_matches(' ') != text || path.contains('\\') {
             return None;
         }
-        if text.starts_with('/') { own_path(text) } else { self.page(text) }
+        let next = if text.starts_with('/') { own_path(text) } else { self.page(text) };
+        next.filter(|next| next.query().len() <= LONGEST)
+    }
+
+    /// The same for a page that a trusted gateway asks about. The log names the setting where that is why nobody comes back.
+    pub fn judge_asked(&self, page: &str) -> Option<Next> {
+        let next = self.judge(page);
+        let origin = || Url::parse(page).ok().map(|url| url.origin().ascii_serialization());
+        if next.is_none()
+            && let Some(origin) = origin().filter(|origin| !self.origins.contains(origin))
+            && !self.has_complained.swap(true, Ordering::Relaxed)
+        {
+            log::warn!(
+                "A gateway asks about a page of {origin:.100?}, which is not in SESSIOND_ORIGIN: people who sign in do not get back to it."
+            );
+        }
+        next
     }
 
     /// An absolute address, without a name or a password in it.
     fn page(&self, text: &str) -> Option<Next> {
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
-        if !["http", "https"].contains(&scheme) || authority.contains('@') {
+        let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+        if !is_web || authority.contains('@') {
             return None;
         }
         let url = Url::parse(text).ok()?;
@@ -100,8 +122,10 @@ impl Destinations {
     }
 
     /// Where whoever asked for this page without a session is sent: to sessiond at its first origin, if its cookie goes
-    /// along to the page; else to the page's own origin, which has sessiond at the same path.
-    pub fn bounce(&self, next: &Next) -> String {
+    /// along to the page; else to the page's own origin, which has sessiond at the same path. Where nobody may be sent on to
+    /// the page, only to sign in.
+    pub fn way_in(&self, next: Option<&Next>) -> String {
+        let Some(next) = next else { return format!("{}/", self.public_url) };
         let first = Url::parse(&self.public_url).ok();
         let first_host = first.as_ref().and_then(Url::host_str);
         let query = next.query();
@@ -138,7 +162,7 @@ fn own_path(text: &str) -> Option<Next> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{ProptestConfig, Strategy, prop};
-    use proptest::{prop_assert, prop_oneof, proptest};
+    use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
     use super::*;
 
@@ -148,6 +172,7 @@ mod tests {
             shares_cookie: false,
             public_url: "https://app.example.org/auth".to_owned(),
             base_path: "/auth".to_owned(),
+            has_complained: Arc::default(),
         }
     }
 
@@ -168,6 +193,12 @@ mod tests {
             ("/é/ç", "/%C3%A9/%C3%A7"),
             ("/%0d%0aSet-Cookie:x", "/%0d%0aSet-Cookie:x"),
             ("/%5cevil.example", "/%5cevil.example"),
+            ("/list?ids=1,2", "/list?ids=1,2"),
+            ("/a b?c d#e f", "/a%20b?c%20d#e%20f"),
+            ("/a?b=\\c#\\", "/a?b=\\c#\\"),
+            ("/\u{2028}\u{a0}x\u{fffd}", "/%E2%80%A8%C2%A0x%EF%BF%BD"),
+            ("HTTPS://app.example.org//x", "https://app.example.org//x"),
+            ("https://app.example.org:/x", "https://app.example.org/x"),
             ("https://app.example.org", "https://app.example.org/"),
             ("https://app.example.org:443/x?y#z", "https://app.example.org/x?y#z"),
             ("https://APP.Example.org/x", "https://app.example.org/x"),
@@ -211,8 +242,6 @@ mod tests {
         "\0/x",
         "/\u{7f}",
         "/\u{85}",
-        "/\u{2028}",
-        "/x\u{fffd}",
         "\u{feff}/x",
         "https:/app.example.org/x",
         "https:app.example.org/x",
@@ -244,7 +273,6 @@ mod tests {
         "data:text/html,x",
         "blob:https://app.example.org/x",
         "view-source:https://app.example.org/",
-        "HTTPS://app.example.org/",
         "https://app%2eexample.org%2f@evil.example",
         "https://app.example.org%00.evil.example/",
         "https://[::1]/",
@@ -255,8 +283,8 @@ mod tests {
         for text in NOWHERE {
             assert_eq!(location(text), None, "{text:?}");
         }
-        assert!(location(&format!("/{}", "a".repeat(MAX_LENGTH - 1))).is_some());
-        assert_eq!(location(&format!("/{}", "a".repeat(MAX_LENGTH))), None);
+        assert!(location(&format!("/{}", "a".repeat(LONGEST - "next=%2F".len()))).is_some());
+        assert_eq!(location(&format!("/{}", "a".repeat(LONGEST - "next=%2F".len() + 1))), None);
     }
 
     #[test]
@@ -264,9 +292,17 @@ mod tests {
         let read = |query: &str| destinations().in_query(query).map(|next| next.location);
         assert_eq!(read("next=/a").as_deref(), Some("/a"));
         assert_eq!(read("x=1&next=%2Fa%3Fb%3D1%26c%3D2%2B3%23d&y").as_deref(), Some("/a?b=1&c=2+3#d"));
-        for query in
-            ["", "next", "next=", "next=/a&next=/a", "next=/a&next=//evil.example", "Next=/a", "next=%FF", "next=%00/a"]
-        {
+        for query in [
+            "",
+            "next",
+            "next=",
+            "next=/a&next=/a",
+            "next=/a&next=//evil.example",
+            "Next=/a",
+            "next=%FF",
+            "next=%00/a",
+            "next=+/a",
+        ] {
             assert_eq!(read(query), None, "{query}");
         }
         for text in ["/a?b=1&c=2+3%20#d", "https://app.example.org/x?next=%2Fy&a=%26", "/%C3%A9?=&&"] {
@@ -277,13 +313,14 @@ mod tests {
 
     #[test]
     fn people_are_sent_to_sign_in_where_the_cookie_comes_back_from() {
-        let bounce = |destinations: &Destinations, text: &str| destinations.bounce(&destinations.judge(text).unwrap());
+        let bounce = |destinations: &Destinations, text: &str| destinations.way_in(destinations.judge(text).as_ref());
         let alone = destinations();
         assert_eq!(
             bounce(&alone, "https://app.example.org/x?y=1"),
             "https://app.example.org/auth/bounce?next=https%3A%2F%2Fapp.example.org%2Fx%3Fy%3D1"
         );
         assert!(bounce(&alone, "http://localhost:8080/x").starts_with("http://localhost:8080/auth/bounce?next="));
+        assert_eq!(bounce(&alone, "https://evil.example/"), "https://app.example.org/auth/");
         let shared = Destinations { shares_cookie: true, ..destinations() };
         assert!(bounce(&shared, "http://localhost:8080/x").starts_with("https://app.example.org/auth/bounce?next="));
 
@@ -355,6 +392,23 @@ mod tests {
                     prop_assert!(to.username().is_empty() && to.password().is_none(), "{}", to);
                 }
             }
+        }
+
+        /// Whatever a URL may contain (RFC 3986 and the WHATWG's URL code points) passes, and leads a browser where it says.
+        #[test]
+        fn v3_7_2_every_page_of_a_configured_origin_can_be_gone_on_to(
+            origin in prop::sample::select(vec!["https://app.example.org", "http://localhost:8080"]),
+            page in "(/([-A-Za-z0-9._~!$&'()*+,;=:@\u{a0}-\u{d7ff}\u{10000}-\u{1fffd}]|%[0-9A-Fa-f]{2}){0,12}){1,4}",
+            query in "(\\?([-A-Za-z0-9._~!$&'()*+,;=:@/?|\\[\\]{}^`\"<>\\\\ \u{e9}]|%[0-9A-Fa-f]{2}){0,20}[a-z])?",
+        ) {
+            let text = format!("{origin}{page}{query}");
+            let next = destinations().judge(&text);
+            let expected = Url::parse(&text).unwrap();
+            prop_assert_eq!(next.as_ref().map(Next::location), Some(expected.as_str()), "{}", text);
+            let path = format!("{page}{query}");
+            let browser = Url::parse(origin).unwrap().join(&path);
+            let stays = browser.as_ref().is_ok_and(|to| to.origin() == expected.origin() && !to.path().starts_with("//"));
+            prop_assert_eq!(destinations().judge(&path).is_some(), stays, "{} leads to {:?}", path, browser);
         }
 
         #[test]

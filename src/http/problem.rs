@@ -155,11 +155,10 @@ impl Problem {
         Self::new(&UNAUTHENTICATED, "Sign in to continue.").with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// A gateway asks for somebody without a session and is not believed, or tells no page of a configured origin.
-    pub fn no_page_told() -> Self {
-        let detail = "Sign in to continue. Nobody can be sent there from here: the gateway that asks has to be one of \
-            SESSIOND_TRUSTED_PROXIES, and the page that it tells in X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Uri one \
-            of SESSIOND_ORIGIN.";
+    /// A gateway asks for a navigation without a session and is not believed.
+    pub fn proxy_not_trusted() -> Self {
+        let detail = "Sign in to continue. The gateway that asks is not one of SESSIOND_TRUSTED_PROXIES, so the page that it \
+            tells in X-Forwarded-Uri is not believed.";
         Self::new(&UNAUTHENTICATED, detail).with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 

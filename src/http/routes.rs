@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Handler, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard};
 
+use super::gateway::FORWARD;
 use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
@@ -27,7 +28,7 @@ const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, 
 #[rustfmt::skip]
 pub fn table() -> Vec<Path> {
     vec![
-        open("/auth/forward").any(gateway::forward),
+        open(FORWARD).any(gateway::forward).documented(Method::GET),
         account("/me").get(account::me).patch(account::rename),
         anyone("/session").get(account::session),
 
@@ -55,8 +56,9 @@ pub fn table() -> Vec<Path> {
         administrator("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
         administrator("/admin/audit").get(admin::trail::list),
 
-        open("/health/live").get(operator::live),
-        open("/health/ready").get(operator::ready),
+        // OPTIONS is what HAProxy asks with.
+        open("/health/live").get(operator::live).on(Method::OPTIONS, web::to(operator::live)),
+        open("/health/ready").get(operator::ready).on(Method::OPTIONS, web::to(operator::ready)),
         open("/openapi.json").get(openapi::serve),
 
         open("/").page(bounce::front),
@@ -65,6 +67,7 @@ pub fn table() -> Vec<Path> {
         open("/account").page(pages::account),
         open("/console").page(pages::console),
         open("/static/{file}").page(pages::file).shared(),
+        open("/auth/forward/{page:.*}").any(gateway::forward),
     ]
 }
 
@@ -93,8 +96,15 @@ pub fn application(
 /// The base path itself, as people type it: the pages' addresses are relative to what ends with a slash.
 fn to_front_page(service: &mut ServiceConfig, base_path: &str) {
     if !base_path.is_empty() {
-        service.service(web::redirect(base_path.to_owned(), format!("{base_path}/")));
+        let to = format!("{base_path}/");
+        service.route(base_path, web::to(move |request: HttpRequest| ready(with_query(&to, &request))));
     }
+}
+
+fn with_query(to: &str, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = request.query_string();
+    let to = if query.is_empty() { to.to_owned() } else { format!("{to}?{query}") };
+    bounce::sent(StatusCode::TEMPORARY_REDIRECT, &to)
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
@@ -193,14 +203,14 @@ impl Path {
         self.on(Method::GET, web::to(handler))
     }
 
-    /// Every method there is but TRACE, which nobody needs. The document shows it as GET.
+    /// Every method there is but TRACE, which nobody needs.
     fn any<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let mut path = self.documented(Method::GET);
+        let mut path = self;
         path.takes_any = true;
         path.routes.push(web::to(handler));
         path
@@ -316,7 +326,7 @@ mod tests {
     #[actix_web::test]
     async fn every_method_reaches_a_gateway_route() {
         for method in ["GET", "HEAD", "POST", "PROPFIND"] {
-            let path = open("/auth/forward").any(HttpResponse::Ok);
+            let path = open(FORWARD).any(HttpResponse::Ok);
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(answer(path, "", method, "/auth/forward").await.status(), 200);
         }

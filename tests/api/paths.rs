@@ -97,6 +97,10 @@ on_each_backend! {
             if right.contains("GET") || template == "/reset" {
                 right.extend(["GET".to_owned(), "HEAD".to_owned()]);
             }
+            // HAProxy asks so.
+            if template.starts_with("/health/") {
+                right.insert("OPTIONS".to_owned());
+            }
             let path = of_path().next().expect("an operation").path();
             for method in METHODS.iter().filter(|method| !right.contains(**method)) {
                 for who in [ASKED, cookie.as_str()] {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use reqwest::Method;
 
 use crate::support::client::SignedIn;
+use crate::support::raw::raw;
 use crate::support::requests::{Call, Requests, Response};
 use crate::support::server::{Backend, TestServer, on_each_backend};
-use crate::tools::browser_with;
+use crate::tools::{browser_with, cookie_line, send};
 
 const APP: &str = "https://app.example.org";
 const DEEP: &str = "https://app.example.org/deep/page?x=1&y=a%2Fb";
@@ -42,7 +43,7 @@ fn assert_sent(answer: &Response, status: u16, to: &str) {
 #[track_caller]
 fn assert_says_what_to_set(answer: &Response) {
     let detail = answer.assert_problem(401, "unauthenticated").json()["detail"].to_string();
-    for name in ["SESSIOND_TRUSTED_PROXIES", "SESSIOND_ORIGIN", "X-Forwarded-Uri"] {
+    for name in ["SESSIOND_TRUSTED_PROXIES", "X-Forwarded-Uri"] {
         assert!(detail.contains(name), "{answer}");
     }
     assert!(answer.header("location").is_none() && answer.set_cookies().is_empty(), "{answer}");
@@ -192,7 +193,7 @@ on_each_backend! {
         with(visitor.call(Method::PUT, "/auth/forward?redirect"), &put).send().await.assert_problem(401, "unauthenticated");
     }
 
-    async fn a_page_that_is_not_of_a_configured_origin_or_is_told_in_doubt_stays_401(server: TestServer)
+    async fn v3_7_2_a_page_that_may_not_be_gone_on_to_is_left_out_of_the_way_in(server: TestServer)
     with {
         "SESSIOND_ORIGIN": "https://app.example.org",
         "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
@@ -200,6 +201,7 @@ on_each_backend! {
     } {
         let visitor = server.anonymous();
         let told = |proto, host, uri| [("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host), ("X-Forwarded-Uri", uri)];
+        let longest = format!("/{}", "&".repeat(3_000));
         for page in [
             told("https", "evil.example", "/"),
             told("http", "app.example.org", "/"),
@@ -213,20 +215,89 @@ on_each_backend! {
             told("https", "app.example.org", ""),
             told("https", "app.example.org", "x"),
             told("https", "app.example.org", "https://app.example.org/"),
+            told("https", "app.example.org", "/\\evil.example"),
+            told("https", "app.example.org", &longest),
             told("javascript", "app.example.org", "/"),
             told("", "app.example.org", "/"),
             told("https", "", "//app.example.org/"),
         ] {
-            let answer = get(&visitor, "/auth/forward?redirect", &[page.as_slice(), &PERSON].concat()).await;
-            assert!(answer.header("location").is_none(), "{page:?}: {answer}");
-            answer.assert_problem(401, "unauthenticated");
-            assert_says_what_to_set(&get(&visitor, "/bounce", &[page.as_slice(), &PERSON].concat()).await);
+            let page = [page.as_slice(), &PERSON].concat();
+            for path in ["/auth/forward?redirect", "/bounce"] {
+                assert_sent(&get(&visitor, path, &page).await, 302, &format!("{APP}/"));
+            }
         }
         for left_out in 0..3 {
             let mut page = PAGE.to_vec();
             page.remove(left_out);
             page.extend(PERSON);
-            get(&visitor, "/auth/forward?redirect", &page).await.assert_problem(401, "unauthenticated");
+            assert_sent(&get(&visitor, "/auth/forward?redirect", &page).await, 302, &format!("{APP}/"));
+        }
+    }
+
+    async fn every_address_that_a_browser_can_ask_for_is_gone_on_to(server: TestServer)
+    with {
+        "SESSIOND_ORIGIN": "https://app.example.org",
+        "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
+        "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For",
+        "SESSIOND_BASE_PATH": "/sessiond",
+    } {
+        let visitor = server.anonymous();
+        let (proto, host) = ("X-Forwarded-Proto: https", "X-Forwarded-Host: app.example.org");
+        for (uri, page) in [
+            ("/list?ids=1,2", "/list?ids=1,2"),
+            ("/a,b;c=1/(d)!*'$&+=:@~", "/a,b;c=1/(d)!*'$&+=:@~"),
+            ("//a//b", "//a//b"),
+            ("/%41%2F%5C%00%FF", "/%41%2F%5C%00%FF"),
+            ("/?x=\\y|{z}^`[]", "/?x=\\y|{z}^`[]"),
+            ("/?next=https://evil.example&next=//x", "/?next=https://evil.example&next=//x"),
+            ("/ol\u{e9}?\u{fc}", "/ol%C3%A9?%C3%BC"),
+        ] {
+            let to = format!("{APP}/sessiond/bounce?{}", encoded(&format!("{APP}{page}")));
+            let lines = [proto, host, &format!("X-Forwarded-Uri: {uri}"), "Accept: text/html"];
+            for path in ["/sessiond/auth/forward?redirect", "/sessiond/bounce"] {
+                let answer = send(&server, "GET", path, &lines, b"").await;
+                assert_eq!((answer.status, answer.header("location")), (Some(302), vec![to.as_str()]), "{uri}: {answer:?}");
+            }
+            // What Envoy sends: the page's own path behind its prefix, at the page's own host.
+            if uri.is_ascii() && !uri.contains('`') {
+                let request = format!(
+                    "GET /sessiond/auth/forward{uri} HTTP/1.1\r\nHost: app.example.org\r\nX-Forwarded-Proto: https\r\n\
+                     X-Forwarded-Host: evil.example\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+                );
+                let answer = raw(&server.url(), request.as_bytes()).await;
+                assert_eq!((answer.status, answer.header("location")), (Some(302), vec![to.as_str()]), "{uri}: {answer:?}");
+            }
+        }
+        visitor.get("/sessiond/auth/forward/x").await.assert_problem(401, "unauthenticated");
+        let bare = visitor.get("/sessiond?next=%2Fa%3Fb&c").await;
+        assert_eq!((bare.status, bare.header("location")), (307, Some("/sessiond/?next=%2Fa%3Fb&c")), "{bare}");
+    }
+
+    /// Envoy asks with the method and the path of the request itself; what stands in its query is the client's.
+    async fn a_gateway_may_put_the_page_behind_the_route(server: TestServer)
+    with { "SESSIOND_CSRF_METHOD_HEADER": "X-Forwarded-Method" } {
+        let owner = server.signed_in().await;
+        let (cookie, over) = (cookie_line(&owner), cookie_line(&ended(&server).await));
+        let read = "X-Forwarded-Method: GET";
+        for page in ["/", "/me", "/a%2fb%41", "/%zz", "/../me", "//x", "/?redirect", "/x?csrf_token=1&_method=GET", "/\u{7b}a\u{7d}"] {
+            let path = format!("/auth/forward{page}");
+            for method in ["GET", "HEAD", "OPTIONS"] {
+                let answer = send(&server, method, &path, &[&cookie], b"").await;
+                assert_eq!(answer.status, Some(200), "{method} {path}: {answer:?}");
+                assert_eq!(answer.header("x-session-user"), [owner.user_id.as_str()], "{method} {path}");
+            }
+            for method in ["POST", "PUT", "DELETE", "PROPFIND"] {
+                let answer = send(&server, method, &path, &[&cookie, read], b"").await;
+                assert_eq!(answer.status, Some(403), "{method} {path}: {answer:?}");
+            }
+            for who in [over.as_str(), "X-Session-User: admin"] {
+                let answer = send(&server, "GET", &path, &[who, "Accept: text/html", "X-Forwarded-Proto: https"], b"").await;
+                assert_eq!((answer.status, answer.header("location").len()), (Some(401), 0), "{path}: {answer:?}");
+            }
+        }
+        for path in ["/auth/forwarded", "/auth/forward%2fx", "/auth/%66orward/x"] {
+            let answer = send(&server, "GET", path, &[&cookie], b"").await;
+            assert_eq!(answer.status, Some(404), "{path}: {answer:?}");
         }
     }
 
