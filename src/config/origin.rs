@@ -133,6 +133,12 @@ pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
     }
 }
 
+/// Whether anybody can have a domain under this one (`co.uk`, `github.io`), by the list that browsers go by.
+pub(crate) fn is_public_suffix(domain: &str) -> bool {
+    let (name, _) = idna::domain_to_unicode(domain);
+    psl::suffix_str(&name) == Some(&name)
+}
+
 /// The domain that shares the cookie; every origin must be in it, or its browsers would refuse the cookie.
 pub(super) fn cookie_domain(settings: &Settings, origins: &[Origin]) -> Result<Option<String>, ConfigError> {
     let given = Given::new(var::COOKIE_DOMAIN, settings.cookie_domain.as_ref());
@@ -143,6 +149,10 @@ pub(super) fn cookie_domain(settings: &Settings, origins: &[Origin]) -> Result<O
         return Err(
             given.is_no(text, "which is no domain: write it like example.com (in its ASCII form), or leave it out.")
         );
+    }
+    if is_public_suffix(domain) {
+        let advice = "which is a public suffix: browsers refuse its cookies. Write a domain of your own under it.";
+        return Err(given.is_no(text, advice));
     }
     let inside = |host: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     match origins.iter().find(|origin| !inside(&origin.host)) {

@@ -254,6 +254,30 @@ fn contradictions_are_one_sentence() {
 }
 
 #[test]
+fn a_public_suffix_is_nobodys_cookie_domain() {
+    for suffix in [
+        "co.uk",
+        "github.io",
+        ".CO.UK",
+        "pvt.k12.ma.us",
+        "cn-north-1.compute.amazonaws.com.cn",
+        "xn--55qx5d.cn",
+        "x.ck",
+    ] {
+        let sentence = refused(|s| s.cookie_domain = set(suffix));
+        let beginning = format!("SESSIOND_COOKIE_DOMAIN is {suffix:?}, which is a public suffix:");
+        assert!(sentence.starts_with(&beginning) && !sentence.contains('\n'), "{sentence}");
+    }
+    for own in
+        ["example.co.uk", "me.github.io", "example.xn--55qx5d.cn", "www.ck", "corp.internal", "example.localhost"]
+    {
+        let origin = format!("https://app.{own}");
+        let config = good(|s| (s.cookie_domain, s.origin) = (set(own), set(&origin)));
+        assert_eq!(config.cookie_domain.as_deref(), Some(own));
+    }
+}
+
+#[test]
 fn several_servers_need_a_key_that_was_given_to_all() {
     let sentence = refused(|s| s.redis_url = set("redis://localhost"));
     assert!(sentence.starts_with("SESSIOND_COOKIE_KEY is needed with Redis or PostgreSQL"), "{sentence}");

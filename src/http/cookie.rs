@@ -12,6 +12,7 @@ use actix_web::cookie::{Cookie, Key, SameSite};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::signature::Verifier;
+use super::stale_cookies::StaleCookies;
 use crate::config::Config;
 use crate::domain::{Random, Token, TokenHash};
 
@@ -84,6 +85,7 @@ pub struct SessionCookie {
     key: Key,
     verifier: Verifier,
     removal: HeaderValue,
+    stale: StaleCookies,
     /// Keyed anew at each start.
     fingerprints: RandomState,
 }
@@ -95,9 +97,10 @@ impl SessionCookie {
         let key = config.cookie_key.open(random).map_err(|error| InvalidCookie::Key(error.to_string()))?;
         let key = Key::try_from(key.as_bytes()).map_err(|error| InvalidCookie::Key(error.to_string()))?;
         let domain = config.cookie_domain.clone();
-        let removal = removal(name, domain.as_deref())?;
+        let removal = removal(name, domain.as_deref(), "/")?;
+        let stale = StaleCookies::new(name, config);
         let fingerprints = RandomState::new();
-        Ok(Self { name, domain, verifier: Verifier::new(&key), key, removal, fingerprints })
+        Ok(Self { name, domain, verifier: Verifier::new(&key), key, removal, stale, fingerprints })
     }
 
     /// The cookie's name.
@@ -118,6 +121,17 @@ impl SessionCookie {
     /// A Set-Cookie value that removes it, with the attributes it was set with (browsers ignore it otherwise).
     pub fn removal(&self) -> HeaderValue {
         self.removal.clone()
+    }
+
+    /// Set-Cookie values that remove every cookie of the name which is none of this configuration.
+    pub fn stale_removals(&self, host: Option<&str>, path: &str) -> Vec<HeaderValue> {
+        self.stale.removals(host, path)
+    }
+
+    /// Whether an answer with these headers sets or removes the cookie.
+    pub fn changes_in(&self, headers: &HeaderMap, answer: CookieAnswer) -> bool {
+        answer == CookieAnswer::Removed
+            || (answer != CookieAnswer::Left && headers.get_all(SET_COOKIE).any(|line| self.sets_ours(line)))
     }
 
     /// What the request carries, over all of its Cookie headers.
@@ -213,8 +227,9 @@ pub(super) fn split(pair: &str) -> Option<(&str, &str)> {
     Some((name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t'])))
 }
 
-fn removal(name: &'static str, domain: Option<&str>) -> Result<HeaderValue, InvalidCookie> {
-    let cookie = Cookie::build(name, "").path("/").secure(true).http_only(true).same_site(SameSite::Strict);
+/// A Set-Cookie value that removes the cookie of this name, domain and path.
+pub(super) fn removal(name: &'static str, domain: Option<&str>, path: &str) -> Result<HeaderValue, InvalidCookie> {
+    let cookie = Cookie::build(name, "").path(path).secure(true).http_only(true).same_site(SameSite::Strict);
     let mut cookie = match domain {
         Some(domain) => cookie.domain(domain).finish(),
         None => cookie.finish(),
@@ -240,7 +255,9 @@ mod tests {
         let name = "__Host-session";
         let verifier = Verifier::new(&key);
         let fingerprints = RandomState::new();
-        SessionCookie { name, domain: None, key, verifier, removal: removal(name, None).unwrap(), fingerprints }
+        let stale = StaleCookies::new(name, &Config::from_pairs([]).unwrap());
+        let removal = removal(name, None, "/").unwrap();
+        SessionCookie { name, domain: None, key, verifier, removal, stale, fingerprints }
     }
 
     fn signed(token: &str) -> String {
@@ -362,7 +379,7 @@ mod tests {
         }
         assert!(!text.contains("Domain"));
         assert!(
-            super::removal("__Secure-session", Some("example.org"))
+            super::removal("__Secure-session", Some("example.org"), "/")
                 .unwrap()
                 .to_str()
                 .unwrap()

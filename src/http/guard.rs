@@ -170,11 +170,11 @@ impl SessionLayer {
         let checked = match self.rank {
             Rank::Account | Rank::Background | Rank::Administrator | Rank::Renewal => {
                 let activity = self.activity(request.method(), headers);
-                Some(self.signed_in(&presented, headers, &client, activity).await?)
+                Some(self.signed_in(&presented, request, &client, activity).await?)
             }
             Rank::Anyone => {
                 let activity = self.activity(request.method(), headers);
-                match self.signed_in(&presented, headers, &client, activity).await {
+                match self.signed_in(&presented, request, &client, activity).await {
                     // What cannot be told, and whoever tries too many cookies, is still refused.
                     Err(problem) if problem.status_code() == StatusCode::UNAUTHORIZED => None,
                     found => Some(found?),
@@ -261,14 +261,16 @@ impl SessionLayer {
     async fn signed_in(
         &self,
         presented: &Presented,
-        headers: &HeaderMap,
+        request: &ServiceRequest,
         client: &Client,
         activity: Activity,
     ) -> Result<Checked, Problem> {
+        let headers = request.headers();
         let token = match presented {
             Presented::One(token) => token,
             Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
-            Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
+            Presented::Nothing => return Err(Problem::unauthenticated()),
+            Presented::Duplicate => return Err(self.site.several_cookies(request.head())),
         };
         let app = &self.site.app;
         let Some(checked) = app.check(token, client.ip, activity).await? else {
@@ -293,7 +295,15 @@ impl SessionLayer {
             })?;
             cookie = CookieAnswer::Removed;
         }
+        // Of what the request carried something may stand where the new cookie does not take its place.
+        let changes = self.site.cookie.changes_in(response.headers(), cookie);
+        let stale = match context.presented() {
+            Presented::Nothing => Vec::new(),
+            _ if changes => self.site.stale_cookies(response.request().head()),
+            _ => Vec::new(),
+        };
         self.site.cookie.settle(response.headers_mut(), cookie);
+        stale.into_iter().for_each(|line| response.headers_mut().append(SET_COOKIE, line));
         if context.is_unconfirmed() {
             // Honest about the old token, without losing the new one.
             let cookies = response.headers().get_all(SET_COOKIE);

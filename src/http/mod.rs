@@ -46,6 +46,7 @@ pub mod sign_in;
 mod signature;
 pub mod site;
 mod spelling;
+mod stale_cookies;
 mod throttled;
 mod told;
 pub mod typed_password;

@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderValue, USER_AGENT};
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use uuid::Uuid;
 
 use super::clear_site_data::clearing;
@@ -18,6 +19,7 @@ use super::headers::AnswerHeaders;
 use super::next::Destinations;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
+use super::told;
 use crate::config::Config;
 use crate::domain::{Client, Random, device};
 use crate::service::App;
@@ -85,6 +87,20 @@ impl Site {
             user_agent: user_agent(headers).map(ToOwned::to_owned),
             request_id: self.request_id(),
         }
+    }
+
+    /// What removes the session cookies that the request may carry and this configuration has not set.
+    pub fn stale_cookies(&self, head: &RequestHead) -> Vec<HeaderValue> {
+        self.cookie.stale_removals(told::host(self, head).as_deref(), head.uri.path())
+    }
+
+    /// The refusal of a request with several session cookies. All of them go, where one of them can be another's: whoever
+    /// has them could not sign in otherwise.
+    pub fn several_cookies(&self, head: &RequestHead) -> Problem {
+        let stale = self.stale_cookies(head);
+        let ours = (!stale.is_empty()).then(|| self.cookie.removal());
+        let refusal = Problem::unauthenticated();
+        stale.into_iter().chain(ours).fold(refusal, |refusal, line| refusal.with_header(SET_COOKIE, line))
     }
 
     /// What a failure is told as, with this server's own paths.

@@ -6,10 +6,28 @@ use serde_json::json;
 
 use crate::support::client::{COOKIE, PASSWORD, new_email};
 use crate::support::process::command_line_ok;
-use crate::support::raw::get_with;
+use crate::support::raw::{RawResponse, get_with, raw};
 use crate::support::requests::Requests;
-use crate::support::server::on_each_backend;
+use crate::support::server::{TestServer, on_each_backend};
 use crate::tools::{cookie_line, only_cookie, send};
+
+const JSON: &str = "Content-Type: application/json";
+
+/// A request with the host that these lines say.
+async fn send_to(server: &TestServer, what: &str, lines: &[&str], body: &str) -> RawResponse {
+    let lines = lines.join("\r\n");
+    let length = body.len();
+    let request = format!("{what} HTTP/1.1\r\n{lines}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    raw(&server.url(), request.as_bytes()).await
+}
+
+/// Domain and path of the session cookies that an answer removes.
+fn removed(answer: &RawResponse) -> Vec<String> {
+    let attribute =
+        |line: &str, name: &str| line.split("; ").find_map(|part| part.strip_prefix(name)).unwrap_or("-").to_owned();
+    let lines = answer.header("set-cookie").into_iter().filter(|line| line.starts_with("__Secure-session=;"));
+    lines.map(|line| attribute(line, "Domain=") + &attribute(line, "Path=")).collect()
+}
 
 on_each_backend! {
     async fn with_registration_closed_accounts_come_from_the_command_line(server: TestServer)
@@ -68,9 +86,59 @@ on_each_backend! {
         assert_eq!(status(format!("Cookie: {pair}")).await, Some(200));
         assert_eq!(status(format!("Cookie: {COOKIE}={value}")).await, Some(401), "the other name");
         assert_eq!(status(format!("Cookie: {pair}; {pair}")).await, Some(401), "twice");
-        let out = only_cookie(visitor.post("/logout").await.assert_status(204));
-        assert!(out.starts_with("__Secure-session=;") && out.contains("Domain=example.com"), "{out}");
+        let out = visitor.post("/logout").await;
+        let removed = out.assert_status(204).set_cookies();
+        assert!(removed.iter().all(|line| line.starts_with("__Secure-session=;") && line.contains("Max-Age=0")), "{out}");
+        assert!(removed.iter().any(|line| line.contains("Domain=example.com")), "{out}");
         assert_eq!(status(format!("Cookie: {pair}")).await, Some(401));
+    }
+
+    /// A browser that has the cookie of the domain that was configured before, or one that a sibling host has set, signs in.
+    async fn several_cookies_of_a_shared_name_go_with_the_refusal_and_with_a_sign_in(server: TestServer)
+    with { "SESSIOND_COOKIE_DOMAIN": "example.co.uk", "SESSIOND_ORIGIN": "https://app.example.co.uk,https://a.b.example.co.uk" } {
+        let email = new_email();
+        server.anonymous().register(&email).await.assert_status(201);
+        let body = format!(r#"{{"email":"{email}","password":"{PASSWORD}"}}"#);
+        let login = async |host: &str, cookie: &str| {
+            send_to(&server, "POST /login", &[&format!("Host: {host}"), JSON, cookie], &body).await
+        };
+        let own = |answer: &RawResponse| {
+            let lines = answer.header("set-cookie").into_iter().filter(|line| !line.contains("Max-Age=0"));
+            lines.filter(|line| line.starts_with("__Secure-session=")).map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        let first = login("app.example.co.uk", "X: x").await;
+        assert_eq!((own(&first).len(), removed(&first).len()), (1, 0), "a browser without a cookie needs nothing removed");
+        let pair = own(&first).concat().split(';').next().expect("a pair").to_owned();
+
+        for (host, above) in [
+            ("app.example.co.uk", vec!["-/", "app.example.co.uk/"]),
+            ("a.b.example.co.uk", vec!["-/", "a.b.example.co.uk/", "b.example.co.uk/"]),
+            // Whatever host a proxy makes of it.
+            ("sessiond:8080", vec!["-/", "app.example.co.uk/"]),
+            ("evil.example", vec!["-/", "app.example.co.uk/"]),
+        ] {
+            let refusal = send_to(&server, "GET /me", &[&format!("Host: {host}"), &format!("Cookie: {pair}; __Secure-session=x")], "").await;
+            assert_eq!(refusal.status, Some(401), "which one is meant cannot be told: {refusal:?}");
+            let gone = removed(&refusal);
+            for place in above.iter().chain(&["example.co.uk/", "-/me", "example.co.uk/me"]) {
+                assert!(gone.contains(&(*place).to_owned()), "{host}: {place}: {gone:?}");
+            }
+            assert!(gone.iter().all(|place| !place.starts_with("co.uk") && !place.contains("evil")), "{gone:?}");
+            for cookie in [format!("Cookie: {pair}"), format!("Cookie: {pair}; __Secure-session=x"), "Cookie: __Secure-session=x".to_owned()] {
+                let signed_in = login(host, &cookie).await;
+                assert_eq!((signed_in.status, own(&signed_in).len()), (Some(200), 1), "{signed_in:?}");
+                let gone = removed(&signed_in);
+                for place in &above {
+                    assert!(gone.contains(&(*place).to_owned()), "{host}: {place}: {gone:?}");
+                }
+                assert!(!gone.contains(&"example.co.uk/".to_owned()), "but for the one that is set: {gone:?}");
+            }
+        }
+        // A gateway never gets a cookie, and where only the cookie of this configuration was sent it is told alone.
+        let asked = send_to(&server, "GET /auth/forward", &["Host: app.example.co.uk", &format!("Cookie: {pair}; {pair}")], "").await;
+        assert_eq!((asked.status, asked.header("set-cookie").len()), (Some(401), 0), "{asked:?}");
+        let me = send_to(&server, "GET /me", &["Host: app.example.co.uk", &format!("Cookie: {pair}")], "").await;
+        assert_eq!(me.header("set-cookie").len(), 0, "{me:?}");
     }
 
     async fn a_gateway_may_ask_with_any_method_and_gets_three_headers(server: TestServer) {
@@ -103,6 +171,11 @@ on_each_backend! {
         for path in ["/health/live", "/health/ready", "/openapi.json"] {
             let answer = probe.call(Method::HEAD, path).send().await;
             assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
+        }
+        for path in ["/health/live", "/health/ready"] {
+            // As HAProxy asks where nobody has told it otherwise.
+            let answer = raw(&server.url(), format!("OPTIONS {path} HTTP/1.0\r\n\r\n").as_bytes()).await;
+            assert_eq!(answer.status, Some(200), "{path}: {answer:?}");
         }
     }
 

@@ -1,12 +1,21 @@
 //! What the browser keeps: the session's cookie and the device's, which no script can read, and nothing else.
 
+use std::sync::Arc;
+
 use fantoccini::cookies::Cookie;
 use serde_json::json;
+use sessiond::domain::MovableClock;
 
+use super::application::Application;
 use super::driver::Driver;
 use super::window::Window;
 use crate::support::client::{COOKIE, PASSWORD, new_email};
-use crate::support::server::{Backend, TestServer};
+use crate::support::node::Node;
+use crate::support::ports::free_port;
+use crate::support::server::{Backend, Stores, TestServer};
+
+/// The cookie's name where hosts share it.
+const SHARED: &str = "__Secure-session";
 
 /// Opens nothing; stays when the session is over.
 const DEVICE: &str = "__Host-device";
@@ -61,4 +70,67 @@ async fn the_browser_keeps_two_cookies_that_no_script_can_read_and_nothing_else(
     assert_ne!(remembered.value(), cookie.value());
     window.text(".current .remembered").await;
     window.assert_quiet().await;
+}
+
+/// The account, or the form.
+const EITHER: &str = "['#who', '#sign-in-email'].some(
+    (css) => document.querySelector(css)?.checkVisibility({ visibilityProperty: true }) ?? false)";
+
+/// How many session cookies the browser sends to the page that is open.
+async fn sent(window: &Window) -> usize {
+    window.cookies().await.iter().filter(|cookie| cookie.name() == SHARED).count()
+}
+
+/// A browser with the cookie of the domain that was configured before signs in, and so does one to which a sibling host
+/// has given a second one.
+#[tokio::test]
+async fn neither_another_cookie_domain_nor_a_sibling_host_keeps_anybody_out() {
+    let (stores, clock, port) = (Stores::new(Backend::Embedded), Arc::new(MovableClock::default()), free_port());
+    let site = format!("http://login.app.example.localhost:{port}");
+    let listen = format!("127.0.0.1:{port}");
+    let settings = |domain: &str| {
+        let changes =
+            [("SESSIOND_LISTEN", listen.as_str()), ("SESSIOND_ORIGIN", &site), ("SESSIOND_COOKIE_DOMAIN", domain)];
+        stores.settings().with_all(&changes)
+    };
+    let (driver, email, elsewhere) = (Driver::start(), new_email(), Application::start().await);
+    let window = driver.window().await;
+    let node = Node::start(&settings("app.example.localhost"), &clock).await;
+    window.register(&site, &email, PASSWORD).await;
+    assert_eq!(sent(&window).await, 1);
+    drop(node);
+
+    let _node = Node::start(&settings("example.localhost"), &clock).await;
+    let body = json!({ "email": email, "password": PASSWORD }).to_string();
+    let login = format!(
+        "return fetch('/login', {{ method: 'POST', headers: {{ 'Content-Type': 'application/json' }}, body: {} }})
+           .then((answer) => answer.status)",
+        json!(body)
+    );
+    assert_eq!(window.script(&login).await, json!(200));
+    assert_eq!(sent(&window).await, 1, "that of the other domain is gone");
+    window.open(&format!("{site}/account")).await;
+    window.has_account().await;
+
+    for path in ["/", "/me", "/login", "/account"] {
+        window.open(&format!("http://evil.example.localhost:{}/", elsewhere.port())).await;
+        for domain in ["example.localhost", "localhost"] {
+            window
+                .script(&format!("document.cookie = '{SHARED}=evil; Domain={domain}; Path={path}; Secure'; return 1"))
+                .await;
+        }
+        window.open(&format!("{site}/account")).await;
+        window.shows(EITHER).await;
+        window.open(&format!("{site}/")).await;
+        window.shows(EITHER).await;
+        // A browser does not let a script take the place of the cookie itself: then they are in as before.
+        if window.sees("#sign-in-email").await {
+            window.fill("#sign-in-email", &email).await;
+            window.fill("#sign-in-password", PASSWORD).await;
+            window.click("#sign-in-submit").await;
+        }
+        window.has_account().await;
+        window.open(&format!("{site}/account")).await;
+        window.has_account().await;
+    }
 }
