@@ -7,6 +7,8 @@ mod csrf;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod gateways_run;
+#[cfg(test)]
 mod inputs;
 #[cfg(test)]
 mod sheets;

@@ -14,7 +14,6 @@ mod browser {
     mod driver;
     mod elsewhere;
     mod endings;
-    mod gateway;
     mod history;
     mod hostile;
     mod leaving;

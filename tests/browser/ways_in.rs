@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::application::Application;
 use super::driver::Driver;
-use super::gateway::{Gateway, Kind};
 use super::page::site;
 use super::window::Window;
 use crate::support::client::{PASSWORD, new_email};
+use crate::support::gateway::{Gateway, Kind};
 use crate::support::server::{Backend, TestServer};
 
 const DEEP: &str = "/deep/page?x=1&y=a%2Fb%20c&z=%C3%A9";
@@ -41,7 +41,8 @@ async fn settled(gateway: &Gateway, part: &str) -> usize {
 }
 
 async fn walks_in(kind: Kind) {
-    let gateway = Gateway::start(kind).await;
+    let application = Application::start().await;
+    let gateway = Gateway::start(kind, application.port()).await;
     let (driver, email, site) = (Driver::start(), new_email(), gateway.site());
     let (here, there) = (driver.window().await, driver.window().await);
     let (login, deep) = (format!("{site}/sessiond"), format!("{site}{DEEP}{PART}"));
@@ -53,7 +54,7 @@ async fn walks_in(kind: Kind) {
     lands_on(&here, &deep).await;
     here.says("#asked", DEEP).await;
     assert!(uuid::Uuid::parse_str(&here.text("#user").await).is_ok(), "the application knows who it is");
-    assert_eq!(gateway.application.asked("/deep"), [DEEP], "asked for once, by who is signed in");
+    assert_eq!(application.asked("/deep"), [DEEP], "asked for once, by who is signed in");
     assert_eq!(gateway.asked("/deep/page"), 2, "{kind:?}: once without the cookie, once with it");
     here.back().await;
     here.shows("location.pathname === '/link'").await;

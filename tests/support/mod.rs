@@ -12,6 +12,7 @@ pub mod client;
 pub mod crowd;
 pub mod database;
 pub mod events;
+pub mod gateway;
 pub mod issue;
 pub mod mmdb;
 pub mod monitor;
