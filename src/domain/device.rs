@@ -14,8 +14,10 @@ pub const MAX_USER_AGENT: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Device {
     /// The browser's or program's family: `Firefox`, `Chrome`, `curl`; null when not known.
+    #[schema(example = "Firefox")]
     pub browser: Option<String>,
     /// The operating system's family: `Windows`, `iOS`, `Linux`; null when not known.
+    #[schema(example = "Windows")]
     pub os: Option<String>,
     /// What kind of thing it is.
     pub kind: DeviceKind,

@@ -20,7 +20,7 @@ use crate::service::{ChangePasswordError, Checked, Renewed, SessionView, UserVie
 pub struct Rename {
     /// Null removes it.
     #[serde(deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<String>, required, example = "Ana Silva")]
     name: Option<Text>,
 }
 
@@ -50,18 +50,19 @@ pub struct MeAnswer {
     pub session: SessionView,
     /// What requests of this session's pages may show in the X-CSRF-Token header, and must where a gateway asks for it.
     /// Another one after each renewal of the session's token.
-    #[schema(min_length = 64, max_length = 64)]
+    #[schema(
+        min_length = 64,
+        max_length = 64,
+        example = "QkFTRTY0VVJMLW9mLWEtbm9uY2UtYW5kLWEtbWFjLW9mLTQ4LWJ5dGVzLWluLWFs"
+    )]
     pub csrf_token: String,
 }
 
 /// Who is signed in.
 #[utoipa::path(
-    get, path = "/me", tag = "signed in",
+    get, path = "/me", operation_id = "get_me", tag = "signed in",
     responses(
         (status = 200, description = "The user, fresh from the ledger, the session and its CSRF token.", body = MeAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<MeAnswer>, Problem> {
@@ -70,11 +71,9 @@ pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<Me
 
 /// The same as `/me`, for pages that are for everybody: that nobody is signed in is `null`, and no refusal.
 #[utoipa::path(
-    get, path = "/session", tag = "anyone", security((), ("session" = [])),
+    get, path = "/session", operation_id = "get_session", tag = "anyone", security((), ("session" = [])),
     responses(
         (status = 200, description = "As `/me`, or null.", body = Option<MeAnswer>),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn session(site: Data<Site>, asking: Option<SignedIn>) -> Result<Json<Option<MeAnswer>>, Problem> {
@@ -93,14 +92,11 @@ async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem
 
 /// Changes the display name.
 #[utoipa::path(
-    patch, path = "/me", tag = "signed in", request_body = Rename,
+    patch, path = "/me", operation_id = "update_me", tag = "signed in", request_body = Rename,
     responses(
         (status = 200, description = "The user with the new name.", body = UserAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 403, description = "Another device shows the session (`step-up-required`)."),
-        (status = 422, description = "The name is not accepted."),
-        (status = 503, description = "Try again after Retry-After."),
+        (status = 422, description = "The name is not accepted (`invalid-body`)."),
     )
 )]
 pub async fn rename(
@@ -118,11 +114,11 @@ pub async fn rename(
 #[utoipa::path(
     put, path = "/me/password", tag = "signed in", request_body = ChangePassword,
     responses(
-        (status = 200, description = "Changed; the new token is in the cookie.", body = SessionAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "The current password is wrong."),
-        (status = 422, description = "The new password is not accepted."),
-        (status = 429, description = "Too many wrong passwords, here or at sign-in; try again after Retry-After."),
+        (status = 200, description = "Changed; the new token is in the cookie.", body = SessionAnswer,
+         headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
+        (status = 403, description = "The current password is wrong (`wrong-password`)."),
+        (status = 422, description = "The new password is not accepted (`invalid-body`)."),
+        (status = 429, description = "Too many wrong passwords, here or at sign-in (`too-many-attempts`)."),
         (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie."),
     )
 )]

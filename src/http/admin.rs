@@ -19,14 +19,10 @@ use crate::service::Cause;
 
 /// Disables an account. Its sessions end, and it cannot sign in.
 #[utoipa::path(
-    post, path = "/admin/users/{id}/disable", tag = "administrators",
+    post, path = "/admin/users/{id}/disable", operation_id = "disable_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 204, description = "Disabled; its sessions have ended."),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such user."),
         (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
         (status = 503, description = "Not disabled, or (`unconfirmed`) disabled, but not confirmed yet."),
     )
@@ -44,15 +40,10 @@ pub async fn disable(
 
 /// Enables an account again. Sessions that ended stay ended.
 #[utoipa::path(
-    post, path = "/admin/users/{id}/enable", tag = "administrators",
+    post, path = "/admin/users/{id}/enable", operation_id = "enable_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 204, description = "Enabled."),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such user."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn enable(

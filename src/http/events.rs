@@ -39,13 +39,12 @@ const RETRY: u16 = 2_000;
 /// every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends without it says
 /// nothing about the session: come again. To listen is no use of the session, and does not keep it alive.
 #[utoipa::path(
-    get, path = "/events", tag = "signed in",
+    get, path = "/events", operation_id = "watch_session", tag = "signed in",
     responses(
         (status = 200, description = "Events, until the session ends or the stream does.", body = String,
-         content_type = "text/event-stream"),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After; also where as many streams are open as may be."),
+         content_type = "text/event-stream",
+         example = json!("event: session\ndata: {\"session\":\"0198c0de-0000-7000-8000-000000000001\"}\n\n")),
+        (status = 503, description = "As many streams are open as may be (`busy`)."),
     )
 )]
 pub async fn open(

@@ -1,4 +1,4 @@
-//! Filters in the OpenAPI document: the fields with their forms.
+//! Filters and pages in the OpenAPI document: the fields with their forms.
 //!
 //! Owns nothing but words: [`super::filter`] reads them.
 
@@ -47,7 +47,7 @@ pub struct SessionFilter {
     risk: Option<i64>,
 }
 
-/// A page of sessions that fit. Each field of the filter is a parameter of its own.
+/// Sessions that fit. Each field of the filter is a parameter of its own.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the document alone")]
@@ -88,6 +88,13 @@ pub struct SessionSearch {
     /// What speaks against them has at least this weight.
     #[param(rename = "filter[risk]", minimum = 0, maximum = 1_000_000)]
     risk: Option<i64>,
+}
+
+/// Which page of a list.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "for the document alone")]
+pub struct Page {
     /// Where the last page ended: its `next_cursor`.
     cursor: Option<String>,
     /// Most rows of a page.

@@ -31,7 +31,7 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
 /// Answers for a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy
 /// `ext_authz`) whether its client is signed in. Any method.
 #[utoipa::path(
-    get, path = "/auth/forward", tag = "gateways",
+    get, path = "/auth/forward", operation_id = "forward_auth", tag = "gateways",
     responses(
         (status = 200, description = "Signed in. The body is empty.", headers(
             ("X-Session-User" = uuid::Uuid, description = "The user's id."),
@@ -42,11 +42,12 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
             ("X-Session-Csrf" = String, description = "What X-CSRF-Token holds: `valid`, `invalid` or `none`."),
         )),
         (status = 302, description = "With `?redirect`, instead of 401: a navigation to a page of a configured origin is sent \
-                                      to sign in. For proxies that are trusted and pass the answer on."),
-        (status = 401, description = "Not signed in."),
+                                      to sign in. For proxies that are trusted and pass the answer on.",
+         headers(("Location" = String, description = "The sign-in page, with the page that was asked for as `next`."))),
+        (status = 401, description = "Not signed in (`unauthenticated`)."),
         (status = 403, description = "With `SESSIOND_CSRF_METHOD_HEADER`: it changes something, and X-CSRF-Token is \
-                                      missing or not of this session."),
-        (status = 503, description = "Try again after Retry-After. Never 401, never 200."),
+                                      missing or not of this session (`wrong-csrf-token`)."),
+        (status = 503, description = "A store does not answer (`unavailable`), or too much is asked at once (`busy`). Never 401, never 200."),
     )
 )]
 pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {

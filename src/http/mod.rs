@@ -34,9 +34,14 @@ mod no_touch;
 mod noted;
 pub mod openapi;
 mod openapi_common;
+mod openapi_examples;
+mod openapi_problems;
+#[cfg(test)]
+mod openapi_tests;
 pub mod operator;
 pub mod pages;
 pub mod problem;
+pub mod problem_body;
 pub mod rank;
 pub mod reauthenticate;
 pub mod request_id;

@@ -1,21 +1,33 @@
 //! The OpenAPI document, made from the handlers.
 //!
-//! A handler's own description stands beside it; this lists the handlers, and what they have in common.
+//! A handler's own description stands beside it; this lists the handlers, and what is about all of them. What follows from
+//! the form of an operation is in `openapi_common`, refusals in `openapi_problems`, examples in `openapi_examples`.
+
+use std::cell::OnceCell;
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
+use serde_json::Value;
+use utoipa::OpenApi;
+use utoipa::openapi::Server;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{self, Content, Ref, RefOr, Server};
-use utoipa::{Modify, OpenApi};
 
-use super::openapi_common::Common;
-use super::problem::{self, FieldError, ProblemBody, StepUp};
+use super::openapi_common::Ranks;
+use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
-use super::{account, admin, events, gateway, operator, reauthenticate, sessions, sign_in};
+use super::{account, admin, events, gateway, openapi_common, openapi_examples, openapi_problems};
+use super::{operator, reauthenticate, sessions, sign_in};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "sessiond", description = "A stateful session server: opaque tokens, instant revocation."),
+    tags(
+        (name = "anyone", description = "Registering, signing in, and who is there."),
+        (name = "signed in", description = "One's own account and sessions."),
+        (name = "administrators", description = "All accounts and sessions, alerts and the audit log."),
+        (name = "gateways", description = "What reverse proxies ask."),
+        (name = "operators", description = "Health, and this document."),
+    ),
     paths(
         sign_in::register, sign_in::login, sign_in::logout, sign_in::reset,
         account::me, account::session, account::rename, account::change_password,
@@ -33,72 +45,44 @@ use super::{account, admin, events, gateway, operator, reauthenticate, sessions,
     ),
     components(schemas(ProblemBody<'_>, FieldError, StepUp)),
     security(("session" = [])),
-    modifiers(&SessionCookie, &Common, &Problems),
 )]
-struct Document;
+struct Declared;
 
-struct SessionCookie;
+/// The document of one server; written when somebody asks for it.
+pub struct Document {
+    ranks: Box<Ranks>,
+    written: OnceCell<Bytes>,
+}
 
-impl Modify for SessionCookie {
-    fn modify(&self, document: &mut openapi::OpenApi) {
-        let cookie = ApiKeyValue::with_description("__Host-session", "Set by POST /login.");
+impl Document {
+    /// With who may come in where.
+    pub fn new(ranks: impl IntoIterator<Item = (&'static str, Option<super::rank::Rank>)>) -> Self {
+        Self { ranks: ranks.into_iter().collect(), written: OnceCell::new() }
+    }
+
+    /// The document of a server whose routes begin at `base_path` and whose session cookie has this name.
+    pub fn describe(&self, base_path: &str, cookie: &str) -> Value {
+        let mut document = Declared::openapi();
+        // Relative: one server has several origins.
+        document.servers = Some(vec![Server::new(if base_path.is_empty() { "/" } else { base_path })]);
+        let cookie = ApiKeyValue::with_description(cookie, "Set by POST /login. Secure and HttpOnly.");
         let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
         document.components.get_or_insert_default().add_security_scheme("session", scheme);
+        openapi_common::complete(&mut document, &self.ranks);
+        openapi_problems::complete(&mut document);
+        let mut document = serde_json::to_value(document).unwrap_or_default();
+        openapi_examples::complete(&mut document);
+        document
     }
-}
-
-/// Every error that a handler describes without a body is a problem.
-struct Problems;
-
-impl Modify for Problems {
-    fn modify(&self, document: &mut openapi::OpenApi) {
-        let operations = document.paths.paths.values_mut().flat_map(|item| {
-            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
-        });
-        for (status, response) in operations.flat_map(|operation| &mut operation.responses.responses) {
-            if let RefOr::T(response) = response
-                && status.as_str() >= "400"
-                && response.content.is_empty()
-            {
-                let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-                response.content.insert(problem::CONTENT_TYPE.to_owned(), RefOr::T(problem));
-            }
-        }
-    }
-}
-
-/// The document of a server whose routes begin at `base_path`.
-pub fn document(base_path: &str) -> openapi::OpenApi {
-    let mut document = Document::openapi();
-    if !base_path.is_empty() {
-        document.servers = Some(vec![Server::new(base_path)]);
-    }
-    document
 }
 
 /// This document.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "operators", security(()),
-    responses((status = 200, description = "OpenAPI 3.1."))
+    get, path = "/openapi.json", operation_id = "get_openapi", tag = "operators", security(()),
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/json",
+               example = json!({ "openapi": "3.1.0" })))
 )]
-pub async fn serve(site: Data<Site>) -> HttpResponse {
-    HttpResponse::Ok().json(document(&site.base_path))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn problems_and_the_cookie_are_described() {
-        let document: Value = serde_json::to_value(document("/auth")).unwrap();
-        assert_eq!(document["components"]["securitySchemes"]["session"]["in"], "cookie");
-        assert!(document["components"]["schemas"]["Problem"]["properties"]["type"].is_object());
-        let unauthenticated =
-            &document["paths"]["/me"]["get"]["responses"]["401"]["content"]["application/problem+json"];
-        assert_eq!(unauthenticated["schema"]["$ref"], "#/components/schemas/Problem");
-        assert_eq!(document["servers"][0]["url"], "/auth");
-    }
+pub async fn serve(site: Data<Site>, document: Data<Document>) -> HttpResponse {
+    let write = || document.describe(&site.base_path, site.cookie.name()).to_string().into();
+    HttpResponse::Ok().content_type("application/json").body(document.written.get_or_init(write).clone())
 }

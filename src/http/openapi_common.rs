@@ -1,46 +1,99 @@
-//! What the OpenAPI document says of many routes alike: how a request may be refused before its handler runs, and the
-//! CSRF token.
+//! What the OpenAPI document says of many operations alike: which headers they take, and how they may be refused before
+//! their handler runs.
 //!
-//! Owns what follows from the form of an operation (it has a body, an id in its path, a query, it changes something),
-//! so that no handler has to repeat it. Must never replace what a handler says itself.
+//! Owns what follows from the form of an operation (it has a body, an id in its path, a query, it changes something) and
+//! from who may come in, so that no handler has to repeat it. Must never replace what a handler says itself: it adds to it.
 
-use utoipa::Modify;
+use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 
-use super::csrf_token;
 use super::named_fields::CSRF_TOKEN;
+use super::rank::Rank;
+
+/// Paths, and who may come in there.
+pub type Ranks = [(&'static str, Option<Rank>)];
+
+/// What an operation looks like from outside.
+struct Form {
+    has_body: bool,
+    has_id: bool,
+    has_query: bool,
+    mutates: bool,
+    rank: Option<Rank>,
+}
+
+impl Form {
+    /// A live session is needed.
+    fn needs_session(&self) -> bool {
+        use Rank::{Account, Administrator, Background, Renewal};
+        matches!(self.rank, Some(Account | Administrator | Background | Renewal))
+    }
+
+    /// A session is looked at, if there is one.
+    fn looks_at_session(&self) -> bool {
+        self.needs_session() || self.rank == Some(Rank::Anyone)
+    }
+
+    fn is_administration(&self) -> bool {
+        self.rank == Some(Rank::Administrator)
+    }
+}
+
+/// A way to be refused: the answer's status, for which operations, and the kind of problem in a sentence.
+type Refusal = (&'static str, fn(&Form) -> bool, &'static str);
+
+const REFUSALS: &[Refusal] = &[
+    ("400", |form| form.has_body, "The body is not a JSON object (`invalid-body`)."),
+    ("400", |form| form.has_query, "A parameter has a value that is not known (`invalid-body`)."),
+    ("401", Form::needs_session, "Not signed in, or not any more (`unauthenticated`)."),
+    ("403", Form::is_administration, "Not an administrator (`forbidden`)."),
+    ("403", |form| form.is_administration() && form.mutates, "The last proof is too old (`step-up-required`)."),
+    ("403", |form| form.mutates, "A page of somebody else may have made the request (`forbidden-origin`)."),
+    ("403", |form| form.mutates, "The CSRF token is not of this session (`wrong-csrf-token`)."),
+    ("404", |form| form.has_id, "There is nothing of this id (`not-found`)."),
+    ("408", |form| form.has_body, "The body did not arrive in time (`request-timeout`)."),
+    ("413", |form| form.has_body, "The body is too large (`body-too-large`)."),
+    ("415", |form| form.has_body, "The body is not said to be JSON (`unsupported-media-type`)."),
+    ("422", |form| form.has_body, "A field is not valid (`invalid-body`)."),
+    ("422", |form| form.has_query || form.mutates, "The address has a parameter that is not valid (`invalid-body`)."),
+    ("429", Form::looks_at_session, "Too many cookies from this address open no session (`too-many-attempts`)."),
+    ("503", |form| form.rank.is_some(), "A store does not answer (`unavailable`)."),
+    ("503", |form| form.rank.is_some(), "Too much is asked at once (`busy`)."),
+];
 
 /// Adds all of it.
-pub struct Common;
-
-impl Modify for Common {
-    fn modify(&self, document: &mut OpenApi) {
-        let mut bodies = Vec::new();
-        for (path, item) in &mut document.paths.paths {
-            let has_id = path.contains('{');
-            for (operation, mutates) in operations(item) {
-                if let Some(RefOr::T(body)) = &operation.request_body {
-                    bodies.extend(body.content.values().filter_map(schema));
-                }
-                describe(operation, has_id, mutates);
+pub fn complete(document: &mut OpenApi, ranks: &Ranks) {
+    let mut bodies = Vec::new();
+    for (path, item) in &mut document.paths.paths {
+        let rank = ranks.iter().find(|(known, _)| known == path).and_then(|(_, rank)| *rank);
+        for (operation, mutates) in operations(item) {
+            if let Some(RefOr::T(body)) = &operation.request_body {
+                bodies.extend(body.content.values().filter_map(schema));
             }
+            let has_query = has_query(operation);
+            let (has_body, has_id) = (operation.request_body.is_some(), path.contains('{'));
+            let form = Form { has_body, has_id, has_query, mutates, rank };
+            add_refusals(operation, &form);
+            open_to_all(operation);
+            add_headers(operation, &form);
         }
-        let schemas = &mut document.components.get_or_insert_default().schemas;
-        for name in bodies {
-            if let Some(RefOr::T(Schema::Object(body))) = schemas.get_mut(&name) {
-                let token = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(
-                    "The session's CSRF token, from GET /me. It need not be there; one that is there must be right.",
-                ));
-                body.properties.insert(CSRF_TOKEN.to_owned(), RefOr::T(token.into()));
-            }
+    }
+    let schemas = &mut document.components.get_or_insert_default().schemas;
+    for name in bodies {
+        if let Some(RefOr::T(Schema::Object(body))) = schemas.get_mut(&name) {
+            let token = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(
+                "The session's CSRF token, from GET /me. It need not be there; one that is there must be right.",
+            ));
+            body.properties.insert(CSRF_TOKEN.to_owned(), RefOr::T(token.into()));
         }
     }
 }
 
 /// The operations of a path, and whether each changes something.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
+pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
     let reading = item.get.as_mut().map(|operation| (operation, false));
     let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
     reading.into_iter().chain(changing.into_iter().flatten().map(|operation| (operation, true)))
@@ -53,37 +106,50 @@ fn schema(content: &RefOr<utoipa::openapi::Content>) -> Option<String> {
     reference.ref_location.rsplit('/').next().map(str::to_owned)
 }
 
-fn describe(operation: &mut Operation, has_id: bool, mutates: bool) {
-    let has_query = operation
-        .parameters
-        .iter()
-        .flatten()
-        .any(|it| matches!(it, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. })));
-    let mut may = |status: &str, why: &str| {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(Response::new(why)));
+/// What utoipa writes for no security is "any or none", which some generators take for a need.
+fn open_to_all(operation: &mut Operation) {
+    if let Some(security) = operation.security.as_mut().filter(|it| **it == [SecurityRequirement::default()]) {
+        security.clear();
+    }
+}
+
+fn has_query(operation: &Operation) -> bool {
+    let is_query = |it: &RefOr<Parameter>| matches!(it, RefOr::T(it) if it.parameter_in == ParameterIn::Query);
+    operation.parameters.iter().flatten().any(is_query)
+}
+
+/// Each that applies, unless the handler names that kind of problem itself.
+fn add_refusals(operation: &mut Operation, form: &Form) {
+    for (status, _, sentence) in REFUSALS.iter().filter(|(_, applies, _)| applies(form)) {
+        let responses = &mut operation.responses.responses;
+        let response = responses.entry((*status).to_owned()).or_insert_with(|| RefOr::T(Response::new("")));
+        let RefOr::T(response) = response else { continue };
+        let kind = sentence.split('`').nth(1).unwrap_or_default();
+        if response.description.is_empty() {
+            (*sentence).clone_into(&mut response.description);
+        } else if !response.description.contains(&format!("`{kind}`")) {
+            response.description = format!("{} {sentence}", response.description);
+        }
+    }
+}
+
+fn add_headers(operation: &mut Operation, form: &Form) {
+    let mut takes = |name: &str, required, description: &str, values: ObjectBuilder| {
+        let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(required);
+        let header = header.description(Some(description)).schema(Some(values)).build();
+        operation.parameters.get_or_insert_default().push(RefOr::T(header));
     };
-    if operation.request_body.is_some() {
-        may("400", "The body is not a JSON object.");
-        may("408", "The body did not arrive in time.");
-        may("413", "The body is too large.");
-        may("415", "The body is not said to be JSON.");
-        may("422", "A field is not valid.");
-    }
-    if has_query {
-        may("400", "A parameter has a value that is not known.");
-    }
-    if has_id {
-        may("404", "There is nothing of this id.");
-    }
-    if mutates {
-        may("403", "A page of somebody else may have made the request, or its CSRF token is not of its session.");
-        let token = ParameterBuilder::new()
-            .name(csrf_token::HEADER.as_str())
-            .parameter_in(ParameterIn::Header)
-            .required(Required::False)
-            .description(Some("The session's CSRF token, from GET /me. One that is there must be right."))
-            .schema(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))));
-        operation.parameters.get_or_insert_default().push(RefOr::T(token.build()));
-        may("422", "The address has a parameter that is not known here.");
+    let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    if form.mutates {
+        let description = "The session's CSRF token, from GET /me. One that is there must be right.";
+        takes("X-CSRF-Token", Required::False, description, text());
+        if !form.has_body {
+            let description = "Any value. A request without a body shows by it that no form of another page has sent it. (A \
+                page of a configured origin could do without: its browser says where it comes from.)";
+            takes("X-Requested-With", Required::True, description, text().default(Some("sessiond".into())));
+        }
+    } else if form.looks_at_session() && form.rank != Some(Rank::Background) {
+        let description = "`1`: a program asks by itself, and this is no use of the session.";
+        takes("X-No-Touch", Required::False, description, text().examples([json!("1")]));
     }
 }

@@ -14,12 +14,13 @@ use crate::service::Readiness;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Live {
     /// Always `ok`.
+    #[schema(example = "ok")]
     status: &'static str,
 }
 
 /// Whether the process answers. Says nothing about the stores: restarting it would not mend them.
 #[utoipa::path(
-    get, path = "/health/live", tag = "operators", security(()),
+    get, path = "/health/live", operation_id = "check_live", tag = "operators", security(()),
     responses((status = 200, description = "It does.", body = Live))
 )]
 pub async fn live() -> Json<Live> {
@@ -28,7 +29,7 @@ pub async fn live() -> Json<Live> {
 
 /// Whether this node should get requests.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "operators", security(()),
+    get, path = "/health/ready", operation_id = "check_ready", tag = "operators", security(()),
     responses(
         (status = 200, description = "It should.", body = Readiness),
         (status = 503, description = "It should not, for now.", body = Readiness),

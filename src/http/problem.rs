@@ -11,10 +11,9 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::request_id;
 use crate::service::Outcome;
 
@@ -32,16 +31,22 @@ const RETRY_SOON: u64 = 1;
 /// Where many are told at once, at most so many: they should not all come back at the same moment.
 const RETRY_SPREAD: u8 = 5;
 
-/// What kinds of problems there are.
-struct Kind {
-    slug: &'static str,
-    status: StatusCode,
-    title: &'static str,
+/// A kind of problem.
+pub struct Kind {
+    /// Its name: the end of its `type`.
+    pub slug: &'static str,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The kind in words.
+    pub title: &'static str,
 }
 
 macro_rules! kinds {
     ($($name:ident = $slug:literal $status:ident $title:literal;)*) => {
         $(const $name: Kind = Kind { slug: $slug, status: StatusCode::$status, title: $title };)*
+
+        /// Every kind of problem. The document names them all.
+        pub const KINDS: &[&Kind] = &[$(&$name),*];
     };
 }
 
@@ -71,6 +76,13 @@ kinds! {
     UNCONFIRMED = "unconfirmed" SERVICE_UNAVAILABLE "Done, but not confirmed yet";
 }
 
+impl Kind {
+    /// What programs go by.
+    pub fn urn(&self) -> String {
+        format!("urn:sessiond:problem:{}", self.slug)
+    }
+}
+
 /// An error answer.
 pub struct Problem(Box<Inner>);
 
@@ -82,54 +94,6 @@ struct Inner {
     outcome: Option<Outcome>,
     headers: Vec<(HeaderName, HeaderValue)>,
     instance: Option<Uuid>,
-}
-
-/// One field of a body that is not as it must be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldError {
-    /// The field's name in the body.
-    pub field: String,
-    /// What is wrong with it, in a sentence for the person who filled it in.
-    pub detail: String,
-}
-
-/// What to do first, where a change wants a recent proof of who asks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct StepUp {
-    /// Where to POST `{password}`: the answer's cookie is good for what was refused.
-    #[schema(example = "/reauthenticate")]
-    pub path: String,
-    /// How old that proof may be, in seconds.
-    #[schema(example = 900)]
-    pub max_age: u64,
-}
-
-/// An error (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemBody<'a> {
-    /// `urn:sessiond:problem:` and the kind of problem: what programs go by.
-    #[serde(rename = "type")]
-    #[schema(rename = "type", example = "urn:sessiond:problem:unauthenticated")]
-    kind: String,
-    /// The kind of problem in words.
-    title: &'a str,
-    /// The status of the answer.
-    status: u16,
-    /// This very problem in words.
-    detail: &'a str,
-    /// `urn:uuid:` and the id of the request, as in the X-Request-Id header and in the server's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<String>,
-    /// The fields that are not as they must be.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
-    /// What to do first: of `step-up-required` alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step_up: Option<&'a StepUp>,
-    /// How much of it is done: of `unconfirmed`, where it is about many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'a Outcome>,
 }
 
 impl Problem {
@@ -329,7 +293,7 @@ impl Problem {
     fn body(&self) -> Vec<u8> {
         let Inner { kind, detail, errors, step_up, outcome, instance, .. } = self.0.as_ref();
         let body = ProblemBody {
-            kind: format!("urn:sessiond:problem:{}", kind.slug),
+            kind: kind.urn(),
             title: kind.title,
             status: kind.status.as_u16(),
             detail,

@@ -28,11 +28,10 @@ pub struct Reauthenticate {
 #[utoipa::path(
     post, path = "/reauthenticate", tag = "signed in", request_body = Reauthenticate,
     responses(
-        (status = 200, description = "Proven; the new token is in the cookie.", body = SessionAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "The password is wrong."),
-        (status = 422, description = "A field is not valid."),
-        (status = 429, description = "Too many wrong passwords, or cookies from this address that open no session."),
+        (status = 200, description = "Proven; the new token is in the cookie.", body = SessionAnswer,
+         headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
+        (status = 403, description = "The password is wrong (`wrong-password`)."),
+        (status = 429, description = "Too many wrong passwords (`too-many-attempts`)."),
         (status = 503, description = "Not proven, or (`unconfirmed`) proven, with the new token in the cookie."),
     )
 )]

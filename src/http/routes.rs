@@ -87,10 +87,16 @@ pub fn application(
     let layer = |rank| SessionLayer::new(&site, rank);
     App::new()
         .app_data(Data::new(site.clone()))
+        .app_data(Data::new(document()))
         .configure(|service| table().into_iter().for_each(|path| path.mount(service, &site.base_path, &layer)))
         .configure(|service| to_front_page(service, &site.base_path))
         .default_service(web::to(nothing_here))
         .wrap(from_fn(move |request, next| headers::complete(Arc::clone(&answers), ids.next(), request, next)))
+}
+
+/// The OpenAPI document of these routes.
+pub fn document() -> openapi::Document {
+    openapi::Document::new(table().iter().map(|path| (path.path, path.rank)))
 }
 
 /// The base path itself, as people type it: the pages' addresses are relative to what ends with a slash.
@@ -335,7 +341,7 @@ mod tests {
     }
 
     fn described() -> BTreeSet<(String, String)> {
-        let document: Value = serde_json::to_value(openapi::document("")).unwrap();
+        let document: Value = document().describe("", "__Host-session");
         let paths = document["paths"].as_object().unwrap();
         let operations = |(path, item): (&String, &Value)| {
             item.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()

@@ -38,12 +38,9 @@ pub struct Which {
 
 /// Lists the user's sessions.
 #[utoipa::path(
-    get, path = "/sessions", tag = "signed in",
+    get, path = "/sessions", operation_id = "list_sessions", tag = "signed in",
     responses(
         (status = 200, description = "All that are alive.", body = SessionsAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<SessionsAnswer>, Problem> {
@@ -53,14 +50,13 @@ pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<
 
 /// Ends one of the user's sessions.
 #[utoipa::path(
-    delete, path = "/sessions/{id}", tag = "signed in",
+    delete, path = "/sessions/{id}", operation_id = "revoke_session", tag = "signed in",
     params(("id" = uuid::Uuid, Path, description = "The session's id.")),
     responses(
-        (status = 204, description = "It has ended."),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 403, description = "Another session than this one: `step-up-required`."),
-        (status = 404, description = "The user has no such session."),
+        (status = 204, description = "It has ended.",
+         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
+        (status = 403, description = "Another session than this one, and the last proof is too old (`step-up-required`)."),
+        (status = 404, description = "The user has no such session (`not-found`)."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]
@@ -79,12 +75,11 @@ pub async fn revoke(
 
 /// Ends all the user's sessions but the one that asks; with `include_current`, that one too.
 #[utoipa::path(
-    delete, path = "/sessions", tag = "signed in", params(Which),
+    delete, path = "/sessions", operation_id = "revoke_sessions", tag = "signed in", params(Which),
     responses(
-        (status = 200, description = "They have ended.", body = RevokedAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 403, description = "The last proof is too old: `step-up-required`."),
+        (status = 200, description = "They have ended.", body = RevokedAnswer,
+         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
+        (status = 403, description = "The last proof is too old (`step-up-required`)."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]

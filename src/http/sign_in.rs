@@ -49,7 +49,7 @@ pub struct Login {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "b25lLXRpbWUtdG9rZW4tb2YtdGhlLWxpbms")]
     token: Text,
     #[schema(min_length = 8, max_length = 256, format = Password)]
     new_password: String,
@@ -76,11 +76,9 @@ pub struct SignedInAnswer {
     post, path = "/register", tag = "anyone", security(()), request_body = Register,
     responses(
         (status = 201, description = "The account was made.", body = UserAnswer),
-        (status = 403, description = "Registration is closed."),
-        (status = 409, description = "The e-mail address has an account."),
-        (status = 422, description = "A field is not valid."),
-        (status = 429, description = "Too many accounts were asked for from there; try again after Retry-After."),
-        (status = 503, description = "Try again after Retry-After."),
+        (status = 403, description = "Registration is closed (`registration-closed`)."),
+        (status = 409, description = "The e-mail address has an account (`email-taken`)."),
+        (status = 429, description = "Too many accounts were asked for from there (`too-many-attempts`)."),
     )
 )]
 pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>) -> Result<HttpResponse, Problem> {
@@ -94,12 +92,11 @@ pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>
 #[utoipa::path(
     post, path = "/login", tag = "anyone", security(()), request_body = Login,
     responses(
-        (status = 200, description = "Signed in; the session is in the cookie.", body = SignedInAnswer),
-        (status = 401, description = "Refused: one answer for every cause."),
-        (status = 409, description = "Signed in in too many places."),
-        (status = 422, description = "A field is not valid."),
-        (status = 429, description = "Too many wrong passwords; try again after Retry-After."),
-        (status = 503, description = "Try again after Retry-After."),
+        (status = 200, description = "Signed in; the session is in the cookie.", body = SignedInAnswer,
+         headers(("Set-Cookie" = String, description = "Two of them: the session cookie, and the device cookie."))),
+        (status = 401, description = "Refused (`wrong-credentials`): one answer for every cause."),
+        (status = 409, description = "Signed in in too many places (`too-many-sessions`)."),
+        (status = 429, description = "Too many wrong passwords (`too-many-attempts`)."),
     )
 )]
 pub async fn login(
@@ -131,8 +128,11 @@ pub async fn login(
 #[utoipa::path(
     post, path = "/logout", tag = "signed in", security((), ("session" = [])),
     responses(
-        (status = 204, description = "The session has ended; the cookie is removed."),
-        (status = 401, description = "Two session cookies: which one is meant cannot be told."),
+        (status = 204, description = "The session has ended; the cookie is removed.", headers(
+            ("Set-Cookie" = String, description = "Removes the session cookie."),
+            ("Clear-Site-Data" = String, description = "What the browser deletes besides, as configured."),
+        )),
+        (status = 401, description = "Two session cookies: which one is meant cannot be told (`unauthenticated`)."),
         (status = 503, description = "Not ended: ask again, with the cookie, after Retry-After. Or (`unconfirmed`) ended, but not \
             confirmed yet; the cookie is removed."),
     )
@@ -171,11 +171,11 @@ fn refusal(site: &Site, error: RevokeError) -> Problem {
 
 /// Chooses a new password by a one-time link. Every session of the user ends.
 #[utoipa::path(
-    post, path = "/reset", tag = "anyone", security(()), request_body = Reset,
+    post, path = "/reset", operation_id = "reset_password", tag = "anyone", security(()), request_body = Reset,
     responses(
         (status = 204, description = "The password is changed."),
-        (status = 422, description = "The link is used up, or the password is not accepted."),
-        (status = 503, description = "Try again after Retry-After."),
+        (status = 422, description = "The link is used up, or the password is not accepted (`invalid-body`)."),
+        (status = 503, description = "Not changed, or (`unconfirmed`) changed, but not confirmed yet."),
     )
 )]
 pub async fn reset(site: Data<Site>, visit: Visit, Json(body): Json<Reset>) -> Result<HttpResponse, Problem> {

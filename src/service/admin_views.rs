@@ -21,12 +21,16 @@ pub struct SessionDetail {
     #[schema(value_type = Uuid)]
     pub user_id: UserId,
     /// The country it was signed in from: two letters of ISO 3166-1; null when not known.
+    #[schema(example = "PT")]
     pub country: Option<String>,
     /// The city it was signed in from; null when not known.
+    #[schema(example = "Lisbon")]
     pub city: Option<String>,
     /// The number of the network (autonomous system) it was signed in from; null when not known.
+    #[schema(example = 64496)]
     pub asn: Option<i64>,
     /// That network's name; null when not known.
+    #[schema(example = "Example Networks")]
     pub network: Option<String>,
     /// The country it was last used from; null when not known.
     pub last_country: Option<String>,
@@ -37,6 +41,7 @@ pub struct SessionDetail {
     /// That network's name; null when not known.
     pub last_network: Option<String>,
     /// The address it was signed in from.
+    #[schema(example = "192.0.2.7")]
     pub sign_in_ip: String,
     /// The weight of what speaks against it; 0 is nothing.
     pub risk: i64,
@@ -73,6 +78,7 @@ pub struct EndedSessionView {
     #[schema(value_type = String, format = DateTime)]
     pub ended_at: Timestamp,
     /// Why it ended: `signed_out`, `revoked`, `disabled`, …; `expired` when nobody ended it.
+    #[schema(example = "signed_out_elsewhere")]
     pub end_reason: String,
 }
 
@@ -115,6 +121,7 @@ pub struct EventView {
     #[schema(example = "authn_login_success")]
     pub event: String,
     /// Who did it: a user's id, `anonymous`, `command line` or `server`.
+    #[schema(example = "anonymous")]
     pub actor: String,
     /// To whom.
     #[schema(format = Uuid)]
@@ -123,6 +130,7 @@ pub struct EventView {
     #[schema(format = Uuid)]
     pub session_id: Option<String>,
     /// From where.
+    #[schema(example = "192.0.2.7")]
     pub ip: Option<String>,
     /// In which request.
     #[schema(format = Uuid)]

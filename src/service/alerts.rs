@@ -29,6 +29,7 @@ pub struct AlertView {
     /// The sum of the weights; an alert that has grown shows the largest.
     pub risk: i64,
     /// What was done about it: `alert`, `step_up` or `revoke`.
+    #[schema(example = "alert")]
     pub action: String,
     /// The reasons.
     pub signals: Vec<SignalView>,
@@ -49,6 +50,7 @@ pub struct AlertUser {
     #[schema(value_type = Uuid)]
     pub id: UserId,
     /// Their address; null when there is no such account any more.
+    #[schema(example = "ana@example.org")]
     pub email: Option<String>,
 }
 

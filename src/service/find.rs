@@ -28,6 +28,7 @@ pub struct FoundSession {
     #[serde(flatten)]
     pub detail: SessionDetail,
     /// Its owner's address.
+    #[schema(example = "ana@example.org")]
     pub user_email: String,
 }
 

@@ -18,8 +18,10 @@ pub struct UserView {
     #[schema(value_type = Uuid)]
     pub id: UserId,
     /// The address as typed at registration.
+    #[schema(example = "ana@example.org")]
     pub email: String,
     /// The name to show, if there is one.
+    #[schema(example = "Ana Silva")]
     pub name: Option<String>,
     /// What the user may do.
     pub roles: Vec<Role>,
@@ -77,8 +79,10 @@ pub struct SessionView {
     #[schema(value_type = String, format = DateTime)]
     pub idle_expires_at: Timestamp,
     /// The address it was last used from.
+    #[schema(example = "192.0.2.7")]
     pub ip: String,
     /// Where that is (`Lisbon, PT`); null when not known.
+    #[schema(example = "Lisbon, PT")]
     pub location: Option<String>,
     /// The browser and system it was issued to.
     pub device: Device,

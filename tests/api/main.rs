@@ -20,6 +20,8 @@ mod bodies;
 #[cfg(test)]
 mod client_address;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod cors;

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{AlertId, UserId};
 use crate::http::extract::{Json, PathId, PublicId, SignedIn, Visit};
+use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
@@ -21,6 +22,19 @@ pub struct AlertsPage {
     alerts: Vec<AlertView>,
     /// Asks for the next page; null on the last one.
     next_cursor: Option<String>,
+}
+
+/// Which alerts.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "for the document alone")]
+enum WantedAlerts {
+    /// Those that nobody has taken note of.
+    Open,
+    /// Those that somebody has taken note of.
+    Acknowledged,
+    /// All of them.
+    All,
 }
 
 impl PublicId for AlertId {
@@ -43,20 +57,14 @@ impl From<AlertError> for Problem {
 
 /// Lists alerts: what is strange about whose sessions, and why.
 #[utoipa::path(
-    get, path = "/admin/alerts", tag = "administrators",
+    get, path = "/admin/alerts", operation_id = "list_alerts", tag = "administrators",
     params(
-        ("state" = Option<String>, Query, description = "`open` (if not given), `acknowledged` or `all`."),
+        ("state" = inline(Option<WantedAlerts>), Query, description = "Which ones: the open ones, if not given."),
         ("filter[user]" = Option<uuid::Uuid>, Query, description = "About this user."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Alerts of a page: 50 if not given."),
+        Page,
     ),
     responses(
         (status = 200, description = "A page of alerts, the newest first.", body = AlertsPage),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator."),
-        (status = 422, description = "A parameter is not valid."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<AlertsPage>, Problem> {
@@ -75,15 +83,10 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
 
 /// Takes note of an alert. The same finding about the same sessions opens no other one; again is no error.
 #[utoipa::path(
-    post, path = "/admin/alerts/{id}/acknowledge", tag = "administrators",
+    post, path = "/admin/alerts/{id}/acknowledge", operation_id = "acknowledge_alert", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The alert's id.")),
     responses(
         (status = 204, description = "Acknowledged."),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such alert."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn acknowledge(

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{Role, Roles, UserId};
 use crate::http::extract::{Json, PathId, SignedIn, Visit};
+use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor, no_cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
@@ -34,21 +35,15 @@ pub struct PutRoles {
 
 /// Finds users. Without a query: all, in the order of their addresses.
 #[utoipa::path(
-    get, path = "/admin/users", tag = "administrators",
+    get, path = "/admin/users", operation_id = "list_users", tag = "administrators",
     params(
         ("query" = Option<String>, Query, max_length = 256, description = "The beginning of an e-mail address, of a part of \
             it (`silva` finds `ana.silva@…`), of its host (`example.org`, `@example.org`), of a name or of a word of it. \
             Capitals make no difference."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Users of a page: 50 if not given."),
+        Page,
     ),
     responses(
         (status = 200, description = "A page of them.", body = UsersAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator."),
-        (status = 422, description = "A parameter is not valid."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<UsersAnswer>, Problem> {
@@ -86,15 +81,10 @@ fn position(place: &[u8]) -> Option<UserPosition> {
 
 /// Shows a user with the sessions that are alive and those that are over.
 #[utoipa::path(
-    get, path = "/admin/users/{id}", tag = "administrators",
+    get, path = "/admin/users/{id}", operation_id = "get_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 200, description = "The user.", body = UserDetail),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator."),
-        (status = 404, description = "There is no such user."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn show(
@@ -107,15 +97,11 @@ pub async fn show(
 
 /// Gives a user these roles and no others. Their sessions end, if that changes anything.
 #[utoipa::path(
-    put, path = "/admin/users/{id}/roles", tag = "administrators", request_body = PutRoles,
+    put, path = "/admin/users/{id}/roles", operation_id = "put_user_roles", tag = "administrators", request_body = PutRoles,
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 204, description = "They have them from the next sign-in on."),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such user."),
         (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 503, description = "Not changed, or (`unconfirmed`) changed, but not confirmed yet."),
     )
 )]
@@ -135,15 +121,11 @@ pub async fn put_roles(
 /// Deletes an account. Its sessions end, then all that is personal about it goes; the audit log keeps its id. The address
 /// may be registered anew.
 #[utoipa::path(
-    delete, path = "/admin/users/{id}", tag = "administrators",
+    delete, path = "/admin/users/{id}", operation_id = "delete_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 204, description = "Deleted; again is no error."),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such user."),
         (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
         (status = 503, description = "Not deleted, or (`unconfirmed`) deleted, but not confirmed yet: ask again."),
     )
 )]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::domain::{SessionId, UserId};
 use crate::http::extract::{Json, PathId, SignedIn, Text, Visit};
 use crate::http::filter::{Asked, FilterFields, cursor, read_cursor};
-use crate::http::filter_document::{SessionFilter, SessionSearch};
+use crate::http::filter_document::{Page, SessionFilter, SessionSearch};
 use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
@@ -76,14 +76,9 @@ pub struct RevokeMatchingAnswer {
 
 /// Finds live sessions.
 #[utoipa::path(
-    get, path = "/admin/sessions", tag = "administrators", params(SessionSearch),
+    get, path = "/admin/sessions", operation_id = "find_sessions", tag = "administrators", params(SessionSearch, Page),
     responses(
         (status = 200, description = "A page of them, newest first.", body = FoundAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator."),
-        (status = 422, description = "A parameter is not as it must be."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn find(
@@ -100,14 +95,11 @@ pub async fn find(
 
 /// Ends any session.
 #[utoipa::path(
-    delete, path = "/admin/sessions/{id}", tag = "administrators",
+    delete, path = "/admin/sessions/{id}", operation_id = "revoke_any_session", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The session's id.")),
     responses(
-        (status = 204, description = "It has ended."),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such session."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 204, description = "It has ended.",
+         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]
@@ -127,15 +119,10 @@ pub async fn revoke(
 
 /// Shows a user's live sessions.
 #[utoipa::path(
-    get, path = "/admin/users/{id}/sessions", tag = "administrators",
+    get, path = "/admin/users/{id}/sessions", operation_id = "list_user_sessions", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 200, description = "All that are alive, newest first.", body = UserSessionsAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator."),
-        (status = 404, description = "There is no such user."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn of_user(
@@ -149,14 +136,11 @@ pub async fn of_user(
 
 /// Ends all of a user's sessions.
 #[utoipa::path(
-    delete, path = "/admin/users/{id}/sessions", tag = "administrators",
+    delete, path = "/admin/users/{id}/sessions", operation_id = "revoke_user_sessions", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
-        (status = 200, description = "They have ended.", body = RevokedAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 404, description = "There is no such user."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 200, description = "They have ended.", body = RevokedAnswer,
+         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]
@@ -175,13 +159,10 @@ pub async fn revoke_of_user(
 /// Ends the sessions that fit a filter, or counts them. Repeat it while `more`, with the `cursor` or without; repeating
 /// it ends nothing twice and confirms what is yet to be confirmed.
 #[utoipa::path(
-    post, path = "/admin/sessions/revoke", tag = "administrators", request_body = RevokeMatching,
+    post, path = "/admin/sessions/revoke", operation_id = "revoke_matching_sessions", tag = "administrators", request_body = RevokeMatching,
     responses(
         (status = 200, description = "All that it counts as revoked have ended.", body = RevokeMatchingAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator, or the last proof is too old (`step-up-required`)."),
-        (status = 422, description = "A field is not as it must be, or the filter is empty and `all` is not said."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
+        (status = 422, description = "A field is not as it must be, or the filter is empty and `all` is not said (`invalid-body`)."),
         (status = 503, description = "Not ended, or (`unconfirmed`, with the `outcome`) ended, but not all is confirmed yet."),
     )
 )]

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::domain::event::Event;
 use crate::domain::{SessionId, UserId};
 use crate::http::extract::Json;
+use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
@@ -28,24 +29,18 @@ const NO_EVENT: &str = "There is no such event: the log shows their names.";
 
 /// Shows what happened, the newest first.
 #[utoipa::path(
-    get, path = "/admin/audit", tag = "administrators",
+    get, path = "/admin/audit", operation_id = "list_audit_events", tag = "administrators",
     params(
         ("filter[user]" = Option<Uuid>, Query, description = "About this user."),
         ("filter[session]" = Option<Uuid>, Query, description = "About this session."),
         ("filter[actor]" = Option<String>, Query, description = "Done by: a user's id, `anonymous`, `command line` or `server`."),
         ("filter[event]" = Option<String>, Query, description = "What happened, such as `authn_login_success`."),
-        ("filter[after]" = Option<String>, Query, description = "From this moment on, RFC 3339."),
-        ("filter[before]" = Option<String>, Query, description = "Before this moment, RFC 3339."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Events of a page: 50 if not given."),
+        ("filter[after]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "From this moment on."),
+        ("filter[before]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Before this moment."),
+        Page,
     ),
     responses(
         (status = 200, description = "A page of it.", body = AuditAnswer),
-        (status = 401, description = "Not signed in."),
-        (status = 403, description = "Not an administrator."),
-        (status = 422, description = "A parameter is not valid."),
-        (status = 429, description = "Too many cookies from this address that open no session."),
-        (status = 503, description = "Try again after Retry-After."),
     )
 )]
 pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<AuditAnswer>, Problem> {
