@@ -58,30 +58,38 @@ async fn a_put_that_arrives_after_a_revoke_and_an_eviction() {
     let slow = TestServer::on(stores, through).await;
     let fast = crate::support::node::Node::start(&direct, &slow.clock).await;
     let owner = slow.signed_in().await.copy_at(&fast.url());
-    let mut held = 0;
-    for round in 0..rounds() {
+    let (mut held, mut round) = (0, 0);
+    // On a busy machine a node may give Redis up and put nothing: that shows nothing, and there is another round.
+    while held < rounds() {
+        round += 1;
+        assert!(round <= 2 * rounds(), "only {held} of {round} puts were held back");
         let victim = slow.issue(&owner).await;
         // A record repeats the session's id; a lease does not.
         let hold = proxy.hold_first(1, contains(in_record(&victim.session_id)));
-        let fill = tokio::spawn({
+        let mut fill = tokio::spawn({
             let victim = victim.copy_at(&slow.url());
             async move { victim.get("/auth/forward").await.status }
         });
-        if tokio::time::timeout(Duration::from_secs(2), hold.caught()).await.is_ok() {
-            held += 1;
-        }
+        let answered = tokio::select! {
+            () = hold.caught() => None,
+            answer = &mut fill => Some(answer),
+        };
+        held += usize::from(answered.is_none());
         let elsewhere = victim.copy_at(&fast.url());
         assert_eq!(owner.end_session(&victim.session_id).await.status, 204, "round {round}");
         for key in slow.stores.redis().keys("*session:*") {
             let _gone: i64 = slow.stores.redis().cli(&["DEL", &key]);
         }
         hold.release();
-        assert_eq!(fill.await.expect("a request"), 200, "round {round}: it began before the revocation");
+        let answer = match answered {
+            Some(answer) => answer,
+            None => fill.await,
+        };
+        assert_eq!(answer.expect("a request"), 200, "round {round}: it began before the revocation");
         for who in [&elsewhere, &victim] {
             assert_eq!(who.get("/auth/forward").await.status, 401, "round {round}: a late put brought it back");
         }
     }
-    assert_eq!(held, rounds(), "every put was held back");
     owner.sign_out().await.assert_status(204);
     assert_nothing_lives(slow.stores.redis());
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde_json::Value;
+
+use super::ports::random;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,8 +28,19 @@ pub struct Browser {
 impl Browser {
     /// A new one without cookies, for the server at `base`.
     pub fn at(base: &str) -> Self {
+        Self::from(base, None)
+    }
+
+    /// The same at another address of this machine.
+    pub fn elsewhere(base: &str) -> Self {
+        let [a, b, ..] = random().to_be_bytes();
+        Self::from(base, Some(IpAddr::from([127, 77, a, b])))
+    }
+
+    fn from(base: &str, address: Option<IpAddr>) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
-        Self { http: http.build().expect("a client"), base: base.to_owned(), cookies: Mutex::default() }
+        let http = http.local_address(address).build().expect("a client");
+        Self { http, base: base.to_owned(), cookies: Mutex::default() }
     }
 
     /// The same cookies in another browser, perhaps at another node: what a thief of the cookie would have.
