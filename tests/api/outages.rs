@@ -11,6 +11,7 @@ use crate::support::proxy::Proxy;
 use crate::support::redis::PrivateRedis;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{Backend, Stores, TestServer};
+use crate::support::topologies::{await_link, replicating};
 use crate::support::wait::{stopwatch, until};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -306,4 +307,28 @@ async fn readiness_means_send_me_requests() {
     }
     proxy.pass();
     becomes(200, "true ok ok", 200).await;
+}
+
+/// Beside a replica, which may have taken its place by now.
+#[tokio::test]
+async fn a_redis_that_answers_and_may_not_be_believed_makes_nobody_ready() {
+    let redis = replicating(&[]);
+    let replica = replicating(&["--replicaof", "127.0.0.1", &redis.address().port().to_string()]);
+    await_link(&replica);
+    let stores = Stores::of(Database::postgres(), Some(redis));
+    let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
+    let proxy = Proxy::start(database.address());
+    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    let server = TestServer::on(stores, settings).await;
+    let owner = server.signed_in().await;
+    assert_eq!(forward(&owner).await, 200);
+    proxy.refuse();
+    proxy.cut();
+    until("the lease is over", PATIENCE, async || forward(&owner).await == 503).await;
+    let answer = server.anonymous().get("/health/ready").await;
+    let told = answer.assert_status(503).json();
+    assert_eq!(
+        (told["ready"].as_bool(), told["ledger"].as_str(), told["redis"].as_str()),
+        (Some(false), Some("failing"), Some("ok"))
+    );
 }
