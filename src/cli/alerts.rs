@@ -81,7 +81,7 @@ async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
     {
         return Ok(id);
     }
-    users::find(app, user).await
+    users::find(app, user).await.map(|account| account.id)
 }
 
 async fn list(

@@ -142,7 +142,7 @@ async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(
 async fn account(app: &App, user: &str) -> Result<UserId, Failure> {
     match UserId::parse(user) {
         Some(id) => Ok(id),
-        None => users::find(app, user).await,
+        None => users::find(app, user).await.map(|account| account.id),
     }
 }
 

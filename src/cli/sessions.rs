@@ -103,7 +103,7 @@ impl Which {
     /// The filter, in the words of the interface.
     async fn filter(&self, app: &App) -> Result<Filter, Failure> {
         let user = match &self.user {
-            Some(text) if UserId::parse(text).is_none() => Some(users::find(app, text).await?.to_string()),
+            Some(text) if UserId::parse(text).is_none() => Some(users::find(app, text).await?.id.to_string()),
             other => other.clone(),
         };
         let fields = [

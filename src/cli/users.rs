@@ -120,44 +120,54 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
         Command::Reset { user, json } => reset(&app, config, &user, json, out).await,
         Command::Disable(wanted) => {
-            let named = &wanted.what;
-            let id = find(&app, &named.user).await?;
-            let ended = app.disable_user(id, &wanted.cause()).await?;
-            done(named, id, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
+            let account = find(&app, &wanted.what.user).await?;
+            let ended = app.disable_user(account.id, &wanted.cause()).await?;
+            done(&wanted.what, account, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
         }
         Command::Enable(named) => {
-            let id = find(&app, &named.user).await?;
-            app.enable_user(id, &cause).await?;
-            done(&named, id, None, "may sign in again.", out)
+            let account = find(&app, &named.user).await?;
+            app.enable_user(account.id, &cause).await?;
+            done(&named, account, None, "may sign in again.", out)
         }
         Command::Delete(wanted) => {
-            let named = &wanted.what;
-            // By its id also one that was deleted: that may have been interrupted.
-            let id = match UserId::parse(&named.user) {
-                Some(id) => id,
-                None => find(&app, &named.user).await?,
-            };
-            let ended = app.delete_user(id, &wanted.cause()).await?;
-            done(named, id, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
+            let account = known_or_deleted(&app, &wanted.what.user).await?;
+            let ended = app.delete_user(account.id, &wanted.cause()).await?;
+            done(&wanted.what, account, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
         }
         Command::Grant(NamedRole { named, role }) => {
-            let id = find(&app, &named.user).await?;
-            app.grant_role(id, role, &cause).await?;
-            done(&named, id, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
+            let account = find(&app, &named.user).await?;
+            app.grant_role(account.id, role, &cause).await?;
+            done(&named, account, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
         }
         Command::RevokeRole(wanted) => {
             let NamedRole { named, role } = &wanted.what;
-            let id = find(&app, &named.user).await?;
-            let had = app.find_user_by_id(id).await?.is_some_and(|row| row.user.roles.contains(role));
-            app.take_role(id, *role, &wanted.cause()).await?;
+            let account = find(&app, &named.user).await?;
+            let had = account.roles.contains(role);
+            app.take_role(account.id, *role, &wanted.cause()).await?;
             let name = role.name();
             let what = if had {
                 format!("has not the role {name} any more.")
             } else {
                 format!("had not the role {name}: nothing has changed.")
             };
-            done(named, id, None, &what, out)
+            done(named, account, None, &what, out)
         }
+    }
+}
+
+/// An account that a command acts on, as it is stored: what was typed may be another spelling.
+pub struct Account {
+    /// Its id.
+    pub id: UserId,
+    /// Its address; none of one that was deleted.
+    email: Option<String>,
+    roles: Vec<Role>,
+}
+
+impl Account {
+    /// As a sentence names it.
+    fn name(&self) -> String {
+        self.email.clone().unwrap_or_else(|| self.id.to_string())
     }
 }
 
@@ -165,6 +175,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
 #[derive(Serialize)]
 struct Changed {
     user_id: UserId,
+    email: Option<String>,
     /// Live sessions that ended, where they are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<usize>,
@@ -172,24 +183,33 @@ struct Changed {
 
 fn done(
     named: &Named,
-    user_id: UserId,
+    account: Account,
     revoked: Option<usize>,
     what: &str,
     out: &mut Output<impl Write>,
 ) -> Result<(), Failure> {
     if named.json {
-        return out.json(&Changed { user_id, revoked });
+        return out.json(&Changed { user_id: account.id, email: account.email, revoked });
     }
-    out.line(&format!("{} {what}", named.user))
+    out.line(&format!("{} {what}", account.name()))
 }
 
 /// The account with this address or id.
-pub async fn find(app: &App, user: &str) -> Result<UserId, Failure> {
+pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
     let (row, kind) = match UserId::parse(user) {
         Some(id) => (app.find_user_by_id(id).await?, "id"),
         None => (app.find_user(user).await?, "address"),
     };
-    row.map(|row| row.user.id).ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
+    let account = row.map(|row| Account { id: row.user.id, email: Some(row.user.email), roles: row.user.roles });
+    account.ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
+}
+
+/// The same; by its id also one that was deleted: that may have been interrupted.
+async fn known_or_deleted(app: &App, user: &str) -> Result<Account, Failure> {
+    match (find(app, user).await, UserId::parse(user)) {
+        (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new() }),
+        (found, _) => found,
+    }
 }
 
 struct Wanted {
@@ -260,20 +280,23 @@ fn names(roles: &[Role]) -> String {
 #[derive(Serialize)]
 struct ResetLink {
     link: String,
+    email: Option<String>,
     expires_at: Timestamp,
 }
 
 async fn reset(
     app: &App,
     config: &Config,
-    email: &str,
+    user: &str,
     json: bool,
     out: &mut Output<impl Write>,
 ) -> Result<(), Failure> {
-    let reset = app.issue_reset(find(app, email).await?, &Cause::command_line()).await?;
+    let account = find(app, user).await?;
+    let reset = app.issue_reset(account.id, &Cause::command_line()).await?;
     // Behind the #, a browser sends it to nobody and no server logs it.
     let link = ResetLink {
         link: format!("{}/reset#{}", config.public_url(), reset.token.expose()),
+        email: account.email.clone(),
         expires_at: reset.expires_at,
     };
     if json {
@@ -282,6 +305,7 @@ async fn reset(
     out.line(&link.link)?;
     let end = link.expires_at.to_rfc3339();
     out.line(&format!(
-        "It works once, until {end}. Whoever has it can set the password of {email}: give it to nobody else."
+        "It works once, until {end}. Whoever has it can set the password of {}: give it to nobody else.",
+        account.name()
     ))
 }

@@ -1,12 +1,18 @@
-//! E-mail addresses: one account for all spellings of one address.
+//! E-mail addresses: one account for all spellings of one address, and for nothing else.
 //!
-//! Owns [`Email`]. Must never be used to decide whether mail arrives: only sending one can tell.
+//! Owns [`Email`] and what makes two addresses one: case, in the local part letter by letter, and in the domain whatever
+//! UTS 46 (non-transitional) maps to one A-label. `ß` is never `ss`, and no ligature, full-width or dotless letter is
+//! another letter: who types a look-alike names no account. Must never be used to decide whether mail arrives: only
+//! sending one can tell.
 
-use caseless::default_case_fold_str;
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest address accepted, in characters (RFC 5321 §4.5.3.1.3 allows a path of 256 with its brackets).
 const MAX_CHARS: usize = 254;
+
+/// What stands in an address only between quotation marks, around it or beside it (RFC 5322 §3.2.3).
+const SPECIALS: [char; 12] = ['"', '(', ')', ',', ':', ';', '<', '>', '[', '\\', ']', '@'];
 
 /// An address that looks like one. Compared by [`Email::key`], shown as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,36 +26,50 @@ pub struct Email {
 #[error("{0}")]
 pub struct InvalidEmail(pub &'static str);
 
+const EMPTY: InvalidEmail = InvalidEmail("Enter an e-mail address.");
+const TOO_LONG: InvalidEmail = InvalidEmail("An e-mail address has at most 254 characters.");
+const BLANK: InvalidEmail = InvalidEmail("An e-mail address has no spaces.");
+const INVISIBLE: InvalidEmail = InvalidEmail("The e-mail address has a character in it that cannot be seen.");
+const NO_ADDRESS: InvalidEmail = InvalidEmail("An e-mail address looks like name@example.org.");
+
 impl Email {
-    /// Reads an address: something, one `@`, a host; no space and no control character.
+    /// Reads an address: something, one `@`, a host name; no space, no control character, nothing in quotation marks.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
-        let typed: String = text.trim().nfc().collect();
+        let typed: String = tidy(text).nfc().collect();
         if typed.is_empty() {
-            return Err(InvalidEmail("Enter an e-mail address."));
+            return Err(EMPTY);
         }
         if typed.chars().count() > MAX_CHARS {
-            return Err(InvalidEmail("An e-mail address has at most 254 characters."));
+            return Err(TOO_LONG);
         }
-        if typed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(InvalidEmail("An e-mail address has no spaces."));
+        Self::check_characters(&typed)?;
+        let (local, domain) = typed.rsplit_once('@').unwrap_or_default();
+        if local.is_empty() || local.contains(SPECIALS) {
+            return Err(NO_ADDRESS);
         }
-        if typed.chars().any(is_invisible) {
-            return Err(InvalidEmail("The e-mail address has a character in it that cannot be seen."));
-        }
-        let (local, host) = typed.rsplit_once('@').unwrap_or_default();
-        let host_is_whole = !host.is_empty() && !host.starts_with('.') && !host.ends_with('.') && !host.contains("..");
-        if local.is_empty() || local.contains('@') || !host_is_whole {
-            return Err(InvalidEmail("An e-mail address looks like name@example.org."));
-        }
-        let key = Self::key_of(&typed);
+        let domain = a_label(domain).ok_or(NO_ADDRESS)?;
+        let key = format!("{}@{domain}", fold(local));
         Ok(Self { typed, key })
     }
 
-    /// The form by which addresses are compared: NFC, case-folded, NFC again. For any text, an address or not,
-    /// so that a sign-in with nonsense takes the same road as one with an unknown address.
+    /// Refuses what a person does not see that they have typed. Tells nothing about accounts: no address has such a
+    /// character.
+    pub fn check_characters(text: &str) -> Result<(), InvalidEmail> {
+        let text = tidy(text);
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(BLANK);
+        }
+        if text.chars().any(is_invisible) {
+            return Err(INVISIBLE);
+        }
+        Ok(())
+    }
+
+    /// [`Email::key`] of any text: of one that is no address, a name that no account has, so that a sign-in with nonsense
+    /// takes the same road as one with an unknown address.
     pub fn key_of(text: &str) -> String {
-        let composed: String = text.trim().nfc().collect();
-        default_case_fold_str(&composed).nfc().collect()
+        // No key begins with a space.
+        Self::parse(text).map_or_else(|_| format!(" {}", fold(tidy(text))), |email| email.key)
     }
 
     /// The address as its owner typed it.
@@ -61,6 +81,31 @@ impl Email {
     pub fn key(&self) -> &str {
         &self.key
     }
+}
+
+/// A text without what is easily copied along at its ends.
+fn tidy(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Letter by letter, as mail servers that take no notice of case do it: a letter becomes its own small one and never
+/// another or several, as full case folding would have it (`ß` to `ss`, `ﬁ` to `fi`). Sigma alone has two small forms.
+fn fold(text: &str) -> String {
+    let small = text.nfc().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
+    small.nfc().collect()
+}
+
+/// The domain as the name system has it, if it can: lower case, Punycode.
+fn a_label(domain: &str) -> Option<String> {
+    let ascii =
+        Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify);
+    ascii.ok().map(std::borrow::Cow::into_owned)
+}
+
+/// The domain of a key in the letters that people write, if it has any but ASCII's.
+pub fn in_letters(domain: &str) -> Option<String> {
+    let (letters, valid) = Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
+    (valid.is_ok() && letters != domain).then(|| letters.into_owned())
 }
 
 /// A character that shows nothing, or turns what follows around: with it, two addresses look like one (Unicode's format
@@ -81,14 +126,51 @@ pub fn turns_text(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn key(text: &str) -> String {
+        Email::parse(text).unwrap_or_else(|why| panic!("{text:?}: {why}")).key().to_owned()
+    }
 
     #[test]
     fn spellings_of_one_address_have_one_key() {
-        let key = |text| Email::parse(text).unwrap().key().to_owned();
-        assert_eq!(key("Ana@Example.ORG"), key(" ana@example.org "));
-        assert_eq!(key("jos\u{e9}@example.org"), key("JOSE\u{301}@example.org"));
-        assert_eq!(key("STRASSE@example.org"), key("stra\u{df}e@example.org"));
+        for (one, other) in [
+            ("Ana@Example.ORG", " ana@example.org "),
+            ("jos\u{e9}@example.org", "JOSE\u{301}@example.org"),
+            ("STRA\u{1e9e}E@example.org", "stra\u{df}e@example.org"),
+            ("ben@k\u{f6}ln.example", "ben@xn--kln-sna.example"),
+            ("ben@KO\u{308}LN.example", "ben@XN--KLN-SNA.example"),
+            ("ben@fa\u{df}.example", "ben@xn--fa-hia.example"),
+            ("ana@example\u{3002}org", "ana@example.org"),
+            ("ana@\u{ff25}xample.org", "ana@example.org"),
+            ("\u{39f}\u{394}\u{39f}\u{3a3}@example.org", "\u{3bf}\u{3b4}\u{3bf}\u{3c2}@example.org"),
+            ("\u{212a}im@example.org", "kim@example.org"), // the Kelvin sign is a K in every normal form
+            ("\u{feff}ana@example.org\u{200b}", "ana@example.org"),
+        ] {
+            assert_eq!(key(one), key(other), "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_alike_is_another_address() {
+        for (one, other) in [
+            ("info@stra\u{df}e.example", "info@strasse.example"),
+            ("stra\u{df}e@example.org", "strasse@example.org"),
+            ("\u{fb01}ona@example.org", "fiona@example.org"),
+            ("\u{ff41}na@example.org", "ana@example.org"),
+            ("\u{131}da@example.org", "ida@example.org"),
+            ("\u{130}da@example.org", "ida@example.org"),
+            ("\u{17f}am@example.org", "sam@example.org"),
+            ("\u{b2}ana@example.org", "2ana@example.org"),
+            ("\u{430}na@example.org", "ana@example.org"),
+            ("b\u{fc}ro@example.org", "buero@example.org"),
+            ("ana.b@example.org", "anab@example.org"),
+            ("ana+x@example.org", "ana@example.org"),
+        ] {
+            assert_ne!(key(one), key(other), "{one:?} and {other:?}");
+        }
     }
 
     #[test]
@@ -102,13 +184,85 @@ mod tests {
             "a@b@c",
             "a@.org",
             "a@b..c",
+            "a@example.org.",
+            "a@[192.0.2.1]",
+            "a@[IPv6:2001:db8::1]",
+            "\"a\"@example.org",
+            "\"a b\"@example.org",
+            "Ana <ana@example.org>",
+            "<ana@example.org>",
+            "ana(work)@example.org",
+            "a,b@example.org",
+            "a@exa_mple.org",
+            "a@-example.org",
+            "a@xn--.example",
+            "a@xn--0.example",
+            "a\u{ff20}example.org",
             "a\0@b.c",
             "a@b\u{200b}.c",
-            "\u{202e}a@b.c",
+            "\u{202e}a@b\u{202e}.c",
             "a\u{ad}@b.cc",
         ] {
             assert!(Email::parse(text).is_err(), "{text:?}");
+            let key = Email::key_of(text);
+            assert!(key.starts_with(' ') && Email::parse(key.trim()).map_or(true, |it| it.key() != key), "{text:?}");
         }
         assert!(Email::parse(&format!("{}@example.org", "a".repeat(250))).is_err());
+        assert!(Email::parse(&format!("a@{}.org", "b".repeat(64))).is_err(), "no label is so long");
+    }
+
+    /// Letters that other letters are taken for, and what stands around them.
+    const LETTERS: &str =
+        "aAkKsSiIßẞſıİﬁﬀσςΣéÉе\u{301}\u{212a}\u{212b}åÅＡａⅷ²µμǆǅŒœ.+-_'1０\u{200b}\u{ad}\u{200d}@ \"";
+
+    fn texts() -> impl Strategy<Value = String> {
+        let one_of = |letters: &'static str| proptest::sample::select(letters.chars().collect::<Vec<_>>());
+        let part = move || proptest::collection::vec(one_of(LETTERS), 1..6).prop_map(String::from_iter);
+        let domains = ["example.org", "straße.example", "strasse.example", "köln.example", "xn--kln-sna.example"];
+        let domain = prop_oneof![proptest::sample::select(domains.map(str::to_owned).to_vec()), part()];
+        (part(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+    }
+
+    /// Whether a server that takes no notice of case may deliver both to one mailbox: letter by letter, and nothing else.
+    fn is_one_mailbox(one: &str, other: &str) -> bool {
+        let split = |text: &str| tidy(text).rsplit_once('@').map(|(local, domain)| (local.to_owned(), a_label(domain)));
+        let (Some((one, one_domain)), Some((other, other_domain))) = (split(one), split(other)) else { return false };
+        let small = |c: char| c.to_lowercase().to_string().replace('ς', "σ");
+        let letters = |text: &str| text.nfd().collect::<Vec<_>>();
+        let (one, other) = (letters(&one), letters(&other));
+        one_domain == other_domain
+            && one.len() == other.len()
+            && one.into_iter().zip(other).all(|(a, b)| small(a) == small(b))
+    }
+
+    proptest! {
+        /// Two texts that act on one account are one mailbox: letter by letter, in whatever case, at one domain.
+        #[test]
+        fn two_addresses_of_one_key_are_one_mailbox(one in texts(), other in texts()) {
+            if let (Ok(a), Ok(b)) = (Email::parse(&one), Email::parse(&other))
+                && a.key() == b.key()
+            {
+                prop_assert!(is_one_mailbox(&one, &other), "{:?} and {:?}", one, other);
+            }
+        }
+
+        #[test]
+        fn a_key_is_an_address_with_that_key_and_nonsense_has_none(text in texts()) {
+            let key = Email::key_of(&text);
+            match Email::parse(&text) {
+                Ok(email) => {
+                    prop_assert_eq!(email.key(), &key);
+                    prop_assert_eq!(Email::key_of(&key), key.clone());
+                    prop_assert_eq!(Email::key_of(email.typed()), key);
+                }
+                Err(_) => prop_assert!(key.starts_with(' ')),
+            }
+        }
+
+        #[test]
+        fn any_text_has_a_key_and_none_panics(text in "\\PC*|.*") {
+            let key = Email::key_of(&text);
+            prop_assert_eq!(Email::parse(&text).is_ok(), !key.starts_with(' '));
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Email;
+use caseless::default_case_fold_str;
+use unicode_normalization::UnicodeNormalization;
+
+use super::email::in_letters;
 
 /// Parts of one address or one name that are names of their own; whatever comes after them is found as a whole only.
 const MAX_PARTS: usize = 8;
@@ -15,10 +18,13 @@ const MAX_PARTS: usize = 8;
 pub fn names(email_key: &str, name: Option<&str>) -> BTreeSet<String> {
     let (local, host) = email_key.rsplit_once('@').unwrap_or((email_key, ""));
     let name = fold(name.unwrap_or_default());
+    // As it is written, beside the form that it is compared in.
+    let written = in_letters(host).map(|letters| (format!("{local}@{letters}"), letters));
+    let (address, letters) = written.unwrap_or_default();
     let parts = local.split(['.', '_', '-', '+']).skip(1).take(MAX_PARTS);
     let words = name.split_whitespace().take(MAX_PARTS);
-    let all = [email_key, host, name.as_str()].into_iter().chain(parts).chain(words);
-    all.filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect()
+    let all = [email_key, host, &address, &letters, &name].into_iter().chain(parts).chain(words);
+    all.map(fold).filter(|name| !name.is_empty()).collect()
 }
 
 /// A query as names are compared with it; none when it asks for everything. `@example.org` asks for the host.
@@ -28,9 +34,9 @@ pub fn prefix(query: &str) -> Option<String> {
     (!prefix.is_empty()).then(|| prefix.to_owned())
 }
 
-/// Case-folded, with one space where there are several.
+/// Case-folded in full, so that who searches finds more rather than less, with one space where there are several.
 fn fold(text: &str) -> String {
-    let folded = Email::key_of(text);
+    let folded: String = default_case_fold_str(&text.nfc().collect::<String>()).nfc().collect();
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -64,6 +70,15 @@ mod tests {
         }
         for query in ["ilva", "example.org", "ana silva", "org", "%", "_", "\0"] {
             assert!(!finds(query), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_found_in_its_letters_and_as_it_is_compared() {
+        let names = names("ben@xn--kln-sna.example", None);
+        for query in ["ben@k\u{f6}ln", "K\u{d6}LN", "@xn--kln", "ben@xn--kln-sna.example"] {
+            let prefix = prefix(query).unwrap();
+            assert!(names.iter().any(|name| name.starts_with(&prefix)), "{query}: {names:?}");
         }
     }
 }

@@ -77,9 +77,10 @@ impl App {
 
     /// The user of an address.
     pub async fn find_user(&self, email: &str) -> Result<Option<UserRow>, Unavailable> {
-        let (app, key) = (self.clone(), Email::key_of(email));
+        let Ok(email) = Email::parse(email) else { return Ok(None) };
+        let app = self.clone();
         let row = self.shared.ledger.read(move |db| {
-            let user = users::find_by_email(db, &key)?;
+            let user = users::find_by_email(db, email.key())?;
             user.map(|user| app.user_row(db, &user)).transpose()
         });
         Ok(row.await?)
