@@ -1,8 +1,10 @@
 //! What is logged, and how it is written.
 //!
 //! Owns the log format and the list of libraries that may speak in detail. A line is one line whatever stands
-//! in a message, and no setting of `RUST_LOG` lets a library print what it was sent. Must never be given a
+//! in a message, it has a bounded length, lines of one kind are bounded in number, and no setting of `RUST_LOG` lets a library print what it was sent. Must never be given a
 //! token, a password or a cookie: what this crate logs is for this crate to choose.
+
+mod flood;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,10 +12,13 @@ use std::panic::PanicHookInfo;
 
 use env_logger::Logger;
 use env_logger::fmt::Formatter;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
 use crate::config::LogFormat;
+use crate::domain::{Clock, SystemClock};
+
+use flood::{Fate, Flood, cut};
 
 /// Whose `debug` and `trace` lines may be seen; everybody else's stop at `info`.
 ///
@@ -55,8 +60,8 @@ pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryErr
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,
     });
-    let capped = Capped(builder.build());
-    let most = capped.0.filter();
+    let capped = Capped::new(builder.build());
+    let most = capped.logger.filter();
     log::set_boxed_logger(Box::new(capped)).map_err(|_| TelemetryError::Twice)?;
     log::set_max_level(most);
     std::panic::set_hook(Box::new(log_panic));
@@ -84,22 +89,52 @@ fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     }
 }
 
-/// A logger that never says more about a library than [`limit`] allows.
-struct Capped(Logger);
+/// A logger that never says more about a library than [`limit`] allows, and no more in a minute than [`Flood`] does.
+struct Capped {
+    logger: Logger,
+    flood: Flood,
+    clock: SystemClock,
+}
+
+impl Capped {
+    fn new(logger: Logger) -> Self {
+        Self { logger, flood: Flood::default(), clock: SystemClock::new() }
+    }
+
+    /// A line of its own about lines of the kind of this one.
+    fn say(&self, of: &Record<'_>, said: std::fmt::Arguments<'_>) {
+        self.logger.log(&Record::builder().level(of.level()).target(of.target()).args(said).build());
+    }
+}
 
 impl Log for Capped {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= limit(metadata.target()) && self.0.enabled(metadata)
+        metadata.level() <= limit(metadata.target()) && self.logger.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.log(record);
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        // Who asks for details gets all of them.
+        if record.level() > Level::Info {
+            return self.logger.log(record);
+        }
+        let place = (record.file_static().unwrap_or_default(), record.line().unwrap_or_default());
+        let fate = self.flood.fate(place, self.clock.monotonic());
+        if let Fate::WrittenAfter(missed) = fate {
+            self.say(record, format_args!("{missed} lines like the next one were not written in the minute before"));
+        }
+        if fate != Fate::Counted {
+            self.logger.log(record);
+        }
+        if fate == Fate::Last {
+            self.say(record, format_args!("more lines like the last one are counted, and not written, for a minute"));
         }
     }
 
     fn flush(&self) {
-        self.0.flush();
+        self.logger.flush();
     }
 }
 
@@ -119,7 +154,7 @@ fn limit(target: &str) -> LevelFilter {
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let style = out.default_level_style(record.level());
     let (time, level, target) = (out.timestamp_millis(), record.level(), printable(record.target()));
-    writeln!(out, "{time} {style}{level:<5}{style:#} {target}: {}", printable(&record.args().to_string()))
+    writeln!(out, "{time} {style}{level:<5}{style:#} {target}: {}", printable(&cut(&record.args().to_string())))
 }
 
 /// One line of the JSON format.
@@ -136,7 +171,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         ts: out.timestamp_millis().to_string(),
         level: record.level().as_str(),
         target: record.target(),
-        message: record.args().to_string(),
+        message: cut(&record.args().to_string()).into_owned(),
     };
     writeln!(out, "{}", json_line(&line)?)
 }
@@ -187,7 +222,7 @@ mod tests {
     #[test]
     fn libraries_never_speak_in_detail() {
         let mut builder = env_logger::Builder::new();
-        let logger = Capped(builder.parse_filters("trace,actix_http::h1=trace,redis=debug").build());
+        let logger = Capped::new(builder.parse_filters("trace,actix_http::h1=trace,redis=debug").build());
         let enabled = |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
         for target in ["actix_web::extract", "redis", "rustls::client::hs", "new_one"] {
             assert!(!enabled(target, log::Level::Debug) && enabled(target, log::Level::Info), "{target}");

@@ -209,8 +209,8 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), request.headers());
         let origin = shown(request.headers());
         let why = match &origin {
-            Some(origin) => format!("{}: SESSIOND_ORIGIN does not name its origin \"{origin}\"", what(request)),
-            None => format!("{}: its origin is not known", what(request)),
+            Some(origin) => format!("{}: SESSIOND_ORIGIN does not name its origin \"{origin}\"", route(request, &self.site.base_path)),
+            None => format!("{}: its origin is not known", route(request, &self.site.base_path)),
         };
         note(&self.site.app, Refused::Forgery, &client, None, &why);
         Problem::forbidden_origin(origin.as_deref())
@@ -225,7 +225,8 @@ impl SessionLayer {
     ) -> Result<(), Problem> {
         let is_judged = self.rank != Rank::Embedded && !request.method().is_safe();
         if is_judged && self.site.csrf_tokens.shown(request.headers(), presented.hash().as_ref()) == Shown::Wrong {
-            let why = format_args!("{}: its CSRF token is not of its session", what(request));
+            let route = route(request, &self.site.base_path);
+            let why = format_args!("{route}: its CSRF token is not of its session");
             note(&self.site.app, Refused::Forgery, client, checked, &why);
             return Err(Problem::wrong_csrf_token());
         }
@@ -315,13 +316,11 @@ impl SessionLayer {
     }
 }
 
-/// The request as a line of the log names it.
-/// The method and the route as it is declared, with names in the place of what was asked for.
+/// The request as a line of the log names it: a method that we know and the route as it is declared, with names in the
+/// place of what was asked for. No text of a stranger's.
 fn route(request: &ServiceRequest, base_path: &str) -> String {
     let pattern = request.match_pattern().unwrap_or_default();
-    format!("{} {}", request.method(), pattern.strip_prefix(base_path).unwrap_or(&pattern))
-}
-
-fn what(request: &ServiceRequest) -> String {
-    format!("{} {}", request.method(), request.path())
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let method = known.iter().find(|method| *method == request.method()).map_or("another method", Method::as_str);
+    format!("{method} {}", pattern.strip_prefix(base_path).unwrap_or(&pattern))
 }

@@ -1,0 +1,106 @@
+//! How many lines one place in the code may write, and how long each may be.
+//!
+//! Whoever is refused causes a line, and anybody can be refused as often as they like. Owns both bounds, for every line
+//! there is, whoever wrote what is in it. Must never hold back an error that is the first of its kind.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Lines of one place in a minute. Whatever is more is counted.
+const LINES: u64 = 300;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Longest message, in bytes.
+const LONGEST: usize = 2_048;
+
+/// A place in the code: its file and line.
+pub(super) type Place = (&'static str, u32);
+
+#[derive(Clone, Copy)]
+struct Count {
+    since: Duration,
+    lines: u64,
+}
+
+/// The lines of this minute, by where they are written.
+#[derive(Default)]
+pub(super) struct Flood(Mutex<HashMap<Place, Count>>);
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is written.
+    Written,
+    /// It is written, after how many were not in the minute before.
+    WrittenAfter(u64),
+    /// It is the last one that is written in this minute.
+    Last,
+    /// It is counted.
+    Counted,
+}
+
+impl Flood {
+    /// Counts a line. Places are as many as there are in the code.
+    pub(super) fn fate(&self, place: Place, now: Duration) -> Fate {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(place).or_insert(Count { since: now, lines: 0 });
+        let mut missed = 0;
+        if now.saturating_sub(count.since) >= MINUTE {
+            missed = count.lines.saturating_sub(LINES);
+            *count = Count { since: now, lines: 0 };
+        }
+        count.lines = count.lines.saturating_add(1);
+        match count.lines {
+            1 if missed > 0 => Fate::WrittenAfter(missed),
+            lines if lines < LINES => Fate::Written,
+            LINES => Fate::Last,
+            _ => Fate::Counted,
+        }
+    }
+}
+
+/// A message of bounded length. What is cut off is told in bytes.
+pub(super) fn cut(message: &str) -> Cow<'_, str> {
+    let end = message.floor_char_boundary(LONGEST);
+    match message.split_at_checked(end) {
+        Some((start, rest)) if !rest.is_empty() => Cow::Owned(format!("{start}… ({} bytes more)", rest.len())),
+        _ => Cow::Borrowed(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Place = ("here.rs", 1);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn lines_of_one_place_are_bounded_in_a_minute_and_none_goes_uncounted() {
+        let flood = Flood::default();
+        let fates: Vec<_> = (0..100_000).map(|_| flood.fate(HERE, at(1))).collect();
+        let written = fates.iter().filter(|fate| **fate != Fate::Counted).count();
+        assert_eq!(u64::try_from(written).unwrap(), LINES);
+        assert_eq!(fates.iter().filter(|fate| **fate == Fate::Last).count(), 1);
+        assert_eq!(flood.fate(("there.rs", 1), at(2)), Fate::Written, "another place");
+        assert_eq!(flood.fate(HERE, at(60)), Fate::Counted, "the minute began with its first line");
+        assert_eq!(flood.fate(HERE, at(61)), Fate::WrittenAfter(100_001 - LINES));
+        assert_eq!(flood.fate(HERE, at(62)), Fate::Written);
+        assert_eq!(flood.fate(HERE, at(500)), Fate::Written, "nothing was missed");
+    }
+
+    #[test]
+    fn a_message_is_bounded_whatever_is_in_it() {
+        assert_eq!(cut("short"), "short");
+        for letter in ["a", "é", "🦀"] {
+            let long = letter.repeat(60_000);
+            let said = cut(&long);
+            assert!(said.len() < LONGEST + 40 && said.ends_with("bytes more)"), "{}", said.len());
+        }
+        assert_eq!(cut(&"a".repeat(LONGEST)), "a".repeat(LONGEST));
+    }
+}
