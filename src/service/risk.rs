@@ -105,7 +105,7 @@ impl App {
                 found.concerned.clone()
             }
         };
-        self.act(db, locked, user, &concerned, cause)
+        self.act(db, locked, (user, self.shared.policy.risk.action_on(found)), &concerned, cause)
     }
 
     fn open_alert(&self, db: &mut Db, user: UserId, found: &Finding, cause: &Cause) -> Result<(), LedgerError> {
@@ -116,7 +116,7 @@ impl App {
             user,
             email: None,
             risk: found.risk().into(),
-            action: self.shared.policy.risk.action.name().to_owned(),
+            action: self.shared.policy.risk.action_on(found).name().to_owned(),
             signals: found.signals_after(&[]),
             sessions: found.sessions_after(&[]),
             acknowledged_at: None,
@@ -138,13 +138,13 @@ impl App {
         &self,
         db: &mut Db,
         locked: &Locked,
-        user: UserId,
+        (user, action): (UserId, RiskAction),
         concerned: &[SessionId],
         cause: &Cause,
     ) -> Result<Vec<Unconfirmed>, LedgerError> {
         let mut records = Vec::new();
         for &session in concerned {
-            match self.shared.policy.risk.action {
+            match action {
                 RiskAction::Alert => {}
                 RiskAction::StepUp => records.extend(self.challenge(db, session)?),
                 RiskAction::Revoke => {

@@ -192,6 +192,34 @@ on_each_backend! {
         assert_eq!(server.stores.database.count("sessions", &known), 1, "but it is remembered");
     }
 
+    /// Wrong passwords are anybody's: they tell, and do nothing to the owner who comes next, on whatever device.
+    async fn what_strangers_can_bring_about_is_told_and_nothing_is_done_for_it(server: TestServer) {
+        let (world, admin) = (World::beside(&server, &[("SESSIOND_RISK_ACTION", "revoke")]).await, server.admin().await);
+        let owner = newcomer(&server).await;
+        world.session(&owner, LISBON).await;
+        let sign_in = async |from: &str, password: &str| {
+            let visitor = world.node.anonymous();
+            let body = json!({ "email": owner.email, "password": password });
+            let call = visitor.call(reqwest::Method::POST, "/login").header("X-Forwarded-For", from);
+            let answer = call.header("User-Agent", "curl/8.5.0").json(&body).send().await;
+            (visitor, answer)
+        };
+        for _ in 0..5 {
+            assert_eq!(sign_in(NOWHERE, "not this one either").await.1.status, 401);
+        }
+        server.clock.advance(HOUR / 60);
+        let (browser, answer) = sign_in(LISBON, PASSWORD).await;
+        let session = browser.into_signed_in(&owner.email, PASSWORD, answer.assert_status(200));
+        let alerts = alerts_about(&admin, &owner).await;
+        assert_eq!(rules(&alerts[0]), ["failures_before_success", "new_device"]);
+        assert_eq!(alerts[0]["action"], "alert", "what was done");
+        assert!(session.is_signed_in().await, "the owner goes on");
+        // What is strange of the session itself is a reason to act, with or without them.
+        let far = world.session(&owner, TOKYO).await;
+        assert!(!far.is_signed_in().await, "nobody travels that fast");
+        assert!(session.is_signed_in().await);
+    }
+
     async fn a_journey_with_a_new_telephone_and_a_first_sign_in_are_no_alert(server: TestServer) {
         let (world, admin, person) = (World::beside(&server, &[]).await, server.admin().await, newcomer(&server).await);
         let first = world.session(&person, TOKYO).await;

@@ -84,6 +84,12 @@ impl Finding {
         self.signals.iter().fold(0, |sum, signal| sum.saturating_add(signal.weight))
     }
 
+    /// The same without what anybody can bring about who knows nothing but an address.
+    pub fn risk_of_its_own(&self) -> u32 {
+        let own = self.signals.iter().filter(|signal| !signal.rule.is_anybodys());
+        own.fold(0, |sum, signal| sum.saturating_add(signal.weight))
+    }
+
     /// Whether there is anything.
     pub fn is_empty(&self) -> bool {
         self.signals.is_empty()

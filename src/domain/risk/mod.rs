@@ -29,13 +29,18 @@ impl Default for RiskPolicy {
 }
 
 impl RiskPolicy {
+    /// What is done about a finding beside telling: nothing, where it is only alarming by what anybody can bring about.
+    pub fn action_on(&self, finding: &Finding) -> RiskAction {
+        if finding.risk_of_its_own() >= self.threshold { self.action } else { RiskAction::Alert }
+    }
+
     /// Whether somebody is to be told.
     pub fn is_alarming(&self, finding: &Finding) -> bool {
         !finding.is_empty() && finding.risk() >= self.threshold
     }
 }
 
-/// What is done when there is an alert.
+/// What is done when there is an alert that no stranger can bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RiskAction {
     /// Somebody is told.

@@ -23,6 +23,13 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Whether anybody can bring it about who knows nothing but an address. Such a rule tells; it is no reason to act
+    /// against whoever came in, who may be the owner.
+    pub fn is_anybodys(self) -> bool {
+        // All others are found of a session alone: of whoever had the password, or the cookie.
+        self == Self::FailuresBeforeSuccess
+    }
+
     /// Whether its reasons name where it was, and nothing that changes: another place is another reason then.
     pub fn names_places(self) -> bool {
         matches!(self, Self::NewCountry | Self::NewNetwork | Self::SeveralCountries)

@@ -359,3 +359,23 @@ fn lists_are_short() {
     let found = RiskPolicy::default().judge_arrival(&arrival(lisbon(), 999), &known, &[]);
     assert_eq!(found.signals[0].reason, "PT is a new country: earlier sessions were in A, B, C, D, E, 2 more.");
 }
+
+/// Every rule but the one that needs nothing but an address.
+#[test]
+fn only_what_a_stranger_can_bring_about_is_no_reason_to_act() {
+    let policy = |action| RiskPolicy { action, ..RiskPolicy::default() };
+    for action in [RiskAction::Alert, RiskAction::StepUp, RiskAction::Revoke] {
+        for rule in Rule::ALL {
+            let mut found = Finding::default();
+            found.add(rule, 60, "a test".to_owned());
+            let anybodys = rule == Rule::FailuresBeforeSuccess;
+            assert!(policy(action).is_alarming(&found), "it is told");
+            assert_eq!(policy(action).action_on(&found), if anybodys { RiskAction::Alert } else { action }, "{rule:?}");
+            // Nor does it add to others.
+            let mut found = Finding::default();
+            found.add(rule, 59, "a test".to_owned());
+            found.add(Rule::FailuresBeforeSuccess, 50, "a test".to_owned());
+            assert_eq!(policy(action).action_on(&found), RiskAction::Alert, "{rule:?}");
+        }
+    }
+}
