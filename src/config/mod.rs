@@ -63,6 +63,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// Whether the operator has named others than this machine's own.
     pub origins_given: bool,
+    /// For which hosts browsers are told to use https alone, where an origin is https.
+    pub hsts: Hsts,
     /// The networks whose word on a client's address counts; empty when the peer is the client.
     pub trusted_proxies: Vec<IpNet>,
     /// The header with that word, in lower case; there exactly when there are trusted proxies.
@@ -108,6 +110,15 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+/// For which hosts browsers are told to use https alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hsts {
+    /// The one that serves this.
+    Host,
+    /// That one and all under it.
+    Subdomains,
+}
+
 /// What a sign-in over the session limit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxSessionsPolicy {
@@ -150,6 +161,7 @@ const POLICIES: [(&str, MaxSessionsPolicy); 2] =
     [("evict_oldest", MaxSessionsPolicy::EvictOldest), ("refuse", MaxSessionsPolicy::Refuse)];
 const DEVICE_CHANGES: [(&str, DeviceChangePolicy); 3] =
     [("log", DeviceChangePolicy::Log), ("step_up", DeviceChangePolicy::StepUp), ("revoke", DeviceChangePolicy::Revoke)];
+const HSTS: [(&str, Hsts); 2] = [("host", Hsts::Host), ("subdomains", Hsts::Subdomains)];
 const REGISTRATIONS: [(&str, Registration); 2] = [("open", Registration::Open), ("closed", Registration::Closed)];
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
@@ -187,6 +199,7 @@ impl TryFrom<Settings> for Config {
             base_path: origin::base_path(&settings)?,
             cookie_domain: origin::cookie_domain(&settings, &origins)?,
             cookie_key: cookie_key::source(&settings, &database, redis.is_some())?,
+            hsts: Given::new(var::HSTS, settings.hsts.as_ref()).choice(Hsts::Host, &HSTS)?,
             csrf_method_header: csrf::method_header(&settings)?,
             clear_site_data: clear_site_data::clear_site_data(&settings)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
@@ -305,6 +318,7 @@ impl Config {
             (var::CLIENT_IP_HEADER, self.client_ip_header.clone()),
             (var::CSRF_METHOD_HEADER, self.csrf_method_header.clone()),
             (var::CLEAR_SITE_DATA, Some(self.clear_site_data.to_string())),
+            (var::HSTS, word(self.hsts, &HSTS)),
             (var::IDLE_TIMEOUT, Some(terms::text(self.terms.idle))),
             (var::ABSOLUTE_TIMEOUT, Some(terms::text(self.terms.absolute))),
             (var::REMEMBER_IDLE_TIMEOUT, Some(terms::text(self.remember_terms.idle))),

@@ -79,6 +79,11 @@ pub struct Settings {
     #[arg(long, env = var::CLEAR_SITE_DATA, value_name = "KINDS", global = true, hide_short_help = true)]
     pub clear_site_data: Option<String>,
 
+    /// Where an origin is https, browsers use nothing else for two years: for this host (host), or for all under it, too
+    /// (subdomains) [default: host]
+    #[arg(long, env = var::HSTS, value_name = "HOSTS", global = true, hide_short_help = true)]
+    pub hsts: Option<String>,
+
     /// A session ends when it was not used for this long [default: 30m]
     #[arg(long, env = var::IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub idle_timeout: Option<String>,
@@ -196,6 +201,7 @@ impl Settings {
             var::CLIENT_IP_HEADER => &mut self.client_ip_header,
             var::CSRF_METHOD_HEADER => &mut self.csrf_method_header,
             var::CLEAR_SITE_DATA => &mut self.clear_site_data,
+            var::HSTS => &mut self.hsts,
             var::IDLE_TIMEOUT => &mut self.idle_timeout,
             var::ABSOLUTE_TIMEOUT => &mut self.absolute_timeout,
             var::REMEMBER_IDLE_TIMEOUT => &mut self.remember_idle_timeout,
@@ -241,6 +247,7 @@ pub(super) mod var {
     pub const CLIENT_IP_HEADER: &str = "SESSIOND_CLIENT_IP_HEADER";
     pub const CSRF_METHOD_HEADER: &str = "SESSIOND_CSRF_METHOD_HEADER";
     pub const CLEAR_SITE_DATA: &str = "SESSIOND_CLEAR_SITE_DATA";
+    pub const HSTS: &str = "SESSIOND_HSTS";
     pub const IDLE_TIMEOUT: &str = "SESSIOND_IDLE_TIMEOUT";
     pub const ABSOLUTE_TIMEOUT: &str = "SESSIOND_ABSOLUTE_TIMEOUT";
     pub const REMEMBER_IDLE_TIMEOUT: &str = "SESSIOND_REMEMBER_IDLE_TIMEOUT";

@@ -49,6 +49,7 @@ fn everything_has_a_default() {
     SESSIOND_CLIENT_IP_HEADER=-
     SESSIOND_CSRF_METHOD_HEADER=-
     SESSIOND_CLEAR_SITE_DATA=cache,storage
+    SESSIOND_HSTS=host
     SESSIOND_IDLE_TIMEOUT=30m
     SESSIOND_ABSOLUTE_TIMEOUT=12h
     SESSIOND_REMEMBER_IDLE_TIMEOUT=14d
@@ -95,7 +96,7 @@ fn the_help_tells_the_true_defaults() {
         assert_eq!(Config::try_from(given), Config::try_from(Settings::default()), "{help}");
         compared += 1;
     }
-    assert_eq!(compared, 23);
+    assert_eq!(compared, 24);
 }
 
 #[test]

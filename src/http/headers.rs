@@ -19,7 +19,7 @@ use uuid::fmt::Hyphenated;
 use super::gateway::FORWARD;
 use super::problem::Problem;
 use super::{last_resort, request_id, spelling};
-use crate::config::{Config, Origin};
+use crate::config::{Config, Hsts, Origin};
 
 /// The request's id, as problems and the log name it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,8 +29,12 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 /// Answers are data: if a browser is made to show one as a page, it may load, run and frame nothing.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
 
-/// Two years: what the preload lists of browsers ask for.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+/// Two years: what the preload lists of browsers ask for. Of this host; of all hosts under it only where that was asked
+/// for: others may run there, without https.
+const HSTS: [(Hsts, HeaderValue); 2] = [
+    (Hsts::Host, HeaderValue::from_static("max-age=63072000")),
+    (Hsts::Subdomains, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+];
 
 /// Headers for every answer of one configuration.
 #[derive(Clone, Debug)]
@@ -43,10 +47,10 @@ pub struct AnswerHeaders {
 impl AnswerHeaders {
     /// With HSTS where a configured origin is https.
     pub fn new(config: &Config) -> Self {
-        Self::under(&config.base_path, config.origins.iter().any(Origin::is_https))
+        Self::under(&config.base_path, config.origins.iter().any(Origin::is_https).then_some(config.hsts))
     }
 
-    fn under(base_path: &str, https: bool) -> Self {
+    fn under(base_path: &str, hsts: Option<Hsts>) -> Self {
         let mut fixed = vec![
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -54,9 +58,8 @@ impl AnswerHeaders {
             (CONTENT_SECURITY_POLICY, DATA_POLICY),
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        if https {
-            fixed.push((STRICT_TRANSPORT_SECURITY, HSTS));
-        }
+        let promised = HSTS.into_iter().filter(|(kind, _)| Some(*kind) == hsts);
+        fixed.extend(promised.map(|(_, value)| (STRICT_TRANSPORT_SECURITY, value)));
         Self { fixed, asked_below: format!("{base_path}{FORWARD}/") }
     }
 
@@ -120,25 +123,25 @@ mod tests {
 
     use super::*;
 
-    fn completed(https: bool, already: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn completed(hsts: Option<Hsts>, already: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in already {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        AnswerHeaders::under("", https).complete(&mut headers, Uuid::from_u128(1));
+        AnswerHeaders::under("", hsts).complete(&mut headers, Uuid::from_u128(1));
         headers
     }
 
     #[test]
     fn every_answer_is_guarded_and_not_stored() {
-        let headers = completed(true, &[]);
+        let headers = completed(Some(Hsts::Host), &[]);
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
             ("cross-origin-resource-policy", "same-origin"),
             ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
             ("cache-control", "no-store"),
-            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("strict-transport-security", "max-age=63072000"),
             ("x-request-id", "00000000-0000-0000-0000-000000000001"),
         ] {
             assert_eq!(headers.get(name).unwrap(), value);
@@ -147,20 +150,20 @@ mod tests {
 
     #[test]
     fn hsts_is_only_promised_where_there_is_https() {
-        assert!(!completed(false, &[]).contains_key("strict-transport-security"));
+        assert!(!completed(None, &[]).contains_key("strict-transport-security"));
     }
 
     #[test]
     fn what_a_page_has_set_stays() {
         let headers =
-            completed(false, &[("cache-control", "no-cache"), ("content-security-policy", "default-src 'self'")]);
+            completed(None, &[("cache-control", "no-cache"), ("content-security-policy", "default-src 'self'")]);
         assert_eq!(headers.get("cache-control").unwrap(), "no-cache");
         assert_eq!(headers.get_all("content-security-policy").count(), 1);
     }
 
     #[actix_web::test]
     async fn what_leaves_a_middleware_as_an_error_is_completed_too() {
-        let answers = Arc::new(AnswerHeaders::under("", false));
+        let answers = Arc::new(AnswerHeaders::under("", None));
         let app = App::new()
             .route("/", web::get().to(HttpResponse::Ok))
             .wrap(from_fn(async |_, _: Next<_>| Err::<ServiceResponse, _>(Problem::unauthenticated().into())))

@@ -20,6 +20,9 @@ pub struct UserView {
     /// The address as typed at registration.
     #[schema(example = "ana@example.org")]
     pub email: String,
+    /// Whether somebody has shown that mail to the address reaches them. Always false: no mail is sent, so that the
+    /// address is what its owner said, and proves nothing to an application.
+    pub email_verified: bool,
     /// The name to show, if there is one.
     #[schema(example = "Ana Silva")]
     pub name: Option<String>,
@@ -35,6 +38,7 @@ impl From<&User> for UserView {
         Self {
             id: user.id,
             email: user.email.clone(),
+            email_verified: false,
             name: user.name.clone(),
             roles: user.roles.to_vec(),
             created_at: user.created_at,

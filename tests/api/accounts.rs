@@ -39,6 +39,7 @@ on_each_backend! {
         let made = visitor.post_json("/register", &body).await;
         let user = made.assert_status(201).json().get("user").cloned().expect("a user");
         assert_eq!(user.get("email"), Some(&json!(email)));
+        assert_eq!(user.get("email_verified"), Some(&json!(false)), "nobody has shown that mail arrives there");
         assert_eq!(user.get("name"), Some(&json!("Ana")), "a name is trimmed");
         assert_eq!(user.get("roles"), Some(&json!(["user"])), "nobody is born an administrator");
         assert!(made.set_cookies().is_empty(), "{made}");
