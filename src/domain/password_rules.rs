@@ -17,8 +17,28 @@ use super::password::{MAX_CHARS, MIN_CHARS, WeakPassword};
 const ENOUGH_GUESSES: u64 = 100_000_000;
 /// A longer one has to be worth more, because zxcvbn takes any three parts for that much: a word, a dash and a year.
 const ENOUGH_GUESSES_LONGER: u64 = 1_000_000_000;
-/// What of a password is judged: time grows with the square of the length, and so many characters decide it.
-const JUDGED_CHARS: usize = 100;
+/// What of a password is judged, at most: time grows with the square of the length, and so many characters decide it.
+const JUDGED_CHARS: usize = 64;
+/// How much zxcvbn may have to look up: the square of the length for each way to read the letters that stand for others. It
+/// tries every way, and there are hundreds. Measured with what takes longest: some fifteen milliseconds.
+const MOST_WORK: usize = 32_768;
+/// Signs that zxcvbn reads as letters, by the letter.
+const STAND_FOR: [&[char]; 12] = [
+    &['4', '@'],
+    &['8'],
+    &['(', '{', '[', '<'],
+    &['3'],
+    &['6', '9'],
+    &['1', '!', '|'],
+    &['1', '|', '7'],
+    &['0'],
+    &['$', '5'],
+    &['+', '7'],
+    &['%'],
+    &['2'],
+];
+/// Those that it reads as either of two letters: with each there are up to twice as many ways.
+const AMBIGUOUS: [char; 3] = ['1', '|', '7'];
 /// Words that are looked for, at most.
 const MAX_WORDS: usize = 40;
 /// A shorter word says nothing about anybody.
@@ -59,7 +79,8 @@ impl PasswordRules {
         let mut words = self.words.clone();
         personal.iter().for_each(|text| add_words(&mut words, text));
         let known: Vec<&str> = words.iter().map(String::as_str).collect();
-        let judged = password.beginning(JUDGED_CHARS);
+        // Of a long one the beginning: what follows makes it no easier to guess.
+        let judged = within_bounds(&password.beginning(JUDGED_CHARS));
         // What others may know counts for nothing: the rest has to be enough.
         let rest = without(&judged, &known);
         let why = match rest.as_ref().map(|rest| weakness(rest, &[])) {
@@ -83,6 +104,27 @@ fn weakness(text: &str, known: &[&str]) -> Result<(), Option<Warning>> {
         return Ok(());
     }
     Err(estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning))
+}
+
+/// The longest beginning that is judged in bounded time.
+fn within_bounds(password: &str) -> Zeroizing<String> {
+    let mut length = 0;
+    let mut seen: Vec<char> = Vec::new();
+    let fits = password.chars().take_while(|c| {
+        length += 1;
+        if !seen.contains(c) && STAND_FOR.iter().any(|signs| signs.contains(c)) {
+            seen.push(*c);
+        }
+        readings(&seen) * length * length <= MOST_WORK
+    });
+    Zeroizing::new(fits.collect())
+}
+
+/// In how many ways these signs can be read as letters, at most.
+fn readings(seen: &[char]) -> usize {
+    let of = |signs: &[char]| signs.iter().filter(|sign| seen.contains(sign)).count().max(1);
+    let ways: usize = STAND_FOR.iter().map(|signs| of(signs)).product();
+    ways << AMBIGUOUS.iter().filter(|sign| seen.contains(sign)).count()
 }
 
 /// What is left of a password when known words are taken out, the longest first; none when it has none of them.
@@ -139,6 +181,8 @@ fn add_words(words: &mut Vec<String>, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use zxcvbn::matching::patterns::MatchPattern;
+
     use super::*;
 
     fn judged(rules: &PasswordRules, text: &str) -> Result<(), String> {
@@ -204,8 +248,75 @@ mod tests {
         }
     }
 
+    /// All ways to read a text that zxcvbn tries, enumerated as it does that.
+    fn enumerated(text: &str) -> usize {
+        let mut ways: Vec<Vec<(char, usize)>> = vec![Vec::new()];
+        for (letter, signs) in STAND_FOR.iter().enumerate() {
+            let present: Vec<char> = signs.iter().copied().filter(|sign| text.contains(*sign)).collect();
+            if present.is_empty() {
+                continue;
+            }
+            let mut next = Vec::new();
+            for sign in present {
+                for way in &ways {
+                    if let Some(at) = way.iter().position(|(known, _)| *known == sign) {
+                        next.push(way.clone());
+                        let mut other = way.clone();
+                        other.remove(at);
+                        other.push((sign, letter));
+                        next.push(other);
+                    } else {
+                        next.push(way.iter().copied().chain([(sign, letter)]).collect());
+                    }
+                }
+            }
+            ways = next;
+        }
+        ways.len()
+    }
+
+    proptest::proptest! {
+        /// A judgement costs so many look-ups for each way to read what is judged: both are bounded, whatever is typed.
+        #[test]
+        fn whatever_is_typed_is_judged_in_a_bounded_number_of_ways(
+            text in "[4@8({\\[<3691!|70$5+%2aeilost ]{0,256}|[1|7!4@il]{0,256}|\\PC{0,256}|.{0,256}"
+        ) {
+            let password = Password::new(text);
+            let judged = within_bounds(&password.beginning(JUDGED_CHARS));
+            let (ways, length) = (enumerated(&judged), judged.chars().count());
+            proptest::prop_assert!(length <= JUDGED_CHARS && ways * length * length <= MOST_WORK, "{ways} ways of {length}");
+            proptest::prop_assert!(password.beginning(MAX_CHARS).starts_with(judged.as_str()));
+            proptest::prop_assert!(length >= 12 || length == password.chars(), "enough of it to judge: {length}");
+        }
+    }
+
+    const WORDS: [&str; 8] =
+        ["password", "babygirl", "chocolate", "elephant", "orange", "maximus", "blizzard", "little"];
+
     #[test]
-    fn whatever_is_typed_is_judged_in_bounded_time_and_without_a_panic() {
+    fn the_signs_that_stand_for_letters_are_those_of_zxcvbn() {
+        // A common word in which one sign stands for its letter is recognised: the table here is no shorter than its own.
+        for sign in ('!'..='~').filter(|sign| !sign.is_ascii_alphabetic()) {
+            let reads =
+                WORDS.iter().flat_map(|word| word.chars().map(|letter| word.replace(letter, &sign.to_string())));
+            let reads = reads.collect::<Vec<_>>().iter().any(|text| {
+                let estimate = zxcvbn(text, &[]);
+                let [only] = estimate.sequence() else { return false };
+                matches!(&only.pattern, MatchPattern::Dictionary(found) if found.l33t)
+            });
+            let known = STAND_FOR.iter().any(|signs| signs.contains(&sign));
+            assert!(known || !reads, "{sign} stands for a letter");
+        }
+    }
+
+    #[test]
+    fn a_long_password_of_signs_is_judged_by_its_beginning() {
+        let signs: String = "4@8({[<3691!|70$5+%2".chars().cycle().take(98).collect();
+        assert_eq!(judged(&rules(), &signs), Ok(()));
+    }
+
+    #[test]
+    fn whatever_is_typed_is_judged_without_a_panic() {
         for text in [
             "a@4480$5|1!ip".repeat(20),
             "\u{0}".repeat(256),

@@ -1,8 +1,8 @@
 //! Throttling: how often a password may be guessed.
 //!
-//! Owns the rules of the two limits. An account ([`Backoff`]): some failures are free, each further one doubles the
-//! wait, and after [`HARD_STOP`] in a row there is an end. An address ([`Window`]): so many failures in ten minutes, and some
-//! times as many for the networks around it ([`networks`]).
+//! Owns the rules of the limits. Wrong passwords of an account ([`Backoff`]): some are free, each further one doubles the
+//! wait, and after [`HARD_STOP`] in a row there is an end. Everything else ([`Counts`]) is so many in a span of time
+//! ([`Window`]): of an account, and of an address with some times as many for the networks around it ([`networks`]).
 //! Must never know whether an account exists: the same numbers hold for every text that somebody types.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -50,13 +50,21 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The rule: 5 free, then 1 s, 2 s, 4 s … 1 h.
+    /// The rule of an account and of a device: 5 free, then 1 s, 2 s, 4 s … 1 h.
     pub const RULE: Self = Self { free: 5 };
+    /// The rule of all devices of an account together: however many cookies somebody has collected.
+    pub const DEVICES: Self = Self { free: 20 };
+
     /// What one node allows by its own count while Redis counts for all nodes: it holds if Redis forgets, and is
     /// loose enough for a node that did not hear of a success elsewhere.
-    pub const CEILING: Self = Self { free: 15 };
+    pub fn ceiling(self) -> Self {
+        Self { free: self.free.saturating_mul(3) }
+    }
+
     /// What one node allows while Redis does not answer, and the other nodes may be guessed at as well.
-    pub const ALONE: Self = Self { free: 2 };
+    pub fn alone(self) -> Self {
+        Self { free: self.free.saturating_mul(2) / 5 }
+    }
 
     /// Whether an attempt may be made now, after these failures.
     pub fn judge(self, tally: Tally, now: Timestamp) -> Permit {
@@ -123,13 +131,55 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What is counted of an address, each by itself.
+/// What is counted in spans of time, each by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
     /// Wrong passwords.
     Guesses,
     /// Accounts that were made, or that were found to exist already.
     Registrations,
+    /// Right passwords: each becomes a session or a new token, and lines of the audit log.
+    Proofs,
+    /// New passwords that were judged.
+    Choices,
+}
+
+/// The span that most is counted in.
+pub const TEN_MINUTES: Duration = Duration::from_secs(600);
+/// The longest span.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Counts {
+    /// How many times the operator's limit an address may have of it.
+    pub fn share_of_address(self) -> u32 {
+        match self {
+            Self::Guesses | Self::Registrations => 1,
+            Self::Choices => 3,
+            // A whole office at nine o'clock.
+            Self::Proofs => 20,
+        }
+    }
+
+    /// How many an account may have of it; by wrong passwords it is limited otherwise.
+    pub fn of_account(self) -> &'static [Window] {
+        const PROOFS: [Window; 2] = [Window { limit: 60, length: TEN_MINUTES }, Window { limit: 1_000, length: DAY }];
+        const CHOICES: [Window; 1] = [Window { limit: 20, length: TEN_MINUTES }];
+        match self {
+            Self::Guesses | Self::Registrations => &[],
+            Self::Proofs => &PROOFS,
+            Self::Choices => &CHOICES,
+        }
+    }
+
+    /// Its name among the counters.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Guesses => "network",
+            Self::Registrations => "registrations",
+            Self::Proofs => "proofs",
+            Self::Choices => "choices",
+        }
+    }
 }
 
 /// A network that failures are counted for.

@@ -11,13 +11,29 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::throttle::{Counts, Network};
-use super::{Random, random};
+use super::throttle::{Counts, Network, Window};
+use super::{Random, UserId, random};
 
 const NONCE: usize = 16;
+const MARK: usize = 9;
 const MAC: usize = 32;
-/// Both in base64url.
-const COOKIE_TEXT: usize = 64;
+/// All three in base64url.
+pub(crate) const COOKIE_TEXT: usize = 76;
+/// Counters that the devices of an account share: however many cookies there are, there are no more of these.
+const PLACES: u8 = 16;
+
+/// What a device cookie was issued under: the account as it was then, until its next epoch. A new password, a lost role
+/// and the end of all sessions raise that, and a new account at an old address is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceEpoch([u8; MARK]);
+
+/// A device cookie that we issued for this account. Whether it still counts, its epoch says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownDevice {
+    /// What it was issued under.
+    pub epoch: DeviceEpoch,
+    place: u8,
+}
 
 /// The name of one counter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,31 +114,55 @@ impl ThrottleKey {
     /// The counter of what a network does in one span of time.
     pub fn network(&self, network: &Network, what: Counts, window: i64) -> BucketId {
         let Network { first, prefix, share: _ } = network;
-        let kind = match what {
-            Counts::Guesses => "network",
-            Counts::Registrations => "registrations",
-        };
-        self.bucket(kind, format!("{first}/{prefix} {window}").as_bytes())
+        self.bucket(what.name(), format!("{first}/{prefix} {window}").as_bytes())
+    }
+
+    /// The counter of what is done with an account in one span of time.
+    pub fn span(&self, email_key: &str, what: Counts, window: Window, number: i64) -> BucketId {
+        let seconds = window.length.as_secs();
+        self.bucket(what.name(), format!("{seconds} {number} {email_key}").as_bytes())
+    }
+
+    /// What device cookies of this account are issued under now.
+    pub fn device_epoch(&self, user: UserId, epoch: i64) -> DeviceEpoch {
+        let BucketId(name) = self.bucket("device epoch", format!("{user} {epoch}").as_bytes());
+        let mut mark = [0; MARK];
+        mark.iter_mut().zip(name).for_each(|(place, byte)| *place = byte);
+        DeviceEpoch(mark)
     }
 
     /// A new cookie for a device that this account's owner has signed in on.
-    pub fn issue(&self, email_key: &str, random: &dyn Random) -> DeviceCookie {
+    pub fn issue(&self, email_key: &str, epoch: DeviceEpoch, random: &dyn Random) -> DeviceCookie {
         let nonce: [u8; NONCE] = random::bytes(random);
-        let mac = self.device_mac(&nonce, email_key).finalize().into_bytes();
-        DeviceCookie(URL_SAFE_NO_PAD.encode([nonce.as_slice(), mac.as_slice()].concat()))
+        let said = [nonce.as_slice(), epoch.0.as_slice()].concat();
+        let mac = self.device_mac(&said, email_key).finalize().into_bytes();
+        DeviceCookie(URL_SAFE_NO_PAD.encode([said.as_slice(), mac.as_slice()].concat()))
     }
 
-    /// The counter of the device, if the cookie was issued by us and for this very account.
-    pub fn recognise(&self, cookie: &DeviceCookie, email_key: &str) -> Option<BucketId> {
-        let mut bytes = [0; NONCE + MAC];
+    /// The device, if the cookie was issued by us and for this very account. Nothing is looked up for it.
+    pub fn recognise(&self, cookie: &DeviceCookie, email_key: &str) -> Option<ShownDevice> {
+        let mut bytes = [0; NONCE + MARK + MAC];
         let length = URL_SAFE_NO_PAD.decode_slice(&cookie.0, &mut bytes).ok()?;
-        let (nonce, mac) = bytes.get(..length)?.split_at_checked(NONCE)?;
-        self.device_mac(nonce, email_key).verify_slice(mac).ok()?;
-        Some(self.bucket("device", nonce))
+        let (said, mac) = bytes.get(..length)?.split_at_checked(NONCE + MARK)?;
+        self.device_mac(said, email_key).verify_slice(mac).ok()?;
+        let (nonce, mark) = said.split_first_chunk::<NONCE>()?;
+        let [first, ..] = nonce;
+        Some(ShownDevice { epoch: DeviceEpoch(mark.try_into().ok()?), place: first % PLACES })
     }
 
-    fn device_mac(&self, nonce: &[u8], email_key: &str) -> Hmac<Sha256> {
-        self.keyed.clone().chain_update(b"device cookie\0").chain_update(nonce).chain_update(email_key)
+    /// The counter of a device of this account.
+    pub fn device(&self, email_key: &str, device: ShownDevice) -> BucketId {
+        let name = [&device.epoch.0, [device.place].as_slice(), email_key.as_bytes()].concat();
+        self.bucket("device", &name)
+    }
+
+    /// The counter of all devices of this account together.
+    pub fn devices(&self, email_key: &str, epoch: DeviceEpoch) -> BucketId {
+        self.bucket("devices", &[&epoch.0, email_key.as_bytes()].concat())
+    }
+
+    fn device_mac(&self, said: &[u8], email_key: &str) -> Hmac<Sha256> {
+        self.keyed.clone().chain_update(b"device cookie\0").chain_update(said).chain_update(email_key)
     }
 
     fn bucket(&self, kind: &str, name: &[u8]) -> BucketId {
@@ -142,27 +182,54 @@ impl fmt::Debug for ThrottleKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Email, SystemRandom};
+    use crate::domain::throttle::{DAY, TEN_MINUTES};
+    use crate::domain::{Email, SystemRandom, Timestamp};
 
     fn key() -> ThrottleKey {
         ThrottleKey::derive(&[7; 64])
     }
 
+    fn epoch(number: i64) -> DeviceEpoch {
+        key().device_epoch(UserId::generate(Timestamp::from_ms(0), &Zeros), number)
+    }
+
+    struct Zeros;
+
+    impl Random for Zeros {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
     #[test]
     fn a_device_is_recognised_for_its_own_account_alone() {
-        let cookie = key().issue("ana@example.org", &SystemRandom);
+        let cookie = key().issue("ana@example.org", epoch(3), &SystemRandom);
         assert_eq!(cookie.expose().len(), COOKIE_TEXT);
-        let bucket = key().recognise(&cookie, "ana@example.org");
-        assert!(bucket.is_some());
-        assert_eq!(key().recognise(&cookie, "ana@example.org"), bucket, "the same device");
-        assert_ne!(key().recognise(&key().issue("ana@example.org", &SystemRandom), "ana@example.org"), bucket);
+        let shown = key().recognise(&cookie, "ana@example.org").unwrap();
+        assert_eq!(key().recognise(&cookie, "ana@example.org"), Some(shown), "the same device");
+        assert!(shown.epoch == epoch(3) && shown.epoch != epoch(4), "it tells what it was issued under");
+        assert_ne!(epoch(3), key().device_epoch(UserId::generate(Timestamp::from_ms(1), &Zeros), 3), "another account");
         assert_eq!(key().recognise(&cookie, "eve@example.org"), None);
         assert_eq!(ThrottleKey::derive(&[8; 64]).recognise(&cookie, "ana@example.org"), None);
     }
 
     #[test]
+    fn any_number_of_devices_has_sixteen_counters_and_one_together() {
+        let shown = (0..1_000).map(|_| {
+            let cookie = key().issue("ana@example.org", epoch(1), &SystemRandom);
+            key().recognise(&cookie, "ana@example.org").unwrap()
+        });
+        let shown: Vec<_> = shown.collect();
+        let of = |name: fn(&ThrottleKey, ShownDevice) -> BucketId| {
+            shown.iter().map(|device| name(&key(), *device)).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!(of(|key, device| key.device("ana@example.org", device)), usize::from(PLACES));
+        assert_eq!(of(|key, device| key.devices("ana@example.org", device.epoch)), 1);
+    }
+
+    #[test]
     fn what_was_changed_or_never_issued_is_no_device() {
-        let good = key().issue("ana@example.org", &SystemRandom);
+        let good = key().issue("ana@example.org", epoch(1), &SystemRandom);
         for place in 0..COOKIE_TEXT {
             let mut text = good.expose().to_owned();
             let other = if text.get(place..=place) == Some("A") { "B" } else { "A" };
@@ -179,6 +246,7 @@ mod tests {
     fn counters_of_different_things_have_different_names() {
         let key = key();
         let network = |prefix| Network { first: "2001:db8::".parse().unwrap(), prefix, share: 1 };
+        let [ten, day] = [TEN_MINUTES, DAY].map(|length| Window { limit: 1, length });
         let (narrow, wide) = (network(64), network(48));
         let names = [
             key.account("a"),
@@ -187,6 +255,13 @@ mod tests {
             key.network(&narrow, Counts::Guesses, 2),
             key.network(&wide, Counts::Guesses, 1),
             key.network(&wide, Counts::Registrations, 1),
+            key.network(&wide, Counts::Proofs, 1),
+            key.network(&wide, Counts::Choices, 1),
+            key.span("a", Counts::Proofs, ten, 1),
+            key.span("a", Counts::Proofs, day, 1),
+            key.span("a", Counts::Choices, ten, 1),
+            key.devices("a", epoch(1)),
+            key.devices("a", epoch(2)),
         ];
         for (place, name) in names.iter().enumerate() {
             assert!(!names[..place].contains(name));

@@ -1,11 +1,14 @@
 //! Routes for somebody's own account.
 
 use actix_session::Session;
+use actix_web::HttpResponse;
+use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bridge;
+use super::device_cookie;
 use super::extract::{Json, SignedIn, Text, Visit, nullable};
 use super::noted::{Refused, note};
 use super::problem::Problem;
@@ -118,7 +121,7 @@ pub async fn rename(
          headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
         (status = 403, description = "The current password is wrong (`wrong-password`)."),
         (status = 422, description = "The new password is not accepted (`invalid-body`)."),
-        (status = 429, description = "Too many wrong passwords, here or at sign-in (`too-many-attempts`)."),
+        (status = 429, description = "Too many wrong passwords, here or at sign-in, or too many changes (`too-many-attempts`)."),
         (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie."),
     )
 )]
@@ -128,7 +131,7 @@ pub async fn change_password(
     session: Session,
     SignedIn(checked): SignedIn,
     Json(body): Json<ChangePassword>,
-) -> Result<Json<SessionAnswer>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let current = typed("current_password", body.current_password)?;
     let new = typed("new_password", body.new_password)?;
     let changed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await;
@@ -142,10 +145,16 @@ pub async fn change_password(
 
 /// The answer with a session's new token, in the cookie. Also when it is not confirmed: the old token is dead already, and
 /// without the new one the user would be out.
-pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<Json<SessionAnswer>, Problem> {
+pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<HttpResponse, Problem> {
     bridge::hand_over(session, visit, renewed.token, &renewed.session)?;
+    let device = renewed.device.as_ref().map(device_cookie::set).transpose()?;
     if !renewed.confirmed {
-        return Err(Problem::unconfirmed());
+        let problem = Problem::unconfirmed();
+        return Err(device.into_iter().fold(problem, |it, cookie| it.with_header(SET_COOKIE, cookie)));
     }
-    Ok(Json(SessionAnswer { session: renewed.session }))
+    let mut answer = HttpResponse::Ok();
+    if let Some(cookie) = device {
+        answer.append_header((SET_COOKIE, cookie));
+    }
+    Ok(answer.json(SessionAnswer { session: renewed.session }))
 }

@@ -1,7 +1,7 @@
 //! The cookie of a device that somebody signed in on before (OWASP "device cookies").
 //!
 //! Owns its name, its attributes and its reading. It opens nothing: it only keeps others who guess at the password from
-//! locking the owner out. So it outlives the session, and one that is not ours is as good as none. It is always bound to
+//! locking the owner out. So it outlives the session, though not the password, and one that is not ours is as good as none. It is always bound to
 //! one host, also where the session cookie is shared under a domain.
 
 use actix_web::cookie::time::Duration;
@@ -43,6 +43,7 @@ mod tests {
     use actix_web::http::header::COOKIE;
 
     use super::*;
+    use crate::domain::throttle_key::COOKIE_TEXT;
 
     fn found(line: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
@@ -52,7 +53,7 @@ mod tests {
 
     #[test]
     fn one_is_read_and_of_two_none() {
-        let value = "a".repeat(64);
+        let value = "a".repeat(COOKIE_TEXT);
         assert_eq!(found(&format!("x=y; __Host-device={value}; z")), Some(value.clone()));
         assert_eq!(found(&format!("__Host-device={value}; __Host-device={value}")), None);
         for line in ["", "__Host-device=", "__Host-device=short", &format!("__host-device={value}")] {
@@ -60,14 +61,14 @@ mod tests {
         }
         // A sibling host can set such a one: it does not take the owner's away.
         let mut headers = HeaderMap::new();
-        let line = format!("\u{2000}__Host-device={}; __Host-device={value}", "b".repeat(64));
+        let line = format!("\u{2000}__Host-device={}; __Host-device={value}", "b".repeat(COOKIE_TEXT));
         headers.append(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         assert_eq!(read(&headers).map(|cookie| cookie.expose().to_owned()), Some(value));
     }
 
     #[test]
     fn it_is_for_one_host_and_for_no_script() {
-        let set = set(&DeviceCookie::parse(&"a".repeat(64)).unwrap()).unwrap();
+        let set = set(&DeviceCookie::parse(&"a".repeat(COOKIE_TEXT)).unwrap()).unwrap();
         let line = set.to_str().unwrap();
         assert!(line.starts_with("__Host-device=aaaa"), "{line}");
         for attribute in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/", "Max-Age=34560000"] {

@@ -59,6 +59,7 @@ impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::Refused => Self::wrong_credentials(),
+            SignInError::InvalidEmail(why) => Self::invalid_field("email", why.0),
             SignInError::TooManySessions => Self::too_many_sessions(),
             SignInError::Throttled(throttled) => throttled.into(),
             SignInError::Unavailable(error) => error.into(),
@@ -129,6 +130,7 @@ impl From<ResetError> for Problem {
         match error {
             ResetError::Invalid => Self::invalid_field("token", "This link is used up, too old or not complete."),
             ResetError::WeakPassword(why) => Self::invalid_field("new_password", why),
+            ResetError::Throttled(throttled) => throttled.into(),
             ResetError::Unconfirmed(why) => Self::unconfirmed().because(why),
             ResetError::Unavailable(error) => error.into(),
         }

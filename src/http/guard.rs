@@ -209,7 +209,10 @@ impl SessionLayer {
         let client = self.site.client(request.peer_addr(), request.headers());
         let origin = shown(request.headers());
         let why = match &origin {
-            Some(origin) => format!("{}: SESSIOND_ORIGIN does not name its origin \"{origin}\"", route(request, &self.site.base_path)),
+            Some(origin) => format!(
+                "{}: SESSIOND_ORIGIN does not name its origin \"{origin}\"",
+                route(request, &self.site.base_path)
+            ),
             None => format!("{}: its origin is not known", route(request, &self.site.base_path)),
         };
         note(&self.site.app, Refused::Forgery, &client, None, &why);

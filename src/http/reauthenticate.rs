@@ -3,6 +3,7 @@
 //! Owns its shape over the wire. Must never open a session: whoever has none signs in.
 
 use actix_session::Session;
+use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -41,7 +42,7 @@ pub async fn reauthenticate(
     session: Session,
     SignedIn(checked): SignedIn,
     Json(body): Json<Reauthenticate>,
-) -> Result<Json<SessionAnswer>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let password = typed("password", body.password)?;
     let proven = site.app.reauthenticate(&checked, password, visit.device(), visit.client()).await;
     let renewed = proven.inspect_err(|error| {

@@ -96,7 +96,7 @@ pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>
          headers(("Set-Cookie" = String, description = "Two of them: the session cookie, and the device cookie."))),
         (status = 401, description = "Refused (`wrong-credentials`): one answer for every cause."),
         (status = 409, description = "Signed in in too many places (`too-many-sessions`)."),
-        (status = 429, description = "Too many wrong passwords (`too-many-attempts`)."),
+        (status = 429, description = "Too many wrong passwords, or too many sign-ins (`too-many-attempts`)."),
     )
 )]
 pub async fn login(
@@ -118,7 +118,7 @@ pub async fn login(
         }
     })?;
     bridge::hand_over(&session, &visit, signed_in.token, &signed_in.session)?;
-    let device = device_cookie::set(&site.app.device_cookie(&signed_in.user.email))?;
+    let device = device_cookie::set(&signed_in.device)?;
     let answer = SignedInAnswer { user: signed_in.user, session: signed_in.session };
     Ok(HttpResponse::Ok().append_header((SET_COOKIE, device)).json(answer))
 }
@@ -175,6 +175,7 @@ fn refusal(site: &Site, error: RevokeError) -> Problem {
     responses(
         (status = 204, description = "The password is changed."),
         (status = 422, description = "The link is used up, or the password is not accepted (`invalid-body`)."),
+        (status = 429, description = "Too many passwords were tried with it (`too-many-attempts`)."),
         (status = 503, description = "Not changed, or (`unconfirmed`) changed, but not confirmed yet."),
     )
 )]

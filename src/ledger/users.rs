@@ -9,6 +9,7 @@ use diesel::sql_types::Bool;
 
 use super::db::{Db, each};
 use super::error::LedgerError;
+use super::resets;
 use super::schema::users;
 use super::user_names;
 use crate::domain::{Email, Role, Roles, Timestamp, UserId};
@@ -126,7 +127,7 @@ pub fn emails(db: &mut Db, ids: &[UserId]) -> Result<Vec<(UserId, String)>, Ledg
     rows.into_iter().map(read).collect()
 }
 
-/// The user of this address, given as [`Email::key_of`] makes it.
+/// The user of this address, given as [`Email::key`] has it.
 pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, LedgerError> {
     let rows = users::table.filter(users::email_key.eq(email_key)).filter(users::deleted_at.is_null());
     Ok(rows.select(users::all_columns).get_result(db).optional()?)
@@ -144,11 +145,12 @@ fn parsed(id: &str) -> Result<UserId, LedgerError> {
     UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))
 }
 
-/// Raises the epoch of a locked user: sign-ins that have read the old one are refused.
+/// Raises the epoch of a locked user, and with it ends what was issued under the old one beside sessions: sign-ins that
+/// have read it are refused, device cookies count for nothing, and links to set a new password are void.
 pub fn raise_epoch(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     let row = diesel::update(users::table.find(id.to_string()));
     row.set(users::epoch.eq(users::epoch + 1)).execute(db)?;
-    Ok(())
+    resets::void(db, id)
 }
 
 /// So many users in the order of their ids, after the given one.

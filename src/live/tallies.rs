@@ -65,6 +65,15 @@ impl Live {
         self.ask(key, &command).await
     }
 
+    /// What a plain count is.
+    pub async fn counted(&self, bucket: &BucketId) -> Result<i64, LiveError> {
+        let key = self.tally_key(bucket);
+        let mut question = Pipeline::with_capacity(1);
+        question.cmd("GET").arg(key);
+        let (count,): (Option<i64>,) = self.ask(key, &question).await?;
+        Ok(count.unwrap_or_default())
+    }
+
     /// Changes a plain count by so much and tells what it is then. It is remembered for `memory`.
     pub async fn count(&self, bucket: &BucketId, by: i64, memory: Duration) -> Result<i64, LiveError> {
         let key = self.tally_key(bucket);

@@ -4,7 +4,7 @@
 //! token of this one, in one transaction under the user's lock.
 
 use super::authority::{Authority, StepUpRequired, Unproven};
-use super::gate::Source;
+use super::choose::{Chooser, from_not_chosen};
 use super::own_password::{NotProven, bind};
 use super::register::tidy_name;
 use super::{App, Cause, Checked, Me, SessionView, Throttled, Unavailable, UserView};
@@ -15,7 +15,7 @@ use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, resets, tokens};
+use crate::ledger::{Db, LedgerError, audit, tokens};
 
 /// Why a name was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum ChangePasswordError {
     /// The session ended meanwhile, or another change of password was faster.
     #[error("the session has ended")]
     Ended,
-    /// There were too many attempts to show the current password, here or at sign-in.
+    /// There were too many attempts to show the current password, here or at sign-in, or to choose a new one.
     #[error(transparent)]
     Throttled(#[from] Throttled),
     /// Nobody can tell now.
@@ -59,6 +59,8 @@ impl From<WeakPassword> for ChangePasswordError {
         Self::WeakPassword(error.0)
     }
 }
+
+from_not_chosen!(ChangePasswordError);
 
 impl From<NotProven> for ChangePasswordError {
     fn from(error: NotProven) -> Self {
@@ -87,6 +89,8 @@ pub struct Renewed {
     pub token: Token,
     /// The session, which keeps its id.
     pub session: SessionView,
+    /// For the browser to keep, if its owner has just shown the password on it.
+    pub device: Option<DeviceCookie>,
     /// Whether no record of what was ended can stand any more. If not: it is done, and being confirmed.
     pub confirmed: bool,
 }
@@ -145,8 +149,8 @@ impl App {
             checked: checked.clone(),
             epoch: user.epoch,
             password_hash: self
-                .choose_password(Source::familiar(client), new, &user.email, user.name.as_deref())
-                .await??,
+                .choose_password(Chooser::Owner(&user, client), new, &user.email, user.name.as_deref())
+                .await?,
             renewed: token.hash(),
             cause: Cause::live(checked, client),
         };
@@ -160,7 +164,9 @@ impl App {
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
         let view = SessionView::new(&session, self.shared.last_use(&session, None), Some(checked.session));
-        Ok(Renewed { token, session: view, confirmed })
+        // The one from before has ended with the epoch.
+        let device = self.new_device(&user, user.epoch.saturating_add(1));
+        Ok(Renewed { token, session: view, device: Some(device), confirmed })
     }
 
     /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the
@@ -179,8 +185,6 @@ impl App {
         fault_point::reach("password: set");
         users::raise_epoch(db, user)?;
         fault_point::reach("password: epoch raised");
-        resets::void(db, user)?;
-        fault_point::reach("password: links void");
         let others = Which::OfUser(user, Some(session));
         let mut records = self.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.cause)?.records;
         fault_point::reach("password: others ended");

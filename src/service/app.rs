@@ -112,6 +112,8 @@ pub(super) struct Shared {
     pub(super) random: Arc<dyn Random>,
     pub(super) policy: Policy,
     pub(super) gate: Gate,
+    /// Where new passwords are judged.
+    pub(super) judges: Gate,
     pub(super) last_seen: Notes,
     pub(super) flights: Flights<Answer>,
     pub(super) sightings: Sightings,
@@ -139,6 +141,7 @@ impl App {
         let hub = Arc::new(Hub::new(parts.policy.max_event_streams));
         let shared = Shared {
             last_seen: Notes::new(live.is_some()),
+            judges: Gate::to_judge(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
             gate: Gate::start(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
             ledger: parts.ledger,
             fence,

@@ -1,24 +1,24 @@
 //! An attempt to show a password: whether it may be made, and what becomes of its count.
 //!
-//! Owns the throttle of every route that checks a password. An attempt is counted before anything is looked up or hashed,
-//! by what was typed and by where it comes from, so that attempts at the same time are as many as are allowed and no
-//! more, and so that an account which does not exist is throttled like one which does. It is given back when the password
-//! was right, or when nobody could tell. Must never fail: where Redis does not answer, this node counts alone, and more
-//! strictly.
+//! Owns the throttle of every route that checks a password. An attempt is counted before anything is hashed, by what was
+//! typed and by where it comes from, so that attempts at the same time are as many as are allowed and no more, and so that
+//! an account which does not exist is throttled like one which does. It is given back when the password was right, or when
+//! nobody could tell; right ones are counted by themselves. Must never fail: where Redis does not answer, this node counts
+//! alone, and more strictly.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::risk::Entry;
-use super::throttle::{ADDRESS_WINDOW, Throttled};
+use super::spans::{Counted, Span};
+use super::throttle::Throttled;
 use super::{App, Unavailable};
 use crate::domain::password::Verdict;
-use crate::domain::throttle::{Backoff, Counts, HARD_STOP, Network, Permit, Tally, Window, memory, networks};
+use crate::domain::throttle::{Backoff, Counts, HARD_STOP, Permit, Tally, memory};
+use crate::domain::throttle_key::ShownDevice;
 use crate::domain::{BucketId, Client, DeviceCookie, Timestamp};
+use crate::ledger::users::User;
 use crate::live::{Live, LiveError};
-
-/// Of an address' limit, this node alone allows one part of so many while it does not know what the others allow.
-const ALONE_SHARE: u32 = 4;
 
 /// How often an attempt is claimed anew after another one was faster. Each time, one of them gets through, and after the
 /// free ones all the others have to wait.
@@ -28,13 +28,17 @@ const CLAIMS: u32 = 8;
 #[must_use = "what is dropped has failed"]
 pub(super) struct Attempt {
     app: App,
-    at: Reserved,
+    /// On the account's counter; on a device that is known, on that one's and on the one of all devices together.
+    at: Vec<Reserved>,
+    familiar: bool,
     /// The counters of its address; none on a device that is known.
     networks: Vec<Counted>,
+    /// Where it counts if the password is right.
+    proofs: Vec<Span>,
     from: IpAddr,
 }
 
-/// An attempt on an account's counter or a device's.
+/// An attempt on one counter.
 struct Reserved {
     bucket: BucketId,
     before: Tally,
@@ -42,40 +46,74 @@ struct Reserved {
     number: Option<u32>,
 }
 
-/// An attempt on the counter of a network.
-pub(super) struct Counted {
-    bucket: BucketId,
-    in_redis: bool,
-}
-
 impl App {
+    /// A device on which this user has signed in, if the cookie says so and nothing has happened since that ends it: a
+    /// new password, or anything else that raises the epoch.
+    pub(super) fn known_device(&self, device: Option<&DeviceCookie>, user: &User) -> Option<ShownDevice> {
+        let key = &self.shared.throttle.key;
+        let shown = key.recognise(device?, &user.email_key)?;
+        (shown.epoch == key.device_epoch(user.id, user.epoch)).then_some(shown)
+    }
+
+    /// What the browser is given to keep after the owner has shown their password on it, at this epoch.
+    pub(super) fn new_device(&self, user: &User, epoch: i64) -> DeviceCookie {
+        let key = &self.shared.throttle.key;
+        key.issue(&user.email_key, key.device_epoch(user.id, epoch), self.random())
+    }
+
     /// Counts an attempt to show the password of an account, by its [`crate::domain::Email::key_of`], or says how long
     /// to wait. Every route that checks a password asks here first.
     ///
-    /// Who shows a cookie of a device on which the owner has signed in is counted by that device alone: others, also
+    /// Who shows a cookie of a device on which the owner has signed in is counted by the devices alone: others, also
     /// behind the same address, cannot lock the owner out.
     pub(super) async fn reserve_attempt(
         &self,
         email_key: &str,
-        device: Option<&DeviceCookie>,
+        device: Option<ShownDevice>,
         client: &Client,
     ) -> Result<Attempt, Throttled> {
-        let key = &self.shared.throttle.key;
-        if let Some(bucket) = device.and_then(|device| key.recognise(device, email_key)) {
-            match self.reserve(bucket).await {
-                // Guessed at for too long: it is no better than any other device.
-                Err(Throttled { stopped: true, .. }) => {}
-                reserved => {
-                    return Ok(Attempt { app: self.clone(), at: reserved?, networks: Vec::new(), from: client.ip });
-                }
-            }
+        let mut proofs = self.spans_of_account(email_key, Counts::Proofs);
+        let attempt = |at, networks, proofs| {
+            let familiar = device.is_some();
+            Attempt { app: self.clone(), at, familiar, networks, proofs, from: client.ip }
+        };
+        if let Some(at) = self.reserve_device(email_key, device).await? {
+            let attempt = attempt(at, Vec::new(), proofs);
+            return match self.require_left(&attempt.proofs).await {
+                Ok(()) => Ok(attempt),
+                Err(throttled) => Err(attempt.refuse(throttled).await),
+            };
         }
-        let networks = self.count_networks(client, Counts::Guesses).await?;
-        match self.reserve(key.account(email_key)).await {
-            Ok(at) => Ok(Attempt { app: self.clone(), at, networks, from: client.ip }),
+        proofs.extend(self.spans_of_address(client, Counts::Proofs));
+        self.require_left(&proofs).await?;
+        let networks = self.count_in(&self.spans_of_address(client, Counts::Guesses)).await?;
+        match self.reserve(self.shared.throttle.key.account(email_key), Backoff::RULE).await {
+            Ok(at) => Ok(Attempt { familiar: false, ..attempt(vec![at], networks, proofs) }),
             Err(throttled) => {
                 self.uncount(&networks).await;
                 Err(throttled)
+            }
+        }
+    }
+
+    /// Counts it for a known device and for all of the account's together. None where there is no such device, or where
+    /// it was guessed on for too long: then it is no better than any other.
+    async fn reserve_device(
+        &self,
+        email_key: &str,
+        device: Option<ShownDevice>,
+    ) -> Result<Option<Vec<Reserved>>, Throttled> {
+        let Some(device) = device else { return Ok(None) };
+        let key = &self.shared.throttle.key;
+        let together = match self.reserve(key.devices(email_key, device.epoch), Backoff::DEVICES).await {
+            Err(Throttled { stopped: true, .. }) => return Ok(None),
+            reserved => reserved?,
+        };
+        match self.reserve(key.device(email_key, device), Backoff::RULE).await {
+            Ok(own) => Ok(Some(vec![own, together])),
+            Err(throttled) => {
+                self.unreserve(together).await;
+                if throttled.stopped { Ok(None) } else { Err(throttled) }
             }
         }
     }
@@ -85,16 +123,15 @@ impl App {
         self.clear(self.shared.throttle.key.account(email_key)).await;
     }
 
-    async fn reserve(&self, bucket: BucketId) -> Result<Reserved, Throttled> {
+    async fn reserve(&self, bucket: BucketId, whole: Backoff) -> Result<Reserved, Throttled> {
         let (throttle, now) = (&self.shared.throttle, self.clock().now());
-        let rule = if self.live.is_some() { Backoff::CEILING } else { Backoff::RULE };
+        let rule = if self.live.is_some() { whole.ceiling() } else { whole };
         // What is told is never less than the rule that holds for all nodes.
-        let refusal = |rule: Backoff| {
-            move |tally| Throttled::account(rule.judge(tally, now).max(Backoff::RULE.judge(tally, now)))
-        };
+        let refusal =
+            |rule: Backoff| move |tally| Throttled::account(rule.judge(tally, now).max(whole.judge(tally, now)));
         let before = throttle.accounts.reserve(bucket, rule, now).map_err(refusal(rule))?;
         let Some(live) = &self.live else { return Ok(Reserved { bucket, before, number: None }) };
-        match claim(live, &bucket, now).await {
+        match claim(live, &bucket, whole, now).await {
             Ok(Ok(number)) => Ok(Reserved { bucket, before, number: Some(number) }),
             Ok(Err(refusal)) => {
                 throttle.accounts.give_back(bucket, before, now);
@@ -103,64 +140,19 @@ impl App {
             Err(error) => {
                 throttle.goes_alone(&error);
                 throttle.accounts.give_back(bucket, before, now);
-                let alone = throttle.accounts.reserve(bucket, Backoff::ALONE, now);
-                let before = alone.map_err(refusal(Backoff::ALONE))?;
+                let alone = throttle.accounts.reserve(bucket, whole.alone(), now);
+                let before = alone.map_err(refusal(whole.alone()))?;
                 Ok(Reserved { bucket, before, number: None })
             }
         }
     }
 
-    /// Counts for the address and for each network around it, or for none of them.
-    pub(super) async fn count_networks(&self, client: &Client, what: Counts) -> Result<Vec<Counted>, Throttled> {
-        let mut counted = Vec::new();
-        for network in networks(client.ip) {
-            match self.count_network(&network, what).await {
-                Ok(one) => counted.push(one),
-                Err(throttled) => {
-                    self.uncount(&counted).await;
-                    return Err(throttled);
-                }
-            }
-        }
-        Ok(counted)
-    }
-
-    async fn count_network(&self, network: &Network, what: Counts) -> Result<Counted, Throttled> {
-        let (throttle, now) = (&self.shared.throttle, self.clock().now());
-        let window = Window { limit: self.shared.policy.sign_in_address_limit, length: ADDRESS_WINDOW };
-        let limit = window.limit.saturating_mul(network.share);
-        let bucket = throttle.key.network(network, what, window.number(now));
-        // Whichever network it was: what is told is the rule for one address.
-        let refusal = || Throttled::address(window, now);
-        if !throttle.addresses.count(bucket, limit, now) {
-            return Err(refusal());
-        }
-        let Some(live) = &self.live else { return Ok(Counted { bucket, in_redis: false }) };
-        let counted = Counted { bucket, in_redis: true };
-        match live.count(&bucket, 1, ADDRESS_WINDOW).await {
-            Ok(count) if count <= i64::from(limit) => Ok(counted),
-            Ok(_) => {
-                self.uncount(&[counted]).await;
-                Err(refusal())
-            }
-            Err(error) => {
-                throttle.goes_alone(&error);
-                throttle.addresses.uncount(bucket, now);
-                let fits = throttle.addresses.count(bucket, limit.div_ceil(ALONE_SHARE), now);
-                fits.then_some(Counted { bucket, in_redis: false }).ok_or_else(refusal)
-            }
-        }
-    }
-
-    /// Takes back what was counted.
-    pub(super) async fn uncount(&self, networks: &[Counted]) {
-        for counted in networks {
-            self.shared.throttle.addresses.uncount(counted.bucket, self.clock().now());
-            if let Some(live) = self.live.as_ref().filter(|_| counted.in_redis)
-                && let Err(error) = live.count(&counted.bucket, -1, ADDRESS_WINDOW).await
-            {
-                log::debug!("an attempt stays counted: {error}");
-            }
+    async fn unreserve(&self, Reserved { bucket, before, number }: Reserved) {
+        self.shared.throttle.accounts.give_back(bucket, before, self.clock().now());
+        if let (Some(live), Some(number)) = (&self.live, number)
+            && let Err(error) = live.give_back(&bucket, number).await
+        {
+            log::debug!("an attempt stays counted: {error}");
         }
     }
 
@@ -175,15 +167,20 @@ impl App {
 }
 
 impl Attempt {
+    /// How many wrong ones there were in a row, this one included if it is.
+    fn failures(&self) -> u32 {
+        let own = self.at.first();
+        own.map_or(0, |own| own.number.unwrap_or(own.before.count.saturating_add(1)))
+    }
+
     /// What the rules about risk are told of it, if it succeeds.
     pub(super) fn entry(&self) -> Entry {
-        let before = self.at.number.map_or(self.at.before.count, |number| number.saturating_sub(1));
-        Entry { failures: before, familiar: self.is_familiar() }
+        Entry { failures: self.failures().saturating_sub(1), familiar: self.familiar }
     }
 
     /// Whether it is made on a device on which the owner has signed in.
     pub(super) fn is_familiar(&self) -> bool {
-        self.networks.is_empty()
+        self.familiar
     }
 
     /// The end of it: `verdict` is what the password gate said, `open` whether the account may be entered at all. What
@@ -203,37 +200,47 @@ impl Attempt {
 
     /// The account's count, or the device's, begins anew; the address' is what it was before.
     async fn succeed(self) {
-        tokio::join!(self.app.clear(self.at.bucket), self.app.uncount(&self.networks));
+        for at in &self.at {
+            self.app.clear(at.bucket).await;
+        }
+        tokio::join!(self.app.uncount(&self.networks), self.app.count_done(&self.proofs));
     }
 
     fn fail(self) {
         if self.app.shared.throttle.alarm.rings(self.app.clock().now()) {
             self.app.note_flood();
         }
-        let failures = self.at.number.unwrap_or(self.at.before.count.saturating_add(1));
+        let failures = self.failures();
         if failures == Backoff::RULE.free || failures == HARD_STOP {
             log::warn!("{failures} wrong passwords for one account, the last one from {}", self.from);
         }
     }
 
     async fn give_back(self) {
-        let Reserved { bucket, before, number } = self.at;
-        self.app.shared.throttle.accounts.give_back(bucket, before, self.app.clock().now());
-        if let (Some(live), Some(number)) = (&self.app.live, number)
-            && let Err(error) = live.give_back(&bucket, number).await
-        {
-            log::debug!("an attempt stays counted: {error}");
+        for at in self.at {
+            self.app.unreserve(at).await;
         }
         self.app.uncount(&self.networks).await;
+    }
+
+    /// It was not to be made after all.
+    async fn refuse(self, why: Throttled) -> Throttled {
+        self.give_back().await;
+        why
     }
 }
 
 /// Claims the next attempt in Redis: its number, or why it may not be made.
-async fn claim(live: &Live, bucket: &BucketId, now: Timestamp) -> Result<Result<u32, Permit>, LiveError> {
+async fn claim(
+    live: &Live,
+    bucket: &BucketId,
+    rule: Backoff,
+    now: Timestamp,
+) -> Result<Result<u32, Permit>, LiveError> {
     let mut tally = Tally::default();
     for _ in 0..CLAIMS {
         tally = live.tally(bucket).await?;
-        match Backoff::RULE.judge(tally, now) {
+        match rule.judge(tally, now) {
             Permit::Go => {}
             refusal => return Ok(Err(refusal)),
         }
@@ -242,6 +249,6 @@ async fn claim(live: &Live, bucket: &BucketId, now: Timestamp) -> Result<Result<
             return Ok(Ok(number));
         }
     }
-    let wait = Backoff::RULE.delay(tally.count.saturating_add(1)).max(Duration::from_secs(1));
+    let wait = rule.delay(tally.count.saturating_add(1)).max(Duration::from_secs(1));
     Ok(Err(Permit::Wait(wait)))
 }

@@ -1,30 +1,80 @@
-//! Choose: a password that somebody wants to have, judged and hashed.
+//! Choose: a password that somebody wants to have, counted, judged and hashed.
 //!
-//! Owns the one way to a stored hash, for a new account, a change, a reset and the command line alike. Must never store
-//! one: what happens to it is the use case's.
+//! Owns the one way to a stored hash, for a new account, a change, a reset and the command line alike. A judgement takes as
+//! long as a hash: it is limited like attempts, whatever comes of it, and made on a thread of its own, behind which nobody
+//! waits who signs in. Must never store one: what happens to it is the use case's.
 
 use std::sync::Arc;
 
 use super::gate::Source;
-use super::{App, Unavailable};
-use crate::domain::Password;
+use super::{App, Throttled, Unavailable};
 use crate::domain::password::WeakPassword;
+use crate::domain::throttle::Counts;
+use crate::domain::{Client, Password};
+use crate::ledger::users::User;
+
+/// Who chooses.
+pub(super) enum Chooser<'a> {
+    /// Whoever runs a command on the machine itself.
+    Operator,
+    /// Anybody, for an account that is to be made.
+    Stranger(&'a Client),
+    /// The owner of an account, who has just shown the password or a link.
+    Owner(&'a User, &'a Client),
+}
+
+/// Why it is not chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotChosen {
+    /// It will not do; why.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// Too many were tried.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// An error of a use case takes all three over.
+macro_rules! from_not_chosen {
+    ($error:ty) => {
+        impl From<$crate::service::choose::NotChosen> for $error {
+            fn from(why: $crate::service::choose::NotChosen) -> Self {
+                match why {
+                    $crate::service::choose::NotChosen::Weak(weak) => weak.into(),
+                    $crate::service::choose::NotChosen::Throttled(throttled) => throttled.into(),
+                    $crate::service::choose::NotChosen::Unavailable(error) => error.into(),
+                }
+            }
+        }
+    };
+}
+pub(super) use from_not_chosen;
 
 impl App {
     /// The hash of a password that may be chosen, or why it may not. `address` and `name` are the owner's: what others
     /// may know of them is tried first.
     pub(super) async fn choose_password(
         &self,
-        source: Source,
+        chooser: Chooser<'_>,
         password: Password,
         address: &str,
         name: Option<&str>,
-    ) -> Result<Result<String, WeakPassword>, Unavailable> {
-        if let Err(weak) = self.password_rules().check_length(&password) {
-            return Ok(Err(weak));
-        }
+    ) -> Result<String, NotChosen> {
+        self.password_rules().check_length(&password)?;
+        let (source, spans) = match chooser {
+            Chooser::Operator => (Source::operator(), Vec::new()),
+            Chooser::Stranger(client) => (Source::stranger(client), self.spans_of_address(client, Counts::Choices)),
+            Chooser::Owner(user, client) => {
+                (Source::familiar(client), self.spans_of_account(&user.email_key, Counts::Choices))
+            }
+        };
+        self.count_in(&spans).await?;
         let personal = [Some(address), name].into_iter().flatten().map(str::to_owned).collect();
         let rules = Arc::clone(&self.shared.policy.password_rules);
-        self.shared.gate.choose(source, password, rules, personal).await
+        self.shared.judges.judge(source, password.clone(), rules, personal).await??;
+        Ok(self.shared.gate.hash(source, password).await?)
     }
 }

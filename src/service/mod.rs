@@ -52,6 +52,7 @@ mod session_data;
 mod sessions;
 mod sightings;
 mod sign_in;
+mod spans;
 mod streams;
 mod sweeper;
 mod tallies;

@@ -70,7 +70,8 @@ impl App {
         session.last_seen_at = session.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
         let view = SessionView::new(&session, self.shared.last_use(&session, None), Some(checked.session));
-        Ok(Renewed { token, session: view, confirmed })
+        let device = self.new_device(&user, user.epoch);
+        Ok(Renewed { token, session: view, device: Some(device), confirmed })
     }
 
     /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the token that was

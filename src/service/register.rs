@@ -2,7 +2,7 @@
 //!
 //! Owns the rules of a new account. Does not sign in: that is [`super::sign_in`], with the same password gate.
 
-use super::gate::Source;
+use super::choose::{Chooser, from_not_chosen};
 use super::{App, Cause, Throttled, Unavailable, UserView};
 use crate::domain::email::InvalidEmail;
 use crate::domain::email::{is_invisible, turns_text};
@@ -64,6 +64,8 @@ impl From<WeakPassword> for RegisterError {
     }
 }
 
+from_not_chosen!(RegisterError);
+
 impl App {
     /// Makes an account for whoever asks, where the operator allows it.
     pub async fn register(&self, account: NewAccount, client: &Client) -> Result<UserView, RegisterError> {
@@ -71,7 +73,7 @@ impl App {
             return Err(RegisterError::Closed);
         }
         // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.
-        let counted = self.count_networks(client, Counts::Registrations).await?;
+        let counted = self.count_in(&self.spans_of_address(client, Counts::Registrations)).await?;
         let made = self.create_account(account, Roles::new_account(), Cause::anonymous(client)).await;
         if !matches!(made, Ok(_) | Err(RegisterError::EmailTaken)) {
             self.uncount(&counted).await;
@@ -88,8 +90,8 @@ impl App {
     ) -> Result<UserView, RegisterError> {
         let email = Email::parse(&account.email)?;
         let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
-        let source = cause.client.as_ref().map_or_else(Source::operator, Source::stranger);
-        let password_hash = self.choose_password(source, account.password, email.typed(), name.as_deref()).await??;
+        let chooser = cause.client.as_ref().map_or(Chooser::Operator, Chooser::Stranger);
+        let password_hash = self.choose_password(chooser, account.password, email.typed(), name.as_deref()).await?;
         let user = users::NewUser {
             id: UserId::generate(self.clock().now(), self.random()),
             email,

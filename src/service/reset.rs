@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::gate::Source;
-use super::{AdminError, App, Cause, RevokeError, Unavailable};
+use super::choose::{Chooser, from_not_chosen};
+use super::{AdminError, App, Cause, RevokeError, Throttled, Unavailable};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
@@ -35,6 +35,9 @@ pub enum ResetError {
     /// The new password will not do; why, for the person who chose it.
     #[error("{0}")]
     WeakPassword(String),
+    /// Too many passwords were tried with it.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// The password is set and the sessions have ended, but that is still being confirmed.
     #[error("{0}")]
     Unconfirmed(String),
@@ -48,6 +51,8 @@ impl From<WeakPassword> for ResetError {
         Self::WeakPassword(error.0)
     }
 }
+
+from_not_chosen!(ResetError);
 
 impl App {
     /// Makes a link for a user; earlier ones are void.
@@ -79,9 +84,8 @@ impl App {
         });
         let owner = owner.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
         let user = owner.id;
-        // Whoever has the link is no stranger.
-        let source = Source::familiar(client);
-        let password_hash = self.choose_password(source, new, &owner.email, owner.name.as_deref()).await??;
+        let chooser = Chooser::Owner(&owner, client);
+        let password_hash = self.choose_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
         let (app, cause) = (self.clone(), Cause::anonymous(client));
         let done = self.write(move |db| {
             let locked = locks::users(db, &[user])?;

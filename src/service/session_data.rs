@@ -113,6 +113,6 @@ impl App {
         row.last_seen_at = row.last_seen_at.max(self.clock().now());
         let confirmed = self.confirm(&records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
         let view = SessionView::new(&row, self.shared.last_use(&row, None), Some(session));
-        Ok(Renewed { token, session: view, confirmed })
+        Ok(Renewed { token, session: view, device: None, confirmed })
     }
 }

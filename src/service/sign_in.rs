@@ -11,6 +11,7 @@ use super::last_use::LastUse;
 use super::refused::Unanswered;
 use super::risk::Entry;
 use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
+use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
 use crate::domain::password::Verdict;
 use crate::domain::risk::Past;
@@ -49,6 +50,8 @@ pub struct SignedIn {
     pub user: UserView,
     /// The new session.
     pub session: SessionView,
+    /// For the browser to keep: its owner has signed in on it.
+    pub device: DeviceCookie,
 }
 
 /// Why a sign-in was refused.
@@ -57,6 +60,9 @@ pub enum SignInError {
     /// These credentials do not open an account. One answer for every cause.
     #[error("the credentials were refused")]
     Refused,
+    /// There is a character in the address that its owner does not see; what kind.
+    #[error(transparent)]
+    InvalidEmail(#[from] InvalidEmail),
     /// The user has as many sessions as allowed.
     #[error("the user has as many sessions as allowed")]
     TooManySessions,
@@ -118,15 +124,22 @@ struct Entrance {
 impl App {
     /// Signs a user in.
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
+        Email::check_characters(&request.email)?;
         let key = Email::key_of(&request.email);
-        let attempt = self.reserve_attempt(&key, request.device.as_ref(), client).await;
+        // A cookie that we have issued is worth a look at whether it still counts.
+        let shown = request.device.as_ref().is_some_and(|it| self.shared.throttle.key.recognise(it, &key).is_some());
+        let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
+        let owner = early.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
+        let device = owner.and_then(|owner| self.known_device(request.device.as_ref(), owner));
+        let attempt = self.reserve_attempt(&key, device, client).await;
         let attempt = attempt.inspect_err(|throttled| self.note_throttled(&key, throttled, client))?;
         let unanswered = Unanswered::new(self, client);
         let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
         // In a flood, whoever finds no place at the gate is not looked up either.
-        let known = match self.shared.gate.has_room(source) {
-            Ok(()) => self.known(&request.email, key).await,
-            Err(busy) => Err(busy),
+        let known = match (self.shared.gate.has_room(source), early) {
+            (Ok(()), Some(found)) => found,
+            (Ok(()), None) => self.known(&request.email, key).await,
+            (Err(busy), _) => Err(busy),
         };
         let verdict = match &known {
             Ok(user) => {
@@ -175,11 +188,6 @@ impl App {
         Ok(self.shared.ledger.read_at_entrance(move |db| users::find_by_email(db, &key)).await?)
     }
 
-    /// What a browser is given to keep after its owner signed in to this account on it.
-    pub fn device_cookie(&self, email: &str) -> DeviceCookie {
-        self.shared.throttle.key.issue(&Email::key_of(email), self.random())
-    }
-
     /// Issues a session to a user whom the application has recognised by its own means.
     pub async fn issue(
         &self,
@@ -216,7 +224,8 @@ impl App {
                     log::info!("left to the sweeper: {error}");
                 }
                 let view = SessionView::new(&session, LastUse::of(&session), Some(session.id));
-                Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view })
+                let device = self.new_device(&user, user.epoch);
+                Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view, device })
             }
         }
     }

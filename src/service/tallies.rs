@@ -66,6 +66,11 @@ impl Tallies {
         })
     }
 
+    /// How many were counted.
+    pub(super) fn counted(&self, bucket: BucketId, now: Timestamp) -> u32 {
+        self.at(bucket, now, |tally| tally.count)
+    }
+
     /// Takes one back that was counted.
     pub(super) fn uncount(&self, bucket: BucketId, now: Timestamp) {
         self.at(bucket, now, |tally| tally.count = tally.count.saturating_sub(1));

@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use super::alarm::Alarm;
 use super::tallies::Tallies;
-use crate::domain::throttle::{Backoff, LONGEST_WAIT, Permit, Window, memory};
+use crate::domain::throttle::{Backoff, DAY, LONGEST_WAIT, Permit, TEN_MINUTES, Window, memory};
 use crate::domain::{ThrottleKey, Timestamp};
 use crate::live::LiveError;
-
-/// The span of time that failures of an address are counted in.
-pub(super) const ADDRESS_WINDOW: Duration = Duration::from_secs(600);
 
 const ACCOUNT: &str = "account";
 
@@ -26,6 +23,15 @@ pub struct Quota {
     pub limit: u32,
     /// In which time.
     pub window: Duration,
+}
+
+/// Whose limit it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ThrottledBy {
+    /// An account's.
+    Account,
+    /// An address'.
+    Address,
 }
 
 /// Too many attempts were made.
@@ -66,7 +72,9 @@ impl Throttled {
 pub(super) struct Throttle {
     pub(super) key: ThrottleKey,
     pub(super) accounts: Tallies,
-    pub(super) addresses: Tallies,
+    /// What is counted in spans of ten minutes, and of a day.
+    pub(super) spans: Tallies,
+    pub(super) days: Tallies,
     /// Of all that fails on this node.
     pub(super) alarm: Alarm,
     /// Whether the log says that Redis refuses to count.
@@ -75,8 +83,14 @@ pub(super) struct Throttle {
 
 impl Throttle {
     pub(super) fn new(key: ThrottleKey) -> Self {
-        let addresses = Tallies::new(|_| ADDRESS_WINDOW);
-        Self { key, accounts: Tallies::new(memory), addresses, alarm: Alarm::default(), muted: AtomicBool::default() }
+        Self {
+            key,
+            accounts: Tallies::new(memory),
+            spans: Tallies::new(|_| TEN_MINUTES),
+            days: Tallies::new(|_| DAY),
+            alarm: Alarm::default(),
+            muted: AtomicBool::default(),
+        }
     }
 
     /// Redis did not count. What is behind it is said once by whoever keeps the connection, but for a missing right.

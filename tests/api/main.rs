@@ -54,6 +54,10 @@ mod invariants;
 #[cfg(test)]
 mod locations;
 #[cfg(test)]
+mod log_lines;
+#[cfg(test)]
+mod mailboxes;
+#[cfg(test)]
 mod old_tokens;
 #[cfg(test)]
 mod outages;

@@ -113,6 +113,32 @@ on_each_backend! {
         assert_eq!(fingerprint(&server.stores.database), before);
     }
 
+    async fn a_link_ends_with_whatever_ends_all_sessions(server: TestServer) {
+        let command = |words: &[&str]| drop(command_line_ok(&server.settings, words, ""));
+        for what in ["disabled and enabled", "role", "signed out elsewhere", "new password", "deleted"] {
+            let owner = server.signed_in().await;
+            let link = server.reset_token(&owner.email);
+            match what {
+                "disabled and enabled" => {
+                    command(&["user", "disable", &owner.email]);
+                    command(&["user", "enable", &owner.email]);
+                }
+                "role" => command(&["user", "grant", &owner.email, "admin"]),
+                "signed out elsewhere" => drop(owner.end_all().await.assert_status(200)),
+                "new password" => drop(owner.change_password(PASSWORD, NEW).await.assert_status(200)),
+                _ => {
+                    command(&["user", "delete", &owner.email]);
+                    server.anonymous().register(&owner.email).await.assert_status(201);
+                }
+            }
+            let body = json!({ "token": link, "new_password": "set by an old link" });
+            let answer = server.anonymous().post_json("/reset", &body).await;
+            assert_eq!(answer.status, 422, "{what}: {answer}");
+            let left = format!("user_id = '{}'", owner.user_id);
+            assert_eq!(server.stores.database.count("password_resets", &left), 0, "{what}");
+        }
+    }
+
     async fn who_is_remembered_gets_a_cookie_that_lasts_and_longer_deadlines(server: TestServer) {
         let owner = server.signed_in().await;
         let visitor = server.anonymous();

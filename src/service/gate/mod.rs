@@ -1,4 +1,4 @@
-//! The password gate: the only place where passwords are hashed.
+//! The password gate: the only place where passwords are hashed and judged.
 //!
 //! Owns the hashing threads and who waits for them. A hash takes tens of milliseconds and 19 MiB, so that a flood of
 //! sign-ins would take the machine down: here a few threads work off a short queue that is fair between addresses, and
@@ -11,6 +11,7 @@ mod source;
 mod tests;
 mod worker;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +66,11 @@ impl Gate {
         Self::with_workers(cores.saturating_sub(1).clamp(1, 4), random, clock)
     }
 
+    /// One more thread with a queue of its own, where nothing is hashed.
+    pub(super) fn to_judge(random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
+        Self::with_workers(1, random, clock)
+    }
+
     fn with_workers(workers: usize, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
         let hall = Arc::new(Hall::default());
         for number in 0..workers {
@@ -88,21 +94,16 @@ impl Gate {
         self.run(source, move |worker| worker.hash(&password, random.as_ref())).await
     }
 
-    /// Judges a password that somebody has chosen, and hashes it if it will do. `personal` is what others may know of
-    /// its owner.
-    pub(super) async fn choose(
+    /// Judges a password that somebody has chosen. `personal` is what others may know of its owner. At a gate of its own
+    /// ([`Gate::to_judge`]): who signs in does not wait for it.
+    pub(super) async fn judge(
         &self,
         source: Source,
         password: Password,
         rules: Arc<PasswordRules>,
         personal: Vec<String>,
-    ) -> Result<Result<String, WeakPassword>, Unavailable> {
-        let random = Arc::clone(&self.random);
-        self.run(source, move |worker| match rules.check(&password, &personal) {
-            Ok(()) => worker.hash(&password, random.as_ref()).map(Ok),
-            Err(weak) => Ok(Err(weak)),
-        })
-        .await
+    ) -> Result<Result<(), WeakPassword>, Unavailable> {
+        self.run(source, move |_| Ok(rules.check(&password, &personal))).await
     }
 
     /// Compares a password with a stored hash; without one, costs the same and does not match.
@@ -178,7 +179,10 @@ impl Hall {
     fn work(&self) {
         let mut worker = Worker::new(&self.counts);
         while let Some(job) = self.next() {
-            job(&mut worker);
+            // A panic takes the answer of its own job and not the thread, without which nobody could sign in any more.
+            if catch_unwind(AssertUnwindSafe(|| job(&mut worker))).is_err() {
+                worker = Worker::new(&self.counts);
+            }
         }
     }
 

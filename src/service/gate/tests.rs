@@ -161,6 +161,24 @@ async fn l_01_no_more_hashes_at_once_than_threads_and_every_one_is_counted() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
+async fn a_panic_takes_its_own_answer_and_not_the_thread() {
+    let gate = gate(1);
+    let panicked = gate.run(from(1), |_| -> Result<(), HashingFailed> { panic!("a test") }).await;
+    assert!(panicked.is_err());
+    assert!(gate.run(from(1), |_| Ok(())).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_signs_in_does_not_wait_for_passwords_that_are_judged() {
+    let app_gate = gate(1);
+    let judges = Arc::new(Gate::to_judge(Arc::new(SystemRandom), Arc::new(SystemClock::new())));
+    let (release, _client) = hold(&judges).await;
+    let hash = app_gate.hash(from(1), Password::new("a password".to_owned())).await;
+    assert!(hash.is_ok(), "although a judgement goes on");
+    drop(release);
+}
+
+#[tokio::test]
 async fn the_threads_step_back_and_the_process_does_not() {
     let gate = gate(1);
     let niceness = |thread| rustix::process::getpriority_process(Some(thread)).unwrap();

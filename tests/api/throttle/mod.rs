@@ -21,6 +21,8 @@ macro_rules! behind_a_proxy {
 }
 
 mod addresses;
+mod devices;
+mod right_passwords;
 #[cfg(feature = "postgres")]
 mod with_redis;
 

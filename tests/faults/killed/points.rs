@@ -52,7 +52,6 @@ pub const POINTS: &[Point] = &[
     before("password: token renewed", &[ChangePassword]),
     before("password: set", &[ChangePassword]),
     before("password: epoch raised", &[ChangePassword]),
-    before("password: links void", &[ChangePassword]),
     before("password: others ended", &[ChangePassword]),
     before("password: old token noted", &[ChangePassword]),
     before("password: line written", &[ChangePassword]),

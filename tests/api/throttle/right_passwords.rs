@@ -1,0 +1,137 @@
+//! What is limited although nothing is wrong: right passwords, and new ones that are judged.
+
+use super::*;
+
+const SPAN: Duration = Duration::from_secs(600);
+/// Right passwords of one account in ten minutes, and in a day.
+const RIGHT: usize = 60;
+const RIGHT_IN_A_DAY: u64 = 1_000;
+/// New passwords of one account in ten minutes.
+const CHOICES: usize = 20;
+const WEAK: &str = "P@$$w0rd";
+
+/// To the start of the next ten minutes: a span in the middle of a test would begin a new count.
+fn begin_span(server: &TestServer) {
+    let now = server.node().app().clock().now().ms().rem_euclid(600_000);
+    server.clock.advance(SPAN - Duration::from_millis(now.try_into().unwrap_or(0)));
+}
+
+async fn change(who: &impl Requests, new: &str) -> Response {
+    who.put_json("/me/password", &json!({ "current_password": PASSWORD, "new_password": new })).await
+}
+
+/// Where the counts are in Redis: puts the one of the day to its end. False where they are not.
+fn use_up_the_day(server: &TestServer) -> bool {
+    let Some(redis) = server.stores.servers_if_any() else { return false };
+    let mut found = 0;
+    for key in redis.keys("attempts:*") {
+        let at = redis.of(&key);
+        if at.cli::<String>(&["TYPE", &key]) == "string" && at.cli::<i64>(&["PTTL", &key]) > 600_000 {
+            at.cli::<()>(&["SET", &key, &RIGHT_IN_A_DAY.to_string(), "KEEPTTL"]);
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1, "one account has a count of the day");
+    true
+}
+
+behind_a_proxy! {
+    async fn right_passwords_in_a_loop_come_to_an_end_and_so_do_the_rows(server: TestServer) {
+        let visitor = server.anonymous();
+        let email = new_email();
+        visitor.register(&email).await.assert_status(201);
+        begin_span(&server);
+        // As a program does that keeps no cookies, from anywhere.
+        let mut owner = None;
+        for number in 0..RIGHT {
+            let from = format!("198.51.100.{number}");
+            let browser = server.anonymous();
+            let answer = login_from(&browser, &from, &email, PASSWORD).await;
+            answer.assert_status(200);
+            owner = Some(browser.into_signed_in(&email, PASSWORD, &answer));
+        }
+        let owner = owner.expect("a session");
+        for from in ["198.51.100.1", "203.0.113.7"] {
+            let told = throttled(&login_from(&server.anonymous(), from, &email, PASSWORD).await, "account");
+            assert!(told <= SPAN.as_secs(), "{told}");
+        }
+        // Nor on a device that is known, nor where somebody who is signed in shows it: all of them leave lines behind.
+        throttled(&login_from(&owner, "203.0.113.7", &email, PASSWORD).await, "account");
+        throttled(&owner.reauthenticate(PASSWORD).await, "account");
+        throttled(&change(&owner, "a wholly different password").await, "account");
+        assert!(owner.is_signed_in().await, "who is signed in stays so");
+        assert_eq!(server.stores.database.count("sessions", "1 = 1"), RIGHT);
+        assert_eq!(server.stores.database.count("audit", "event = 'authn_login_success'"), RIGHT);
+        // Others do not notice.
+        server.anonymous().sign_up().await;
+        server.clock.advance(SPAN);
+        login_from(&server.anonymous(), "203.0.113.7", &email, PASSWORD).await.assert_status(200);
+    }
+
+    async fn right_passwords_of_one_account_are_limited_for_a_day_as_well(server: TestServer) {
+        begin_span(&server);
+        let owner = server.signed_in().await;
+        if use_up_the_day(&server) {
+            server.clock.advance(SPAN);
+            let told = throttled(&login_from(&server.anonymous(), "192.0.2.1", &owner.email, PASSWORD).await, "account");
+            assert!(told > 0 && told <= 86_400, "{told}");
+        }
+    }
+
+    async fn right_passwords_from_one_address_are_limited_generously(server: TestServer)
+    with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "1" } {
+        begin_span(&server);
+        let mut emails = Vec::new();
+        for number in 0..2 {
+            let email = new_email();
+            let body = json!({ "email": email, "password": PASSWORD });
+            let call = server.anonymous();
+            let call = call.call(Method::POST, "/register").header("X-Forwarded-For", &format!("192.0.2.{number}"));
+            call.json(&body).send().await.assert_status(201);
+            emails.push(email);
+        }
+        for number in 0..20 {
+            login_from(&server.anonymous(), "198.51.100.1", &emails[number % 2], PASSWORD).await.assert_status(200);
+        }
+        throttled(&login_from(&server.anonymous(), "198.51.100.1", &emails[0], PASSWORD).await, "address");
+        login_from(&server.anonymous(), "198.51.100.2", &emails[0], PASSWORD).await.assert_status(200);
+    }
+
+    async fn new_passwords_are_judged_so_often_and_no_more(server: TestServer) {
+        let owner = server.signed_in().await;
+        let token = server.reset_token(&owner.email);
+        begin_span(&server);
+        let reset = async || {
+            server.anonymous().post_json("/reset", &json!({ "token": token, "new_password": WEAK })).await
+        };
+        for number in 0..CHOICES {
+            let answer = if number < 3 { reset().await } else { change(&owner, WEAK).await };
+            answer.assert_problem(422, "invalid-body");
+        }
+        throttled(&change(&owner, WEAK).await, "account");
+        throttled(&change(&owner, "a wholly different password").await, "account");
+        throttled(&reset().await, "account");
+        // What is too short is told without a judgement, and others choose as ever.
+        change(&owner, "short").await.assert_problem(422, "invalid-body");
+        let other = server.signed_in().await;
+        change(&other, "a wholly different password").await.assert_status(200);
+        server.clock.advance(SPAN);
+        change(&owner, "a wholly different password").await.assert_status(200);
+    }
+
+    async fn nobody_has_passwords_judged_for_accounts_that_are_never_made(server: TestServer)
+    with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "2" } {
+        begin_span(&server);
+        let register = async |from: &str, password: &str| {
+            let body = json!({ "email": new_email(), "password": password });
+            let anybody = server.anonymous();
+            anybody.call(Method::POST, "/register").header("X-Forwarded-For", from).json(&body).send().await
+        };
+        for _ in 0..6 {
+            register("198.51.100.1", WEAK).await.assert_problem(422, "invalid-body");
+        }
+        throttled(&register("198.51.100.1", WEAK).await, "address");
+        throttled(&register("198.51.100.1", PASSWORD).await, "address");
+        register("198.51.100.2", PASSWORD).await.assert_status(201);
+    }
+}
