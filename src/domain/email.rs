@@ -42,7 +42,10 @@ impl Email {
         if typed.chars().count() > MAX_CHARS {
             return Err(TOO_LONG);
         }
-        Self::check_characters(&typed)?;
+        if typed.contains(' ') {
+            return Err(BLANK);
+        }
+        Self::check_visible(&typed)?;
         let (local, domain) = typed.rsplit_once('@').unwrap_or_default();
         if local.is_empty() || local.contains(SPECIALS) {
             return Err(NO_ADDRESS);
@@ -52,11 +55,11 @@ impl Email {
         Ok(Self { typed, key })
     }
 
-    /// Refuses what a person does not see that they have typed. Tells nothing about accounts: no address has such a
-    /// character.
-    pub fn check_characters(text: &str) -> Result<(), InvalidEmail> {
+    /// Refuses what a person does not see that they have typed, also among spaces. Tells nothing about accounts: no address
+    /// has such a character.
+    pub fn check_visible(text: &str) -> Result<(), InvalidEmail> {
         let text = tidy(text);
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if text.chars().any(|c| c != ' ' && (c.is_whitespace() || c.is_control())) {
             return Err(BLANK);
         }
         if text.chars().any(is_invisible) {

@@ -124,7 +124,7 @@ struct Entrance {
 impl App {
     /// Signs a user in.
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
-        Email::check_characters(&request.email)?;
+        Email::check_visible(&request.email)?;
         let key = Email::key_of(&request.email);
         // A cookie that we have issued is worth a look at whether it still counts.
         let shown = request.device.as_ref().is_some_and(|it| self.shared.throttle.key.recognise(it, &key).is_some());

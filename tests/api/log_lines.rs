@@ -20,7 +20,13 @@ fn hostile(number: usize) -> (Method, String, Vec<(&'static str, String)>, Optio
         0 => (Method::DELETE, format!("/sessions/{long}"), vec![foreign], None),
         1 => (Method::POST, format!("/login?{long}"), vec![foreign], Some("{}".to_owned())),
         2 => (Method::DELETE, "/sessions/x".to_owned(), vec![foreign, ("User-Agent", long)], None),
-        3 => (Method::DELETE, "/sessions/x".to_owned(), vec![("Origin", format!("https://{long}"))], None),
+        // An origin is shown, as long as one can be: the operator may have forgotten it.
+        3 => (
+            Method::DELETE,
+            "/sessions/x".to_owned(),
+            vec![("Origin", format!("https://{}", "b".repeat(20_000)))],
+            None,
+        ),
         4 => (Method::DELETE, "/sessions/x".to_owned(), vec![("X-CSRF-Token", long)], None),
         5 => (Method::DELETE, "/sessions/x".to_owned(), vec![foreign, ("Cookie", format!("{long}=x"))], None),
         6 => {
