@@ -19,7 +19,7 @@ use crate::support::redis::PrivateRedis;
 use crate::support::settings::Settings;
 use crate::support::wait::{stopwatch, until};
 
-use super::{IP, PATIENCE, SECOND, Scene, compared, is_live, node};
+use super::{IP, LONG_LEASE, PATIENCE, SECOND, Scene, compared, is_live, key, node};
 
 /// An older copy of the ledger under a running service: it is there as soon as this is called, and refused within a second.
 struct Copy {
@@ -144,6 +144,24 @@ async fn a_lease_is_waited_out_from_the_commit_of_a_retirement() {
     assert!(ended.is_ok(), "{ended:?}");
     assert!(!is_live(&old, &victim).await, "it was told as over after {:?}, and a node believes the old one", took());
     background.stop().await;
+}
+
+/// A node that does not know yet that its Redis was retired deletes a record there. Another node has put one in the Redis
+/// that may speak: the deletion is no proof, so the revocation is not answered with yes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_counts_only_in_the_redis_that_may_speak() {
+    let scene = Scene::open().await;
+    // The connection that deletes is made before the other Redis is there.
+    scene.slow.sign_out(scene.issue_on_record().await.hash(), &client()).await.expect("a 2xx");
+    let victim = scene.issue_on_record().await;
+    let new = PrivateRedis::start();
+    let other = node(&scene.database.url(), Some(&new.url()), LONG_LEASE, &scene.clock);
+    compared(&other).await;
+    assert!(is_live(&other, &victim).await && is_live(&other, &victim).await, "it has a record there");
+    let ended = scene.slow.sign_out(victim.hash(), &client()).await;
+    assert!(ended.is_err(), "it was deleted where nobody asks");
+    let text: Option<String> = new.cli(&["GET", &key(&victim)]);
+    assert!(text.is_some_and(|text| text.starts_with("1 ")), "the record that counts stands");
 }
 
 /// A node has read that its Redis may speak, and learns of it when a lease has passed and another has taken its place: a
