@@ -271,7 +271,10 @@ async fn the_command_line_lists_whom_a_query_finds() {
     assert!(command_line_ok(&server.settings, &["user", "list", "--query", "bea"], "").contains("no such account"));
     let id = row["id"].as_str().expect("an id");
     let did = command_line_ok(&server.settings, &["user", "disable", id, "--json"], "");
-    assert_eq!(serde_json::from_str::<Value>(&did).expect("JSON"), json!({ "user_id": id, "revoked": 0 }));
+    assert_eq!(
+        serde_json::from_str::<Value>(&did).expect("JSON"),
+        json!({ "user_id": id, "email": email, "revoked": 0 })
+    );
     command_line_ok(&server.settings, &["user", "grant", &email, "admin", "--json"], "");
     command_line_ok(&server.settings, &["user", "revoke-role", &email, "admin"], "");
     let lines = command_line_ok(&server.settings, &["audit", "list", "--user", &email, "--json"], "");
