@@ -35,3 +35,7 @@ fn rounds() -> usize {
 fn hashing_rounds() -> usize {
     if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000 } else { 6 }
 }
+
+/// The limit of an address where a thousand rounds come from one: an operator would raise it, too.
+#[cfg(test)]
+const ENOUGH: &str = "1000000";
