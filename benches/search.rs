@@ -82,7 +82,11 @@ async fn on_postgres(size: usize) -> Result<()> {
         return Ok(());
     };
     println!("\nPostgreSQL, {size} sessions");
-    let ledger = Ledger::open(Database::Postgres { url: url.clone() })?;
+    let ledger = Ledger::open(Database::Postgres {
+        servers: sessiond::ledger::Servers::new(
+            sessiond::domain::PostgresUrl::parse(&url).map_err(anyhow::Error::msg)?,
+        ),
+    })?;
     ledger.migrate().await?;
     let mut connection = diesel::PgConnection::establish(&url)?;
     let user = fill(&ledger, &mut connection, size, "'\\x").await?;

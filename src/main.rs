@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use sessiond::cli::{self, CommandLine};
+use sessiond::cli;
 
 fn main() -> ExitCode {
     // TLS towards Redis needs one provider of cryptography for the whole process. It refuses only when there
     // is one already, and then that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    cli::run(CommandLine::parse())
+    cli::run()
 }

@@ -2,7 +2,7 @@
 //!
 //! The only file that knows every layer. Owns the order of the start and of the stop; must never hold a rule.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,11 @@ const BACKLOG: u32 = 2_048;
 const MAX_CONNECTIONS: usize = 5_000;
 /// How long requests may still run after a stop was asked for.
 const STOP_TIMEOUT_SECONDS: u64 = 10;
+
+/// What an operator should know about the files that this process may have open; none where all is well.
+pub fn open_files_note(config: &Config) -> Option<String> {
+    descriptors::note(config.max_event_streams)
+}
 
 /// What the server takes from outside of its settings.
 pub struct Parts {
@@ -94,9 +99,10 @@ impl Server {
         Handle { app: self.app(), server: self.server.handle() }
     }
 
-    /// Answers requests until it is stopped, by its handle or by a signal: SIGTERM from a service manager or Ctrl-C
-    /// from a person. Requests under way are finished first, and then what the background tasks still have to write
-    /// is written. A second signal ends it at once.
+    /// Answers requests until it is stopped, by its handle or by a signal: SIGTERM or SIGQUIT from a service manager,
+    /// Ctrl-C from a person. Requests under way are finished first, and then what the background tasks still have to write
+    /// is written. A second signal ends it at once. SIGHUP stops it where a person's terminal is closed, and changes
+    /// nothing elsewhere.
     pub async fn run(self) -> io::Result<()> {
         let mut signals = Signals::listen()?;
         let handle = self.handle();
@@ -144,17 +150,36 @@ async fn finish(ended: io::Result<()>, background: Background) -> io::Result<()>
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
+    hang_up: Signal,
+    /// Whether a person started it on a terminal, which hangs up when it is closed.
+    on_terminal: bool,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hang_up: signal(SignalKind::hangup())?,
+            on_terminal: io::stdin().is_terminal(),
+        })
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.hang_up.recv() => {
+                    if self.on_terminal {
+                        return;
+                    }
+                    log::info!("SIGHUP changes nothing: settings are read at the start, and there is no log file");
+                }
+            }
         }
     }
 }

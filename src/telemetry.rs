@@ -1,17 +1,20 @@
 //! What is logged, and how it is written.
 //!
 //! Owns the log format and the list of libraries that may speak in detail. A line is one line whatever stands
-//! in a message, it has a bounded length, lines of one kind are bounded in number, and no setting of `RUST_LOG` lets a library print what it was sent. Must never be given a
-//! token, a password or a cookie: what this crate logs is for this crate to choose.
+//! in a message, it has a bounded length, lines of one kind are bounded in number, no setting of `RUST_LOG` lets a
+//! library print what it was sent, and nobody who logs waits for whoever reads. Must never be given a token, a password
+//! or a cookie: what this crate logs is for this crate to choose.
 
 mod flood;
+mod sink;
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 
-use env_logger::Logger;
 use env_logger::fmt::Formatter;
+use env_logger::{Logger, Target, WriteStyle};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::Serialize;
 
@@ -19,6 +22,7 @@ use crate::config::LogFormat;
 use crate::domain::{Clock, SystemClock};
 
 use flood::{Fate, Flood, cut};
+use sink::Sink;
 
 /// Whose `debug` and `trace` lines may be seen; everybody else's stop at `info`.
 ///
@@ -56,6 +60,13 @@ pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryErr
     check_filter(&filter)?;
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(&filter).parse_write_style(&std::env::var("RUST_LOG_STYLE").unwrap_or_default());
+    if has_colours() {
+        builder.write_style(WriteStyle::Always);
+    }
+    if let Ok(sink) = Sink::start() {
+        let _first = SINK.set(sink.clone());
+        builder.target(Target::Pipe(Box::new(sink)));
+    }
     builder.format(match format {
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,
@@ -68,12 +79,39 @@ pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryErr
     Ok(())
 }
 
+/// The way to standard error of this process.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
+/// Whether standard error is somebody's screen, and nobody has said otherwise.
+fn has_colours() -> bool {
+    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    unset("RUST_LOG_STYLE") && unset("NO_COLOR") && io::stderr().is_terminal()
+}
+
+/// Writes a last sentence to standard error, after all that was logged. Nobody may be listening there: it takes a second at
+/// most.
+pub fn say_last(sentence: Option<&str>) {
+    let line = sentence.map(|sentence| format!("sessiond: {}\n", printable(sentence)));
+    let (mut to, sink) = match SINK.get() {
+        Some(sink) => (Box::new(sink.clone()) as Box<dyn Write>, Some(sink)),
+        None => (Box::new(io::stderr()) as Box<dyn Write>, None),
+    };
+    if let Some(line) = line {
+        let _ = to.write_all(line.as_bytes());
+    }
+    if let Some(sink) = sink {
+        sink.finish();
+    }
+}
+
 /// A panic is a line of the log like every other. It says where and no more: its words may quote what was sent.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     match panic.location() {
         Some(place) => log::error!("panicked at {place}"),
         None => log::error!("panicked"),
     }
+    // It may be the last that this process does.
+    say_last(None);
 }
 
 /// Refuses what the filter's parser would only warn of and then leave out.

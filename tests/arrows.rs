@@ -68,7 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("http_body_util", &["webhook"]),
     ("tokio_rustls", &["webhook"]),
     ("rustls_native_certs", &["webhook"]),
-    ("url", &["domain::webhook_url", "http::next"]),
+    ("url", &["config::url", "domain::webhook_url", "http::next"]),
     ("argon2", &["domain::password"]),
     ("maxminddb", &["service::location"]),
     ("zxcvbn", &["domain::password_rules"]),

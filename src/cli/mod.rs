@@ -25,8 +25,9 @@ use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::config::{Config, Settings};
+use crate::server::open_files_note;
 use crate::service::{App, check_files};
-use crate::telemetry::{self, printable};
+use crate::telemetry;
 
 use failure::Failure;
 use output::Output;
@@ -74,39 +75,91 @@ enum Command {
     },
 }
 
-/// Does what was asked; a failure is one sentence on standard error.
-pub fn run(asked: CommandLine) -> ExitCode {
-    let mut out = Output::new(io::stdout());
-    match dispatch(asked, &mut out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(sentence) = failure.sentence() {
-                // Nobody may be listening there; the exit code says it too.
-                let _ = writeln!(io::stderr(), "sessiond: {}", printable(sentence));
-            }
-            failure.exit_code()
+impl Command {
+    /// Whether it changes anything in the database.
+    fn changes(&self) -> bool {
+        match self {
+            Self::User(command) => command.changes(),
+            Self::Sessions(command) => command.changes(),
+            Self::Alerts(command) => matches!(command, alerts::Command::Acknowledge { .. }),
+            Self::Ledger(_) => true,
+            Self::Migrate | Self::Audit(_) | Self::Webhook(_) | Self::CheckConfig { .. } => false,
         }
     }
 }
 
+/// Does what was asked, by the arguments and the environment; a failure is one sentence on standard error.
+pub fn run() -> ExitCode {
+    let mut out = Output::new(io::stdout());
+    let ended = match asked() {
+        Ok(asked) => dispatch(asked, &mut out),
+        Err(Asked::Wrong(failure)) => Err(failure),
+        Err(Asked::Otherwise(answer)) => return answered(&answer),
+    };
+    telemetry::say_last(ended.as_ref().err().and_then(Failure::sentence));
+    ended.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
+}
+
+/// What was asked, where it is no command.
+enum Asked {
+    /// It cannot be understood.
+    Wrong(Failure),
+    /// For help, or for what only the parser can tell.
+    Otherwise(clap::Error),
+}
+
+fn asked() -> Result<CommandLine, Asked> {
+    Config::check_env().map_err(|error| Asked::Wrong(error.into()))?;
+    CommandLine::try_parse().map_err(|error| {
+        // The parser quotes what it does not know; an address in the wrong place may hold a password.
+        if error.use_stderr() && std::env::args_os().any(|word| word.to_string_lossy().contains("://")) {
+            return Asked::Wrong(Failure::Usage(NO_COMMAND.to_owned()));
+        }
+        Asked::Otherwise(error)
+    })
+}
+
+const NO_COMMAND: &str = "This is no command: an address belongs to the option that it is for, such as --database-url \
+    URL; see `sessiond --help`.";
+
+fn answered(answer: &clap::Error) -> ExitCode {
+    // Nobody may be listening there; the exit code says it too.
+    let _ = answer.print();
+    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
+}
+
 fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let config = Config::try_from(asked.settings)?;
-    let Some(command) = asked.command else {
-        telemetry::start(config.log_format, LevelFilter::Info)?;
-        return block_on(serve::serve(config, out));
-    };
-    telemetry::start(config.log_format, LevelFilter::Warn)?;
+    let level = if asked.command.is_some() { LevelFilter::Warn } else { LevelFilter::Info };
+    telemetry::start(config.log_format, level)?;
+    for slip in Config::slips() {
+        log::warn!("{slip}");
+    }
+    let Some(command) = asked.command else { return block_on(serve::serve(config, out)) };
+    let changes = command.changes();
+    run_command(command, &config, out)?;
+    if changes {
+        // Which one it was depends on the environment and on the folder: said beside what was asked for.
+        telemetry::say_last(Some(&format!("done in {}", config.database.whole())));
+    }
+    Ok(())
+}
+
+fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     match command {
-        Command::Migrate => block_on(migrate(&config, out)),
-        Command::User(command) => block_on(users::run(command, &config, out)),
-        Command::Sessions(command) => block_on(sessions::run(*command, &config, out)),
-        Command::Alerts(command) => block_on(alerts::run(command, &config, out)),
-        Command::Audit(command) => block_on(audit::run(command, &config, out)),
-        Command::Ledger(command) => block_on(ledger::run(command, &config, out)),
-        Command::Webhook(command) => block_on(webhook::run(command, &config, out)),
+        Command::Migrate => block_on(migrate(config, out)),
+        Command::User(command) => block_on(users::run(command, config, out)),
+        Command::Sessions(command) => block_on(sessions::run(*command, config, out)),
+        Command::Alerts(command) => block_on(alerts::run(command, config, out)),
+        Command::Audit(command) => block_on(audit::run(command, config, out)),
+        Command::Ledger(command) => block_on(ledger::run(command, config, out)),
+        Command::Webhook(command) => block_on(webhook::run(command, config, out)),
         Command::CheckConfig { json } => {
-            check_files(&config).map_err(|error| Failure::Usage(error.to_string()))?;
-            check_config(&config, json, out)
+            check_files(config).map_err(|error| Failure::Usage(error.to_string()))?;
+            if let Some(note) = open_files_note(config) {
+                log::warn!("{note}");
+            }
+            check_config(config, json, out)
         }
     }
 }

@@ -57,6 +57,13 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it ends any session.
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Revoke { dry_run: false, .. })
+    }
+}
+
 /// Which sessions: all that is given must hold.
 #[derive(Args, Clone, Default, PartialEq, Eq)]
 #[group(id = "which", multiple = true)]

@@ -49,10 +49,15 @@ pub enum Command {
     Reset {
         /// The account's address or id
         user: String,
+        /// Lock the account first: only the link opens it, the old password no longer does
+        #[arg(long)]
+        lock: bool,
         /// Print the link and its end as one JSON object
         #[arg(long)]
         json: bool,
     },
+    /// Take an account's password away until a new one is set with a link (`user reset`); ends its sessions
+    Lock(Unseating<Named>),
     /// Shut an account out: ends its sessions and refuses its sign-ins
     Disable(Unseating<Named>),
     /// Let a disabled account sign in again; its old sessions stay ended
@@ -64,6 +69,13 @@ pub enum Command {
     /// Take a role away from an account; ends its sessions, too
     #[command(name = "revoke-role", alias = "revoke")]
     RevokeRole(Unseating<NamedRole>),
+}
+
+impl Command {
+    /// Whether it changes any account.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::List { .. })
+    }
 }
 
 /// An account.
@@ -118,7 +130,13 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     match command {
         Command::Add { email, name, roles, json } => add(&app, Wanted { email, name, roles }, json, out).await,
         Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
-        Command::Reset { user, json } => reset(&app, config, &user, json, out).await,
+        Command::Reset { user, lock, json } => reset(&app, config, &user, lock, json, out).await,
+        Command::Lock(wanted) => {
+            let account = find(&app, &wanted.what.user).await?;
+            let ended = app.lock_user(account.id, &wanted.cause()).await?;
+            let what = format!("is locked until a new password is set; live sessions ended: {ended}.");
+            done(&wanted.what, account, Some(ended), &what, out)
+        }
         Command::Disable(wanted) => {
             let account = find(&app, &wanted.what.user).await?;
             let ended = app.disable_user(account.id, &wanted.cause()).await?;
@@ -265,11 +283,19 @@ fn cells(row: &UserRow) -> [String; 7] {
         user.email.clone(),
         user.name.clone().unwrap_or_else(|| "-".to_owned()),
         names(&user.roles),
-        if row.disabled_at.is_some() { "disabled" } else { "active" }.to_owned(),
+        state(row).to_owned(),
         row.live_sessions.to_string(),
         user.created_at.to_rfc3339(),
         user.id.to_string(),
     ]
+}
+
+fn state(row: &UserRow) -> &'static str {
+    match (row.disabled_at, row.locked) {
+        (Some(_), _) => "disabled",
+        (None, true) => "locked",
+        (None, false) => "active",
+    }
 }
 
 fn names(roles: &[Role]) -> String {
@@ -288,11 +314,19 @@ async fn reset(
     app: &App,
     config: &Config,
     user: &str,
+    lock: bool,
     json: bool,
     out: &mut Output<impl Write>,
 ) -> Result<(), Failure> {
     let account = find(app, user).await?;
-    let reset = app.issue_reset(account.id, &Cause::command_line()).await?;
+    if lock {
+        // The link opens it again, so nobody is left out who has it.
+        app.lock_user(account.id, &Cause::command_line_forced(true)).await?;
+    }
+    let reset = app.issue_reset(account.id, &Cause::command_line()).await?.ok_or_else(|| {
+        let name = account.name();
+        Failure::failed(format!("{name} is disabled, so a link would open nothing: run `sessiond user enable` first."))
+    })?;
     // Behind the #, a browser sends it to nobody and no server logs it.
     let link = ResetLink {
         link: format!("{}/reset#{}", config.public_url(), reset.token.expose()),
@@ -307,5 +341,10 @@ async fn reset(
     out.line(&format!(
         "It works once, until {end}. Whoever has it can set the password of {}: give it to nobody else.",
         account.name()
-    ))
+    ))?;
+    if lock {
+        out.line("Until then no password opens the account.")
+    } else {
+        out.line("Until then the old password still opens the account (see --lock).")
+    }
 }

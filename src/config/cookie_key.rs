@@ -114,7 +114,7 @@ pub(super) fn source(
             Err(key.bad(format!("and {} are both set: leave one of them out.", var::COOKIE_KEY_FILE)))
         }
         (Some(text), None, _) => given_key(&key, text),
-        (None, Some(path), _) => given_key(&file, &read(&file, Path::new(path))?),
+        (None, Some(_), _) => given_key(&file, &file.secret_file()?),
         (None, None, Database::Sqlite { path }) if !has_redis => Ok(CookieKeySource::Beside(beside(path))),
         (None, None, _) => Err(key.bad(format!(
             "is needed with Redis or PostgreSQL, so that all servers sign with the same key: {HOW_TO_MAKE} and give \
@@ -128,12 +128,6 @@ fn given_key(given: &Given<'_>, text: &str) -> Result<CookieKeySource, ConfigErr
         given.bad(format!("{fault}, but must be base64 of at least 64 random bytes: {HOW_TO_MAKE}."))
     })?;
     Ok(CookieKeySource::Given(key))
-}
-
-fn read(given: &Given<'_>, path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| given.bad(format!("names {}, which cannot be read: {error}.", path.display())))
 }
 
 fn beside(database: &Path) -> PathBuf {
@@ -150,8 +144,11 @@ fn open_file(path: &Path, random: &dyn Random) -> Result<CookieKey, ConfigError>
             refuse(&format!("{shown} cannot be made: {error}; make its folder writable or set the key."))
         })?;
     }
-    if is_open_to_others(path) {
-        return Err(refuse(&format!("{shown} can be read by others: run `chmod 600 {shown}`.")));
+    match openness(path) {
+        Openness::World => return Err(refuse(&format!("{shown} can be read by others: run `chmod 600 {shown}`."))),
+        // As Kubernetes sets it with fsGroup, which nobody inside can take back.
+        Openness::Group => log::warn!("{shown}, which holds the cookie key, can be read by its group"),
+        Openness::Owner => {}
     }
     let text = fs::read_to_string(path)
         .map(Zeroizing::new)
@@ -191,15 +188,26 @@ fn write_key(path: &Path, random: &dyn Random) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Who may read or write a file.
+enum Openness {
+    Owner,
+    Group,
+    World,
+}
+
 #[cfg(unix)]
-fn is_open_to_others(path: &Path) -> bool {
+fn openness(path: &Path) -> Openness {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o077 != 0)
+    match fs::metadata(path).map_or(0, |data| data.permissions().mode() & 0o077) {
+        0 => Openness::Owner,
+        mode if mode & 0o007 == 0 => Openness::Group,
+        _ => Openness::World,
+    }
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_path: &Path) -> bool {
-    false
+fn openness(_path: &Path) -> Openness {
+    Openness::Owner
 }
 
 #[cfg(test)]
@@ -241,9 +249,15 @@ mod tests {
         assert_eq!(source.open(&SystemRandom).unwrap(), key);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let refused = source.open(&SystemRandom).unwrap_err().to_string();
-        assert!(refused.contains("can be read by others: run `chmod 600 "), "{refused}");
+        for mode in [0o640, 0o660, 0o440] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(source.open(&SystemRandom).unwrap(), key, "a group, as Kubernetes sets it: {mode:o}");
+        }
+        for mode in [0o644, 0o604, 0o602, 0o601, 0o666] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = source.open(&SystemRandom).unwrap_err().to_string();
+            assert!(refused.contains("can be read by others: run `chmod 600 "), "{mode:o}: {refused}");
+        }
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! themselves.
 
 use std::fmt;
+use std::fs;
 use std::str::FromStr;
+
+use zeroize::Zeroizing;
 
 /// A setting that is bad, or that contradicts another: one sentence that names the variable and says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,12 @@ impl<'a> Given<'a> {
     /// The parts between commas, without the space around them; none when nothing was given.
     pub fn list(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
+    }
+
+    /// What stands in the file that this names. Its name is in no sentence: it may be the secret itself, in the wrong place.
+    pub fn secret_file(&self) -> Result<Zeroizing<String>, ConfigError> {
+        let read = fs::read_to_string(self.text.unwrap_or_default()).map(Zeroizing::new);
+        read.map_err(|error| self.bad(format!("names a file that cannot be read: {error}.")))
     }
 
     /// The sentence "VARIABLE problem".

@@ -1,8 +1,8 @@
 //! Every setting: its name, its default, its meaning, its check.
 //!
 //! Owns [`Settings`] (what the operator wrote) and [`Config`] (what it means). A bad or contradictory value is
-//! one sentence that names the variable. Must never connect to anything and never print a secret; imports the
-//! domain and nothing else.
+//! one sentence that names the variable; an unknown one is a warning. Must never connect to anything and never print a
+//! secret; imports the domain and nothing else.
 
 mod clear_site_data;
 mod cookie_key;
@@ -17,6 +17,7 @@ mod stores;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod url;
 mod webhook;
 
@@ -35,7 +36,7 @@ pub use given::ConfigError;
 pub use origin::Origin;
 pub(crate) use origin::is_public_suffix;
 pub use settings::Settings;
-pub use stores::{Database, Redis};
+pub use stores::{Database, Redis, absolute};
 pub use url::SecretUrl;
 pub use webhook::Webhook;
 
@@ -237,26 +238,37 @@ impl TryFrom<Settings> for Config {
 
 impl Config {
     /// Reads variables from anywhere but the environment, for applications that embed this library. Other programs'
-    /// variables are left alone; a `SESSIOND_` one that is no setting is refused, because it is a slip.
+    /// variables are left alone; the log warns of a `SESSIOND_` one that is no setting.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
+        let pairs: Vec<_> = pairs.into_iter().collect();
         let mut settings = Settings::default();
-        for (variable, text) in pairs {
-            match settings.slot(variable) {
-                Some(slot) => *slot = Some(text.to_owned()),
-                None if variable.starts_with("SESSIOND_") => {
-                    return Err(ConfigError::new(variable, "is no setting of sessiond: see `sessiond --help`."));
-                }
-                None => {}
+        for (variable, text) in &pairs {
+            if let Some(slot) = settings.slot(variable) {
+                *slot = Some((*text).to_owned());
             }
+        }
+        for slip in unknown::unknown(pairs) {
+            log::warn!("{slip}");
         }
         Self::try_from(settings)
     }
 
     /// The settings of this process' environment: for an application that mounts the session layer.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        let pairs: Vec<_> = std::env::vars_os().filter_map(text).collect();
+        Self::check_env()?;
+        let pairs = env();
         Self::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// Whether the settings of this process' environment are text.
+    pub(crate) fn check_env() -> Result<(), ConfigError> {
+        let variables: Vec<_> = std::env::vars_os().collect();
+        unknown::check_text(variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())))
+    }
+
+    /// A sentence for each variable of this process' environment that looks like a setting and is none.
+    pub(crate) fn slips() -> Vec<String> {
+        unknown::unknown(env().iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
     /// The address that people open: the first origin with the base path, without a slash at the end.
@@ -343,6 +355,12 @@ impl Config {
             (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
         ]
     }
+}
+
+/// The variables of this process that are text.
+fn env() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 fn list<T: ToString>(items: &[T]) -> Option<String> {

@@ -49,7 +49,7 @@ pub struct Settings {
     /// Signs the cookie: base64 of at least 64 random bytes [default: with SQLite alone, made once and kept
     /// beside the database]
     #[arg(long, env = var::COOKIE_KEY, value_name = "BASE64", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, allow_hyphen_values = true)]
     pub cookie_key: Option<String>,
 
     /// A file that holds the cookie key, instead of the key itself
@@ -158,7 +158,7 @@ pub struct Settings {
 
     /// Signs those messages: base64 of 24 to 64 random bytes; several, with commas between, to replace one by another
     #[arg(long, env = var::WEBHOOK_SECRET, value_name = "SECRETS", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true)]
+    #[arg(hide_env_values = true, allow_hyphen_values = true)]
     pub webhook_secret: Option<String>,
 
     /// A file that holds those secrets, instead of the secrets themselves

@@ -4,13 +4,15 @@
 //! mistyped one may show its password where nobody looks for it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::given::{ConfigError, Given};
 use super::settings::{Settings, var};
 use super::terms;
-use super::url::{SecretUrl, has_plain_hosts};
+use super::url::{SecretUrl, has_plain_hosts, is_readable};
+#[cfg(feature = "postgres")]
+use crate::domain::PostgresUrl;
 
 const DEFAULT_DATABASE: &str = "sqlite://sessiond.db";
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
@@ -30,9 +32,25 @@ pub enum Database {
     /// A PostgreSQL server.
     #[cfg(feature = "postgres")]
     Postgres {
-        /// Its address, for libpq.
-        url: SecretUrl,
+        /// Its address.
+        url: PostgresUrl,
     },
+}
+
+impl Database {
+    /// Its address as another process would have to be told it, without its password.
+    pub fn whole(&self) -> String {
+        match self {
+            Self::Sqlite { path } => format!("sqlite://{}", absolute(path)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres { url } => url.to_string(),
+        }
+    }
+}
+
+/// A path that means the same from every folder.
+pub fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 impl fmt::Display for Database {
@@ -62,8 +80,8 @@ pub(super) fn database(settings: &Settings) -> Result<Database, ConfigError> {
         split(&given, given.text().unwrap_or(DEFAULT_DATABASE), "sqlite://sessiond.db or postgres://…")?;
     match scheme {
         "sqlite" => sqlite(&given, rest),
-        "postgres" | "postgresql" => postgres(&given, scheme, rest),
-        other => Err(given.bad(format!("starts with {other}://, but can only start with sqlite:// or postgres://."))),
+        "postgres" | "postgresql" => postgres(&given),
+        _ => Err(given.bad("can only start with sqlite:// or postgres://.")),
     }
 }
 
@@ -81,7 +99,14 @@ fn sqlite(given: &Given<'_>, path: &str) -> Result<Database, ConfigError> {
             sqlite://sessiond.db or sqlite:///var/lib/sessiond/sessiond.db.",
         ));
     }
-    if path.is_empty() || path.ends_with('/') || path.contains(['?', '#', '\0']) {
+    // Nor does a file need a user and a password: such an address is another database's.
+    let has_user = path.split('/').next().is_some_and(|first| first.contains('@'));
+    if path.is_empty()
+        || path.ends_with('/')
+        || path.contains(['?', '#'])
+        || path.contains(char::is_control)
+        || has_user
+    {
         return Err(given.bad(
             "names no plain file: write sqlite://sessiond.db or \
             sqlite:///var/lib/sessiond/sessiond.db, without options.",
@@ -91,23 +116,21 @@ fn sqlite(given: &Given<'_>, path: &str) -> Result<Database, ConfigError> {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(given: &Given<'_>, scheme: &str, rest: &str) -> Result<Database, ConfigError> {
-    if !has_plain_hosts(rest) {
-        return Err(given.bad(UNREADABLE));
-    }
-    Ok(Database::Postgres { url: SecretUrl::new(&format!("{scheme}://{rest}")) })
+fn postgres(given: &Given<'_>) -> Result<Database, ConfigError> {
+    let url = PostgresUrl::parse(given.text().unwrap_or_default());
+    url.map(|url| Database::Postgres { url }).map_err(|why| given.bad(format!("{why}.")))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(given: &Given<'_>, _scheme: &str, _rest: &str) -> Result<Database, ConfigError> {
+fn postgres(given: &Given<'_>) -> Result<Database, ConfigError> {
     Err(given.bad(
         "is a PostgreSQL address, but this sessiond was built without PostgreSQL: build it with `cargo build \
          --release --features postgres` (which needs libpq), or use sqlite://FILE.",
     ))
 }
 
-const UNREADABLE: &str =
-    "has no readable host and port: percent-encode what is special in the password (@ is %40, : is %3A, / is %2F).";
+const UNREADABLE: &str = "has no readable host and port: percent-encode what is special in the password (@ is %40, : is \
+    %3A, / is %2F, % is %25).";
 
 pub(super) fn redis(settings: &Settings) -> Result<Option<Redis>, ConfigError> {
     let given = Given::new(var::REDIS_URL, settings.redis_url.as_ref());
@@ -127,10 +150,8 @@ fn check_redis(given: &Given<'_>, text: &str) -> Result<(), ConfigError> {
     if let [sentinel @ ("redis+sentinel" | "rediss+sentinel")] = schemes.as_slice() {
         return check_sentinels(given, text.split_at(sentinel.len() + "://".len()).1);
     }
-    if let Some(other) = schemes.iter().find(|scheme| !matches!(**scheme, "redis" | "rediss")) {
-        return Err(given.bad(format!(
-            "starts with {other}://, but can only start with redis://, rediss:// or, alone, redis+sentinel://."
-        )));
+    if schemes.iter().any(|scheme| !matches!(*scheme, "redis" | "rediss")) {
+        return Err(given.bad("can only start with redis://, rediss:// or, alone, redis+sentinel://."));
     }
     if schemes.windows(2).any(|pair| pair.first() != pair.last()) {
         return Err(given.bad("mixes redis:// and rediss://: write all nodes of the cluster in one way."));
@@ -161,7 +182,7 @@ fn check_server(given: &Given<'_>, rest: &str, in_cluster: bool) -> Result<(), C
             redis://HOST:PORT,redis://HOST:PORT (and a comma in a password as %2C).",
         ));
     }
-    let database = check_parts(given, rest)?;
+    let database = check_parts(given, rest, &["protocol"])?;
     if in_cluster && !matches!(database, "" | "0") {
         return Err(given.bad("has a database number, but a Redis Cluster has no databases: leave it out."));
     }
@@ -178,14 +199,7 @@ fn check_sentinels(given: &Given<'_>, rest: &str) -> Result<(), ConfigError> {
             redis+sentinel://HOST:PORT,HOST:PORT?service=NAME.",
         ));
     }
-    let known = ["service", "sentinel_user", "sentinel_password", "protocol"];
-    if options.split('&').any(|option| !known.contains(&option.split('=').next().unwrap_or_default())) {
-        return Err(given.bad(
-            "has an option that is none: after the ? there can be service, sentinel_user, sentinel_password \
-            and protocol.",
-        ));
-    }
-    check_parts(given, rest)?;
+    check_parts(given, rest, &["service", "sentinel_user", "sentinel_password", "protocol"])?;
     let mut hosts: Vec<&str> = hosts(rest).split(',').collect();
     hosts.sort_unstable();
     if hosts.windows(2).any(|pair| pair.first() == pair.last()) {
@@ -199,17 +213,24 @@ fn hosts(rest: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts)
 }
 
-/// Checks what all forms share; gives the database.
-fn check_parts<'a>(given: &Given<'_>, rest: &'a str) -> Result<&'a str, ConfigError> {
+/// Checks what all forms share, with these options after the `?`; gives the database.
+fn check_parts<'a>(given: &Given<'_>, rest: &'a str, known: &[&str]) -> Result<&'a str, ConfigError> {
     if rest.contains('#') {
         return Err(given.bad(
             "has a part after #, but the server's certificate is always checked: leave that part \
             out (and write # in a password as %23).",
         ));
     }
-    let (place, _options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut names = options.split('&').filter(|option| !option.is_empty()).map(|option| option.split('=').next());
+    if !names.all(|name| name.is_some_and(|name| known.contains(&name))) {
+        return Err(given.bad(format!("has an option that is none: after the ? there can be {}.", known.join(", "))));
+    }
     let database = place.split_once('/').map_or("", |(_, database)| database);
-    if hosts(rest).split(',').any(|host| host.is_empty() || host.starts_with(':')) || !has_plain_hosts(rest) {
+    if hosts(rest).split(',').any(|host| host.is_empty() || host.starts_with(':'))
+        || !has_plain_hosts(rest)
+        || !is_readable(rest)
+    {
         return Err(given.bad(UNREADABLE));
     }
     if !database.is_empty() && database.parse::<u16>().is_err() {

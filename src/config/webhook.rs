@@ -2,8 +2,6 @@
 //!
 //! Owns [`Webhook`]. Must never put a secret or the receiver's path into a sentence.
 
-use std::fs;
-
 use zeroize::Zeroizing;
 
 use crate::domain::webhook::WebhookSecret;
@@ -44,9 +42,7 @@ pub(super) fn webhook(settings: &Settings) -> Result<Option<Webhook>, ConfigErro
     })?;
     let texts = match (secret.text(), file.text()) {
         (Some(text), _) => Zeroizing::new(text.to_owned()),
-        (None, Some(path)) => fs::read_to_string(path)
-            .map(Zeroizing::new)
-            .map_err(|error| file.bad(format!("names {path}, which cannot be read: {error}.")))?,
+        (None, Some(_)) => file.secret_file()?,
         (None, None) => {
             return Err(secret.bad(format!(
                 "is needed with {}, so that the receiver can tell our messages from others': {HOW_TO_MAKE}.",
@@ -96,10 +92,10 @@ mod tests {
         let two = read("https://a.example/in", &format!("{GOOD}, {GOOD}"), "").unwrap().unwrap();
         assert_eq!((one.secrets.len(), two.secrets.len()), (1, 2));
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), format!("{GOOD}\n{GOOD}\n")).unwrap();
+        std::fs::write(file.path(), format!("{GOOD}\n{GOOD}\n")).unwrap();
         let path = file.path().display().to_string();
         assert_eq!(read("https://a.example/in", "", &path).unwrap(), Some(two));
-        fs::write(file.path(), "\n").unwrap();
+        std::fs::write(file.path(), "\n").unwrap();
         let refused = read("https://a.example/in", "", &path).unwrap_err();
         assert!(refused.starts_with("SESSIOND_WEBHOOK_SECRET_FILE holds no secret: make one with"), "{refused}");
     }
@@ -116,7 +112,7 @@ mod tests {
                 "/s",
                 "SESSIOND_WEBHOOK_SECRET and SESSIOND_WEBHOOK_SECRET_FILE are both set: ",
             ),
-            ("https://a.example", "", "/none", "SESSIOND_WEBHOOK_SECRET_FILE names /none, which cannot be read: "),
+            ("https://a.example", "", "/none", "SESSIOND_WEBHOOK_SECRET_FILE names a file that cannot be read: "),
             ("https://a.example", "hunter2!", "", "SESSIOND_WEBHOOK_SECRET is not base64, but must be base64 of 24 to"),
             (
                 "https://a.example",

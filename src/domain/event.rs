@@ -42,6 +42,8 @@ pub enum Event {
     PasswordResetFail,
     /// An account was disabled.
     UserDisabled,
+    /// An account was locked: no password opens it until a new one is set with a link.
+    UserLocked,
     /// An account was enabled again.
     UserEnabled,
     /// An account was deleted, with all that is personal about it.
@@ -78,6 +80,7 @@ impl Event {
         Self::PasswordReset,
         Self::PasswordResetFail,
         Self::UserDisabled,
+        Self::UserLocked,
         Self::UserEnabled,
         Self::UserDeleted,
         Self::RolesChanged,
@@ -112,6 +115,7 @@ impl Event {
             Self::PasswordReset => "authn_password_reset",
             Self::PasswordResetFail => "authn_password_reset_fail",
             Self::UserDisabled => "user_disabled",
+            Self::UserLocked => "user_locked",
             Self::UserEnabled => "user_enabled",
             Self::UserDeleted => "user_deleted",
             Self::RolesChanged => "authz_change",

@@ -28,6 +28,10 @@ const MAX_MEMORY_KIB: u32 = 65_536;
 const MAX_PASSES: u32 = 10;
 const MAX_LANES: u32 = 4;
 
+/// What is stored in place of a hash while no password opens the account: none that was ever computed. To compare with it
+/// costs what a mismatch costs.
+pub const LOCKED: &str = "!locked";
+
 /// Salt of the hash that is computed when there is nobody to verify. Its output is thrown away.
 const NOBODYS_SALT: [u8; 16] = *b"nobody at all...";
 

@@ -15,6 +15,9 @@ const METADATA: [IpAddr; 2] =
 /// Longest path with its query.
 const LONGEST: usize = 2_048;
 
+/// A shorter part of a path is no secret, and would be found everywhere.
+const LEAST_SECRET: usize = 6;
+
 /// A receiver: over TLS, or on this machine.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl(Url);
@@ -70,6 +73,18 @@ impl WebhookUrl {
     pub fn path_and_query(&self) -> String {
         let query = self.0.query().map(|query| format!("?{query}")).unwrap_or_default();
         format!("{}{query}", self.0.path())
+    }
+
+    /// Somebody's words without what may be a secret of this: the whole path, each part of it, and the query.
+    pub fn masked_in(&self, words: &str) -> String {
+        let (path, query) = (self.0.path(), self.0.query().unwrap_or_default());
+        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let parts = path.split('/').chain(values);
+        let secrets = [self.path_and_query()].into_iter().chain(parts.map(str::to_owned));
+        let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
+        secrets
+            .filter(|part| part.len() >= LEAST_SECRET)
+            .fold(words.to_owned(), |words, part| words.replace(&part, "***").replace(&decoded(&part), "***"))
     }
 
     /// Whether the name may lead there. A private address may be the receiver's: whoever sets the URL runs the server.
@@ -190,6 +205,16 @@ mod tests {
         ] {
             assert!(WebhookUrl::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_receiver_that_repeats_its_path_gives_nothing_away() {
+        let url = WebhookUrl::parse("https://a.example/in/hunter2%21x/b?key=hunter2&v=1").unwrap();
+        for said in ["Cannot POST /in/hunter2%21x/b?key=hunter2&v=1", "no hunter2!x here", "key hunter2 is unknown"] {
+            let shown = url.masked_in(said);
+            assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(url.masked_in("not found in b"), "not found in b");
     }
 
     /// The name servers decide where a name leads, and they may be somebody else's.

@@ -82,7 +82,7 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
     let activity = no_touch::activity(request.method(), request.headers());
     let checked = site.app.check(&token, from, activity).await?.ok_or_else(|| stranger(from))?;
     let client = || site.client(request.peer_addr(), request.headers());
-    let recognised = site.app.recognise(checked, user_agent(request.headers()), &client).await?;
+    let recognised = site.app.recognise(checked, user_agent(request.headers()).as_deref(), &client).await?;
     recognised.ok_or_else(Problem::unauthenticated)
 }
 

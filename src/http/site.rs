@@ -2,6 +2,7 @@
 //!
 //! Owns [`Site`]: made once at the start, then once for each worker. Must never hold anything about a request.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -84,7 +85,7 @@ impl Site {
     pub fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
         Client {
             ip: self.proxies.client_address(peer, headers),
-            user_agent: user_agent(headers).map(ToOwned::to_owned),
+            user_agent: user_agent(headers).map(Cow::into_owned),
             request_id: self.request_id(),
         }
     }
@@ -115,8 +116,10 @@ impl Site {
     }
 }
 
-/// What the client says it is.
-pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
-    let text = std::str::from_utf8(headers.get(USER_AGENT)?.as_bytes()).ok()?;
-    Some(device::cut(text))
+/// What the client says it is. A byte that is no text (names of devices come in any encoding) hides nothing but itself.
+pub fn user_agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    Some(match String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes()) {
+        Cow::Borrowed(text) => Cow::Borrowed(device::cut(text)),
+        Cow::Owned(text) => Cow::Owned(device::cut(&text).to_owned()),
+    })
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::r2d2::{self, R2D2Connection};
-use diesel::{Connection, ConnectionResult, QueryResult, SqliteConnection, sql_query};
+use diesel::{Connection, ConnectionError, ConnectionResult, QueryResult, SqliteConnection, sql_query};
 
 use super::LedgerError;
+#[cfg(feature = "postgres")]
+use super::postgres::Servers;
 use crate::domain::{Clock, SystemClock};
 
 /// A connection to SQLite or PostgreSQL; one set of queries runs on both.
@@ -47,8 +49,8 @@ pub enum Database {
     /// A PostgreSQL server.
     #[cfg(feature = "postgres")]
     Postgres {
-        /// A libpq connection URI. May hold a password: never logged.
-        url: String,
+        /// Where it is, or those of which one is the primary.
+        servers: Servers,
     },
 }
 
@@ -102,8 +104,7 @@ impl r2d2::ManageConnection for DbManager {
     type Error = r2d2::Error;
 
     fn connect(&self) -> Result<Pooled, r2d2::Error> {
-        let mut db = self.database.open().map_err(r2d2::Error::ConnectionError)?;
-        prepare(&mut db, self.purpose).map_err(r2d2::Error::QueryError)?;
+        let mut db = self.database.open(self.purpose).map_err(r2d2::Error::ConnectionError)?;
         let statements = Arc::clone(&self.statements);
         db.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if matches!(event, InstrumentationEvent::StartQuery { .. }) {
@@ -128,40 +129,24 @@ impl r2d2::ManageConnection for DbManager {
 }
 
 impl Database {
-    /// Opens one connection, unprepared.
-    pub(super) fn open(&self) -> ConnectionResult<Db> {
+    /// Opens one connection, with what must not be inherited set: durable means durable (invariant 9).
+    fn open(&self, purpose: Purpose) -> ConnectionResult<Db> {
         match self {
-            Self::Sqlite { path } => SqliteConnection::establish(path).map(Db::Sqlite),
+            Self::Sqlite { path } => {
+                let unusable =
+                    |error: &dyn std::fmt::Display| ConnectionError::BadConnection(format!("{path}: {error}"));
+                let mut connection = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
+                prepare_sqlite(&mut connection, purpose).map_err(|error| unusable(&error))?;
+                Ok(Db::Sqlite(connection))
+            }
             #[cfg(feature = "postgres")]
-            Self::Postgres { url } => diesel::PgConnection::establish(&bounded(url)).map(Db::Pg),
+            Self::Postgres { servers } => servers.connect(prepare_postgres).map(Db::Pg),
         }
     }
-}
-
-/// The URI with bounds on connecting and on a peer that vanished, unless the operator set their own.
-#[cfg(feature = "postgres")]
-fn bounded(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "4000"), ("keepalives_idle", "5")] {
-        if !url.contains(&format!("{name}=")) {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push_str(&format!("{separator}{name}={value}"));
-        }
-    }
-    url
 }
 
 /// How long one statement may wait for another's lock.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
-
-/// Sets what must not be inherited: durable means durable (invariant 9).
-fn prepare(db: &mut Db, purpose: Purpose) -> QueryResult<()> {
-    match db {
-        #[cfg(feature = "postgres")]
-        Db::Pg(c) => prepare_postgres(c),
-        Db::Sqlite(c) => prepare_sqlite(c, purpose),
-    }
-}
 
 #[cfg(feature = "postgres")]
 fn prepare_postgres(c: &mut diesel::PgConnection) -> QueryResult<()> {

@@ -13,6 +13,9 @@ pub enum LedgerError {
     /// No connection can be had: nothing was sent, and nothing has happened.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
+    /// The server is none that a ledger can be kept on, or does not answer at the start: why, and what to do.
+    #[error("{0}")]
+    Unfit(String),
     /// Too many questions are waiting already, or this one waited too long. A write may have happened.
     #[error("the database is too busy: {0}")]
     Busy(&'static str),

@@ -1,46 +1,97 @@
 //! Brings the schema up to date, once, whoever else starts at the same time.
 //!
-//! Owns the embedded migrations. Must never run on a pooled connection: those set limits that a long migration
-//! would meet.
+//! Owns the embedded migrations. Where nothing is pending, nothing is locked or written: whoever may only read and write
+//! rows can start. Must never run on a pooled connection: those set limits that a long migration would meet.
 
 use std::fs::OpenOptions;
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, SqliteConnection};
+use diesel::migration::MigrationSource;
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::db::Database;
 use super::error::LedgerError;
+#[cfg(feature = "postgres")]
+use super::postgres::{Servers, within};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// Any number that nobody else uses as a PostgreSQL advisory lock.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = 0x5e55_1004_d000_0001;
+/// How long another process that migrates is waited for.
+#[cfg(feature = "postgres")]
+const TURN: Duration = Duration::from_secs(60);
+/// How long a server may take to give the turn beyond that, or to say that there is none.
+#[cfg(feature = "postgres")]
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long migrating may take: rows of many years.
+#[cfg(feature = "postgres")]
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 pub(super) fn run(database: &Database) -> Result<(), LedgerError> {
     match database {
         Database::Sqlite { path } => run_sqlite(path),
         #[cfg(feature = "postgres")]
-        Database::Postgres { url } => run_postgres(url),
+        Database::Postgres { servers } => run_postgres(servers),
     }
 }
 
-/// Two processes that migrate one SQLite file at once see each other's half-made tables: a lock file beside it.
+/// The versions that this program knows, as the table of those that have run spells them.
+fn known<DB: Backend>() -> Result<Vec<String>, LedgerError>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let all = MigrationSource::<DB>::migrations(&MIGRATIONS).map_err(failed)?;
+    Ok(all.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+#[derive(QueryableByName)]
+struct Ran {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+const ALL_THAT_RAN: &str = "SELECT version FROM __diesel_schema_migrations";
+
+fn is_pending(known: &[String], ran: &[Ran]) -> bool {
+    known.iter().any(|version| !ran.iter().any(|row| row.version == *version))
+}
+
+/// Two processes that migrate one file at once would see each other's half-made tables: the one waits until the other's
+/// transaction is over.
 fn run_sqlite(path: &str) -> Result<(), LedgerError> {
-    let lock = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(format!("{path}.migrating"))
-        .and_then(|file| file.lock().map(|()| file))
-        .map_err(|error| LedgerError::Unavailable(format!("the database file {path} cannot be locked: {error}")))?;
     keep_private(path)?;
-    let mut c = SqliteConnection::establish(path).map_err(|error| LedgerError::Unavailable(error.to_string()))?;
-    c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
-    c.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-    drop(lock);
-    Ok(())
+    let unusable = |error: &dyn std::fmt::Display| LedgerError::Unavailable(format!("{path}: {error}"));
+    let mut c = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
+    let opened = c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    opened.map_err(|error| unusable(&error))?;
+    if !is_pending(&known::<diesel::sqlite::Sqlite>()?, &ran_in_sqlite(&mut c).map_err(|error| unusable(&error))?) {
+        return Ok(());
+    }
+    c.immediate_transaction(|c| {
+        c.run_pending_migrations(MIGRATIONS).map_err(|error| LedgerError::Unavailable(format!("{path}: {error}")))?;
+        Ok(())
+    })
+}
+
+fn ran_in_sqlite(c: &mut SqliteConnection) -> QueryResult<Vec<Ran>> {
+    #[derive(QueryableByName)]
+    struct Table {
+        #[diesel(sql_type = Text)]
+        #[expect(dead_code, reason = "whether there is a row is what counts")]
+        name: String,
+    }
+    let table = "SELECT name FROM sqlite_master WHERE name = '__diesel_schema_migrations'";
+    match sql_query(table).load::<Table>(c)?.is_empty() {
+        true => Ok(Vec::new()),
+        false => sql_query(ALL_THAT_RAN).load(c),
+    }
 }
 
 /// The file holds addresses and password hashes: a new one is its owner's alone. SQLite gives the files beside it
@@ -55,14 +106,72 @@ fn keep_private(path: &str) -> Result<(), LedgerError> {
 }
 
 #[cfg(feature = "postgres")]
-fn run_postgres(url: &str) -> Result<(), LedgerError> {
-    let mut c = diesel::PgConnection::establish(url).map_err(|error| LedgerError::Unavailable(error.to_string()))?;
-    // The lock is the connection's: it is gone with it, whatever happens in between.
-    c.batch_execute(&format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK})"))?;
-    c.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-    Ok(())
+fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
+    let known = known::<diesel::pg::Pg>()?;
+    let mut c = servers.look()?;
+    let (mut c, ran) = within(ANSWER, move || {
+        let ran = ran_in_postgres(&mut c)?;
+        Ok((c, ran))
+    })?;
+    if !is_pending(&known, &ran) {
+        return Ok(());
+    }
+    log::info!("bringing the tables up to date");
+    let mut c = within(TURN.saturating_add(ANSWER), move || {
+        // The lock is the connection's: it is gone with it, whatever happens in between.
+        let turn = format!("SET lock_timeout = '{}s'; SELECT pg_advisory_lock({LOCK})", TURN.as_secs());
+        c.batch_execute(&turn).map_err(|error| {
+            LedgerError::Unfit(format!("another process is bringing the tables up to date, and is not done: {error}"))
+        })?;
+        Ok(c)
+    })?;
+    within(LONGEST, move || {
+        c.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| {
+            LedgerError::Unfit(format!(
+                "its tables cannot be brought up to date: {error} (run `sessiond migrate` as the tables' owner; a node \
+                 itself needs no more than SELECT, INSERT, UPDATE and DELETE on them)"
+            ))
+        })
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn ran_in_postgres(c: &mut diesel::PgConnection) -> QueryResult<Vec<Ran>> {
+    #[derive(QueryableByName)]
+    struct Table {
+        #[diesel(sql_type = diesel::sql_types::Bool)]
+        is_there: bool,
+    }
+    let table = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there";
+    match sql_query(table).get_result::<Table>(c)?.is_there {
+        true => sql_query(ALL_THAT_RAN).load(c),
+        false => Ok(Vec::new()),
+    }
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> LedgerError {
     LedgerError::Unavailable(format!("migrating failed: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_start_at_once_migrate_one_file_once() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("s.db").display().to_string();
+            std::thread::scope(|scope| {
+                let starts: Vec<_> = (0..6).map(|_| scope.spawn(|| run_sqlite(&path))).collect();
+                for start in starts {
+                    start.join().unwrap().unwrap();
+                }
+            });
+            let mut left: Vec<_> =
+                std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+            left.retain(|name| name != "s.db-wal" && name != "s.db-shm");
+            assert_eq!(left, ["s.db"], "nothing else is left beside it");
+        }
+    }
 }

@@ -27,6 +27,8 @@ mod migrate;
 pub mod nodes;
 pub mod outbox;
 mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub mod proofs;
 pub mod resets;
 pub mod retention;
@@ -48,6 +50,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
+#[cfg(feature = "postgres")]
+pub use postgres::Servers;
 
 use db::Purpose;
 use gathered::Gathered;

@@ -12,6 +12,7 @@ use super::error::LedgerError;
 use super::resets;
 use super::schema::users;
 use super::user_names;
+use crate::domain::password::LOCKED;
 use crate::domain::{Email, Role, Roles, Timestamp, UserId};
 
 /// A user's row.
@@ -68,9 +69,14 @@ impl User {
         self.is_named
     }
 
+    /// Whether no password opens the account until a new one is set.
+    pub fn is_locked(&self) -> bool {
+        self.password_hash == LOCKED
+    }
+
     /// Whether the account may do what administrators do.
     pub fn is_administrator(&self) -> bool {
-        !self.is_disabled() && !self.is_deleted() && self.roles.has(Role::Admin)
+        !self.is_disabled() && !self.is_deleted() && !self.is_locked() && self.roles.has(Role::Admin)
     }
 }
 

@@ -10,20 +10,25 @@ const KEPT: u64 = 4;
 /// What is kept at most.
 const MOST_KEPT: u64 = 5_000;
 
-/// Raises the limit as far as may be. How many streams fit below it, at most as many as are wanted; the log says so where
-/// it is fewer.
+/// Raises the limit as far as may be. How many streams fit below it, at most as many as are wanted.
 pub(super) fn fitting(wanted: usize) -> usize {
-    let Some(limit) = raise() else { return wanted };
-    let fitting = room(limit).min(wanted);
-    if fitting < wanted {
-        log::warn!(
-            "this process may have {limit} files open, which is too few for {wanted} event streams beside everything \
-             else: at most {fitting} are opened; raise the limit to {} (`ulimit -n`, or LimitNOFILE= of the service), or \
-             set SESSIOND_MAX_EVENT_STREAMS",
-            needed(wanted)
-        );
+    let fitting = raise().map_or(wanted, |limit| room(limit).min(wanted));
+    if let Some(note) = note(wanted) {
+        log::debug!("{note}");
     }
     fitting
+}
+
+/// A sentence where fewer streams fit than are wanted.
+pub(super) fn note(wanted: usize) -> Option<String> {
+    let limit = raise().filter(|limit| room(*limit) < wanted)?;
+    Some(format!(
+        "this process may have {limit} files open, which is too few for {wanted} event streams beside everything else: at \
+         most {} are opened; raise the limit to {} (`ulimit -n`, or LimitNOFILE= of the service), or set \
+         SESSIOND_MAX_EVENT_STREAMS",
+        room(limit),
+        needed(wanted)
+    ))
 }
 
 /// Raises the soft limit to the hard one. The limit; none where there is none.

@@ -133,7 +133,7 @@ fn database(config: &Config) -> ledger::Database {
     match &config.database {
         Database::Sqlite { path } => ledger::Database::Sqlite { path: path.display().to_string() },
         #[cfg(feature = "postgres")]
-        Database::Postgres { url } => ledger::Database::Postgres { url: url.expose().to_owned() },
+        Database::Postgres { url } => ledger::Database::Postgres { servers: ledger::Servers::new(url.clone()) },
     }
 }
 

@@ -98,6 +98,7 @@ impl App {
         let row = |user: &User| UserRow {
             user: UserView::from(user),
             disabled_at: user.disabled_at(),
+            locked: user.is_locked(),
             live_sessions: live.get(&user.id.to_string()).copied().unwrap_or(0),
         };
         Ok(users.iter().map(row).collect())

@@ -1,14 +1,15 @@
 //! Reset: a one-time link to set a new password.
 //!
-//! Owns the link's life. Its token is as random as a session's, stored as a hash, good once and for an hour; using
-//! it ends every session of the account.
+//! Owns the link's life, and the lock on an account that only such a link opens. Its token is as random as a session's,
+//! stored as a hash, good once and for an hour; using it ends every session of the account.
 
 use std::time::Duration;
 
+use super::admin::LastAdministrator;
 use super::choose::{Chooser, from_not_chosen};
 use super::{AdminError, App, Cause, RevokeError, Throttled, Unavailable};
 use crate::domain::event::Event;
-use crate::domain::password::WeakPassword;
+use crate::domain::password::{LOCKED, WeakPassword};
 use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
@@ -55,22 +56,39 @@ impl From<WeakPassword> for ResetError {
 from_not_chosen!(ResetError);
 
 impl App {
-    /// Makes a link for a user; earlier ones are void.
-    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<IssuedReset, AdminError> {
+    /// Takes a user's password away until a new one is set with a link: ends their sessions, and voids the links that are
+    /// out. How many sessions were alive. Again is no error.
+    pub async fn lock_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
+        self.change_user(user, cause, Event::UserLocked, Some(EndReason::PasswordReset), |_, db, user, is_last| {
+            if is_last {
+                return Ok(Err(LastAdministrator));
+            }
+            users::set_password(db, user.id, LOCKED)?;
+            resets::void(db, user.id)?;
+            Ok(Ok(!user.is_locked()))
+        })
+        .await
+    }
+
+    /// Makes a link for a user; earlier ones are void. None for an account that is disabled: its link would open nothing.
+    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<Option<IssuedReset>, AdminError> {
         let token = Token::generate(self.random());
         let now = self.clock().now();
         let expires_at = now.plus(LIFETIME);
         let (hash, line) = (token.hash(), self.entry(Event::PasswordResetIssued, cause, Some(user), None));
         let issued = self.write(move |db| {
-            let is_here = locks::users(db, &[user])?.user(user).is_some_and(|row| !row.is_deleted());
-            if is_here {
-                resets::issue(db, user, &hash, now, expires_at)?;
-                audit::append(db, &line)?;
+            let locked = locks::users(db, &[user])?;
+            let Some(row) = locked.user(user).filter(|row| !row.is_deleted()) else {
+                return Ok(Err(AdminError::UnknownUser));
+            };
+            if row.is_disabled() {
+                return Ok(Ok(None));
             }
-            Ok(is_here)
+            resets::issue(db, user, &hash, now, expires_at)?;
+            audit::append(db, &line)?;
+            Ok(Ok(Some(IssuedReset { token: token.clone(), expires_at })))
         });
-        let is_issued = issued.await.map_err(Unavailable::from)?;
-        is_issued.then_some(IssuedReset { token, expires_at }).ok_or(AdminError::UnknownUser)
+        issued.await.map_err(Unavailable::from)?
     }
 
     /// Sets a new password with a link, and ends every session of the account.

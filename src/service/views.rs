@@ -55,6 +55,8 @@ pub struct UserRow {
     /// Since when the account may not sign in; null when it may.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub disabled_at: Option<Timestamp>,
+    /// Whether no password opens the account until a new one is set with a link.
+    pub locked: bool,
     /// How many sessions are alive, as far as the ledger knows: it may be a minute behind.
     pub live_sessions: usize,
 }

@@ -11,6 +11,8 @@ use hyper::header::{HeaderMap, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use tokio::time::timeout;
 
+use crate::domain::webhook_url::WebhookUrl;
+
 /// Most of a body that is read, and shown.
 const MOST_BODY: usize = 4_096;
 const MOST_SHOWN: usize = 200;
@@ -33,10 +35,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn read(answer: Response<Incoming>) -> Self {
+    /// Reads what was answered by the receiver at `url`, of whose path receivers like to say that it is not found.
+    pub(super) async fn read(answer: Response<Incoming>, url: &WebhookUrl) -> Self {
         let (head, body) = answer.into_parts();
         // It has arrived, whatever else is said about it.
-        let body = if head.status.is_success() { String::new() } else { beginning(body).await };
+        let body = if head.status.is_success() { String::new() } else { url.masked_in(&beginning(body).await) };
+        let body = body.chars().take(MOST_SHOWN).collect();
         Self { status: head.status, away: away(head.status, &head.headers), body }
     }
 
@@ -89,6 +93,5 @@ async fn beginning(mut body: Incoming) -> String {
     })
     .await;
     let words = String::from_utf8_lossy(&read);
-    let words: Vec<_> = words.split_whitespace().collect();
-    words.join(" ").chars().take(MOST_SHOWN).collect()
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

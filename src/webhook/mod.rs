@@ -85,6 +85,6 @@ impl Sender {
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let answer = sender.send_request(request).await.map_err(failed)?;
-        Ok(Answer::read(answer).await)
+        Ok(Answer::read(answer, self.url()).await)
     }
 }

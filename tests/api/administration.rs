@@ -33,6 +33,56 @@ on_each_backend! {
         assert!(admin.person().is_signed_in().await);
     }
 
+    /// Whoever knows the password of an account that was taken over is out until its owner has set a new one.
+    async fn a_locked_account_is_opened_by_a_new_password_alone(server: TestServer) {
+        let (owner, bystander) = (server.signed_in().await, server.signed_in().await);
+        let old_link = server.reset_token(&owner.email);
+        let visitor = server.anonymous();
+        for _ in 0..2 {
+            command_line_ok(&server.settings, &["user", "lock", &owner.email], "");
+            assert!(!owner.is_signed_in().await && bystander.is_signed_in().await);
+        }
+        assert_eq!(audited(&server, "user_locked", &owner), 1, "again is no news");
+        let before = server.node().app().hashing().computed;
+        visitor.login(&owner.email, PASSWORD).await.assert_problem(401, "wrong-credentials");
+        assert_eq!(server.node().app().hashing().computed, before + 1, "it costs what a wrong password costs");
+        let dead = json!({ "token": old_link, "new_password": "another four plain words" });
+        visitor.post_json("/reset", &dead).await.assert_status(422);
+        let list = command_line_ok(&server.settings, &["user", "list", "--query", &owner.email], "");
+        assert!(list.contains("locked"), "{list}");
+
+        let token = server.reset_token(&owner.email);
+        visitor.login(&owner.email, PASSWORD).await.assert_status(401);
+        let new = json!({ "token": token, "new_password": "another four plain words" });
+        visitor.post_json("/reset", &new).await.assert_status(204);
+        visitor.login(&owner.email, PASSWORD).await.assert_status(401);
+        visitor.login(&owner.email, "another four plain words").await.assert_status(200);
+        let list = command_line_ok(&server.settings, &["user", "list", "--query", &owner.email], "");
+        assert!(list.contains("active"), "{list}");
+    }
+
+    async fn a_link_for_a_lost_password_says_what_still_opens_the_account(server: TestServer) {
+        let (admin, owner) = (server.admin().await, server.signed_in().await);
+        let visitor = server.anonymous();
+        let said = command_line_ok(&server.settings, &["user", "reset", &owner.email], "");
+        assert!(said.contains("the old password still opens the account (see --lock)"), "{said}");
+        visitor.login(&owner.email, PASSWORD).await.assert_status(200);
+        let said = command_line_ok(&server.settings, &["user", "reset", &owner.email, "--lock"], "");
+        assert!(said.contains("/reset#") && said.contains("no password opens the account"), "{said}");
+        visitor.login(&owner.email, PASSWORD).await.assert_status(401);
+
+        admin.disable(&owner.user_id).await.assert_status(204);
+        let refused = command_line(&server.settings, &["user", "reset", &owner.email], "");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && said.contains("is disabled, so a link would open nothing"), "{said}");
+        assert!(refused.stdout.is_empty());
+
+        // Nobody could administer any more, unless it is said.
+        let last = command_line(&server.settings, &["user", "lock", &admin.person().user_id], "");
+        assert_eq!(last.status.code(), Some(1));
+        assert!(admin.person().is_signed_in().await);
+    }
+
     async fn only_administrators_may(server: TestServer) {
         let (admin, user) = (server.admin().await, server.signed_in().await);
         let target = server.signed_in().await;

@@ -94,6 +94,10 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
             admin.disable(id).await.assert_status(204);
             return vec!["session_revoked", event.name()];
         }
+        Event::UserLocked => {
+            command_line_ok(&server.settings, &["user", "lock", id], "");
+            return vec!["session_revoked", event.name()];
+        }
         Event::UserEnabled => {
             admin.disable(id).await.assert_status(204);
             admin.enable(id).await.assert_status(204);

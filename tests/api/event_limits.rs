@@ -6,7 +6,7 @@ use reqwest::Method;
 
 use crate::support::client::Anonymous;
 use crate::support::events::Events;
-use crate::support::process::Process;
+use crate::support::process::{Process, command_line};
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores, TestServer};
 use crate::support::wait::{stopwatch, until};
@@ -110,17 +110,21 @@ async fn a_stop_closes_all_streams_and_waits_for_none() {
     assert!(owner.is_signed_in().await);
 }
 
-/// With few files to open there are few streams, which is said at the start; the rest is kept for ordinary requests. Where
+/// With few files to open there are few streams, which `check-config` says and the log at its most talkative: a newcomer
+/// can do nothing about it. The rest is kept for ordinary requests. Where
 /// even those take the last one, it goes on as soon as there is one again.
 #[tokio::test]
 async fn few_open_files_are_told_and_survived() {
     let stores = Stores::new(Backend::Embedded);
     let settings = stores.settings().with("SESSIOND_WORKERS", "1");
-    let node = Process::start_with_files(&settings, 100);
+    let node = Process::start_with_files(&settings.clone().with("RUST_LOG", "info,sessiond=debug"), 100);
     let sentence = "this process may have 100 files open, which is too few for 20000 event streams beside everything else: \
         at most 75 are opened; raise the limit to 25000 (`ulimit -n`, or LimitNOFILE= of the service), or set \
         SESSIOND_MAX_EVENT_STREAMS";
     assert!(node.output().contains(sentence), "{}", node.output());
+    let checked = command_line(&settings.with("SESSIOND_MAX_EVENT_STREAMS", "1000000"), &["check-config"], "");
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    assert!(checked.status.success() && said.contains("too few for 1000000 event streams"), "{said}");
     let owner = node.anonymous().sign_up().await;
     // Connections that ask for nothing, more than there are files for.
     let mut idle = Vec::new();

@@ -27,6 +27,8 @@ mod cookies;
 mod cors;
 #[cfg(test)]
 mod current;
+#[cfg(all(test, feature = "postgres"))]
+mod databases;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]
@@ -74,6 +76,8 @@ mod present_place;
 #[cfg(test)]
 mod probing;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod real_seconds;
 #[cfg(test)]
 mod retention;
@@ -83,6 +87,8 @@ mod risk;
 mod second_attempts;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod slips;
 #[cfg(test)]
 mod step_up;
 #[cfg(test)]

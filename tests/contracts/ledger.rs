@@ -21,6 +21,9 @@ use sessiond::ledger::{
     user_search, users,
 };
 
+#[cfg(feature = "postgres")]
+use sessiond::{domain::PostgresUrl, ledger::Servers};
+
 use crate::support::database::Database;
 
 /// A ledger on a database of its own.
@@ -109,7 +112,9 @@ pub fn target(database: &Database) -> Target {
     match database {
         Database::Sqlite(_) => Target::Sqlite { path: url.trim_start_matches("sqlite://").to_owned() },
         #[cfg(feature = "postgres")]
-        Database::Postgres(_) => Target::Postgres { url },
+        Database::Postgres(_) => {
+            Target::Postgres { servers: Servers::new(PostgresUrl::parse(&url).expect("an address")) }
+        }
     }
 }
 

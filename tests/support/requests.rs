@@ -100,6 +100,11 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// One more header.
     pub fn header(self, name: &str, value: &str) -> Self {
+        self.header_of_bytes(name, value.as_bytes())
+    }
+
+    /// One more header, of bytes that need not be text.
+    pub fn header_of_bytes(self, name: &str, value: &[u8]) -> Self {
         Self { request: self.request.header(name, value), ..self }
     }
 

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sessiond::domain::{Clock, MovableClock, SystemRandom, ThrottleKey, Token, UserId};
+use sessiond::domain::{Clock, MovableClock, PostgresUrl, SystemRandom, ThrottleKey, Token, UserId};
 use sessiond::ledger::{self, Ledger};
 use sessiond::live::{Live, LiveConfig};
 use sessiond::service::{Activity, App, Parts, Policy, StoreFence};
@@ -101,7 +101,10 @@ fn node(database: &str, redis: Option<&str>, lease: Duration, clock: &Arc<Movabl
     let settings = Settings::new().with("DATABASE_URL", database);
     let config = settings.config().expect("settings");
     let clock: Arc<dyn Clock> = Arc::<MovableClock>::clone(clock);
-    let ledger = Ledger::open(ledger::Database::Postgres { url: database.to_owned() }).expect("a ledger");
+    let ledger = Ledger::open(ledger::Database::Postgres {
+        servers: ledger::Servers::new(PostgresUrl::parse(database).expect("an address")),
+    })
+    .expect("a ledger");
     let live = redis.map(|url| {
         let fence = StoreFence::new(ledger.clone(), Arc::clone(&clock), Arc::new(SystemRandom), lease);
         let fence = Arc::new(fence);

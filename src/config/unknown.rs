@@ -1,0 +1,124 @@
+//! Variables that look like settings and are none: slips, which would otherwise change nothing without a word.
+//!
+//! Owns what is a slip, and the sentence about it. Must never refuse one: what an orchestrator puts into every
+//! environment is not the operator's to take out. Must never print a value.
+
+use std::ffi::OsStr;
+
+use clap::{Args, Command};
+
+use super::given::ConfigError;
+use super::settings::Settings;
+
+/// Of so many letters of a name, one may be wrong for it to be meant.
+const LETTERS_FOR_A_SLIP: usize = 4;
+
+/// A sentence for each variable that is meant for this program, but is no setting.
+pub(super) fn unknown<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let known = names();
+    let is_known = |name: &str| known.iter().any(|known| known == name);
+    let slips = variables
+        .into_iter()
+        .filter(|(name, value)| is_meant(name, &known) && !is_known(name) && !is_service_link(name, value));
+    slips.map(|(name, _)| sentence(name, &known)).collect()
+}
+
+/// The name of every setting's variable.
+fn names() -> Vec<String> {
+    let command = Settings::augment_args(Command::new("sessiond"));
+    command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect()
+}
+
+/// Refuses a setting that is no text: the driver of the command line would not say which.
+pub(super) fn check_text<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>) -> Result<(), ConfigError> {
+    let known = names();
+    let is_text = |(name, value): &(&OsStr, &OsStr)| {
+        value.to_str().is_some() || !name.to_str().is_some_and(|name| known.iter().any(|known| known == name))
+    };
+    match variables.into_iter().find(|variable| !is_text(variable)) {
+        Some((name, _)) => Err(ConfigError::new(&name.to_string_lossy(), "is not UTF-8.")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a name can only be meant for this program, spelled as it may be.
+fn is_meant(name: &str, known: &[String]) -> bool {
+    let upper = name.to_ascii_uppercase();
+    upper.starts_with("SESSIOND_")
+        || upper.strip_suffix("_FILE").is_some_and(|of| known.iter().any(|known| known == of))
+}
+
+/// What Kubernetes, and Docker before it, put into the environment for a service named `sessiond` or `sessiond-…`.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let protocols = ["tcp", "udp", "sctp"];
+    let of_port = |(_, port): (&str, &str)| {
+        let mut parts = port.split('_');
+        let number = parts.next().is_some_and(|number| number.parse::<u16>().is_ok());
+        let protocol = parts.next().is_some_and(|protocol| protocols.contains(&protocol.to_ascii_lowercase().as_str()));
+        number && protocol && parts.next().is_none_or(|last| ["PROTO", "PORT", "ADDR"].contains(&last))
+    };
+    let is_address = protocols.iter().any(|protocol| value.starts_with(&format!("{protocol}://")));
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || (name.ends_with("_PORT") && is_address)
+        || name.rsplit_once("_PORT_").is_some_and(of_port)
+        || name.split_once("_PORT_").is_some_and(of_port)
+}
+
+fn sentence(name: &str, known: &[String]) -> String {
+    let distance = |known: &String| strsim::damerau_levenshtein(&name.to_ascii_uppercase(), known);
+    let own_letters = name.len().saturating_sub("SESSIOND_".len()).max(LETTERS_FOR_A_SLIP);
+    let nearest = known.iter().min_by_key(|known| distance(known));
+    match nearest.filter(|known| distance(known) <= own_letters / LETTERS_FOR_A_SLIP) {
+        Some(nearest) => format!("{name} is no setting and changes nothing: is {nearest} meant?"),
+        None => format!("{name} is no setting and changes nothing: see `sessiond --help`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_named_with_the_setting_that_is_nearest() {
+        for (slip, meant) in [
+            ("SESSIOND_REGISTRATON", Some("SESSIOND_REGISTRATION")),
+            ("SESSIOND_IDLE_TIMOUT", Some("SESSIOND_IDLE_TIMEOUT")),
+            ("SESSIOND_ORGIIN", Some("SESSIOND_ORIGIN")),
+            ("sessiond_registration", Some("SESSIOND_REGISTRATION")),
+            ("SESSIOND_COOKIE_KEYFILE", Some("SESSIOND_COOKIE_KEY_FILE")),
+            ("SESSIOND_TRUSTED_PROXY", Some("SESSIOND_TRUSTED_PROXIES")),
+            ("SESSIOND_DATABASE", None),
+            ("SESSIOND_X", None),
+            ("DATABASE_URL_FILE", None),
+            ("REDIS_URL_FILE", None),
+        ] {
+            let said = unknown([(slip, "hunter2")]);
+            let end = meant.map_or("see `sessiond --help`".to_owned(), |meant| format!("is {meant} meant?"));
+            assert_eq!(said, [format!("{slip} is no setting and changes nothing: {end}")]);
+        }
+    }
+
+    #[test]
+    fn what_is_a_setting_or_an_orchestrator_s_is_no_slip() {
+        for (name, value) in [
+            ("SESSIOND_REGISTRATION", "closed"),
+            ("SESSIOND_COOKIE_KEY_FILE", "/run/secrets/key"),
+            ("DATABASE_URL", ""),
+            ("PATH", "/bin"),
+            ("SESSION_X", ""),
+            ("SESSIOND_PORT", "tcp://10.0.0.7:8080"),
+            ("SESSIOND_PORT_8080_TCP", "tcp://10.0.0.7:8080"),
+            ("SESSIOND_PORT_8080_TCP_PORT", "8080"),
+            ("SESSIOND_PORT_8080_TCP_ADDR", "10.0.0.7"),
+            ("SESSIOND_SERVICE_HOST", "10.0.0.7"),
+            ("SESSIOND_SERVICE_PORT", "8080"),
+            ("SESSIOND_SERVICE_PORT_HTTP", "8080"),
+            ("SESSIOND_REDIS_PORT_6379_TCP_PROTO", "tcp"),
+            ("SESSIOND_REDIS_SERVICE_HOST", "10.0.0.8"),
+        ] {
+            assert_eq!(unknown([(name, value)]), Vec::<String>::new(), "{name}");
+        }
+        assert_eq!(unknown([("SESSIOND_PORT", "8080")]).len(), 1, "somebody meant to set the port");
+    }
+}
