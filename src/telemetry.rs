@@ -91,17 +91,12 @@ fn has_colours() -> bool {
 /// Writes a last sentence to standard error, after all that was logged. Nobody may be listening there: it takes a second at
 /// most.
 pub fn say_last(sentence: Option<&str>) {
-    let line = sentence.map(|sentence| format!("sessiond: {}\n", printable(sentence)));
-    let (mut to, sink) = match SINK.get() {
-        Some(sink) => (Box::new(sink.clone()) as Box<dyn Write>, Some(sink)),
-        None => (Box::new(io::stderr()) as Box<dyn Write>, None),
+    let line = sentence.map(|sentence| format!("sessiond: {}\n", printable(sentence))).unwrap_or_default();
+    // Whoever cannot be told has the exit code.
+    let _untold = match SINK.get() {
+        Some(sink) => sink.clone().write_all(line.as_bytes()).map(|()| sink.finish()),
+        None => io::stderr().write_all(line.as_bytes()),
     };
-    if let Some(line) = line {
-        let _ = to.write_all(line.as_bytes());
-    }
-    if let Some(sink) = sink {
-        sink.finish();
-    }
 }
 
 /// A panic is a line of the log like every other. It says where and no more: its words may quote what was sent.

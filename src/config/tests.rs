@@ -151,7 +151,7 @@ fn a_proof_has_an_age_and_a_change_of_device_an_answer() {
 
 #[test]
 fn every_bad_value_is_one_sentence() {
-    let bad: [(Change, &str); 41] = [
+    let bad: [(Change, &str); 39] = [
         (|s| s.listen = set("8080"), r#"SESSIOND_LISTEN is "8080", which is no address with a port: write"#),
         (|s| s.workers = set("0"), r#"SESSIOND_WORKERS is "0", which is no number from 1 to 512."#),
         (|s| s.database_url = set("sessiond.db"), "DATABASE_URL is no address: write sqlite://sessiond.db or"),
@@ -159,8 +159,6 @@ fn every_bad_value_is_one_sentence() {
         (|s| s.database_url = set("sqlite://"), "DATABASE_URL names no plain file: write"),
         (|s| s.database_url = set("sqlite://:memory:"), "DATABASE_URL names a database in memory"),
         (|s| s.database_url = set("sqlite://a.db?mode=ro"), "DATABASE_URL names no plain file"),
-        (|s| s.database_url = set("sqlite://sd:pw@h/a.db"), "DATABASE_URL names no plain file"),
-        (|s| s.redis_url = set("redis://h?timeout=1"), "REDIS_URL has an option that is none"),
         (|s| s.redis_url = set("localhost:6379"), "REDIS_URL is no address: write redis://HOST:PORT"),
         (|s| s.redis_url = set("http://a"), "REDIS_URL can only start with redis://, rediss"),
         (|s| s.redis_url = set("redis://a,b"), "REDIS_URL names several servers in one address: write the nodes"),
@@ -326,6 +324,8 @@ fn nothing_shows_a_secret() {
 /// A slip in an address is told without any part of it: what stands where the password ends cannot be known.
 #[test]
 fn an_address_that_cannot_be_read_is_told_without_a_word_of_it() {
+    assert!(refused(|s| s.database_url = set("sqlite://sd:pw@h/a.db")).starts_with("DATABASE_URL names no plain file"));
+    assert!(refused(|s| s.redis_url = set("redis://h?timeout=1")).starts_with("REDIS_URL has an option that is none"));
     let databases = [
         "app:hunter2@db/x",
         "postgres://app:hunter2%@db/x",
