@@ -48,6 +48,15 @@ async fn use_links(server: &TestServer, who: &SignedIn) {
     }
 }
 
+/// Takes an account away from its owner: for good, until it is enabled, or until a new password is set.
+async fn shut_out(server: &TestServer, admin: &Admin, event: Event, id: &str) {
+    match event {
+        Event::UserLocked => drop(command_line_ok(&server.settings, &["user", "lock", id], "")),
+        Event::UserDeleted => drop(admin.delete(&format!("/admin/users/{id}")).await.assert_status(204)),
+        _ => drop(admin.disable(id).await.assert_status(204)),
+    }
+}
+
 /// Has somebody new, who is signed in, do or suffer what the event is about. What it adds to the log, beside the sign-up.
 async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn) -> Vec<&'static str> {
     let (visitor, id) = (server.anonymous(), &who.user_id);
@@ -90,22 +99,14 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
             return vec!["authn_password_reset", "authn_password_reset_issued", "session_revoked"];
         }
         Event::PasswordResetFail => return vec![],
-        Event::UserDisabled => {
-            admin.disable(id).await.assert_status(204);
-            return vec!["session_revoked", event.name()];
-        }
-        Event::UserLocked => {
-            command_line_ok(&server.settings, &["user", "lock", id], "");
+        Event::UserDisabled | Event::UserLocked | Event::UserDeleted => {
+            shut_out(server, admin, event, id).await;
             return vec!["session_revoked", event.name()];
         }
         Event::UserEnabled => {
             admin.disable(id).await.assert_status(204);
             admin.enable(id).await.assert_status(204);
             return vec!["session_revoked", "user_disabled", event.name()];
-        }
-        Event::UserDeleted => {
-            admin.delete(&format!("/admin/users/{id}")).await.assert_status(204);
-            return vec!["session_revoked", event.name()];
         }
         Event::RolesChanged => {
             let path = format!("/admin/users/{id}/roles");

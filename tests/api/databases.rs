@@ -1,5 +1,6 @@
 //! Databases as they are: servers that say nothing, poolers, roles with few rights, encodings. What can be used works; what
 //! cannot is one sentence within a bound, and leaves nothing behind.
+#![cfg(feature = "postgres")]
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};

@@ -27,7 +27,7 @@ mod cookies;
 mod cors;
 #[cfg(test)]
 mod current;
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(test)]
 mod databases;
 #[cfg(test)]
 mod deadlines;
