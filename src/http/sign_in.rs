@@ -5,7 +5,7 @@
 use actix_session::Session;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -132,15 +132,16 @@ pub async fn login(
             ("Set-Cookie" = String, description = "Removes the session cookie."),
             ("Clear-Site-Data" = String, description = "What the browser deletes besides, as configured."),
         )),
-        (status = 401, description = "Two session cookies: which one is meant cannot be told (`unauthenticated`)."),
+        (status = 401, description = "Two session cookies: which one is meant cannot be told (`unauthenticated`). Both are \
+            removed where hosts share the cookie."),
         (status = 503, description = "Not ended: ask again, with the cookie, after Retry-After. Or (`unconfirmed`) ended, but not \
             confirmed yet; the cookie is removed."),
     )
 )]
-pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Problem> {
+pub async fn logout(site: Data<Site>, visit: Visit, request: HttpRequest) -> Result<HttpResponse, Problem> {
     match visit.presented() {
         Presented::Nothing | Presented::Invalid => {}
-        Presented::Duplicate => return Err(Problem::unauthenticated()),
+        Presented::Duplicate => return Err(site.several_cookies(request.head())),
         Presented::One(token) => {
             let ended = site.app.sign_out(token.hash(), visit.client()).await;
             ended.map_err(|error| refusal(&site, error))?;

@@ -134,6 +134,14 @@ on_each_backend! {
                 assert!(!gone.contains(&"example.co.uk/".to_owned()), "but for the one that is set: {gone:?}");
             }
         }
+        // One that a sibling host has set for this path alone keeps nobody from signing out again.
+        let twice = format!("Cookie: {pair}; __Secure-session=x");
+        let out = send_to(&server, "POST /logout", &["Host: app.example.co.uk", "X-Requested-With: x", &twice], "").await;
+        let gone = removed(&out);
+        assert_eq!(out.status, Some(401), "{out:?}");
+        for place in ["-/logout", "example.co.uk/logout", "example.co.uk/"] {
+            assert!(gone.contains(&place.to_owned()), "{place}: {gone:?}");
+        }
         // A gateway never gets a cookie, and where only the cookie of this configuration was sent it is told alone.
         let asked = send_to(&server, "GET /auth/forward", &["Host: app.example.co.uk", &format!("Cookie: {pair}; {pair}")], "").await;
         assert_eq!((asked.status, asked.header("set-cookie").len()), (Some(401), 0), "{asked:?}");
