@@ -11,8 +11,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use serde_json::json;
 use sessiond::domain::{AlertId, Client, Token};
 use sessiond::service::{Activity, App, Checked, DataError};
@@ -35,6 +36,12 @@ struct Scene {
     /// A session of the user that nobody uses.
     other: SignedIn,
     alert: String,
+}
+
+#[derive(QueryableByName)]
+struct State {
+    #[diesel(sql_type = Text)]
+    value: String,
 }
 
 /// A change, under way.
@@ -238,7 +245,7 @@ impl Scene {
     }
 
     /// All that a change could change; when a session was last seen is none of it.
-    fn state(&self) -> String {
+    fn state() -> String {
         let rows = |table: &str, columns: &str| {
             format!("(SELECT string_agg(concat_ws(',', {columns}), ';' ORDER BY {columns}) FROM {table})")
         };
@@ -250,7 +257,7 @@ impl Scene {
             rows("alerts", "id, acknowledged_at"),
             rows("password_resets", "token_hash, used_at"),
         ];
-        self.database().value(&format!("SELECT concat_ws('|', {}) AS value", tables.join(", ")))
+        format!("SELECT concat_ws('|', {}) AS value", tables.join(", "))
     }
 
     /// As somebody else the account is whole again.
@@ -275,12 +282,14 @@ impl Scene {
         let meanwhile = async {
             self.until_it_waits(what).await;
             window.batch_execute(loss).expect("it is taken away");
+            // In the window still: what waits goes on with the commit.
+            let before = sql_query(Self::state()).get_result::<State>(&mut window).expect("a state");
             window.batch_execute("COMMIT").expect("the lock is free");
-            self.state()
+            before.value
         };
         // The change first: it is under way before anybody looks whether it waits.
         let (answer, before) = tokio::join!(change, meanwhile);
-        (answer, before == self.state())
+        (answer, before == self.database().value(&Self::state()))
     }
 }
 
