@@ -36,7 +36,7 @@ fn opened_in(source: &str) -> impl Iterator<Item = String> {
         if let Some(pair) = named.filter(|_| !line.trim_start().starts_with("//")) {
             function = pair[1].to_owned();
         }
-        let opens = [".write(", ".write_aside("].iter().any(|call| line.contains(call));
+        let opens = [".write(", ".write_aside(", ".write_regardless("].iter().any(|call| line.contains(call));
         opens.then(|| function.clone())
     })
 }
