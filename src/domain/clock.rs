@@ -81,8 +81,18 @@ pub fn millis(duration: Duration) -> i64 {
 
 /// What time it is, on the wall and on a stopwatch.
 pub trait Clock: Send + Sync {
-    /// The wall clock: compared with deadlines that are stored.
+    /// The moment that deadlines are judged at.
     fn now(&self) -> Timestamp;
+
+    /// What this machine's own wall clock shows: compared with other machines' clocks.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// A moment that another machine's clock showed, in the time that a test has travelled to; else that very moment.
+    fn travel(&self, moment: Timestamp) -> Timestamp {
+        moment
+    }
 
     /// Time since some fixed moment of this process; never goes back, whatever happens to the wall clock.
     fn monotonic(&self) -> Duration;
@@ -120,28 +130,42 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's clock with a wall that can be moved by hand, for tests. The stopwatch stays real.
+/// The system's clock, moved by hand, for tests. The stopwatch stays real.
 #[derive(Debug, Default)]
 pub struct MovableClock {
     system: SystemClock,
-    offset_ms: AtomicI64,
+    travelled_ms: AtomicI64,
+    wrong_by_ms: AtomicI64,
 }
 
 impl MovableClock {
-    /// Moves the wall clock forward.
+    /// Lets time pass, for this node and for all that it asks.
     pub fn advance(&self, by: Duration) {
-        self.offset_ms.fetch_add(millis(by), Ordering::SeqCst);
+        self.travelled_ms.fetch_add(millis(by), Ordering::SeqCst);
     }
 
-    /// Moves the wall clock back.
+    /// Goes back in time, with all that it asks.
     pub fn rewind(&self, by: Duration) {
-        self.offset_ms.fetch_sub(millis(by), Ordering::SeqCst);
+        self.travelled_ms.fetch_sub(millis(by), Ordering::SeqCst);
+    }
+
+    /// Makes this node's own clock wrong: it shows so much more than the others' do, or less.
+    pub fn set_wrong_by(&self, ms: i64) {
+        self.wrong_by_ms.store(ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for MovableClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.system.now().0.saturating_add(self.offset_ms.load(Ordering::SeqCst)))
+        self.travel(self.wall())
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(self.system.now().0.saturating_add(self.wrong_by_ms.load(Ordering::SeqCst)))
+    }
+
+    fn travel(&self, moment: Timestamp) -> Timestamp {
+        Timestamp(moment.0.saturating_add(self.travelled_ms.load(Ordering::SeqCst)))
     }
 
     fn monotonic(&self) -> Duration {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::Timestamp;
+use super::{MAX_SKEW, Timestamp};
 
 /// What a session's owner has proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +17,10 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Whether it is younger than `age`: not at the very moment when it becomes so old.
+    /// Whether it is younger than `age`: not at the very moment when it becomes so old, nor when a wrong clock dated it to
+    /// a moment that is yet to come.
     pub fn is_younger_than(&self, age: Duration, now: Timestamp) -> bool {
-        !self.challenged && now.since(self.at) < age
+        !self.challenged && self.at <= now.plus(MAX_SKEW) && now.since(self.at) < age
     }
 
     /// When it was given, if it counts.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Timestamp;
+use super::{MAX_SKEW, Timestamp};
 
 /// The ledger's last-seen is never further behind the truth than this.
 const MAX_LEDGER_LAG: Duration = Duration::from_secs(60);
@@ -37,6 +37,17 @@ impl Deadlines {
     /// When it ends if nobody uses it again.
     pub fn idle_expires(&self) -> Timestamp {
         self.last_seen.plus(self.idle).min(self.expires)
+    }
+
+    /// The same, last used now at the latest: a wrong clock may have written a time that is yet to come.
+    #[must_use]
+    pub fn as_of(self, now: Timestamp) -> Self {
+        Self { last_seen: self.last_seen.min(now), ..self }
+    }
+
+    /// Whether it was last used at a moment that is yet to come: such a record is none to believe.
+    pub fn are_yet_to_come(&self, now: Timestamp) -> bool {
+        self.last_seen > now.plus(MAX_SKEW)
     }
 
     /// Whether it is still alive at `now`. The last-seen time is exact here (read from a record).

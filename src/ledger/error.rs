@@ -25,6 +25,9 @@ pub enum LedgerError {
     /// It was found to be an older copy of the ledger: what it says may have been taken back since.
     #[error("the database is older than what Redis has seen of it; if it was restored: sessiond ledger restored")]
     Outdated,
+    /// This node's clock and the database's disagree, or were never compared: no stored time can be judged.
+    #[error("this node's clock and the database's disagree, or were not compared yet")]
+    Clock,
     /// A row holds something that this version never writes.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),

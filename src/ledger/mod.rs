@@ -8,8 +8,7 @@
 //! What can have one answer only is asked for with `get_result`, not with `first`: `first` adds a `LIMIT` whose number is
 //! a parameter, and SQLite prepares a statement with one anew each time (half of what a look-up costs).
 //!
-//! A ledger that was found to be an older copy of itself answers nobody ([`Ledger::set_outdated`]): all questions and
-//! changes pass here, so none is missed.
+//! While there is a [`Refusal`] it answers nobody: all questions and changes pass here, so none is missed.
 
 pub mod alerts;
 pub mod audit;
@@ -30,6 +29,7 @@ mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod proofs;
+mod refusal;
 pub mod resets;
 pub mod retention;
 mod schema;
@@ -46,16 +46,18 @@ pub mod users;
 pub mod whereabouts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
 #[cfg(feature = "postgres")]
 pub use postgres::Servers;
+pub use refusal::Refusal;
 
 use db::Purpose;
 use gathered::Gathered;
 use pool::LedgerPool;
+use refusal::Refusals;
 use sessions::Session;
 use users::User;
 
@@ -71,7 +73,7 @@ pub struct Ledger {
     writes: LedgerPool,
     owners: Gathered<SessionId, Option<(User, Session)>>,
     statements: Arc<AtomicU64>,
-    outdated: Arc<AtomicBool>,
+    refusals: Arc<Refusals>,
     written: Arc<AtomicU64>,
     file: Arc<file::File>,
 }
@@ -83,9 +85,9 @@ impl Ledger {
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
         let (reads, watch, writes) = (pool(Purpose::Read)?, pool(Purpose::Watch)?, pool(Purpose::Write)?);
         let entrance = pool(Purpose::Entrance)?;
-        let (outdated, written, file) = (Arc::default(), Arc::default(), Arc::default());
+        let (refusals, written, file) = (Arc::default(), Arc::default(), Arc::default());
         let owners = Gathered::new(&reads, sessions::find_with_owners);
-        Ok(Self { reads, entrance, watch, writes, owners, outdated, written, file, statements, database })
+        Ok(Self { reads, entrance, watch, writes, owners, refusals, written, file, statements, database })
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
@@ -135,12 +137,12 @@ impl Ledger {
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        let outdated = Arc::clone(&self.outdated);
+        let refusals = Arc::clone(&self.refusals);
         let answer = pool.run(move |db| {
-            still_counts(&outdated)?;
+            refusals.check()?;
             let answer = body(db)?;
             // What was read meanwhile may be the past, too.
-            still_counts(&outdated)?;
+            refusals.check()?;
             Ok(answer)
         });
         answer.await
@@ -149,9 +151,9 @@ impl Ledger {
     /// A session with its owner, unless it was ended, as both are now. Asked all the time, so the questions of several
     /// requests go out together.
     pub async fn find_with_owner(&self, id: SessionId) -> Result<Option<(User, Session)>, LedgerError> {
-        still_counts(&self.outdated)?;
+        self.refusals.check()?;
         let found = self.owners.ask(id).await?;
-        still_counts(&self.outdated)?;
+        self.refusals.check()?;
         Ok(found)
     }
 
@@ -203,8 +205,8 @@ impl Ledger {
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        let outdated = Arc::clone(&self.outdated);
-        self.transact_if(move || still_counts(&outdated), body, done).await
+        let refusals = Arc::clone(&self.refusals);
+        self.transact_if(move || refusals.check(), body, done).await
     }
 
     /// Runs the transaction by which a ledger is accepted: while it counts for nobody yet.
@@ -249,15 +251,19 @@ impl Ledger {
         self.written.load(Ordering::SeqCst)
     }
 
-    /// Says whether this is an older copy of the ledger: then it answers nobody and takes nothing. Whether that is
-    /// news.
-    pub fn set_outdated(&self, outdated: bool) -> bool {
-        self.outdated.swap(outdated, Ordering::SeqCst) != outdated
+    /// Says whether there is this reason to answer nobody and to take nothing. Whether that is news.
+    pub fn refuse(&self, why: Refusal, refuse: bool) -> bool {
+        self.refusals.set(why, refuse)
     }
 
-    /// Whether it was found to be an older copy.
-    pub fn outdated(&self) -> bool {
-        self.outdated.load(Ordering::SeqCst)
+    /// Whether there is this reason.
+    pub fn refuses(&self, why: Refusal) -> bool {
+        self.refusals.has(why)
+    }
+
+    /// An error while there is any reason.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        self.refusals.check()
     }
 
     /// Whether the SQLite file that was migrated has made way for another one: what stands in that, nobody here sees.
@@ -274,8 +280,4 @@ impl Ledger {
     pub fn connection_bound(&self) -> usize {
         self.reads.bound() + self.entrance.bound() + self.writes.bound()
     }
-}
-
-fn still_counts(outdated: &AtomicBool) -> Result<(), LedgerError> {
-    if outdated.load(Ordering::SeqCst) { Err(LedgerError::Outdated) } else { Ok(()) }
 }

@@ -87,8 +87,9 @@ fn size(database: &Database, purpose: Purpose) -> usize {
         (Database::Sqlite { .. }, Purpose::Write) => 1,
         (Database::Sqlite { .. }, Purpose::Read) => 4,
         (_, Purpose::Entrance) => 2,
-        // One asks at a time; the other place is for the next, while the database owes the first its answer.
-        (_, Purpose::Watch) => 2,
+        // Which Redis may speak and what time it is, each asked by one at a time; the third place is for the next,
+        // while the database owes the first its answer.
+        (_, Purpose::Watch) => 3,
         #[cfg(feature = "postgres")]
         (Database::Postgres { .. }, Purpose::Read | Purpose::Write) => 8,
     }

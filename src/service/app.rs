@@ -27,7 +27,7 @@ use super::webhook::outlet::Outlet;
 use super::witness::Witness;
 use crate::domain::event::Event;
 use crate::domain::{
-    Clock, PasswordRules, Random, RiskPolicy, SessionId, Terms, ThrottleKey, Timestamp, UserId, random,
+    Clock, LedgerClock, PasswordRules, Random, RiskPolicy, SessionId, Terms, ThrottleKey, Timestamp, UserId, random,
 };
 use crate::ledger::{Ledger, audit};
 use crate::live::Live;
@@ -83,8 +83,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The records, if there is a Redis, and the fence that it was opened with.
     pub live: Option<(Live, Arc<StoreFence>)>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
+    /// What time it is: the ledger's.
+    pub clock: Arc<LedgerClock>,
     /// Chance.
     pub random: Arc<dyn Random>,
     /// The operator's rules.
@@ -108,7 +108,7 @@ pub struct App {
 pub(super) struct Shared {
     pub(super) ledger: Ledger,
     pub(super) fence: Option<Arc<StoreFence>>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<LedgerClock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) policy: Policy,
     pub(super) gate: Gate,
@@ -141,8 +141,8 @@ impl App {
         let hub = Arc::new(Hub::new(parts.policy.max_event_streams));
         let shared = Shared {
             last_seen: Notes::new(live.is_some()),
-            judges: Gate::to_judge(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
-            gate: Gate::start(Arc::clone(&parts.random), Arc::clone(&parts.clock)),
+            judges: Gate::to_judge(Arc::clone(&parts.random), Arc::<LedgerClock>::clone(&parts.clock)),
+            gate: Gate::start(Arc::clone(&parts.random), Arc::<LedgerClock>::clone(&parts.clock)),
             ledger: parts.ledger,
             fence,
             clock: parts.clock,
@@ -175,7 +175,7 @@ impl App {
         &self.shared.ledger
     }
 
-    /// What time it is for this service.
+    /// What time it is for this service: what the ledger's clock shows.
     pub fn clock(&self) -> &dyn Clock {
         self.shared.clock.as_ref()
     }

@@ -51,9 +51,10 @@ impl App {
         while self.write(some).await? {
             fault_point::reach("deletion: some erased");
         }
-        let now = self.clock().now();
+        let app = self.clone();
         self.write(move |db| {
             locks::users(db, &[id])?;
+            let now = app.ledger_now(db)?;
             erasure::finish(db, id, now)
         })
         .await?;

@@ -133,7 +133,7 @@ impl StoreFence {
     fn believe(&self, stamp: Stamp, started: Duration) -> Enrolled {
         let mut beliefs = self.lock();
         // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
-        if self.ledger.outdated() || !self.judged.load(Ordering::SeqCst) {
+        if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
             return self.believe_nothing(stamp);
         }
         let belief = Arc::clone(beliefs.entry(stamp).or_default());
@@ -156,7 +156,7 @@ impl Fence for StoreFence {
             let fresh = Stamp::generate(self.random.as_ref());
             let asked = process.clone();
             let mut enrolment = self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await;
-            if matches!(enrolment, Err(LedgerError::Outdated)) {
+            if matches!(enrolment, Err(LedgerError::Outdated | LedgerError::Clock)) {
                 let asked = process.clone();
                 enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
             }

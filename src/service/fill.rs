@@ -103,6 +103,7 @@ impl App {
         let unused = deadlines.last_seen <= row.id.made_at();
         let exact = self.live.is_none() || stale.is_some() || unused;
         let now = self.clock().now();
+        let deadlines = deadlines.as_of(now);
         let alive = if exact { deadlines.hold(now) } else { deadlines.hold_with_lag(now) };
         alive.then_some(Checked {
             session: row.id,

@@ -4,16 +4,12 @@
 //! who is signed in: from the ledger, or from Redis while that may be believed without it. All nodes share both, so that a
 //! probe which takes a node out for what fails everywhere would take out all of them.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
-use crate::ledger::{self, LedgerError};
-
-/// Most that this node's clock may differ from the database's.
-const MAX_SKEW: Duration = Duration::from_secs(2);
+use crate::domain::Skew;
+use crate::ledger::Refusal;
 
 /// What a probe is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -24,7 +20,7 @@ pub struct Readiness {
     pub ledger: Condition,
     /// Whether Redis answers; `unused` when there is none.
     pub redis: Condition,
-    /// Whether this node's clock agrees with the ledger's to two seconds.
+    /// Whether this node's clock agrees with the ledger's to two seconds; while it does not, all else is 503, too.
     pub clock: Condition,
 }
 
@@ -47,11 +43,11 @@ pub enum Condition {
 impl App {
     /// Asks each part, with a bound on each answer.
     pub async fn readiness(&self) -> Readiness {
-        let started = self.clock().now();
-        let there = self.shared.ledger.read(ledger::now_ms).await;
-        let (ledger, clock) = match there {
-            Ok(there) => (Condition::Ok, self.skew(started.ms(), there)),
-            Err(LedgerError::Outdated) => (Condition::Outdated, Condition::Unknown),
+        let (ledger, clock) = match self.compare_clocks().await {
+            _ if self.shared.ledger.refuses(Refusal::Outdated) => (Condition::Outdated, Condition::Unknown),
+            Ok(Skew::Small) => (Condition::Ok, Condition::Ok),
+            Ok(Skew::Large(_)) => (Condition::Ok, Condition::Failing),
+            Ok(Skew::Unknown) => (Condition::Ok, Condition::Unknown),
             Err(error) => {
                 log::warn!("the database does not answer: {error}");
                 (Condition::Failing, Condition::Unknown)
@@ -69,16 +65,5 @@ impl App {
             _ => false,
         };
         Readiness { ready: answers && clock != Condition::Failing, ledger, redis, clock }
-    }
-
-    /// The database's time must lie between the moments before and after it was asked, give or take the bound.
-    fn skew(&self, before: i64, there: i64) -> Condition {
-        let bound = crate::domain::clock::millis(MAX_SKEW);
-        let after = self.clock().now().ms();
-        let agrees = there >= before.saturating_sub(bound) && there <= after.saturating_add(bound);
-        if !agrees {
-            log::warn!("not ready: this node's clock is {} ms ahead of the database's", before.saturating_sub(there));
-        }
-        if agrees { Condition::Ok } else { Condition::Failing }
     }
 }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use super::app::Shared;
-use crate::domain::{Place, Timestamp};
+use crate::domain::{Clock as _, Place, Timestamp};
 use crate::ledger::sessions::Session;
 use crate::live::Record;
 
@@ -31,6 +31,8 @@ impl Shared {
         let known = LastUse::of(row);
         let newer = record.filter(|record| record.last_seen >= known.at);
         let (at, ip) = newer.map_or_else(|| (known.at, known.ip.clone()), |it| (it.last_seen, it.ip.to_string()));
+        // A wrong clock may have written a time that is yet to come.
+        let at = at.min(self.clock.now());
         let place = if ip == row.sign_in_ip {
             signed_in(row)
         } else if ip == known.ip && known.place != Place::default() {

@@ -13,7 +13,7 @@ use super::witness::{Witness, judge};
 use super::{App, StartError};
 use crate::domain::{Lineage, Mark};
 use crate::fault_point;
-use crate::ledger::{Db, Ledger, LedgerError, lineage, timeline};
+use crate::ledger::{Db, Ledger, LedgerError, Refusal, lineage, timeline};
 use crate::live::{Live, LiveError, Marker};
 
 /// How often, and after which pause, a Redis that does not answer is asked again before a node starts without.
@@ -155,7 +155,7 @@ impl App {
         let ledger = &self.shared.ledger;
         if ledger.write_regardless(move |db| lineage::begin(db, &from, &begun)).await?.is_none() {
             // Another node was faster: the next look finds what it has begun.
-            return Ok(if ledger.outdated() { Outlook::Outdated } else { Outlook::Continues });
+            return Ok(if ledger.refuses(Refusal::Outdated) { Outlook::Outdated } else { Outlook::Continues });
         }
         fault_point::reach("look: begun");
         log::warn!("the database came back after an older copy, or goes on in another place: Redis is filled anew");
@@ -169,14 +169,14 @@ impl App {
     }
 
     fn refuse(&self, why: &str) {
-        if self.shared.ledger.set_outdated(true) {
+        if self.shared.ledger.refuse(Refusal::Outdated, true) {
             log::error!("{why}");
         }
         // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
         self.believe_nobody();
     }
 
-    fn believe_nobody(&self) {
+    pub(super) fn believe_nobody(&self) {
         if let Some(fence) = &self.shared.fence {
             fence.retire_all();
         }
@@ -189,7 +189,7 @@ impl App {
     }
 
     fn accept(&self) {
-        if self.shared.ledger.set_outdated(false) {
+        if self.shared.ledger.refuse(Refusal::Outdated, false) {
             log::warn!("the database goes on from what was seen of it: requests are answered again");
         }
     }

@@ -16,6 +16,7 @@ mod cause;
 mod check;
 mod checked;
 mod choose;
+mod clock_watch;
 mod confirm;
 mod delete_user;
 mod device_change;

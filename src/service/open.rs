@@ -10,7 +10,7 @@ use super::nodes::{Membership, Shared};
 use super::{App, AtLimit, Locator, OnDeviceChange, Parts, Policy, StoreFence};
 use crate::config::{Config, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
 use crate::domain::{
-    Clock, History, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
+    Clock, History, LedgerClock, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
 };
 use crate::ledger::{self, Ledger, LedgerError, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
@@ -39,13 +39,16 @@ impl From<LiveError> for StartError {
 impl App {
     /// The service over the ledger alone, its tables brought up to date: for the command line.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        let clock = Arc::new(LedgerClock::new(Arc::new(SystemClock::new())));
+        let random = Arc::new(SystemRandom);
         let ledger = ledger(config, random.as_ref()).await?;
         // Nobody signs in here, so nothing is counted that another process would have to find again.
         let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
         // Nor is anybody's place asked for.
         let (policy, webhook) = (Policy::from(config), sender(config));
-        Ok(Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook, locator: None }))
+        let app = Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook, locator: None });
+        app.follow_clock().await?;
+        Ok(app)
     }
 
     /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
@@ -56,6 +59,7 @@ impl App {
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
         let locator = locator(config)?;
+        let clock = Arc::new(LedgerClock::new(clock));
         let ledger = ledger(config, random.as_ref()).await?;
         let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
         let cookie_key = config.cookie_key.open(random.as_ref()).map_err(|error| StartError(error.to_string()))?;
@@ -65,6 +69,8 @@ impl App {
             return Err(StartError(format!("SESSIOND_WEBHOOK_URL: {error}.")));
         }
         let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
+        // A clock that is wrong may come right while it serves; until then it says what it is.
+        let _skew = app.compare_clocks().await;
         app.look_before_serving().await?;
         if let Some(settings) = shared_settings(config, &cookie_key) {
             let name = format!("{:016x}", u64::from_be_bytes(random::bytes(app.random())));
@@ -112,15 +118,16 @@ pub fn check_files(config: &Config) -> Result<(), StartError> {
 fn records(
     redis: &Redis,
     ledger: &Ledger,
-    clock: &Arc<dyn Clock>,
+    clock: &Arc<LedgerClock>,
     random: &Arc<dyn Random>,
 ) -> Result<(Live, Arc<StoreFence>), LiveError> {
-    let fence = StoreFence::new(ledger.clone(), Arc::clone(clock), Arc::clone(random), redis.store_lease);
+    let fence =
+        StoreFence::new(ledger.clone(), Arc::<LedgerClock>::clone(clock), Arc::clone(random), redis.store_lease);
     let fence = Arc::new(fence);
     let mut settings = LiveConfig::new(redis.url.expose());
     settings.prefix.clone_from(&redis.prefix);
     let judge: Arc<dyn Fence> = Arc::<StoreFence>::clone(&fence);
-    let live = Live::open(settings, judge, Arc::clone(clock))?;
+    let live = Live::open(settings, judge, Arc::<LedgerClock>::clone(clock))?;
     Ok((live, fence))
 }
 

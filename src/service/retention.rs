@@ -1,13 +1,14 @@
 //! What is kept for how long: lines of the audit log, and the rows of sessions that are over.
 //!
 //! Owns the order of the housekeeping, a bounded number of rows at a time. Several nodes do it side by side: each deletes
-//! what is still there. A session's row stays until its absolute deadline at the least (P1 needs it).
+//! what is still there. A session's row stays until its absolute deadline at the least (P1 needs it). How old something
+//! is, the transaction that deletes it asks SQL's own clock; it deletes nothing while this node's disagrees with that.
 
 use std::time::Duration;
 
 use super::App;
-use crate::domain::Timestamp;
-use crate::ledger::{Db, LedgerError, retention};
+use crate::domain::{MAX_SKEW, Timestamp};
+use crate::ledger::{Db, LedgerError, retention, unconfirmed};
 
 /// Rows that one transaction deletes.
 const BATCH: i64 = 500;
@@ -17,25 +18,50 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) const EVERY: Duration = Duration::from_secs(600);
 
 impl App {
-    /// Finishes what was begun and purges what is old enough.
+    /// Finishes what was begun, mends times that are yet to come, and purges what is old enough.
     pub(super) async fn keep_house(&self) -> Result<(), LedgerError> {
         self.name_accounts().await?;
+        self.mend_times().await?;
         self.finish_deletions().await?;
-        let (policy, now) = (&self.shared.policy, self.clock().now());
-        let (lines, sessions) = (now.minus(policy.audit_retention), now.minus(policy.session_retention));
-        self.purge(lines, retention::purge_lines).await?;
-        self.purge(sessions, retention::purge_sessions).await?;
-        self.purge(now, |db, _, limit| retention::purge_users(db, limit)).await
+        let policy = &self.shared.policy;
+        self.purge(policy.audit_retention, retention::purge_lines).await?;
+        self.purge(policy.session_retention, retention::purge_sessions).await?;
+        self.purge(Duration::ZERO, |db, _, limit| retention::purge_users(db, limit)).await
     }
 
     async fn purge(
         &self,
-        before: Timestamp,
+        kept_for: Duration,
         some: fn(&mut Db, Timestamp, i64) -> Result<usize, LedgerError>,
     ) -> Result<(), LedgerError> {
-        while self.shared.ledger.write_aside(move |db| some(db, before, BATCH)).await? > 0 {
+        let app = self.clone();
+        let purge = move |db: &mut Db| {
+            let now = app.purge_moment(db)?;
+            some(db, now.minus(kept_for), BATCH)
+        };
+        while self.shared.ledger.write_aside(purge.clone()).await? > 0 {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
+    }
+
+    /// A clock that was wrong may have written times that are yet to come: no session gains by them. What its record says
+    /// is outdated with them.
+    async fn mend_times(&self) -> Result<(), LedgerError> {
+        let latest = self.clock().now().plus(MAX_SKEW);
+        let found = self.shared.ledger.read(move |db| retention::yet_to_come(db, latest, BATCH)).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        log::warn!("a clock was wrong: times of {} sessions are yet to come, and count as of now", found.len());
+        let app = self.clone();
+        let mend = move |db: &mut Db| {
+            let now = app.purge_moment(db)?;
+            let (ids, outdated): (Vec<_>, Vec<_>) =
+                found.iter().map(|(session, hash)| (*session, app.obligation(*hash, *session))).unzip();
+            retention::mend_times(db, &ids, now, now.plus(MAX_SKEW))?;
+            unconfirmed::add(db, &outdated, now)
+        };
+        self.shared.ledger.write(mend).await
     }
 }

@@ -1,5 +1,5 @@
-//! What a serving node does by itself: go on believing the right Redis, watch the ledger's age, delete records that
-//! are still unconfirmed, write last-seen times and what was refused, purge what is old enough, tell open pages.
+//! What a serving node does by itself: go on believing the right Redis, watch the ledger's age and the clock, delete
+//! records that are still unconfirmed, write last-seen times and what was refused, purge what is old enough, tell open pages.
 //!
 //! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
 //! when [`Background::stop`] is called.
@@ -45,6 +45,7 @@ impl App {
             tokio::spawn(self.clone().housekeep(stop.clone())),
             // Over the connection that the look before serving has made; without Redis, at the database's file.
             tokio::spawn(self.clone().keep_looking(stop.clone())),
+            tokio::spawn(self.clone().keep_comparing_clocks(stop.clone())),
             tokio::spawn(self.clone().deliver(stop.clone())),
             tokio::spawn(self.clone().keep_beating(stop.clone())),
             tokio::spawn(self.for_worker().tell_streams(stop.clone())),
@@ -76,6 +77,13 @@ impl App {
         let mut complaint = Complaint::default();
         while !stopped(&mut stop, EVERY).await {
             complaint.about("comparing the database with what Redis has seen of it", self.look().await.err());
+        }
+    }
+
+    async fn keep_comparing_clocks(self, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            complaint.about("reading the database's clock", self.compare_clocks().await.err());
         }
     }
 

@@ -5,7 +5,6 @@
 //! a session back: every write here changes what is live, or nothing.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::notes::Note;
@@ -78,8 +77,13 @@ impl App {
         let due = self.shared.last_seen.take_due(now);
         for (told, batch) in due.chunks(BATCH).enumerate() {
             let uses: Vec<_> = batch.iter().map(|(id, note)| (*id, note.seen_at, note.ip)).collect();
-            let shared = Arc::clone(&self.shared);
-            let written = self.shared.ledger.write_aside(move |db| last_seen::tell(db, &uses, &|ip| shared.place(ip)));
+            let app = self.clone();
+            let written = self.shared.ledger.write_aside(move |db| {
+                // None is later than SQL's clock, should that have been set back meanwhile.
+                let now = app.ledger_now(db)?;
+                let uses: Vec<_> = uses.iter().map(|(id, seen_at, ip)| (*id, now.min(*seen_at), *ip)).collect();
+                last_seen::tell(db, &uses, &|ip| app.shared.place(ip))
+            });
             if let Err(error) = written.await {
                 // A row that somebody has locked is no reason to let everything else wait.
                 if matches!(error, LedgerError::Unreachable(_) | LedgerError::Busy(_)) {

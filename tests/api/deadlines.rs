@@ -1,13 +1,15 @@
 //! Invariant 5: time is an argument. Sessions end by the server's clock, which these tests move, to the second; and a
-//! node whose clock is wrong says that it is not ready.
+//! node whose clock is wrong answers nobody.
 
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sessiond::domain::{Clock as _, UserId};
 
-use crate::support::client::SignedIn;
+use crate::support::client::{PASSWORD, SignedIn};
+use crate::support::issue::client;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
 use crate::support::wait::until;
@@ -84,24 +86,100 @@ on_each_backend! {
         }
     }
 
-    async fn invariant_5_the_clock_may_jump_and_says_so(server: TestServer) {
+    async fn invariant_5_a_node_whose_clock_is_wrong_answers_nobody(server: TestServer) {
+        let (admin, owner, probe) = (server.admin().await, server.signed_in().await, server.anonymous());
+        let user = UserId::parse(&owner.user_id).expect("an id");
+        assert!(owner.is_signed_in().await && admin.person().is_signed_in().await);
+        for wrong_by in [2_100, -2_100, 45_000, 92 * 86_400_000, -3_600_000, i64::MAX / 2, i64::MIN / 2] {
+            server.clock.set_wrong_by(wrong_by);
+            let ready = probe.get("/health/ready").await;
+            let said = json!({ "ready": false, "ledger": "ok", "redis": ready.json()["redis"], "clock": "failing" });
+            assert_eq!(ready.assert_status(503).json(), said, "{wrong_by}");
+            assert_eq!(probe.get("/health/live").await.status, 200, "alive all the same");
+            let here = owner.copy_at(&server.url());
+            for answer in [
+                here.get("/auth/forward").await,
+                here.me().await,
+                here.get("/sessions").await,
+                here.rename(Some("Nobody")).await,
+                here.reauthenticate(PASSWORD).await,
+                here.end_others().await,
+                here.sign_out().await,
+                probe.login(&owner.email, PASSWORD).await,
+                admin.person().get("/admin/users").await,
+                admin.delete(&format!("/admin/users/{}", owner.user_id)).await,
+                ready,
+            ] {
+                assert_eq!(answer.status, 503, "{wrong_by}: {answer}");
+                assert!(answer.header("retry-after").is_some(), "{wrong_by}: {answer}");
+            }
+            let issued = server.node().app().issue(user, false, None, &client()).await;
+            assert!(issued.is_err(), "{wrong_by}: an application gets no session either");
+            server.clock.set_wrong_by(0);
+            assert_eq!(probe.get("/health/ready").await.status, 200, "{wrong_by}: the clock is right");
+            assert!(owner.is_signed_in().await, "{wrong_by}: nobody is out because the clock was wrong for a moment");
+        }
+    }
+
+    async fn invariant_5_a_small_skew_changes_no_deadline(server: TestServer)
+    with { "SESSIOND_IDLE_TIMEOUT": "30m", "SESSIOND_ABSOLUTE_TIMEOUT": "1h", "SESSIOND_LAST_SEEN_RESOLUTION": "1s" } {
         let owner = server.signed_in().await;
-        let probe = server.anonymous();
-        for jump in [SECOND, 3 * SECOND, 3_600 * SECOND] {
-            for forward in [true, false] {
-                let step = |forward: bool| if forward { server.clock.advance(jump) } else { server.clock.rewind(jump) };
-                step(forward);
-                let answer = probe.get("/health/ready").await;
-                let (status, clock) = if jump > SECOND { (503, "failing") } else { (200, "ok") };
-                assert_eq!(answer.assert_status(status).json()["clock"], clock, "{jump:?} {forward}");
-                assert_eq!(answer.json()["ready"], status == 200);
-                assert_eq!(answer.header("retry-after").is_some(), status == 503);
-                assert_eq!(probe.get("/health/live").await.status, 200, "alive all the same");
-                step(!forward);
+        for wrong_by in [1_900, -1_900] {
+            server.clock.set_wrong_by(wrong_by);
+            let ready = server.anonymous().get("/health/ready").await;
+            assert_eq!(ready.assert_status(200).json()["clock"], "ok", "{wrong_by}");
+            let before = server.clock.now().ms() - wrong_by;
+            let user = owner.sign_in_again().await;
+            let after = server.clock.now().ms() - wrong_by;
+            let made = column(&server, "created_at", &user);
+            assert!((before - 50..=after + 50).contains(&made), "{wrong_by}: made {} ms after it began", made - before);
+            // Both by the wall that is right: a moment before it is over, and just after.
+            for (moment, status) in [(made + 1_798_500, 200), (made + 1_801_000, 200), (made + 3_598_500, 200), (made + 3_600_001, 401)] {
+                let wall = server.clock.now().ms() - wrong_by;
+                server.clock.advance(Duration::from_millis(u64::try_from(moment - wall).expect("later")));
+                assert_eq!(user.get("/auth/forward").await.status, status, "{wrong_by}: {} ms", moment - made);
             }
         }
-        assert_eq!(probe.get("/health/ready").await.status, 200);
-        assert!(owner.is_signed_in().await, "nobody is out because the clock was wrong for a moment");
+    }
+
+    /// The clock of the machine was wrong, and of its database with it: what was written then is of a time to come.
+    async fn invariant_5_no_session_gains_by_a_time_that_is_yet_to_come(server: TestServer)
+    with { "SESSIOND_IDLE_TIMEOUT": "30m", "SESSIOND_ABSOLUTE_TIMEOUT": "12h", "SESSIOND_STEP_UP_AGE": "15m" } {
+        let (early, until_mended) = (server.signed_in().await, server.signed_in().await);
+        // Less than what rows of sessions that are over are kept for.
+        let ahead = 20 * 24 * 60 * MINUTE;
+        server.clock.advance(ahead);
+        let owner = server.signed_in().await;
+        let other = server.issue(&owner).await;
+        assert!(owner.is_signed_in().await && other.is_signed_in().await, "there are records");
+        for (column, who) in [("last_seen_at", &early), ("authenticated_at", &until_mended)] {
+            let later = format!("{column} = {column} + {}", ahead.as_millis());
+            server.stores.database.execute(&format!("UPDATE sessions SET {later} WHERE id = '{}'", who.session_id));
+        }
+        server.clock.rewind(ahead);
+        let now = server.clock.now().ms();
+        assert!(last_seen(&owner).await <= server.clock.now().ms(), "shown as used now at the latest");
+        until_mended.end_others().await.assert_problem(403, "step-up-required");
+        let mended = async || {
+            let times = [
+                ("last_seen_at", &early),
+                ("authenticated_at", &until_mended),
+                ("authenticated_at", &owner),
+                ("created_at", &owner),
+                ("last_seen_at", &other),
+            ];
+            times.iter().all(|(name, who)| column(&server, name, who) < now + 700_000)
+        };
+        // When it next looks for what is old enough.
+        server.clock.advance(601 * SECOND);
+        until("times are mended", 20 * SECOND, mended).await;
+        assert!(owner.is_signed_in().await && early.is_signed_in().await, "who is signed in stays so");
+        let lasts = column(&server, "expires_at", &owner) - column(&server, "created_at", &owner);
+        assert_eq!(lasts, 12 * 3_600_000, "as long as any");
+        server.clock.advance(30 * MINUTE + SECOND);
+        for (who, name) in [(&owner, "owner"), (&early, "early"), (&other, "other")] {
+            assert_eq!(who.get("/auth/forward").await.status, 401, "{name}: rested for too long");
+        }
     }
 
     async fn invariant_5_last_seen_moves_in_steps_of_its_resolution(server: TestServer)

@@ -1,7 +1,5 @@
 //! The headers of every answer, whatever its status, and the one place where a token may stand.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::json;
 
@@ -55,9 +53,11 @@ async fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, Response)> 
         ),
         (422, "field", visitor.post_json("/login", &json!({})).await),
     ];
-    server.clock.advance(Duration::from_secs(3));
+    server.clock.set_wrong_by(3_000);
     answers.push((503, "not ready", visitor.get("/health/ready").await));
-    server.clock.rewind(Duration::from_secs(3));
+    answers.push((503, "wrong clock", owner.me().await));
+    server.clock.set_wrong_by(0);
+    visitor.get("/health/ready").await.assert_status(200);
     // A ledger that cannot answer.
     server.stores.database.execute("ALTER TABLE users RENAME TO users_away");
     answers.push((503, "login", visitor.login("somebody@example.org", PASSWORD).await));

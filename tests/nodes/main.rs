@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod disabling;
 #[cfg(test)]
 mod embedded;

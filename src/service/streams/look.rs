@@ -160,7 +160,9 @@ impl App {
     fn is_awake(&self, state: &State) -> bool {
         let mut deadlines = state.deadlines;
         deadlines.last_seen = deadlines.last_seen.max(self.noted(state.id));
-        let is_awake = deadlines.hold(self.clock().now());
+        let now = self.clock().now();
+        let deadlines = deadlines.as_of(now);
+        let is_awake = deadlines.hold(now);
         if is_awake {
             self.shared.hub.registry().look_again(state.id, deadlines.idle_expires());
         }
@@ -188,6 +190,7 @@ impl App {
             let uses = [noted.get(&state.id).copied(), recorded, Some(self.noted(state.id))];
             deadlines.last_seen = uses.into_iter().flatten().fold(deadlines.last_seen, Timestamp::max);
             let is_exact = self.live.is_none() || recorded.is_some() || deadlines.last_seen <= state.id.made_at();
+            let deadlines = deadlines.as_of(now);
             let lag = if is_exact { Duration::ZERO } else { ledger_lag(deadlines.idle) };
             let ends = deadlines.idle_expires().plus(lag);
             if ends <= now {

@@ -17,7 +17,7 @@ use super::pace::{self, Pace};
 use crate::domain::Timestamp;
 use crate::fault_point;
 use crate::ledger::outbox::{self, Due, Outcome};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Db, Ledger, LedgerError};
 use crate::service::sweeper::Complaint;
 use crate::webhook::ANSWER_WAIT;
 
@@ -171,22 +171,30 @@ impl Courier<'_> {
             return Ok(());
         }
         self.tidied = Some(now);
-        let (delivered, given_up) = (now.minus(KEEP_DELIVERED), now.minus(KEEP_GIVEN_UP));
+        let app = self.app.clone();
+        let purge = move |db: &mut Db| {
+            let now = app.purge_moment(db)?;
+            outbox::purge(db, now.minus(KEEP_DELIVERED), now.minus(KEEP_GIVEN_UP), BATCH)
+        };
         for _ in 0..BATCHES {
-            if self.ledger().write_aside(move |db| outbox::purge(db, delivered, given_up, BATCH)).await? == 0 {
+            if self.ledger().write_aside(purge.clone()).await? == 0 {
                 break;
             }
         }
         if self.pace.failing_since().is_some_and(|since| now.since(since) >= SURELY_DOWN) {
-            self.give_up(now).await?;
+            self.give_up().await?;
         }
         self.say_backlog().await
     }
 
-    async fn give_up(&self, now: Timestamp) -> Result<(), LedgerError> {
-        let (before, mut total) = (now.minus(GIVE_UP_AFTER), 0);
+    async fn give_up(&self) -> Result<(), LedgerError> {
+        let (app, mut total) = (self.app.clone(), 0);
+        let give_up = move |db: &mut Db| {
+            let now = app.purge_moment(db)?;
+            outbox::give_up(db, now.minus(GIVE_UP_AFTER), now, BATCH)
+        };
         for _ in 0..BATCHES {
-            let some = self.ledger().write_aside(move |db| outbox::give_up(db, before, now, BATCH)).await?;
+            let some = self.ledger().write_aside(give_up.clone()).await?;
             total += some;
             if some == 0 {
                 break;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sessiond::domain::{Clock, Process, Stamp, SystemClock, SystemRandom, ThrottleKey, Timestamp, Token};
-use sessiond::ledger::{self, Ledger, live_store};
+use sessiond::domain::{Clock, LedgerClock, Process, Stamp, SystemClock, SystemRandom, ThrottleKey, Timestamp, Token};
+use sessiond::ledger::{self, Ledger, Refusal, live_store};
 use sessiond::service::{Activity, App, Background, Parts, Policy};
 
 use crate::support::crowd;
@@ -50,7 +50,7 @@ impl Copy {
     }
 
     async fn is_refused(&self) {
-        until("the copy is refused", PATIENCE, async || self.scene.slow.ledger().outdated()).await;
+        until("the copy is refused", PATIENCE, async || self.scene.slow.ledger().refuses(Refusal::Outdated)).await;
     }
 
     async fn stop(self) {
@@ -250,7 +250,7 @@ impl Stray {
         let app = App::new(Parts {
             ledger: ledger.clone(),
             live: None,
-            clock: Arc::<Stopwatch>::clone(&clock),
+            clock: Arc::new(LedgerClock::new(Arc::<Stopwatch>::clone(&clock))),
             random: Arc::new(SystemRandom),
             policy: Policy::from(&config),
             throttle_key: ThrottleKey::derive(&[7; 64]),

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sessiond::domain::{Clock, MovableClock, PostgresUrl, SystemRandom, ThrottleKey, Token, UserId};
+use sessiond::domain::{Clock, LedgerClock, MovableClock, PostgresUrl, SystemRandom, ThrottleKey, Token, UserId};
 use sessiond::ledger::{self, Ledger};
 use sessiond::live::{Live, LiveConfig};
 use sessiond::service::{Activity, App, Parts, Policy, StoreFence};
@@ -100,7 +100,8 @@ impl Scene {
 fn node(database: &str, redis: Option<&str>, lease: Duration, clock: &Arc<MovableClock>) -> App {
     let settings = Settings::new().with("DATABASE_URL", database);
     let config = settings.config().expect("settings");
-    let clock: Arc<dyn Clock> = Arc::<MovableClock>::clone(clock);
+    let ledger_clock = Arc::new(LedgerClock::new(Arc::<MovableClock>::clone(clock)));
+    let clock: Arc<dyn Clock> = Arc::<LedgerClock>::clone(&ledger_clock);
     let ledger = Ledger::open(ledger::Database::Postgres {
         servers: ledger::Servers::new(PostgresUrl::parse(database).expect("an address")),
     })
@@ -115,7 +116,7 @@ fn node(database: &str, redis: Option<&str>, lease: Duration, clock: &Arc<Movabl
     App::new(Parts {
         ledger,
         live,
-        clock,
+        clock: ledger_clock,
         random: Arc::new(SystemRandom),
         policy: Policy { store_lease: lease, ..Policy::from(&config) },
         throttle_key: ThrottleKey::derive(&[7; 64]),
