@@ -176,7 +176,8 @@ on_each_backend! {
         assert!(owner.is_signed_in().await && early.is_signed_in().await, "who is signed in stays so");
         let lasts = column(&server, "expires_at", &owner) - column(&server, "created_at", &owner);
         assert_eq!(lasts, 12 * 3_600_000, "as long as any");
-        server.clock.advance(30 * MINUTE + SECOND);
+        // Their records have made way for new ones: without one the ledger may be a minute generous.
+        server.clock.advance(31 * MINUTE + SECOND);
         for (who, name) in [(&owner, "owner"), (&early, "early"), (&other, "other")] {
             assert_eq!(who.get("/auth/forward").await.status, 401, "{name}: rested for too long");
         }
