@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::embedding::Application;
 use crate::support::client::{PASSWORD, SignedIn, new_email};
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
@@ -138,6 +139,16 @@ on_each_backend! {
             assert_eq!(server.stores.database.count("sessions", &ended), 1);
             assert_eq!(lines(&server, &owner), ["Chrome on Linux -> Firefox on Linux"]);
         }
+    }
+
+    /// An application that mounts the session layer does not let the other device in either.
+    async fn another_device_is_nobody_in_an_application_of_its_own(server: TestServer)
+    with { "SESSIOND_ON_DEVICE_CHANGE": "revoke" } {
+        let (owner, application) = (with_chrome(&server).await, Application::on(&server).await);
+        let there = owner.copy_at(&application.url());
+        assert_eq!(ask(&there, "/who", CHROME_NEXT).await.text(), owner.user_id);
+        assert_eq!(ask(&there, "/who", FIREFOX).await.text(), "nobody");
+        assert_eq!(ask(&there, "/who", CHROME).await.text(), "nobody", "it has ended");
     }
 
     /// I-11, I-12: the address that a session was last used from is kept beside that of the sign-in, and binds nobody.

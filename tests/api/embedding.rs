@@ -174,6 +174,7 @@ on_each_backend! {
         }
         assert!(!line.contains("Domain") && !line.contains("Max-Age"), "{line}");
         assert_eq!(visitor.get("/who").await.text(), user.user_id);
+        assert_eq!(server.stores.database.count("sessions", "data IS NOT NULL"), 0, "what is ours is no data of theirs");
         assert_eq!(counted(&visitor).await, "1");
         assert_eq!(user.sessions().await.len(), 2, "it is listed with the others");
         let copy = visitor.browser().copy_at(&server.url());

@@ -172,4 +172,19 @@ mod with_redis {
             until("it is confirmed", PATIENCE, settled).await;
         }
     }
+
+    /// And a renewal there whose old token may still be answered: the new token comes along with the refusal.
+    #[tokio::test]
+    async fn a_renewal_elsewhere_is_as_honest_as_here() {
+        let server = TestServer::start(Backend::Production).await;
+        let (owner, application) = (server.signed_in().await, Application::on(&server).await);
+        let before = owner.copy_at(&server.url());
+        assert_eq!(before.get("/auth/forward").await.status, 200, "it has a record");
+        server.stores.servers().kill();
+        let there = owner.copy_at(&application.url());
+        let answer = there.post("/session/renew").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "unconfirmed"), "{answer}");
+        assert_eq!(answer.set_cookies().len(), 1, "without the new token the user would be out: {answer}");
+        assert_eq!((there.get("/who").await.text(), before.me().await.status), (owner.user_id.clone(), 401));
+    }
 }
