@@ -222,7 +222,11 @@ impl Live {
     fn judge(&self, connection: Arc<Stamped>, hash: &TokenHash, text: Option<Vec<u8>>, now: Timestamp) -> Seen {
         let Some(text) = text else { return Seen::Doubt(Doubt::default()) };
         match self.trusted(&connection, hash, &text) {
-            Some(record) if record.deadlines().hold(now) && !record.deadlines().are_yet_to_come(now) => {
+            // Nor a witness: a wrong clock wrote it, and each check would count as the last use.
+            Some(record) if record.deadlines().are_yet_to_come(now) => {
+                Seen::Doubt(Doubt { stale: None, text: Some(text) })
+            }
+            Some(record) if record.deadlines().hold(now) => {
                 Seen::Record(SeenRecord { record, hash: *hash, text, connection })
             }
             stale => Seen::Doubt(Doubt { stale, text: Some(text) }),

@@ -181,7 +181,10 @@ on_each_backend! {
         let long = format!("{}@example.org", "a".repeat(250));
         for email in ["", "   ", "ana", "@example.org", "ana@", "a b@example.org", "a@b@c", "a@.org", "\u{1b}[31m@x.org", "a\r\n@x.org", &long] {
             visitor.register(email).await.assert_problem(422, "invalid-body");
-            visitor.login(email, PASSWORD).await.assert_problem(401, "wrong-credentials");
+            // Nobody sees a control character, so it is named.
+            let (status, problem) =
+                if email.chars().any(char::is_control) { (422, "invalid-body") } else { (401, "wrong-credentials") };
+            visitor.login(email, PASSWORD).await.assert_problem(status, problem);
         }
         for email in ["' OR 1=1 --@x.org", "%@x.org", "admin' --", "*@x.org"] {
             visitor.login(email, PASSWORD).await.assert_problem(401, "wrong-credentials");

@@ -1,10 +1,13 @@
 //! Forged requests: for every route that changes something, who may have made the request is judged before anything
 //! else, by Origin, by Sec-Fetch-Site, or by what a form cannot send.
 
+use std::time::Duration;
+
 use crate::support::client::{Anonymous, SignedIn};
 use crate::support::raw::RawResponse;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
+use crate::support::wait::until_found;
 use crate::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 
 const HOME: &str = "Origin: https://app.example.org";
@@ -171,12 +174,12 @@ async fn a_refusal_names_the_origin_and_the_setting() {
         let problem = answer.assert_problem(403, "forbidden-origin").json();
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(detail.contains(named) && detail.contains("SESSIOND_ORIGIN") && detail.len() < 300, "{detail}");
-        let log = server.output();
-        let line = log.lines().last().expect("a line");
-        assert!(
-            line.contains(&format!("SESSIOND_ORIGIN does not name its origin \"{named}")) && line.len() < 500,
-            "{line}"
-        );
+        let told = format!("SESSIOND_ORIGIN does not name its origin \"{named}");
+        // A thread of its own writes the log.
+        let line = until_found("the line", Duration::from_secs(10), || {
+            server.output().lines().find(|line| line.contains(&told)).map(str::to_owned)
+        });
+        assert!(line.len() < 500, "{line}");
     }
     let answer = visitor.call(reqwest::Method::POST, "/login").header("Sec-Fetch-Site", "cross-site").send().await;
     answer.assert_problem(403, "forbidden-origin");

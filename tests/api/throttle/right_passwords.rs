@@ -2,37 +2,21 @@
 
 use super::*;
 
-const SPAN: Duration = Duration::from_secs(600);
-/// Right passwords of one account in ten minutes, and in a day.
+pub(super) const SPAN: Duration = Duration::from_secs(600);
+/// Right passwords of one account in ten minutes.
 const RIGHT: usize = 60;
-const RIGHT_IN_A_DAY: u64 = 1_000;
 /// New passwords of one account in ten minutes.
 const CHOICES: usize = 20;
 const WEAK: &str = "P@$$w0rd";
 
 /// To the start of the next ten minutes: a span in the middle of a test would begin a new count.
-fn begin_span(server: &TestServer) {
+pub(super) fn begin_span(server: &TestServer) {
     let now = server.node().app().clock().now().ms().rem_euclid(600_000);
     server.clock.advance(SPAN - Duration::from_millis(now.try_into().unwrap_or(0)));
 }
 
 async fn change(who: &impl Requests, new: &str) -> Response {
     who.put_json("/me/password", &json!({ "current_password": PASSWORD, "new_password": new })).await
-}
-
-/// Where the counts are in Redis: puts the one of the day to its end. False where they are not.
-fn use_up_the_day(server: &TestServer) -> bool {
-    let Some(redis) = server.stores.servers_if_any() else { return false };
-    let mut found = 0;
-    for key in redis.keys("attempts:*") {
-        let at = redis.of(&key);
-        if at.cli::<String>(&["TYPE", &key]) == "string" && at.cli::<i64>(&["PTTL", &key]) > 600_000 {
-            at.cli::<()>(&["SET", &key, &RIGHT_IN_A_DAY.to_string(), "KEEPTTL"]);
-            found += 1;
-        }
-    }
-    assert_eq!(found, 1, "one account has a count of the day");
-    true
 }
 
 behind_a_proxy! {
@@ -66,16 +50,6 @@ behind_a_proxy! {
         server.anonymous().sign_up().await;
         server.clock.advance(SPAN);
         login_from(&server.anonymous(), "203.0.113.7", &email, PASSWORD).await.assert_status(200);
-    }
-
-    async fn right_passwords_of_one_account_are_limited_for_a_day_as_well(server: TestServer) {
-        begin_span(&server);
-        let owner = server.signed_in().await;
-        if use_up_the_day(&server) {
-            server.clock.advance(SPAN);
-            let told = throttled(&login_from(&server.anonymous(), "192.0.2.1", &owner.email, PASSWORD).await, "account");
-            assert!(told > 0 && told <= 86_400, "{told}");
-        }
     }
 
     async fn right_passwords_from_one_address_are_limited_generously(server: TestServer)

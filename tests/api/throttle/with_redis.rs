@@ -1,5 +1,6 @@
 //! What becomes of the counts when Redis or a node forgets.
 
+use super::right_passwords::{SPAN, begin_span};
 use super::{Duration, FREE, Requests, Response, TestServer, burn, guess, login_from, new_email, stopwatch, throttled};
 use crate::support::client::{Anonymous, PASSWORD};
 use crate::support::server::Backend;
@@ -111,4 +112,31 @@ async fn counters_in_redis_name_nobody_and_end() {
     let types = redis.keys("attempts:*").into_iter().map(|key| redis.of(&key).cli::<String>(&["TYPE", &key]));
     assert_eq!(types.collect::<Vec<_>>(), ["string"; 8]);
     server.anonymous().get("/health/ready").await.assert_status(200);
+}
+
+/// Puts the count of right passwords of a day to its end: a thousand sign-ins would take half a minute.
+fn use_up_the_day(server: &TestServer) {
+    const RIGHT_IN_A_DAY: u64 = 1_000;
+    let redis = server.stores.servers();
+    let mut found = 0;
+    for key in redis.keys("attempts:*") {
+        let at = redis.of(&key);
+        if at.cli::<String>(&["TYPE", &key]) == "string" && at.cli::<i64>(&["PTTL", &key]) > 600_000 {
+            at.cli::<()>(&["SET", &key, &RIGHT_IN_A_DAY.to_string(), "KEEPTTL"]);
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1, "one account has a count of the day");
+}
+
+#[tokio::test]
+async fn right_passwords_of_one_account_are_limited_for_a_day_as_well() {
+    let server = server().await;
+    begin_span(&server);
+    let owner = server.signed_in().await;
+    use_up_the_day(&server);
+    server.clock.advance(SPAN);
+    let told =
+        throttled(&login_from(&Anonymous::at(&server.url()), "192.0.2.1", &owner.email, PASSWORD).await, "account");
+    assert!(told > 0 && told <= 86_400, "{told}");
 }
