@@ -13,10 +13,10 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::next::{Next, has_next};
+use super::pages;
 use super::problem::Problem;
 use super::site::Site;
 use super::told::{self, only};
-use super::{gateway, pages};
 
 /// One page at one address is another one for who comes from another site.
 const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
@@ -59,7 +59,7 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
 /// Instead of a gateway's 401: for a navigation, the way in. Anything else stays as it is, so that no script gets a page
 /// where it expects an answer.
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let is_wanted = request.query_string() == "redirect" || gateway::asked_below(site, request).is_some();
+    let is_wanted = request.query_string() == "redirect" || told::asked_below(&site.base_path, request).is_some();
     let is_told = site.proxies.believes(request.peer_addr()) && is_navigation(request);
     if problem.status_code() == StatusCode::UNAUTHORIZED && is_wanted && is_told {
         way_in(site, request)
@@ -70,7 +70,7 @@ pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Resul
 
 /// To sign in, and on to the page that a gateway asks about, where that may be followed.
 fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let page = told::page(request.head(), gateway::asked_below(site, request));
+    let page = told::page(request.head(), told::asked_below(&site.base_path, request));
     let next = page.and_then(|page| site.destinations.judge_asked(&page));
     sent(StatusCode::FOUND, &site.destinations.way_in(next.as_ref()))
 }
@@ -84,7 +84,7 @@ pub fn door(next: Option<&Next>) -> Cow<'static, str> {
 /// there and was kept back; and it goes along to where that page leads, so that nobody is sent back here as a stranger.
 fn goes_on_by_itself(site: &Site, request: &HttpRequest, next: &Next) -> bool {
     only(request.headers(), "sec-fetch-site") == Some("cross-site")
-        && site.destinations.cookie_reaches(next, told::host(site, request.head()).as_deref())
+        && site.destinations.cookie_reaches(next, told::host(&site.proxies, request.head()).as_deref())
 }
 
 fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {

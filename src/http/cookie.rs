@@ -8,9 +8,10 @@
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
-use actix_web::cookie::{Cookie, Key, SameSite};
+use actix_web::cookie::{Cookie, Key};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
+use super::removal::removal;
 use super::signature::Verifier;
 use super::stale_cookies::StaleCookies;
 use crate::config::Config;
@@ -97,7 +98,7 @@ impl SessionCookie {
         let key = config.cookie_key.open(random).map_err(|error| InvalidCookie::Key(error.to_string()))?;
         let key = Key::try_from(key.as_bytes()).map_err(|error| InvalidCookie::Key(error.to_string()))?;
         let domain = config.cookie_domain.clone();
-        let removal = removal(name, domain.as_deref(), "/")?;
+        let removal = removal(name, domain.as_deref(), "/").map_err(|_| InvalidCookie::Domain)?;
         let stale = StaleCookies::new(name, config);
         let fingerprints = RandomState::new();
         Ok(Self { name, domain, verifier: Verifier::new(&key), key, removal, stale, fingerprints })
@@ -225,17 +226,6 @@ pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 pub(super) fn split(pair: &str) -> Option<(&str, &str)> {
     let (name, value) = pair.split_once('=')?;
     Some((name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t'])))
-}
-
-/// A Set-Cookie value that removes the cookie of this name, domain and path.
-pub(super) fn removal(name: &'static str, domain: Option<&str>, path: &str) -> Result<HeaderValue, InvalidCookie> {
-    let cookie = Cookie::build(name, "").path(path).secure(true).http_only(true).same_site(SameSite::Strict);
-    let mut cookie = match domain {
-        Some(domain) => cookie.domain(domain).finish(),
-        None => cookie.finish(),
-    };
-    cookie.make_removal();
-    HeaderValue::from_str(&cookie.to_string()).map_err(|_| InvalidCookie::Domain)
 }
 
 fn with_max_age(line: HeaderValue, age: Duration) -> HeaderValue {

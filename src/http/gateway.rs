@@ -17,10 +17,8 @@ use super::no_touch;
 use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::{Site, user_agent};
+use super::told;
 use crate::service::Checked;
-
-/// The route.
-pub const FORWARD: &str = "/auth/forward";
 
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
@@ -57,13 +55,6 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     }
 }
 
-/// The address of the page when a gateway asks below the route, as Envoy does: it puts its prefix before the page's own path
-/// and query, and asks with the page's own method.
-pub fn asked_below<'a>(site: &Site, request: &'a HttpRequest) -> Option<&'a str> {
-    let asked = request.uri().path_and_query()?.as_str().strip_prefix(&*site.base_path)?;
-    asked.strip_prefix(FORWARD).filter(|page| page.starts_with('/'))
-}
-
 /// The live session of a request on a route that passes by the session layer.
 pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Problem> {
     let address = || site.proxies.client_address(request.peer_addr(), request.headers());
@@ -89,8 +80,8 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
 async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let checked = signed_in(site, request).await?;
     let csrf = site.csrf_tokens.shown(request.headers(), Some(&checked.token_hash));
-    let told = asked_below(site, request).is_none().then(|| request.headers());
-    if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), told) {
+    let named = told::asked_below(&site.base_path, request).is_none().then(|| request.headers());
+    if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), named) {
         note(
             &site.app,
             Refused::Forgery,

@@ -16,8 +16,8 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::gateway::FORWARD;
 use super::problem::Problem;
+use super::told::FORWARD;
 use super::{last_resort, request_id, spelling};
 use crate::config::{Config, Hsts, Origin};
 

@@ -11,11 +11,11 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard};
 
-use super::gateway::FORWARD;
 use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::rank::Rank;
 use super::site::Site;
+use super::told::FORWARD;
 use super::{
     account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions,
     sign_in, unknown_query,

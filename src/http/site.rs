@@ -92,7 +92,7 @@ impl Site {
 
     /// What removes the session cookies that the request may carry and this configuration has not set.
     pub fn stale_cookies(&self, head: &RequestHead) -> Vec<HeaderValue> {
-        self.cookie.stale_removals(told::host(self, head).as_deref(), head.uri.path())
+        self.cookie.stale_removals(told::host(&self.proxies, head).as_deref(), head.uri.path())
     }
 
     /// The refusal of a request with several session cookies. All of them go, where one of them can be another's: whoever

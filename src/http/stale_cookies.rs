@@ -7,7 +7,7 @@
 
 use actix_web::http::header::HeaderValue;
 
-use super::cookie::removal;
+use super::removal::removal;
 use crate::config::{Config, Origin, is_public_suffix};
 
 /// The longest path whose parents are looked at: every one of them is a line of the answer for each domain.

@@ -3,18 +3,22 @@
 //! Owns the reading of `X-Forwarded-…`. Must never take the word of a peer that is not a trusted proxy, nor one of two
 //! words.
 
+use actix_web::HttpRequest;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{HOST, HeaderMap};
 
+use super::client_address::ProxyTrust;
 use super::next::host_of;
-use super::site::Site;
+
+/// The route by which gateways ask who a request is from.
+pub const FORWARD: &str = "/auth/forward";
 
 /// Where gateways tell the address of the request that they ask about: nobody else sends it.
 pub const URI: &str = "x-forwarded-uri";
 
 /// The host at which a browser has opened this server.
-pub fn host(site: &Site, head: &RequestHead) -> Option<String> {
-    let told = forwarded(&head.headers, "x-forwarded-host").filter(|_| site.proxies.believes(head.peer_addr));
+pub fn host(proxies: &ProxyTrust, head: &RequestHead) -> Option<String> {
+    let told = forwarded(&head.headers, "x-forwarded-host").filter(|_| proxies.believes(head.peer_addr));
     host_of(told.or_else(|| only(&head.headers, HOST.as_str()))?)
 }
 
@@ -29,6 +33,13 @@ pub fn page(head: &RequestHead, below: Option<&str>) -> Option<String> {
     };
     let uri = uri.filter(|uri| uri.starts_with('/'))?;
     Some(format!("{scheme}://{}{uri}", host?))
+}
+
+/// The address of the page when a gateway asks below the route, as Envoy does: it puts its prefix before the page's own path
+/// and query, and asks with the page's own method.
+pub fn asked_below<'a>(base_path: &str, request: &'a HttpRequest) -> Option<&'a str> {
+    let asked = request.uri().path_and_query()?.as_str().strip_prefix(base_path)?;
+    asked.strip_prefix(FORWARD).filter(|page| page.starts_with('/'))
 }
 
 /// As it was sent. Bytes that are no ASCII are escaped, as browsers do.

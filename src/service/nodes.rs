@@ -1,6 +1,6 @@
 //! Nodes: what is set on one must be set on all that serve from the same database.
 //!
-//! Owns a node's row among the others, and the comparison. A node that differs from a living one does not start; that one
+//! Owns a node's row among the others. A node that differs from a living one does not start; that one
 //! lives is seen on this node's own stopwatch, by its row's being renewed. Must never refuse a node that is alone, whatever
 //! it is set to, and never name a secret.
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::membership::{Membership, Shared};
 use super::sweeper::{Complaint, stopped};
 use super::{App, StartError};
 use crate::ledger::nodes::{self, Node};
@@ -20,46 +21,6 @@ const EVERY: Duration = Duration::from_secs(2);
 const GONE: Duration = Duration::from_secs(8);
 /// How often a node that waits for that looks.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// A setting that nodes share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shared {
-    /// Its variable.
-    pub variable: &'static str,
-    /// Its value; of a secret, its fingerprint.
-    pub value: String,
-    /// Whether a node that differs cannot serve beside the others. Otherwise it is told, for the time of a rolling change.
-    pub must: bool,
-}
-
-/// This node among the others.
-#[derive(Clone, Debug)]
-pub(super) struct Membership {
-    name: String,
-    settings: Vec<Shared>,
-}
-
-impl Membership {
-    pub(super) fn new(name: String, settings: Vec<Shared>) -> Self {
-        Self { name, settings }
-    }
-
-    fn text(&self) -> String {
-        let lines = self.settings.iter().map(|Shared { variable, value, .. }| format!("{variable}={value}\n"));
-        lines.collect()
-    }
-
-    /// The settings in which the other node differs. What it does not have, it does not care for.
-    fn differing<'a>(&'a self, other: &'a Node) -> impl Iterator<Item = &'a Shared> {
-        let theirs: HashMap<&str, &str> = other.settings.lines().filter_map(|line| line.split_once('=')).collect();
-        let differs = move |own: &&Shared| theirs.get(own.variable).is_some_and(|value| *value != own.value);
-        self.settings.iter().filter(differs)
-    }
-
-    fn clash<'a>(&'a self, other: &'a Node) -> Option<&'a Shared> {
-        self.differing(other).find(|shared| shared.must)
-    }
-}
 
 impl App {
     /// Takes this node's place among the others; refuses to where a living one is set to something else.
@@ -158,35 +119,5 @@ fn tell(differs: Option<&Shared>) {
              when the change is done"
         ),
         None => log::info!("all nodes that serve from the same database are set to the same"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn membership(settings: &[(&'static str, &str)]) -> Membership {
-        let shared = |(variable, value): &(&'static str, &str)| Shared {
-            variable,
-            value: (*value).to_owned(),
-            must: *variable != "ORIGIN",
-        };
-        Membership::new("n".to_owned(), settings.iter().map(shared).collect())
-    }
-
-    #[test]
-    fn what_one_of_two_does_not_have_does_not_differ() {
-        let own = membership(&[("KEY", "a=b"), ("PREFIX", ""), ("ORIGIN", "x")]);
-        for (theirs, clash, differs) in [
-            (&[("KEY", "a=b"), ("PREFIX", ""), ("ORIGIN", "x")][..], None, None),
-            (&[("KEY", "a=b")], None, None),
-            (&[("KEY", "a=c")], Some("KEY"), Some("KEY")),
-            (&[("PREFIX", "p"), ("OTHER", "1")], Some("PREFIX"), Some("PREFIX")),
-            (&[("ORIGIN", "y")], None, Some("ORIGIN")),
-        ] {
-            let other = Node { name: "o".to_owned(), settings: membership(theirs).text(), beat_at: 0 };
-            assert_eq!(own.clash(&other).map(|shared| shared.variable), clash, "{theirs:?}");
-            assert_eq!(own.differing(&other).next().map(|shared| shared.variable), differs, "{theirs:?}");
-        }
     }
 }

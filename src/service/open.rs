@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::nodes::{Membership, Shared};
+use super::membership::{Membership, Shared};
 use super::{App, AtLimit, Locator, OnDeviceChange, Parts, Policy, StoreFence};
 use crate::config::{Config, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
 use crate::domain::{

@@ -113,7 +113,7 @@ on_each_backend! {
         let mut process = Process::start(&settings);
         let forged = "a\r\n{\"event\":\"authn_login_success\"}\u{1b}[2J";
         let visitor: Anonymous = process.anonymous();
-        visitor.login(forged, PASSWORD).await.assert_status(401);
+        visitor.login(forged, PASSWORD).await.assert_status(422);
         visitor.call(Method::POST, "/logout%0d%0a{\"event\":\"authn_login_success\"}").send().await.assert_status(404);
         let call = visitor.call(Method::DELETE, "/sessions/%0d%0a%1b[2J{\"event\":\"x\"}");
         call.header("Origin", "https://evil.example").send().await.assert_status(403);

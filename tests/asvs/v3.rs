@@ -191,11 +191,14 @@ on_each_backend! {
                 }
             }
         }
-        // Nor by the address of the question: the slash that is missing is added to the path alone.
+        // Nor by the address of the question: the slash that is missing is added to the path alone, and the query goes along to
+        // where it is judged.
         let based = TestServer::with(crate::support::server::Backend::Embedded, &[("SESSIOND_BASE_PATH", "/auth")]).await;
         let stranger = based.anonymous();
         let answer = stranger.call(Method::GET, "/auth?next=//evil.example").header("X-Forwarded-Host", "evil.example").send().await;
-        assert_eq!((answer.status, answer.header("location")), (307, Some("/auth/")), "{answer}");
+        assert_eq!((answer.status, answer.header("location")), (307, Some("/auth/?next=//evil.example")), "{answer}");
+        let judged = stranger.get("/auth/?next=//evil.example").await;
+        assert_eq!((judged.status, judged.header("location")), (303, Some("./")), "{judged}");
     }
 
     async fn v3_5_8_answers_about_somebody_are_for_our_own_pages(server: TestServer) {

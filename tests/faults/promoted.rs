@@ -75,6 +75,25 @@ async fn end(owner: &SignedIn, victim: &SignedIn, node: &Node) -> Duration {
     watch()
 }
 
+/// What a node that is left behind says of them, while a healthy one believes nothing that it fills.
+async fn fill_again(victims: &[SignedIn], healthy: &Node, left_behind: &Node) -> Vec<u16> {
+    let mut said = Vec::new();
+    for victim in victims.iter().cycle().take(30) {
+        said.push(by_record(victim, left_behind).await);
+        assert_eq!(statuses(victim, healthy).await, [401, 401], "a healthy node believes what the other has filled");
+    }
+    said
+}
+
+async fn believes_none(victims: &[SignedIn], node: &Node) -> bool {
+    for victim in victims {
+        if by_record(victim, node).await != 503 {
+            return false;
+        }
+    }
+    true
+}
+
 #[tokio::test]
 async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_believed_after_it() {
     let world = World::start();
@@ -99,14 +118,7 @@ async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_beli
         println!("confirmed after {:?} by A, {:?} after the promotion", end(&owner, victim, &a).await, watch());
     }
     // It fills from the old primary, again and again; on the old primary nothing can be committed.
-    let left_behind: Vec<u16> = {
-        let mut said = Vec::new();
-        for victim in victims.iter().cycle().take(30) {
-            said.push(by_record(victim, &b).await);
-            assert_eq!(statuses(victim, &a).await, [401, 401], "a healthy node believes what B has filled");
-        }
-        said
-    };
+    let left_behind = fill_again(&victims, &a, &b).await;
     println!("B, left behind and without a way to learn of it, says {left_behind:?}");
     assert!(left_behind.contains(&200), "B has filled nothing from the old primary, so that nothing is shown");
     assert_eq!(owner.copy_at(&b.url()).end_session(&owner.session_id).await.status, 503, "B cannot end a session");
@@ -122,14 +134,7 @@ async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_beli
     println!("without the old primary it says {without}");
     assert_eq!(without, 200, "there is no record to believe, so that nothing is shown");
     let watch = stopwatch();
-    until("B believes nothing of before", PATIENCE, async || {
-        let mut none = true;
-        for victim in &victims {
-            none &= by_record(victim, &b).await == 503;
-        }
-        none
-    })
-    .await;
+    until("B believes nothing of before", PATIENCE, async || believes_none(&victims, &b).await).await;
     println!("B, which hears of nothing, believed it for {:?} more", watch());
     drop(deaf);
 

@@ -100,8 +100,8 @@ fn named_in(folder: &Path, names: &mut Vec<String>) {
 fn the_table_names_every_fault_point_of_the_sources() {
     let mut named = Vec::new();
     named_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut named);
-    // Those are on nobody's way without a webhook: tests/webhook dies there.
-    named.retain(|name| !name.starts_with("webhook: "));
+    // Those are on nobody's way without a webhook, or a copy that was put back: tests/webhook and `returned` die there.
+    named.retain(|name| !name.starts_with("webhook: ") && !name.starts_with("look: "));
     let known: BTreeSet<_> = POINTS.iter().map(|point| point.name.to_owned()).collect();
     assert_eq!(known.len(), POINTS.len(), "a point stands in the table twice");
     assert_eq!(named.iter().cloned().collect::<BTreeSet<_>>(), known);
