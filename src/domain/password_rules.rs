@@ -319,6 +319,9 @@ mod tests {
     fn whatever_is_typed_is_judged_without_a_panic() {
         for text in [
             "a@4480$5|1!ip".repeat(20),
+            "20".repeat(15),
+            "69".repeat(32),
+            "hg".repeat(20),
             "\u{0}".repeat(256),
             "\u{301}".repeat(256),
             "1/1/11".repeat(43),

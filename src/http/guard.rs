@@ -290,7 +290,8 @@ impl SessionLayer {
         let mut response = answer.map_err(|error| context.take_refusal().map_or(error, Error::from))?;
         let mut cookie = context.cookie_answer();
         if let Some(hash) = context.take_ending() {
-            let ended = self.site.app.sign_out(hash, context.client()).await;
+            // On the heap, so that requests which end nothing hold no room for it.
+            let ended = Box::pin(self.site.app.sign_out(hash, context.client())).await;
             // The cookie goes when the end is recorded, confirmed or not: without it nobody could ask again.
             ended.map_err(|error| {
                 let is_done = matches!(error, RevokeError::Unconfirmed(_));

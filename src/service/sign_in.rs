@@ -166,7 +166,8 @@ impl App {
         let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
         fault_point::reach("sign-in: verified");
         let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces, entry };
-        self.enter(proven, request.remember, client).await.map_err(|error| match error {
+        // On the heap: most of a flood is sent away before, and holds room for what comes here all the same.
+        Box::pin(self.enter(proven, request.remember, client)).await.map_err(|error| match error {
             IssueError::UnknownUser => {
                 self.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
