@@ -145,7 +145,12 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         Command::Enable(named) => {
             let account = find(&app, &named.user).await?;
             app.enable_user(account.id, &cause).await?;
-            done(&named, account, None, "may sign in again.", out)
+            let what = if account.locked {
+                "is enabled, and locked until a new password is set."
+            } else {
+                "may sign in again."
+            };
+            done(&named, account, None, what, out)
         }
         Command::Delete(wanted) => {
             let account = known_or_deleted(&app, &wanted.what.user).await?;
@@ -180,6 +185,7 @@ pub struct Account {
     /// Its address; none of one that was deleted.
     email: Option<String>,
     roles: Vec<Role>,
+    locked: bool,
 }
 
 impl Account {
@@ -218,14 +224,19 @@ pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
         Some(id) => (app.find_user_by_id(id).await?, "id"),
         None => (app.find_user(user).await?, "address"),
     };
-    let account = row.map(|row| Account { id: row.user.id, email: Some(row.user.email), roles: row.user.roles });
+    let account = row.map(|row| Account {
+        id: row.user.id,
+        email: Some(row.user.email),
+        roles: row.user.roles,
+        locked: row.locked,
+    });
     account.ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
 }
 
 /// The same; by its id also one that was deleted: that may have been interrupted.
 async fn known_or_deleted(app: &App, user: &str) -> Result<Account, Failure> {
     match (find(app, user).await, UserId::parse(user)) {
-        (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new() }),
+        (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new(), locked: false }),
         (found, _) => found,
     }
 }
@@ -342,7 +353,7 @@ async fn reset(
         "It works once, until {end}. Whoever has it can set the password of {}: give it to nobody else.",
         account.name()
     ))?;
-    if lock {
+    if lock || account.locked {
         out.line("Until then no password opens the account.")
     } else {
         out.line("Until then the old password still opens the account (see --lock).")

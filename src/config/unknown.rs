@@ -66,7 +66,13 @@ fn is_service_link(name: &str, value: &str) -> bool {
 }
 
 fn sentence(name: &str, known: &[String]) -> String {
-    let distance = |known: &String| strsim::damerau_levenshtein(&name.to_ascii_uppercase(), known);
+    let upper = name.to_ascii_uppercase();
+    let bare = |name: &str| name.strip_prefix("SESSIOND_").unwrap_or(name).to_owned();
+    // Some settings have the prefix and some, which other programs share, have not.
+    let distance = |known: &String| {
+        let whole = strsim::damerau_levenshtein(&upper, known);
+        whole.min(strsim::damerau_levenshtein(&bare(&upper), &bare(known)))
+    };
     let own_letters = name.len().saturating_sub("SESSIOND_".len()).max(LETTERS_FOR_A_SLIP);
     let nearest = known.iter().min_by_key(|known| distance(known));
     match nearest.filter(|known| distance(known) <= own_letters / LETTERS_FOR_A_SLIP) {
@@ -88,6 +94,8 @@ mod tests {
             ("sessiond_registration", Some("SESSIOND_REGISTRATION")),
             ("SESSIOND_COOKIE_KEYFILE", Some("SESSIOND_COOKIE_KEY_FILE")),
             ("SESSIOND_TRUSTED_PROXY", Some("SESSIOND_TRUSTED_PROXIES")),
+            ("SESSIOND_DATABASE_URL", Some("DATABASE_URL")),
+            ("SESSIOND_REDIS_URL", Some("REDIS_URL")),
             ("SESSIOND_DATABASE", None),
             ("SESSIOND_X", None),
             ("DATABASE_URL_FILE", None),

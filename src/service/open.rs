@@ -71,12 +71,17 @@ impl App {
         let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
         // A clock that is wrong may come right while it serves; until then it says what it is.
         let _skew = app.compare_clocks().await;
-        app.look_before_serving().await?;
+        // Before anything is said to Redis: a node that is refused must not take it away from the others.
         if let Some(settings) = shared_settings(config, &cookie_key) {
             let name = format!("{:016x}", u64::from_be_bytes(random::bytes(app.random())));
             let membership = Membership::new(name, settings);
             app.join(&membership).await?;
             app.shared.membership.get_or_init(|| membership);
+        }
+        if let Err(refused) = app.look_before_serving().await {
+            // The next one may be set to something else. A row that stays counts for gone in a few seconds.
+            let _left = app.leave().await;
+            return Err(refused);
         }
         Ok(app)
     }

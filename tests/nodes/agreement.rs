@@ -51,6 +51,8 @@ async fn a_node_that_differs_does_not_start_beside_the_others() {
             assert!(!sentence.contains(secret));
             assert!(!stores.database.values("SELECT settings AS value FROM nodes").concat_text().contains(secret));
         }
+        // Nor does it take Redis away from the others: no process was retired for its sake.
+        assert_eq!(stores.database.count("live_store", "retired_at IS NOT NULL"), 0, "{variable}");
         // A command ends nothing for want of the right key.
         command_line_ok(&other, &["user", "list"], "");
     }
