@@ -165,8 +165,44 @@ async fn nobody_is_somebody_else(kind: Kind) {
     let stranger = shown.asks("/x", &all(&every[..40], "victim")).await;
     assert_eq!(stranger.status, Some(401), "{kind:?}: {stranger:?}");
 
+    upgrades_to_web_sockets_alone(kind, &shown).await;
     has_other_cookies_alone(kind, &shown).await;
     is_503_where_it_cannot_be_told(kind, &shown).await;
+}
+
+/// Behind any other protocol the gateway would pass bytes that it does not read.
+async fn upgrades_to_web_sockets_alone(kind: Kind, shown: &Shown) {
+    let host = shown.gateway.site().trim_start_matches("http://").to_owned();
+    for lines in [
+        "Upgrade: h2c\r\n",
+        "Upgrade: H2C\r\n",
+        "Upgrade: h2c, websocket\r\n",
+        "Upgrade: websocket, h2c\r\n",
+        "Upgrade: websocket,h2c\r\n",
+        "Upgrade: h2c\r\nUpgrade: websocket\r\n",
+        "Upgrade: websocket\r\nUpgrade: h2c\r\n",
+        "Upgrade: TLS/1.0\r\n",
+        "Upgrade: \r\nUpgrade: h2c\r\n",
+        "Upgrade: websocket\r\n",
+    ] {
+        // "close": the connection ends with the answer.
+        let request = format!(
+            "GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade, HTTP2-Settings, close\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             {lines}Cookie: {}\r\n\r\n",
+            shown.cookie()
+        );
+        let told = seen(&raw(&shown.gateway.site(), request.as_bytes()).await);
+        let upgrade = told.get("HTTP_UPGRADE").map(String::as_str);
+        if lines == "Upgrade: websocket\r\n" {
+            // The lines for nginx have none.
+            let expected = (kind != Kind::Nginx).then_some("websocket");
+            assert_eq!(upgrade, expected, "{kind:?}: {told:?}");
+        } else {
+            assert!(matches!(upgrade, None | Some("websocket")), "{kind:?} {lines:?}: {told:?}");
+        }
+        shown.assert_told_the_truth(&format!("{kind:?} {lines:?}"), &told);
+    }
 }
 
 /// The application sees its own cookies, and none of sessiond's.
