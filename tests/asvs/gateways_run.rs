@@ -166,9 +166,26 @@ async fn nobody_is_somebody_else(kind: Kind) {
     let stranger = shown.asks("/x", &all(&every[..40], "victim")).await;
     assert_eq!(stranger.status, Some(401), "{kind:?}: {stranger:?}");
 
+    lives_through_many_lines(kind, &shown).await;
     upgrades_to_web_sockets_alone(kind, &shown).await;
     has_other_cookies_alone(kind, &shown).await;
     is_503_where_it_cannot_be_told(kind, &shown).await;
+}
+
+/// As many lines of a name as the gateway reads, and more: it answers, and goes on.
+async fn lives_through_many_lines(kind: Kind, shown: &Shown) {
+    for name in ["Accept", "User-Agent", "Cookie", "Sec-Fetch-Mode", "X-CSRF-Token", "X-No-Touch", "Upgrade", "X-Other"]
+    {
+        for count in [90, 97, 98, 99, 101, 300] {
+            // HAProxy has the first of a name, and all cookies.
+            let lines = format!("{name}: a=1\r\n").repeat(count);
+            let cookie = format!("Cookie: {}\r\n", shown.cookie());
+            let answer = shown.asks("/x", &format!("{cookie}{lines}")).await;
+            // sessiond and Python read a hundred; nginx makes 503 of sessiond's refusal.
+            assert!(matches!(answer.status, Some(200 | 400 | 401 | 431 | 503)), "{kind:?} {count} {name}: {answer:?}");
+            shown.assert_told_the_truth(&format!("{kind:?} after {count} {name}"), &shown.sees("").await);
+        }
+    }
 }
 
 /// Behind any other protocol the gateway would pass bytes that it does not read.
