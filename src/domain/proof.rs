@@ -17,15 +17,19 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// When it was given, where nobody knows: too long ago for anything.
+    pub const NEVER: Timestamp = Timestamp::from_ms(0);
+
     /// Whether it is younger than `age`: not at the very moment when it becomes so old, nor when a wrong clock dated it to
     /// a moment that is yet to come.
     pub fn is_younger_than(&self, age: Duration, now: Timestamp) -> bool {
-        !self.challenged && self.at <= now.plus(MAX_SKEW) && now.since(self.at) < age
+        !self.challenged && self.at > Self::NEVER && self.at <= now.plus(MAX_SKEW) && now.since(self.at) < age
     }
 
-    /// When it was given, if it counts.
-    pub fn counting(&self) -> Option<Timestamp> {
-        (!self.challenged).then_some(self.at)
+    /// When it was given, if it counts: never later than now.
+    pub fn counting(&self, now: Timestamp) -> Option<Timestamp> {
+        let counts = !self.challenged && self.at > Self::NEVER && self.at <= now.plus(MAX_SKEW);
+        counts.then_some(self.at.min(now))
     }
 }
 
@@ -47,6 +51,16 @@ mod tests {
     fn a_challenged_one_is_good_for_nothing() {
         let proof = Proof { at: Timestamp::from_ms(1_000), challenged: true };
         assert!(!proof.is_younger_than(AGE, proof.at));
-        assert_eq!(proof.counting(), None);
+        assert_eq!(proof.counting(proof.at), None);
+    }
+
+    #[test]
+    fn one_that_a_wrong_clock_dated_does_not_count() {
+        let now = Timestamp::from_ms(1_000_000);
+        let counting = |at| Proof { at, challenged: false }.counting(now);
+        assert_eq!(counting(now.minus(AGE)), Some(now.minus(AGE)));
+        assert_eq!(counting(now.plus(MAX_SKEW)), Some(now), "clocks differ a little");
+        assert_eq!(counting(now.plus(2 * MAX_SKEW)), None);
+        assert_eq!(counting(Proof::NEVER), None);
     }
 }

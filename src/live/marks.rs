@@ -3,11 +3,12 @@
 //! Owns its one spelling. Together because a separate field costs a byte more, and a record has none to spare:
 //!
 //! ```text
-//! <- or d: has data> <device: two letters> <proof: nothing, ! or seconds in base 36>
+//! <- or d: has data> <device: two letters> <proof: nothing, !, or seconds in base 36, after a - if before>
 //! ```
 //!
 //! The proof is when the owner last proved who they are: nothing for the moment that the session was made, else how many
-//! seconds after it (rounded down, so that it never looks younger), `!` when it counts no more.
+//! seconds after it (rounded down, so that it never looks younger), `!` when it counts no more. A session that was made
+//! under a clock which was ahead has a proof of before it was made: a `-`, and how many seconds before (rounded up).
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ impl Marks {
         let proven_at = match proof {
             b"" => Some(made_at),
             b"!" => None,
+            [b'-', seconds @ ..] => Some(made_at.minus(Duration::from_secs(base_36(seconds).filter(|it| *it > 0)?))),
             seconds => Some(made_at.plus(Duration::from_secs(base_36(seconds)?))),
         };
         Some(Self { has_data, device: DeviceMark::from_bytes([*browser, *system])?, proven_at })
@@ -42,10 +44,17 @@ impl Marks {
     pub(super) fn to_text(self, made_at: Timestamp) -> String {
         let flag = if self.has_data { 'd' } else { '-' };
         let mut text = format!("{flag}{}", self.device);
-        match self.proven_at.map(|at| at.since(made_at).as_secs()) {
-            None => text.push('!'),
-            Some(0) => {}
-            Some(seconds) => text.push_str(&in_base_36(seconds)),
+        let Some(at) = self.proven_at else { return text + "!" };
+        let (after, before) = (at.since(made_at).as_secs(), made_at.since(at).as_millis().div_ceil(1_000));
+        match u32::try_from(before) {
+            // As late as it can be said would be younger than it is.
+            Err(_) => text.push('!'),
+            Ok(0) if after == 0 => {}
+            Ok(0) => text.push_str(&in_base_36(after)),
+            Ok(before) => {
+                text.push('-');
+                text.push_str(&in_base_36(before.into()));
+            }
         }
         text
     }
@@ -82,6 +91,7 @@ mod tests {
     #[test]
     fn each_spelling_means_one_thing_and_is_the_only_one() {
         let after = |seconds| Some(MADE_AT.plus(Duration::from_secs(seconds)));
+        let before = |seconds| Some(MADE_AT.minus(Duration::from_secs(seconds)));
         for (text, has_data, proven_at) in [
             ("-CL", false, after(0)),
             ("dCL", true, after(0)),
@@ -90,6 +100,9 @@ mod tests {
             ("dCLxc0", true, after(43_200)),
             ("-CL!", false, None),
             ("-CL1z141z3", false, after(u64::from(u32::MAX))),
+            ("-CL-1", false, before(1)),
+            ("dCL-xc0", true, before(43_200)),
+            ("-CL-1z141z3", false, before(u64::from(u32::MAX))),
         ] {
             let expected = Marks { has_data, device: DeviceMark::from_bytes(*b"CL").unwrap(), proven_at };
             assert_eq!(marks(text), Some(expected), "{text}");
@@ -100,17 +113,23 @@ mod tests {
         {
             assert_eq!(marks(text), None, "{text}");
         }
+        for text in ["-CL-", "-CL-0", "-CL-01", "-CL--1", "-CL-A", "-CL-!", "-CL-1z141z4"] {
+            assert_eq!(marks(text), None, "{text}");
+        }
     }
 
     #[test]
-    fn parts_of_a_second_are_dropped_and_nothing_is_before_the_session() {
+    fn a_proof_never_looks_younger_than_it_is() {
         let device = DeviceMark::UNKNOWN;
         let text = |ms: i64| {
             let proven_at = Some(Timestamp::from_ms(MADE_AT.ms() + ms));
             Marks { has_data: false, device, proven_at }.to_text(MADE_AT)
         };
-        for (ms, spelled) in [(-5, "---"), (0, "---"), (999, "---"), (1_000, "---1"), (1_999, "---1")] {
+        for (ms, spelled) in
+            [(0, "---"), (999, "---"), (1_000, "---1"), (1_999, "---1"), (-5, "----1"), (-1_001, "----2")]
+        {
             assert_eq!(text(ms), spelled, "{ms}");
         }
+        assert_eq!(text(-1_000 * (i64::from(u32::MAX) + 1)), "---!");
     }
 }

@@ -62,7 +62,7 @@ pub struct Record {
     pub has_data: bool,
     /// The device that it is bound to.
     pub device: DeviceMark,
-    /// When its owner last proved who they are, in whole seconds after it was made; none when that counts no more.
+    /// When its owner last proved who they are, whole seconds from when it was made; none when that counts no more.
     pub proven_at: Option<Timestamp>,
     /// The address that it was last used from.
     pub ip: IpAddr,
@@ -85,7 +85,7 @@ pub struct NewRecord {
     pub has_data: bool,
     /// The device that it is bound to.
     pub device: DeviceMark,
-    /// When its owner last proved who they are, in whole seconds after it was made; none when that counts no more.
+    /// When its owner last proved who they are, whole seconds from when it was made; none when that counts no more.
     pub proven_at: Option<Timestamp>,
     /// The address that it was last used from.
     pub ip: IpAddr,
@@ -203,7 +203,7 @@ mod tests {
     fn records() -> impl Strategy<Value = Record> {
         let times = (0..=i64::MAX, 0..=i64::MAX, any::<u64>());
         let ids = (any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
-        let marks = (any::<bool>(), "[-A-Za-z0-9]{2}", any::<Option<u32>>());
+        let marks = (any::<bool>(), "[-A-Za-z0-9]{2}", any::<Option<(bool, u32)>>());
         (ids, times, marks, any::<IpAddr>()).prop_map(|(ids, times, (has_data, device, proven), ip)| {
             let session = SessionId::from_bytes(ids.1);
             Record {
@@ -215,7 +215,10 @@ mod tests {
                 idle: Duration::from_secs(times.2),
                 has_data,
                 device: DeviceMark::from_bytes(device.as_bytes().try_into().unwrap()).unwrap(),
-                proven_at: proven.map(|after| session.made_at().plus(Duration::from_secs(after.into()))),
+                proven_at: proven.map(|(before, seconds)| {
+                    let by = Duration::from_secs(seconds.into());
+                    if before { session.made_at().minus(by) } else { session.made_at().plus(by) }
+                }),
                 ip,
             }
         })

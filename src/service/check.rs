@@ -17,7 +17,7 @@ impl App {
         let now = self.clock().now();
         let doubt = match self.read_record(&token_hash, now).await {
             Reading::Yes(seen) => {
-                let checked = Checked::of_record(&seen.record, token_hash);
+                let checked = Checked::of_record(&seen.record, token_hash, now);
                 self.touch_if_due(&checked, Some(seen), from, activity, now);
                 return Ok(Some(checked));
             }

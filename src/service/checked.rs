@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::session::{Deadlines, resolution};
-use crate::domain::{DeviceMark, SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{DeviceMark, Proof, SessionId, Timestamp, TokenHash, UserId};
 use crate::live::Record;
 
 /// Whether a request counts as use of the session.
@@ -42,7 +42,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    pub(super) fn of_record(record: &Record, token_hash: TokenHash) -> Self {
+    pub(super) fn of_record(record: &Record, token_hash: TokenHash, now: Timestamp) -> Self {
         Self {
             session: record.session,
             user: record.user,
@@ -51,7 +51,7 @@ impl Checked {
             ip: record.ip,
             has_data: record.has_data,
             device: record.device,
-            proven_at: record.proven_at,
+            proven_at: record.proven_at.and_then(|at| Proof { at, challenged: false }.counting(now)),
         }
     }
 

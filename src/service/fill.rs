@@ -113,7 +113,7 @@ impl App {
             ip: row.last_ip,
             has_data: row.has_data,
             device: mark_of(row.user_agent.as_deref()),
-            proven_at: row.proof.counting(),
+            proven_at: row.proof.counting(now),
         })
     }
 
