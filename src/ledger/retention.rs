@@ -1,15 +1,17 @@
 //! What is old enough to go.
 //!
-//! Owns what may be purged, and the mending of times that a wrong clock wrote. A session's row stays at least until its absolute deadline, and while a record of it may
-//! still stand in Redis: until then the ledger has to know that it has ended. Lines of the audit log that name it stay.
+//! Owns what may be purged, and the mending of times that a wrong clock wrote. A session's row stays at least until its
+//! absolute deadline, and while a record of it may still stand in Redis: until then the ledger has to know that it has
+//! ended. Lines of the audit log that name it stay.
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::db::Db;
 use super::error::LedgerError;
+use super::locks::Locked;
 use super::schema::{audit, sessions, unconfirmed, users};
-use crate::domain::{SessionId, Timestamp, TokenHash, ids};
+use crate::domain::{Proof, SessionId, Timestamp, TokenHash, ids};
 
 /// Purges so many sessions whose absolute deadline was before then; how many there were.
 pub fn purge_sessions(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, LedgerError> {
@@ -34,34 +36,50 @@ pub fn purge_users(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
     Ok(diesel::delete(users::table.filter(users::id.eq_any(&gone))).execute(db)?)
 }
 
-/// Live sessions with a time that is later than `latest`, which a wrong clock wrote, and their tokens. So many of them.
-pub fn yet_to_come(db: &mut Db, latest: Timestamp, limit: i64) -> Result<Vec<(SessionId, TokenHash)>, LedgerError> {
+/// Live sessions with a time that is later than `latest`, which a wrong clock wrote: so many of them. No index helps it:
+/// where there are none, it walks through all sessions. For housekeeping, every few minutes and outside of a transaction
+/// that writes.
+pub fn yet_to_come(db: &mut Db, latest: Timestamp, limit: i64) -> Result<Vec<SessionId>, LedgerError> {
     let later = sessions::last_seen_at.gt(latest.ms()).or(sessions::created_at.gt(latest.ms()));
     let later = later.or(sessions::authenticated_at.gt(latest.ms()));
     let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(later).limit(limit);
-    let rows: Vec<(String, Vec<u8>)> = rows.select((sessions::id, sessions::token_hash)).load(db)?;
-    let parse = |(id, hash): (String, Vec<u8>)| Some((SessionId::parse(&id)?, TokenHash::from_slice(&hash)?));
-    let parsed =
-        rows.into_iter().map(|row| parse(row).ok_or_else(|| LedgerError::Corrupt("a session's key".to_owned())));
-    parsed.collect()
+    let ids: Vec<String> = rows.select(sessions::id).load(db)?;
+    ids.iter().map(|id| SessionId::parse(id).ok_or_else(|| corrupt(id))).collect()
 }
 
-/// Has these live sessions gain nothing by times that are later than `latest`: one that is yet to begin begins now and lasts
-/// as long, a proof is as old as the session, and the last use was now.
-pub fn mend_times(db: &mut Db, these: &[SessionId], now: Timestamp, latest: Timestamp) -> Result<(), LedgerError> {
+/// Has these sessions, if they are live, gain nothing by times that are later than `latest`: one that is yet to begin begins
+/// now and lasts as long, a proof counts no more, and the last use was now. Those that it was so with, and their tokens:
+/// what their records say is outdated. Their owners are locked.
+pub fn mend_times(
+    db: &mut Db,
+    _owners: &Locked,
+    these: &[SessionId],
+    now: Timestamp,
+    latest: Timestamp,
+) -> Result<Vec<(SessionId, TokenHash)>, LedgerError> {
     let ids: Vec<String> = these.iter().map(ToString::to_string).collect();
     let live = || sessions::table.filter(sessions::id.eq_any(&ids)).filter(sessions::ended_at.is_null());
+    let later = sessions::last_seen_at.gt(latest.ms()).or(sessions::created_at.gt(latest.ms()));
+    let later = later.or(sessions::authenticated_at.gt(latest.ms()));
+    let rows: Vec<(String, Vec<u8>)> = live().filter(later).select((sessions::id, sessions::token_hash)).load(db)?;
+    diesel::update(live().filter(sessions::authenticated_at.gt(latest.ms())))
+        .set(sessions::authenticated_at.eq(Proof::NEVER.ms()))
+        .execute(db)?;
     diesel::update(live().filter(sessions::created_at.gt(latest.ms())))
         .set((
             sessions::expires_at.eq(sessions::expires_at - sessions::created_at + now.ms()),
             sessions::created_at.eq(now.ms()),
         ))
         .execute(db)?;
-    diesel::update(live().filter(sessions::authenticated_at.gt(latest.ms())))
-        .set(sessions::authenticated_at.eq(sessions::created_at))
-        .execute(db)?;
     diesel::update(live().filter(sessions::last_seen_at.gt(latest.ms())))
         .set(sessions::last_seen_at.eq(now.ms()))
         .execute(db)?;
-    Ok(())
+    let parse = |(id, hash): (String, Vec<u8>)| {
+        SessionId::parse(&id).zip(TokenHash::from_slice(&hash)).ok_or_else(|| corrupt(&id))
+    };
+    rows.into_iter().map(parse).collect()
+}
+
+fn corrupt(id: &str) -> LedgerError {
+    LedgerError::Corrupt(format!("the keys of session {id:?}"))
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::App;
 use crate::domain::{MAX_SKEW, Timestamp};
-use crate::ledger::{Db, LedgerError, retention, unconfirmed};
+use crate::ledger::sessions::{self, Which};
+use crate::ledger::{Db, LedgerError, locks, retention, unconfirmed};
 
 /// Rows that one transaction deletes.
 const BATCH: i64 = 500;
@@ -46,22 +47,31 @@ impl App {
     }
 
     /// A clock that was wrong may have written times that are yet to come: no session gains by them. What its record says
-    /// is outdated with them.
+    /// is outdated with them: the record of the token that it has now, which only the owner's lock keeps it.
     async fn mend_times(&self) -> Result<(), LedgerError> {
-        let latest = self.clock().now().plus(MAX_SKEW);
-        let found = self.shared.ledger.read(move |db| retention::yet_to_come(db, latest, BATCH)).await?;
-        if found.is_empty() {
-            return Ok(());
+        loop {
+            let latest = self.clock().now().plus(MAX_SKEW);
+            let found = self.shared.ledger.read(move |db| retention::yet_to_come(db, latest, BATCH)).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let app = self.clone();
+            let mend = move |db: &mut Db| {
+                let which = Which::These(found.clone());
+                let owners = sessions::owners(db, &which)?;
+                let locked = locks::users(db, &owners)?;
+                let now = app.purge_moment(db)?;
+                let mended = retention::mend_times(db, &locked, &found, now, now.plus(MAX_SKEW))?;
+                let outdated = mended.iter().map(|(session, hash)| app.obligation(*hash, *session)).collect::<Vec<_>>();
+                unconfirmed::add(db, &outdated, now)?;
+                Ok(mended.len())
+            };
+            let mended = self.shared.ledger.write(mend).await?;
+            if mended == 0 {
+                return Ok(());
+            }
+            log::warn!("a clock was wrong: times of {mended} sessions were yet to come, and count as of now");
+            tokio::time::sleep(PAUSE).await;
         }
-        log::warn!("a clock was wrong: times of {} sessions are yet to come, and count as of now", found.len());
-        let app = self.clone();
-        let mend = move |db: &mut Db| {
-            let now = app.purge_moment(db)?;
-            let (ids, outdated): (Vec<_>, Vec<_>) =
-                found.iter().map(|(session, hash)| (*session, app.obligation(*hash, *session))).unzip();
-            retention::mend_times(db, &ids, now, now.plus(MAX_SKEW))?;
-            unconfirmed::add(db, &outdated, now)
-        };
-        self.shared.ledger.write(mend).await
     }
 }

@@ -174,6 +174,9 @@ on_each_backend! {
         server.clock.advance(601 * SECOND);
         until("times are mended", 20 * SECOND, mended).await;
         assert!(owner.is_signed_in().await && early.is_signed_in().await, "who is signed in stays so");
+        for who in [&owner, &until_mended] {
+            who.end_others().await.assert_problem(403, "step-up-required");
+        }
         let lasts = column(&server, "expires_at", &owner) - column(&server, "created_at", &owner);
         assert_eq!(lasts, 12 * 3_600_000, "as long as any");
         // Their records have made way for new ones: without one the ledger may be a minute generous.
