@@ -179,6 +179,14 @@ on_each_backend! {
         }
         let lasts = column(&server, "expires_at", &owner) - column(&server, "created_at", &owner);
         assert_eq!(lasts, 12 * 3_600_000, "as long as any");
+        // Its id stays of a moment that is yet to come, which its record must not tell as that of a proof.
+        owner.reauthenticate(PASSWORD).await.assert_status(200);
+        let proven = column(&server, "authenticated_at", &owner) / 1_000;
+        for _ in 0..3 {
+            let told = owner.get("/auth/forward").await;
+            let told: i64 = told.header("x-session-authenticated-at").expect("a time").parse().expect("seconds");
+            assert!((proven - 1..=proven).contains(&told), "{told} instead of {proven}");
+        }
         // Their records have made way for new ones: without one the ledger may be a minute generous.
         server.clock.advance(31 * MINUTE + SECOND);
         for (who, name) in [(&owner, "owner"), (&early, "early"), (&other, "other")] {
