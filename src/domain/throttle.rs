@@ -140,6 +140,10 @@ pub enum Counts {
     Registrations,
     /// Right passwords: each becomes a session or a new token, and lines of the audit log.
     Proofs,
+    /// Right passwords in one live session: nobody uses them up from outside it.
+    SessionProofs,
+    /// Right passwords at sign-in on known devices.
+    DeviceProofs,
     /// New passwords that were judged.
     Choices,
 }
@@ -156,17 +160,17 @@ impl Counts {
             Self::Guesses | Self::Registrations => 1,
             Self::Choices => 3,
             // A whole office at nine o'clock.
-            Self::Proofs => 20,
+            Self::Proofs | Self::SessionProofs | Self::DeviceProofs => 20,
         }
     }
 
-    /// How many an account may have of it; by wrong passwords it is limited otherwise.
+    /// How many an account, a session or a device may have of it; by wrong passwords it is limited otherwise.
     pub fn of_account(self) -> &'static [Window] {
         const PROOFS: [Window; 2] = [Window { limit: 60, length: TEN_MINUTES }, Window { limit: 1_000, length: DAY }];
         const CHOICES: [Window; 1] = [Window { limit: 20, length: TEN_MINUTES }];
         match self {
             Self::Guesses | Self::Registrations => &[],
-            Self::Proofs => &PROOFS,
+            Self::Proofs | Self::SessionProofs | Self::DeviceProofs => &PROOFS,
             Self::Choices => &CHOICES,
         }
     }
@@ -177,6 +181,8 @@ impl Counts {
             Self::Guesses => "network",
             Self::Registrations => "registrations",
             Self::Proofs => "proofs",
+            Self::SessionProofs => "session proofs",
+            Self::DeviceProofs => "device proofs",
             Self::Choices => "choices",
         }
     }

@@ -117,10 +117,10 @@ impl ThrottleKey {
         self.bucket(what.name(), format!("{first}/{prefix} {window}").as_bytes())
     }
 
-    /// The counter of what is done with an account in one span of time.
-    pub fn span(&self, email_key: &str, what: Counts, window: Window, number: i64) -> BucketId {
+    /// The counter of what is done with an account, in a session or on a device in one span of time.
+    pub fn span(&self, whose: &str, what: Counts, window: Window, number: i64) -> BucketId {
         let seconds = window.length.as_secs();
-        self.bucket(what.name(), format!("{seconds} {number} {email_key}").as_bytes())
+        self.bucket(what.name(), format!("{seconds} {number} {whose}").as_bytes())
     }
 
     /// What device cookies of this account are issued under now.
@@ -154,6 +154,11 @@ impl ThrottleKey {
     pub fn device(&self, email_key: &str, device: ShownDevice) -> BucketId {
         let name = [&device.epoch.0, [device.place].as_slice(), email_key.as_bytes()].concat();
         self.bucket("device", &name)
+    }
+
+    /// What the spans of a device of this account are named by: sixteen at each epoch, as its counters are.
+    pub fn device_name(email_key: &str, device: ShownDevice) -> String {
+        format!("{:02x?} {} {email_key}", device.epoch.0, device.place)
     }
 
     /// The counter of all devices of this account together.
@@ -259,6 +264,8 @@ mod tests {
             key.network(&wide, Counts::Choices, 1),
             key.span("a", Counts::Proofs, ten, 1),
             key.span("a", Counts::Proofs, day, 1),
+            key.span("a", Counts::SessionProofs, ten, 1),
+            key.span("a", Counts::DeviceProofs, ten, 1),
             key.span("a", Counts::Choices, ten, 1),
             key.devices("a", epoch(1)),
             key.devices("a", epoch(2)),

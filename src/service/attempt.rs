@@ -15,8 +15,8 @@ use super::throttle::Throttled;
 use super::{App, Unavailable};
 use crate::domain::password::Verdict;
 use crate::domain::throttle::{Backoff, Counts, HARD_STOP, Permit, Tally, memory};
-use crate::domain::throttle_key::ShownDevice;
-use crate::domain::{BucketId, Client, DeviceCookie, Timestamp};
+use crate::domain::throttle_key::{ShownDevice, ThrottleKey};
+use crate::domain::{BucketId, Client, DeviceCookie, SessionId, Timestamp};
 use crate::ledger::users::User;
 use crate::live::{Live, LiveError};
 
@@ -65,14 +65,20 @@ impl App {
     /// to wait. Every route that checks a password asks here first.
     ///
     /// Who shows a cookie of a device on which the owner has signed in is counted by the devices alone: others, also
-    /// behind the same address, cannot lock the owner out.
+    /// behind the same address, cannot lock the owner out. Nor can who knows the password: right ones count for the
+    /// session in which they are shown, else for the device, and only those of strangers for the account.
     pub(super) async fn reserve_attempt(
         &self,
         email_key: &str,
+        session: Option<SessionId>,
         device: Option<ShownDevice>,
         client: &Client,
     ) -> Result<Attempt, Throttled> {
-        let mut proofs = self.spans_of_account(email_key, Counts::Proofs);
+        let proofs = match (session, device) {
+            (Some(session), _) => self.spans_of(&session.to_string(), Counts::SessionProofs),
+            (None, Some(device)) => self.spans_of(&ThrottleKey::device_name(email_key, device), Counts::DeviceProofs),
+            (None, None) => self.strangers_proofs(email_key, client),
+        };
         let attempt = |at, networks, proofs| {
             let familiar = device.is_some();
             Attempt { app: self.clone(), at, familiar, networks, proofs, from: client.ip }
@@ -84,7 +90,8 @@ impl App {
                 Err(throttled) => Err(attempt.refuse(throttled).await),
             };
         }
-        proofs.extend(self.spans_of_address(client, Counts::Proofs));
+        // A device that was guessed on for too long is no better than any other.
+        let proofs = if session.is_some() { proofs } else { self.strangers_proofs(email_key, client) };
         self.require_left(&proofs).await?;
         let networks = self.count_in(&self.spans_of_address(client, Counts::Guesses)).await?;
         match self.reserve(self.shared.throttle.key.account(email_key), Backoff::RULE).await {
@@ -94,6 +101,12 @@ impl App {
                 Err(throttled)
             }
         }
+    }
+
+    fn strangers_proofs(&self, email_key: &str, client: &Client) -> Vec<Span> {
+        let mut proofs = self.spans_of(email_key, Counts::Proofs);
+        proofs.extend(self.spans_of_address(client, Counts::Proofs));
+        proofs
     }
 
     /// Counts it for a known device and for all of the account's together. None where there is no such device, or where

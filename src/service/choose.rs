@@ -67,9 +67,7 @@ impl App {
         let (source, spans) = match chooser {
             Chooser::Operator => (Source::operator(), Vec::new()),
             Chooser::Stranger(client) => (Source::stranger(client), self.spans_of_address(client, Counts::Choices)),
-            Chooser::Owner(user, client) => {
-                (Source::familiar(client), self.spans_of_account(&user.email_key, Counts::Choices))
-            }
+            Chooser::Owner(user, client) => (Source::familiar(client), self.spans_of(&user.email_key, Counts::Choices)),
         };
         self.count_in(&spans).await?;
         let personal = [Some(address), name].into_iter().flatten().map(str::to_owned).collect();

@@ -42,7 +42,7 @@ impl App {
             self.shared.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Unavailable::from)?;
         let user = found.ok_or(NotProven::Gone)?;
         let device = self.known_device(device, &user);
-        let attempt = self.reserve_attempt(&user.email_key, device, client).await;
+        let attempt = self.reserve_attempt(&user.email_key, Some(checked.session), device, client).await;
         let attempt = attempt.inspect_err(|throttled| self.note_throttled(&user.email_key, throttled, client))?;
         let verdict =
             self.shared.gate.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;

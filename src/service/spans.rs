@@ -48,11 +48,11 @@ impl App {
         spans.collect()
     }
 
-    /// The counters of what is done with this account now.
-    pub(super) fn spans_of_account(&self, email_key: &str, what: Counts) -> Vec<Span> {
+    /// The counters of what is done now with an account, in a session or on a device.
+    pub(super) fn spans_of(&self, whose: &str, what: Counts) -> Vec<Span> {
         let (throttle, now) = (&self.shared.throttle, self.clock().now());
         let spans = what.of_account().iter().map(|&window| Span {
-            bucket: throttle.key.span(email_key, what, window, window.number(now)),
+            bucket: throttle.key.span(whose, what, window, window.number(now)),
             limit: window.limit,
             window,
             by: ThrottledBy::Account,
