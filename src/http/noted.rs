@@ -11,6 +11,8 @@ use crate::domain::Client;
 use crate::domain::event::Event;
 use crate::service::{App, Checked};
 
+const TARGET: &str = "sessiond::security";
+
 /// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -44,13 +46,21 @@ pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>
     if matches!(what, Refused::ResetLink | Refused::Forgery) {
         app.note_refusal(what.event(), session, client, None);
     }
-    log::warn!(target: "sessiond::security", "{}", line(what, client, session, why));
+    let line = line(what, client, session, why);
+    // A place in the code for each: lines are bounded by place, and no kind may use up those of another.
+    match what {
+        Refused::SignIn => log::warn!(target: TARGET, "{line}"),
+        Refused::Password => log::warn!(target: TARGET, "{line}"),
+        Refused::ResetLink => log::warn!(target: TARGET, "{line}"),
+        Refused::Access => log::warn!(target: TARGET, "{line}"),
+        Refused::Forgery => log::warn!(target: TARGET, "{line}"),
+    }
 }
 
 /// The same of somebody who asked, in a session, for what only administrators may have: `route` is which, as it is declared.
 pub fn note_access(app: &App, client: &Client, session: &Checked, route: String) {
     let why = format_args!("{route}: not an administrator");
-    log::warn!(target: "sessiond::security", "{}", line(Refused::Access, client, Some(session), &why));
+    log::warn!(target: TARGET, "{}", line(Refused::Access, client, Some(session), &why));
     app.note_refusal(Refused::Access.event(), Some(session), client, Some(route));
 }
 

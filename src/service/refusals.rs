@@ -1,7 +1,7 @@
 //! What was refused, on its way into the audit log.
 //!
 //! Owns how many lines that may be. Each refusal is a line of its own while there is room in its minute: so many for one
-//! account or address, so many for all. Whatever is more, and whatever the throttle did not even compare, is counted for
+//! account or address, so many for each event, so that a flood of one hides no other. Whatever is more, and whatever the throttle did not even compare, is counted for
 //! each account (where there is none: each address) and becomes one line when the minute is over. So lines are bounded in
 //! any minute, and memory at any time, whatever comes. Off the requests' path: a request leaves its line here, and a
 //! background task writes it within a second. Must never hold what somebody typed longer than it takes to learn whose
@@ -16,11 +16,11 @@ use crate::domain::event::Event;
 use crate::domain::{Timestamp, UserId};
 use crate::ledger::audit::Entry;
 
-/// Lines of single refusals in a minute.
+/// Lines of single refusals of one event in a minute.
 const LINES: usize = 300;
 /// Of these, lines about one account or address.
 const LINES_EACH: u32 = 100;
-/// Accounts and addresses that are told apart in a minute, for each kind of refusal one place; the others are one.
+/// Accounts and addresses that are told apart in a minute, for each event; the others are one.
 const SUBJECTS: usize = 300;
 /// After how long counts become lines.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,13 +57,20 @@ pub(super) struct Refusals {
 pub(super) struct Collected {
     since: Timestamp,
     lines: Vec<Entry>,
-    given: usize,
+    used: HashMap<Event, Used>,
     tallies: Tallies,
+}
+
+/// What one event has used of its minute.
+#[derive(Default)]
+struct Used {
+    lines: usize,
+    subjects: usize,
 }
 
 impl Refusals {
     pub(super) fn new(now: Timestamp) -> Self {
-        let collected = Collected { since: now, lines: Vec::new(), given: 0, tallies: Tallies::new() };
+        let collected = Collected { since: now, lines: Vec::new(), used: HashMap::new(), tallies: Tallies::new() };
         Self { collected: Mutex::new(collected), written: tokio::sync::Mutex::default() }
     }
 
@@ -75,11 +82,12 @@ impl Refusals {
 impl Collected {
     /// Collects a line, or counts it.
     pub(super) fn note(&mut self, subject: Subject, line: Entry) {
-        let has_room = self.given < LINES;
-        let tally = self.tally(line.event, subject);
+        let event = line.event;
+        let has_room = self.used.get(&event).is_none_or(|used| used.lines < LINES);
+        let tally = self.tally(event, subject);
         if has_room && tally.lines < LINES_EACH {
             tally.lines += 1;
-            self.given += 1;
+            self.used.entry(event).or_default().lines += 1;
             self.lines.push(line);
         } else {
             tally.more += 1;
@@ -88,7 +96,10 @@ impl Collected {
 
     pub(super) fn tally(&mut self, event: Event, subject: Subject) -> &mut Tally {
         let key = (event, subject);
-        let fits = self.tallies.len() < SUBJECTS || self.tallies.contains_key(&key);
+        let used = self.used.entry(event).or_default();
+        let is_new = !self.tallies.contains_key(&key);
+        let fits = !is_new || used.subjects < SUBJECTS;
+        used.subjects += usize::from(is_new && fits);
         self.tallies.entry(if fits { key } else { (event, Subject::Others) }).or_default()
     }
 
@@ -99,7 +110,7 @@ impl Collected {
         if !at_end && now >= self.since && now.since(self.since) < MINUTE {
             return (lines, None);
         }
-        self.given = 0;
+        self.used.clear();
         let since = std::mem::replace(&mut self.since, now);
         (lines, Some((since, std::mem::take(&mut self.tallies))))
     }
@@ -163,6 +174,23 @@ mod tests {
         let (lines, counts, sum) = collected(100_000, 50_000);
         assert_eq!((lines, lines + usize::try_from(sum).unwrap()), (LINES, 100_000));
         assert!(counts <= SUBJECTS + 1, "{counts}");
+    }
+
+    #[test]
+    fn a_flood_of_one_event_hides_no_other() {
+        let all = Refusals::new(at(0));
+        for number in 0..100_000 {
+            let forged = Entry { event: Event::Forgery, ..line(address(number)) };
+            all.lock().note(Subject::From(address(number)), forged);
+        }
+        all.lock().note(Subject::From(address(7)), line(address(7)));
+        all.lock().tally(Event::LoginFailMax, Subject::From(address(8))).more += 1;
+        let (lines, counts) = all.lock().take(at(60), false);
+        let of = |event| lines.iter().filter(|line| line.event == event).count();
+        assert_eq!((of(Event::Forgery), of(Event::LoginFail)), (LINES, 1));
+        let (_, tallies) = counts.unwrap();
+        assert!(tallies.contains_key(&(Event::LoginFailMax, Subject::From(address(8)))), "nor whose it was");
+        assert!(tallies.len() <= SUBJECTS + 3, "{}", tallies.len());
     }
 
     #[test]

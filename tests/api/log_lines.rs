@@ -1,10 +1,13 @@
 //! Lines of the log: bounded in length and in number, whatever strangers send.
 
+use std::time::Duration;
+
 use reqwest::Method;
 
 use crate::support::process::Process;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
+use crate::support::wait::until;
 
 /// Refusals: more than a place in the code may write lines in a minute.
 const REFUSED: usize = 400;
@@ -68,4 +71,24 @@ async fn no_text_of_a_stranger_makes_a_line_long_and_refusals_are_counted_when_t
     assert!(longest < LONGEST, "{longest} bytes");
     assert!(!log.contains("aaaaaaaa") && !log.contains("AAAAAAAA"), "what strangers send is in no line");
     println!("{} requests, {} bytes of log, the longest line {longest}", 2 * REFUSED, log.len());
+}
+
+#[tokio::test]
+async fn a_flood_of_one_refusal_hides_no_other_in_the_log_or_in_the_table() {
+    let stores = Stores::new(Backend::Embedded);
+    let proxy = [("SESSIOND_TRUSTED_PROXIES", "127.0.0.1"), ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For")];
+    let process = Process::start(&stores.settings().with_all(&proxy));
+    let stranger = process.anonymous();
+    for number in 0..REFUSED {
+        let call = stranger.call(Method::POST, "/logout").header("Origin", "https://evil.example");
+        let call = call.header("X-Forwarded-For", &format!("198.51.{}.{}", number / 200, number % 200));
+        call.send().await.assert_problem(403, "forbidden-origin");
+    }
+    stranger.login("nobody@example.org", "a wrong password").await.assert_problem(401, "wrong-credentials");
+    let log = process.output();
+    assert_eq!(log.lines().filter(|line| line.contains("are counted, and not written")).count(), 1, "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("event=authn_login_fail ")).count(), 1, "{log}");
+    let rows = |event: &str| stores.database.count("audit", &format!("event = '{event}' AND detail IS NULL"));
+    until("it is in the table", Duration::from_secs(20), async || rows("authn_login_fail") == 1).await;
+    assert_eq!(rows("csrf_fail"), LINES, "over its own budget");
 }
