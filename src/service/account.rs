@@ -149,7 +149,12 @@ impl App {
             checked: checked.clone(),
             epoch: user.epoch,
             password_hash: self
-                .choose_password(Chooser::Owner(&user, client), new, &user.email, user.name.as_deref())
+                .choose_password(
+                    Chooser::Owner(&checked.session.to_string(), client),
+                    new,
+                    &user.email,
+                    user.name.as_deref(),
+                )
                 .await?,
             renewed: token.hash(),
             cause: Cause::live(checked, client),

@@ -11,7 +11,6 @@ use super::{App, Throttled, Unavailable};
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, Password};
-use crate::ledger::users::User;
 
 /// Who chooses.
 pub(super) enum Chooser<'a> {
@@ -19,8 +18,9 @@ pub(super) enum Chooser<'a> {
     Operator,
     /// Anybody, for an account that is to be made.
     Stranger(&'a Client),
-    /// The owner of an account, who has just shown the password or a link.
-    Owner(&'a User, &'a Client),
+    /// The owner of an account, who has just shown the password or a link; whose count it is: the session's or, with a
+    /// link, the account's.
+    Owner(&'a str, &'a Client),
 }
 
 /// Why it is not chosen.
@@ -67,7 +67,7 @@ impl App {
         let (source, spans) = match chooser {
             Chooser::Operator => (Source::operator(), Vec::new()),
             Chooser::Stranger(client) => (Source::stranger(client), self.spans_of_address(client, Counts::Choices)),
-            Chooser::Owner(user, client) => (Source::familiar(client), self.spans_of(&user.email_key, Counts::Choices)),
+            Chooser::Owner(whose, client) => (Source::familiar(client), self.spans_of(whose, Counts::Choices)),
         };
         self.count_in(&spans).await?;
         let personal = [Some(address), name].into_iter().flatten().map(str::to_owned).collect();

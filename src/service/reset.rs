@@ -102,7 +102,7 @@ impl App {
         });
         let owner = owner.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
         let user = owner.id;
-        let chooser = Chooser::Owner(&owner, client);
+        let chooser = Chooser::Owner(&owner.email_key, client);
         let password_hash = self.choose_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
         let (app, cause) = (self.clone(), Cause::anonymous(client));
         let done = self.write(move |db| {
