@@ -3,14 +3,13 @@
 
 use std::net::IpAddr;
 
-use serde_json::json;
 use sessiond::domain::{Token, UserId};
 use sessiond::service::{Activity, App, Checked, IssueError, RevokeError};
 
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::issue::client;
 use crate::support::requests::Requests;
-use crate::support::server::{TestServer, on_each_backend};
+use crate::support::server::on_each_backend;
 use crate::tools::fingerprint;
 
 async fn checked(app: &App, who: &SignedIn) -> Option<Checked> {
@@ -78,6 +77,7 @@ mod with_redis {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use serde_json::json;
     use sessiond::domain::SystemRandom;
 
     use super::*;
@@ -86,7 +86,7 @@ mod with_redis {
     use crate::support::database::Database;
     use crate::support::proxy::Proxy;
     use crate::support::redis::PrivateRedis;
-    use crate::support::server::{Backend, Stores};
+    use crate::support::server::{Backend, Stores, TestServer};
     use crate::support::wait::until;
 
     const PATIENCE: Duration = Duration::from_secs(15);
