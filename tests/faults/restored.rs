@@ -25,6 +25,8 @@ use crate::support::wait::{stopwatch, until};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Longer than a look and whatever it leads to, if it leads to anything.
 const A_FEW_LOOKS: Duration = Duration::from_secs(3);
+/// `SESSIOND_STORE_LEASE`, as it is by default.
+const LEASE: Duration = Duration::from_secs(3);
 pub const RESTORED: [&str; 3] = ["ledger", "restored", "--yes"];
 
 /// Runs a test on each database with one Redis, and on PostgreSQL with each of the others.
@@ -359,10 +361,14 @@ async fn a_node_that_does_not_reach_sql_believes_nothing_of_a_history_that_was_g
     let record: String = stores.redis().cli(&["GET", &key]);
     command_line_ok(&stores.settings().without("REDIS_URL"), &RESTORED, "");
     until("A goes on from there", PATIENCE, async || statuses(&owner, &a).await == [401, 401]).await;
+    // As if B had filled it again, at the last moment that it could. It may take three leases to hear.
+    until("B believes nothing of before", 3 * LEASE + A_FEW_LOOKS, async || {
+        stores.redis().cli::<()>(&["SET", &key, &record, "PX", "60000"]);
+        by_record().await == 503
+    })
+    .await;
     tokio::time::sleep(A_FEW_LOOKS).await;
-    // As if B had filled it again, at the last moment that it could.
-    stores.redis().cli::<()>(&["SET", &key, &record, "PX", "60000"]);
-    assert_eq!(by_record().await, 503);
+    assert_eq!(by_record().await, 503, "and goes on believing nothing");
     sql.pass();
     until("it knows", PATIENCE, async || statuses(&owner, &b).await == [401, 401]).await;
 }
