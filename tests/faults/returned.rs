@@ -10,11 +10,10 @@ use crate::restored::{height, node, refusal, statuses};
 use crate::support::client::SignedIn;
 use crate::support::database::Database;
 use crate::support::node::Node;
-use crate::support::process::Process;
 use crate::support::proxy::Proxy;
 use crate::support::server::Stores;
 use crate::support::topologies::{Servers, Topology};
-use crate::support::wait::{stopwatch, until, until_found};
+use crate::support::wait::{stopwatch, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const A_FEW_LOOKS: Duration = Duration::from_secs(3);
@@ -197,6 +196,9 @@ async fn a_node_that_could_not_start_over_the_copy_tells_those_that_run() {
 #[cfg(feature = "fault-points")]
 #[tokio::test]
 async fn a_node_that_is_killed_between_the_two_has_retired_the_stamps() {
+    use crate::support::process::Process;
+    use crate::support::wait::until_found;
+
     let stores = stores(Database::postgres(), Topology::One);
     let settings = stores.settings();
     let mut killed = Process::start(&settings.clone().with("SESSIOND_FAULT_POINT", "look: begun"));
