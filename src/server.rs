@@ -5,31 +5,18 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::domain::{Clock, Random, SystemClock, SystemRandom};
-use crate::http::{self, Site};
+use crate::http::Site;
 use crate::service::{App, Background, StartError};
 
+mod connections;
 mod descriptors;
-
-/// How long the head of a request may take to arrive: longer is a client that holds connections open.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept; longer than the 60 s of common proxies, so that they close first.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a client may take to close its side.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 2_048;
-/// Connections of one worker, beside those that are told events.
-const MAX_CONNECTIONS: usize = 5_000;
-/// How long requests may still run after a stop was asked for.
-const STOP_TIMEOUT_SECONDS: u64 = 10;
+mod half_close;
 
 /// What an operator should know about the files that this process may have open; none where all is well.
 pub fn open_files_note(config: &Config) -> Option<String> {
@@ -71,15 +58,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens everything and binds the address. Connections wait in the system's queue until [`Server::run`].
+    /// Binds the address, then opens everything: a node that cannot listen changes nothing that others share. Connections
+    /// wait in the system's queue until [`Server::run`].
     pub async fn build(mut config: Config, parts: Parts) -> Result<Self, StartError> {
         config.max_event_streams = descriptors::fitting(config.max_event_streams);
+        let refused = |error: io::Error| {
+            StartError(format!("SESSIOND_LISTEN: {} cannot be listened on: {error}.", config.listen))
+        };
+        let listener = connections::bind(config.listen).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
         let random = Arc::clone(&parts.random);
         let (app, background) = open(&config, parts).await?;
         let site = Site::new(&app, &config, random).map_err(|error| StartError(error.to_string()))?;
-        let (address, server) = listen(&config, site).map_err(|error| {
-            StartError(format!("SESSIOND_LISTEN: {} cannot be listened on: {error}.", config.listen))
-        })?;
+        let server = connections::serve(listener, &config, site).map_err(refused)?;
         log::info!("listening on http://{address}");
         Ok(Self { address, app, background, server })
     }
@@ -182,21 +173,4 @@ impl Signals {
             }
         }
     }
-}
-
-fn listen(config: &Config, site: Site) -> io::Result<(SocketAddr, actix_web::dev::Server)> {
-    let server = HttpServer::new(move || http::application(site.for_worker()))
-        .workers(config.workers)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        // A client that hangs up waits for no hash any more.
-        .h1_allow_half_closed(false)
-        .backlog(BACKLOG)
-        .max_connections(MAX_CONNECTIONS.saturating_add(config.max_event_streams))
-        .shutdown_timeout(STOP_TIMEOUT_SECONDS)
-        .disable_signals()
-        .bind(config.listen)?;
-    let address = server.addrs().first().copied().unwrap_or(config.listen);
-    Ok((address, server.run()))
 }

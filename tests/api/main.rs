@@ -48,6 +48,7 @@ mod events;
 #[cfg(test)]
 mod forgery;
 #[cfg(test)]
+mod half_close;
 mod headers;
 #[cfg(test)]
 mod hot_path;
