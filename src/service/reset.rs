@@ -108,7 +108,8 @@ impl App {
         let done = self.write(move |db| {
             let locked = locks::users(db, &[user])?;
             let Some(row) = locked.user(user).filter(|row| !row.is_disabled()) else { return Ok(None) };
-            if !resets::consume(db, &hash, now)? {
+            // Whether its hour is over is judged now: it may have waited for the hash and for the lock.
+            if !resets::consume(db, &hash, app.clock().now())? {
                 return Ok(None);
             }
             fault_point::reach("reset: link used");

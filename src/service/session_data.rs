@@ -65,7 +65,6 @@ impl App {
         if text.len() > MAX_BYTES {
             return Err(DataError::TooLarge);
         }
-        let now = self.clock().now();
         let Checked { session, token_hash, has_data, .. } = *checked;
         // The record says whether there is data: the first write makes it wrong, as a revocation would.
         let outdated = (!has_data).then(|| self.obligation(token_hash, session));
@@ -74,6 +73,7 @@ impl App {
             if app.lock(db, Some(&by), &[])?.is_err() {
                 return Ok(false);
             }
+            let now = app.clock().now();
             let stored = session_data::set_data(db, session, &token_hash, Some(&text), now)?;
             if stored {
                 unconfirmed::add(db, outdated.as_slice(), now)?;

@@ -416,3 +416,20 @@ async fn links_and_new_accounts_are_judged_under_the_lock_too() {
     let (answer, ()) = tokio::join!(stranger.register(&email), meanwhile);
     answer.assert_problem(409, "email-taken");
 }
+
+/// The hour of a link is judged when its use has the lock: it may have waited for the hash, too.
+#[tokio::test]
+async fn a_link_that_waits_for_the_lock_until_its_hour_is_over_sets_no_password() {
+    let scene = Scene::start().await;
+    let body = json!({ "token": scene.server.reset_token(&scene.user.email), "new_password": "a wholly new password" });
+    let mut window = scene.hold(&[&scene.user.user_id]);
+    let meanwhile = async {
+        scene.until_it_waits("the use of a link").await;
+        scene.server.clock.advance(Duration::from_secs(3_601));
+        window.batch_execute("COMMIT").expect("the lock is free");
+    };
+    let visitor = scene.server.anonymous();
+    let (answer, ()) = tokio::join!(visitor.post_json("/reset", &body), meanwhile);
+    answer.assert_problem(422, "invalid-body");
+    visitor.login(&scene.user.email, PASSWORD).await.assert_status(200);
+}
