@@ -14,6 +14,7 @@ use super::devices::{DealtWith, OnDeviceChange};
 use super::fence::StoreFence;
 use super::flights::Flights;
 use super::gate::{Gate, Hashing};
+use super::health::Probe;
 use super::location::Locator;
 use super::membership::Membership;
 use super::moves::Moves;
@@ -125,6 +126,7 @@ pub(super) struct Shared {
     pub(super) moves: Moves,
     pub(super) refusals: Refusals,
     pub(super) hub: Arc<Hub>,
+    pub(super) probe: tokio::sync::Mutex<Probe>,
     pub(super) witness: tokio::sync::Mutex<Witness>,
     /// Among the nodes of this database; a command, and a node that is alone by its kind, is not.
     pub(super) membership: OnceLock<Membership>,
@@ -158,6 +160,7 @@ impl App {
             moves: Moves::default(),
             refusals,
             hub,
+            probe: tokio::sync::Mutex::default(),
             witness: tokio::sync::Mutex::default(),
             membership: OnceLock::new(),
         };

@@ -4,10 +4,13 @@
 //! who is signed in: from the ledger, or from Redis while that may be believed without it. All nodes share both, so that a
 //! probe which takes a node out for what fails everywhere would take out all of them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
+use super::sweeper::Complaint;
 use crate::domain::Skew;
 use crate::ledger::Refusal;
 
@@ -40,18 +43,36 @@ pub enum Condition {
     Unused,
 }
 
+/// The last answer, and since when; whoever asks holds it until the answer is there.
+#[derive(Default)]
+pub(super) struct Probe {
+    told: Option<(Duration, Readiness)>,
+    complaint: Complaint,
+}
+
 impl App {
-    /// Asks each part, with a bound on each answer.
+    /// Asks each part, with a bound on each answer. One question at a time: whoever asks meanwhile gets its answer, so that
+    /// no number of strangers who ask can keep a balancer from its own.
     pub async fn readiness(&self) -> Readiness {
-        let (ledger, clock) = match self.compare_clocks().await {
+        let asked = self.clock().monotonic();
+        let mut probe = self.shared.probe.lock().await;
+        if let Some((_, told)) = probe.told.as_ref().filter(|(at, _)| *at > asked) {
+            return told.clone();
+        }
+        let told = self.ask_all(&mut probe.complaint).await;
+        probe.told = Some((self.clock().monotonic(), told.clone()));
+        told
+    }
+
+    async fn ask_all(&self, complaint: &mut Complaint) -> Readiness {
+        let compared = self.compare_clocks().await;
+        complaint.about("asking the database whether it answers", compared.as_ref().err());
+        let (ledger, clock) = match compared {
             _ if self.shared.ledger.refuses(Refusal::Outdated) => (Condition::Outdated, Condition::Unknown),
             Ok(Skew::Small) => (Condition::Ok, Condition::Ok),
             Ok(Skew::Large(_)) => (Condition::Ok, Condition::Failing),
             Ok(Skew::Unknown) => (Condition::Ok, Condition::Unknown),
-            Err(error) => {
-                log::warn!("the database does not answer: {error}");
-                (Condition::Failing, Condition::Unknown)
-            }
+            Err(_) => (Condition::Failing, Condition::Unknown),
         };
         let redis = match &self.live {
             None => Condition::Unused,

@@ -10,6 +10,7 @@ mod changes;
 mod fence;
 mod joining;
 mod last_seen;
+mod readiness;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
