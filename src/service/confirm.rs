@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{App, Unavailable};
-use crate::domain::{SessionId, Stamp};
+use crate::domain::{SessionId, Stamp, TokenHash};
 use crate::fault_point;
 use crate::ledger::live_store::{self, Standing};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
@@ -85,6 +85,16 @@ impl App {
             }
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Deletes the records of tokens that are over, whose deletion was confirmed before. Whether it is confirmed now.
+    pub(super) async fn confirm_again(&self, hashes: &[TokenHash]) -> bool {
+        let deleted = match &self.live {
+            Some(live) => live.delete(hashes).await,
+            None => Ok(Vec::new()),
+        };
+        let Ok(stamps) = deleted else { return false };
+        matches!(self.still_believed(stamps).await, Ok(Some(Duration::ZERO)))
     }
 
     async fn attempt(&self, records: &[Unconfirmed]) -> Result<Attempt, NotConfirmed> {

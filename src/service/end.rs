@@ -17,7 +17,7 @@ use crate::ledger::locks::Locked;
 use crate::ledger::sessions::{self, Ended, Which};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit};
+use crate::ledger::{Db, LedgerError, audit, tokens};
 
 /// Whether there was such a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +152,24 @@ impl App {
         unconfirmed::add(db, &new, self.clock().now())?;
         records.extend(new);
         Ok(records)
+    }
+
+    /// Whether what this token opens, or ever opened, ended before and nothing of it is left to be confirmed. Its records
+    /// are deleted and confirmed once more, as for any repetition, but nothing is written: whoever shows a dead cookie over
+    /// and over must not take the turns of those who change something. False where it lives, or cannot be confirmed by that.
+    pub(super) async fn is_over(&self, shown: TokenHash) -> Result<bool, Unavailable> {
+        let over = self.shared.ledger.read(move |db| {
+            let before = sessions::find_ended(db, &Which::Token(shown))?;
+            let lives = before.is_empty() && tokens::session_of(db, &shown)?.is_some();
+            let ids: Vec<_> = before.iter().map(|session| session.id).collect();
+            let left = lives || !unconfirmed::of_sessions_or_token(db, &ids, Some(&shown))?.is_empty();
+            let hashes = || before.iter().map(|session| session.token_hash).chain([shown]).collect::<Vec<_>>();
+            Ok((!left).then(hashes))
+        });
+        match over.await? {
+            Some(hashes) => Ok(self.confirm_again(&hashes).await),
+            None => Ok(false),
+        }
     }
 
     /// Ends sessions under the locks of their owners, whose epochs stay as they are, and confirms it.

@@ -74,6 +74,9 @@ impl App {
     /// none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its session and
     /// never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
     pub async fn sign_out(&self, token_hash: TokenHash, client: &Client) -> Result<(), RevokeError> {
+        if self.is_over(token_hash).await? {
+            return Ok(());
+        }
         let cause = Cause::anonymous(client);
         self.end(Which::Token(token_hash), EndReason::SignedOut, &cause).await.map(drop)
     }

@@ -106,4 +106,22 @@ on_each_backend! {
             assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0, "it is confirmed");
         }
     }
+
+    /// It is confirmed anew, but takes no turn of those who change something: whoever has an account has such a cookie, and
+    /// can show it over and over.
+    async fn a_sign_out_that_is_repeated_waits_for_no_writer(server: TestServer) {
+        let owner = server.signed_in().await;
+        let copies = [(); 3].map(|()| owner.copy_at(&server.url()));
+        let old = owner.copy_at(&server.url());
+        owner.reauthenticate(PASSWORD).await.assert_status(200);
+        let present = owner.copy_at(&server.url());
+        owner.sign_out().await.assert_status(204);
+        let writer = server.stores.database.block_writers();
+        for copy in copies.iter().chain([&old, &present]) {
+            copy.sign_out().await.assert_status(204);
+        }
+        drop(writer);
+        let (lines, ..) = line(&server.stores.database, &owner.session_id);
+        assert_eq!(lines, 1);
+    }
 }

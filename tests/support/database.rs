@@ -66,6 +66,25 @@ impl Database {
         self.value(&sql).parse().expect("a number")
     }
 
+    /// Keeps everybody from writing until it is dropped; readers go on.
+    pub fn block_writers(&self) -> Box<dyn std::any::Any> {
+        match self {
+            Self::Sqlite(_) => {
+                let mut writer =
+                    SqliteConnection::establish(&self.url().replace("sqlite://", "")).expect("SQLite opens");
+                writer.batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").expect("the lock of all writers");
+                Box::new(writer)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => {
+                let mut writer = database.connect();
+                let lock = "BEGIN; LOCK TABLE users, sessions, unconfirmed, audit IN EXCLUSIVE MODE";
+                writer.batch_execute(lock).expect("the lock of all writers");
+                Box::new(writer)
+            }
+        }
+    }
+
     /// Copies all rows aside, under this name.
     pub fn back_up(&self, name: &str) {
         let copy = |table: &String| format!("CREATE TABLE {name}.{table} AS SELECT * FROM main.{table};");
