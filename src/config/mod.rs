@@ -34,7 +34,7 @@ pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
 pub use given::ConfigError;
 pub use origin::Origin;
-pub(crate) use origin::is_public_suffix;
+pub(crate) use origin::{MAX_BASE_SEGMENTS, is_public_suffix};
 pub use settings::Settings;
 pub use stores::{Database, Redis, absolute};
 pub use url::SecretUrl;

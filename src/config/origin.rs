@@ -118,6 +118,9 @@ fn origin(given: &Given<'_>, text: &str) -> Result<Origin, ConfigError> {
     Ok(origin)
 }
 
+/// The longest base path, in segments: stale cookies can stand at each of them, and are removed there.
+pub(crate) const MAX_BASE_SEGMENTS: usize = 4;
+
 /// The path under which everything is served: empty, or `/auth`.
 pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
     let given = Given::new(var::BASE_PATH, settings.base_path.as_ref());
@@ -126,11 +129,13 @@ pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     let is_segment = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(plain);
     let well_formed = path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment));
-    if well_formed {
-        Ok(path.to_owned())
-    } else {
-        Err(given.is_no(text, "which is no plain path: write it like /auth."))
+    if !well_formed {
+        return Err(given.is_no(text, "which is no plain path: write it like /auth."));
     }
+    if path.matches('/').count() > MAX_BASE_SEGMENTS {
+        return Err(given.is_no(text, "which is too deep: it has at most four segments."));
+    }
+    Ok(path.to_owned())
 }
 
 /// Whether anybody can have a domain under this one (`co.uk`, `github.io`), by the list that browsers go by.

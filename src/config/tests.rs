@@ -181,6 +181,7 @@ fn every_bad_value_is_one_sentence() {
             |s| s.base_path = set("auth"),
             r#"SESSIOND_BASE_PATH is "auth", which is no plain path: write it like /auth."#,
         ),
+        (|s| s.base_path = set("/a/b/c/d/e"), r#"SESSIOND_BASE_PATH is "/a/b/c/d/e", which is too deep"#),
         (|s| s.base_path = set("/a/../b"), r#"SESSIOND_BASE_PATH is "/a/../b", which is no plain path"#),
         (|s| s.cookie_domain = set("com"), r#"SESSIOND_COOKIE_DOMAIN is "com", which is no domain: write"#),
         (|s| s.origin = set("https://a.example/"), r#"SESSIOND_ORIGIN is "https://a.example/", which is no origin"#),

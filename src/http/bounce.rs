@@ -8,11 +8,12 @@
 use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, LOCATION, VARY};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, LOCATION, SET_COOKIE, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
-use super::next::{Next, has_next};
+use super::cookie::Presented;
+use super::next::{Next, has_next, path_of};
 use super::pages;
 use super::problem::Problem;
 use super::site::Site;
@@ -50,10 +51,24 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
         }
         return if is_navigation(&request) { way_in(&site, &request) } else { Err(Problem::unauthenticated()) };
     }
-    match site.destinations.in_query(query) {
-        Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
+    let next = site.destinations.in_query(query);
+    let answer = match &next {
+        Some(next) if goes_on_by_itself(&site, &request, next) => bounce_page(&request),
         next => sent(StatusCode::SEE_OTHER, &door(next.as_ref())),
-    }
+    };
+    // A gateway that sends people here by itself may have passed nothing on of what it was answered.
+    Ok(match next {
+        Some(next) => cleared(answer?, &site, &request, next.location()),
+        None => answer?,
+    })
+}
+
+/// Rid of the session cookies that stand for a page's own path: nobody who has one beside ours is let in there, and no
+/// route of ours ever sees it.
+fn cleared(mut answer: HttpResponse, site: &Site, request: &HttpRequest, page: &str) -> HttpResponse {
+    let stale = site.stale_cookies_at(request.head(), path_of(page)).into_iter();
+    stale.for_each(|line| answer.headers_mut().append(SET_COOKIE, line));
+    answer
 }
 
 /// Instead of a gateway's 401: for a navigation, the way in. Anything else stays as it is, so that no script gets a page
@@ -71,8 +86,12 @@ pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Resul
 /// To sign in, and on to the page that a gateway asks about, where that may be followed.
 fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let page = told::page(request.head(), told::asked_below(&site.base_path, request));
-    let next = page.and_then(|page| site.destinations.judge_asked(&page));
-    sent(StatusCode::FOUND, &site.destinations.way_in(next.as_ref()))
+    let next = page.as_ref().and_then(|page| site.destinations.judge_asked(page));
+    let answer = sent(StatusCode::FOUND, &site.destinations.way_in(next.as_ref()))?;
+    Ok(match (page, site.cookie.read(request.headers())) {
+        (Some(page), Presented::Duplicate) => cleared(answer, site, request, &page),
+        _ => answer,
+    })
 }
 
 /// The sign-in page, relative to the routes that stand beside it.

@@ -143,6 +143,15 @@ pub fn has_next(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "next")
 }
 
+/// The path of a page's address or of a path with a query, as a browser compares it with that of a cookie.
+pub fn path_of(page: &str) -> &str {
+    let from_path = match page.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => page,
+    };
+    from_path.split(['?', '#']).next().unwrap_or("/")
+}
+
 /// The host of a `Host` header, as addresses spell it, without its port.
 pub fn host_of(authority: &str) -> Option<String> {
     Url::parse(&format!("http://{authority}")).ok()?.host_str().map(ToOwned::to_owned)

@@ -92,7 +92,12 @@ impl Site {
 
     /// What removes the session cookies that the request may carry and this configuration has not set.
     pub fn stale_cookies(&self, head: &RequestHead) -> Vec<HeaderValue> {
-        self.cookie.stale_removals(told::host(&self.proxies, head).as_deref(), head.uri.path())
+        self.stale_cookies_at(head, head.uri.path())
+    }
+
+    /// What removes such cookies where a browser sends them to this page of an application, and to none of our own routes.
+    pub fn stale_cookies_at(&self, head: &RequestHead, path: &str) -> Vec<HeaderValue> {
+        self.cookie.stale_removals(told::host(&self.proxies, head).as_deref(), path)
     }
 
     /// The refusal of a request with several session cookies. All of them go, where one of them can be another's: whoever

@@ -8,10 +8,11 @@
 use actix_web::http::header::HeaderValue;
 
 use super::removal::removal;
-use crate::config::{Config, Origin, is_public_suffix};
+use crate::config::{Config, MAX_BASE_SEGMENTS, Origin, is_public_suffix};
 
-/// The longest path whose parents are looked at: every one of them is a line of the answer for each domain.
-const MAX_SEGMENTS: usize = 4;
+/// The longest path whose parents are looked at: every one of them is a line of the answer for each domain. A base path has
+/// half of them at most.
+const MAX_SEGMENTS: usize = 2 * MAX_BASE_SEGMENTS;
 
 /// The places where a shared cookie's name can stand. One with the prefix `__Host-` has a single place.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ fn paths(path: &str) -> impl Iterator<Item = &str> {
         is_new.then(|| path.get(..end)).flatten()
     })
     .take(2 * MAX_SEGMENTS)
+    // No cookie's path has one, and here it would begin another attribute.
+    .take_while(|path| !path.contains(';'))
 }
 
 #[cfg(test)]
@@ -93,6 +96,7 @@ mod tests {
         }
         assert_eq!(places(Some("example.org"), "/"), ["-/"]);
         assert!(places(None, &"/a".repeat(60)).len() <= 4 * 2 * MAX_SEGMENTS);
+        assert!(places(None, "/a/b;Domain=x/c").iter().all(|place| !place.contains(';')));
         for line in removed(None, "/") {
             assert!(
                 line.starts_with("__Secure-session=;") && line.contains("Max-Age=0") && line.contains("Secure"),

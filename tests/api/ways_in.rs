@@ -355,6 +355,48 @@ async fn a_shared_cookie_leads_to_any_of_its_hosts() {
     assert!(visitor.get(&format!("/auth/?next={DEEP_ENCODED}")).await.text().contains(SIGN_IN));
 }
 
+/// A sibling host can set a cookie of the name for a path of the application alone: there nobody was let in again, and no
+/// route of sessiond ever saw it.
+#[tokio::test]
+async fn a_cookie_for_the_path_of_a_page_is_removed_where_it_locks_its_owner_out() {
+    let variables = [
+        ("SESSIOND_ORIGIN", "https://app.example.org"),
+        ("SESSIOND_COOKIE_DOMAIN", "example.org"),
+        ("SESSIOND_BASE_PATH", "/auth"),
+        ("SESSIOND_TRUSTED_PROXIES", "127.0.0.1"),
+        ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For"),
+    ];
+    let server = TestServer::with(Backend::Embedded, &variables).await;
+    let visitor = server.anonymous();
+    let removes = |answer: &Response, domain: &str, path: &str| {
+        let has = |line: &String, attribute: String| line.split("; ").any(|part| part == attribute);
+        answer.set_cookies().iter().any(|line| {
+            let place = has(line, format!("Domain={domain}")) && has(line, format!("Path={path}"));
+            place && line.starts_with("__Secure-session=;") && has(line, "Max-Age=0".to_owned())
+        })
+    };
+    let places = [("example.org", "/deep"), ("app.example.org", "/deep/page"), ("example.org", "/deep/")];
+    let person = [PAGE.as_slice(), &PERSON].concat();
+    let twice = [person.as_slice(), &[("Cookie", "__Secure-session=evil; __Secure-session=own")]].concat();
+    let sent = get(&visitor, "/auth/auth/forward?redirect", &twice).await;
+    for (domain, path) in places {
+        assert!(removes(&sent, domain, path), "{domain}{path}: {sent}");
+    }
+    assert!(!removes(&sent, "example.org", "/"), "ours stays: {sent}");
+    // One alone is no reason: it may be ours.
+    let once = [person.as_slice(), &[("Cookie", "__Secure-session=own")]].concat();
+    assert!(get(&visitor, "/auth/auth/forward?redirect", &once).await.set_cookies().is_empty());
+    // A page that nobody is sent back to is still one that its owner is locked out of.
+    let odd = ("X-Forwarded-Uri", "//deep/page");
+    let odd: Vec<_> = twice.iter().map(|it| if it.0 == odd.0 { odd } else { *it }).collect();
+    assert!(!get(&visitor, "/auth/auth/forward?redirect", &odd).await.set_cookies().is_empty());
+    // A gateway that passes nothing on of what it was answered sends people here.
+    let page = get(&visitor, &format!("/auth/bounce?next={DEEP_ENCODED}"), &PERSON).await;
+    for (domain, path) in places {
+        assert!(removes(&page, domain, path), "{domain}{path}: {page}");
+    }
+}
+
 /// What opens no session is counted here as anywhere.
 #[tokio::test]
 async fn l_28_continue_is_no_way_to_try_cookies_unseen() {
