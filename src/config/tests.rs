@@ -151,7 +151,7 @@ fn a_proof_has_an_age_and_a_change_of_device_an_answer() {
 
 #[test]
 fn every_bad_value_is_one_sentence() {
-    let bad: [(Change, &str); 39] = [
+    let bad: [(Change, &str); 40] = [
         (|s| s.listen = set("8080"), r#"SESSIOND_LISTEN is "8080", which is no address with a port: write"#),
         (|s| s.workers = set("0"), r#"SESSIOND_WORKERS is "0", which is no number from 1 to 512."#),
         (|s| s.database_url = set("sessiond.db"), "DATABASE_URL is no address: write sqlite://sessiond.db or"),
