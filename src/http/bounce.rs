@@ -89,7 +89,7 @@ fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let next = page.as_ref().and_then(|page| site.destinations.judge_asked(page));
     let answer = sent(StatusCode::FOUND, &site.destinations.way_in(next.as_ref()))?;
     Ok(match (page, site.cookie.read(request.headers())) {
-        (Some(page), Presented::Duplicate) => cleared(answer, site, request, &page),
+        (Some(page), Presented::Several(_) | Presented::TooMany) => cleared(answer, site, request, &page),
         _ => answer,
     })
 }

@@ -139,7 +139,7 @@ impl Bridge {
             let before = self.app.session_data(&live).await?.unwrap_or_default();
             data.retain(|key, value| before.get(key) != Some(value));
         }
-        let issued = self.app.issue(user, context.remembers(), context.presented_hash(), context.client()).await?;
+        let issued = self.app.issue(user, context.remembers(), &context.presented_hashes(), context.client()).await?;
         if !data.is_empty() {
             let checked = self.app.check(&issued.token, context.client().ip, Activity::Active).await?;
             self.app.store_data(&checked.ok_or_else(Problem::unauthenticated)?, &data).await?;

@@ -102,9 +102,9 @@ impl Context {
         &self.presented
     }
 
-    /// The hash of the token that the request carried, live or not.
-    pub fn presented_hash(&self) -> Option<TokenHash> {
-        self.presented.hash()
+    /// The hashes of the tokens that the request carried, live or not.
+    pub fn presented_hashes(&self) -> Vec<TokenHash> {
+        self.presented.hashes()
     }
 
     /// The live session that the request belongs to.

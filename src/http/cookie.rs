@@ -5,6 +5,7 @@
 //! that crate. Must never write a token anywhere, and never let two cookies of one name through to a reader that
 //! takes the first.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use super::signature::Verifier;
 use super::stale_cookies::StaleCookies;
 use crate::config::Config;
 use crate::domain::{Random, Token, TokenHash};
+
+/// Cookies of the name that are read. Chromium and Firefox keep no more than 180 for a domain.
+const MOST: usize = 200;
 
 /// Browsers keep no cookie for longer (RFC 6265bis §5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -29,17 +33,22 @@ pub enum Presented {
     One(Token),
     /// One that is none of ours: forged, damaged or too long.
     Invalid,
-    /// Several: whoever put the second one there may be somebody else, so none is believed.
-    Duplicate,
+    /// Several, with the tokens that we signed: somebody else may have put any of them there, so none opens anything. All
+    /// of them can be ended.
+    Several(Vec<Token>),
+    /// More than any browser sends.
+    TooMany,
 }
 
 impl Presented {
-    /// The hash of the token, live or not.
-    pub fn hash(&self) -> Option<TokenHash> {
-        match self {
-            Self::One(token) => Some(token.hash()),
-            Self::Nothing | Self::Invalid | Self::Duplicate => None,
-        }
+    /// The hashes of all tokens, live or not.
+    pub fn hashes(&self) -> Vec<TokenHash> {
+        let tokens = match self {
+            Self::One(token) => std::slice::from_ref(token),
+            Self::Several(tokens) => tokens,
+            Self::Nothing | Self::Invalid | Self::TooMany => &[],
+        };
+        tokens.iter().map(Token::hash).collect()
     }
 }
 
@@ -141,7 +150,7 @@ impl SessionCookie {
         match (ours.next(), ours.next()) {
             (None, _) => Presented::Nothing,
             (Some(pair), None) => self.verify(pair).map_or(Presented::Invalid, Presented::One),
-            (Some(_), Some(_)) => Presented::Duplicate,
+            (Some(first), Some(second)) => self.several([first, second].into_iter().chain(ours)),
         }
     }
 
@@ -188,6 +197,14 @@ impl SessionCookie {
         }
         if answer == CookieAnswer::Removed {
             headers.append(SET_COOKIE, self.removal());
+        }
+    }
+
+    fn several<'a>(&self, mut pairs: impl Iterator<Item = &'a str>) -> Presented {
+        let distinct: HashSet<_> = pairs.by_ref().take(MOST).collect();
+        match pairs.next() {
+            None => Presented::Several(distinct.into_iter().filter_map(|pair| self.verify(pair)).collect()),
+            Some(_) => Presented::TooMany,
         }
     }
 

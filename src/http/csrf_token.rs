@@ -78,12 +78,12 @@ impl CsrfTokens {
         length == Ok(NONCE + MAC) && self.mac(nonce, of).verify_slice(mac).is_ok()
     }
 
-    /// What the headers show, for the session of this token if there is one.
-    pub fn shown(&self, headers: &HeaderMap, of: Option<&TokenHash>) -> Shown {
+    /// What the headers show, for the session of one of these tokens.
+    pub fn shown(&self, headers: &HeaderMap, of: &[TokenHash]) -> Shown {
         let mut lines = headers.get_all(HEADER);
         match (lines.next(), lines.next()) {
             (None, _) => Shown::Nothing,
-            (Some(text), None) if of.is_some_and(|of| self.is_right(text.as_bytes(), of)) => Shown::Right,
+            (Some(text), None) if of.iter().any(|of| self.is_right(text.as_bytes(), of)) => Shown::Right,
             _ => Shown::Wrong,
         }
     }
@@ -156,13 +156,16 @@ mod tests {
     fn several_headers_are_none_that_counts() {
         let mine = Token::generate(&SystemRandom).hash();
         let token = tokens(7).issue(&mine);
-        let shown = |lines: &[&str], of| tokens(7).shown(&headers(lines), of);
-        assert_eq!(shown(&[], Some(&mine)), Shown::Nothing);
-        assert_eq!(shown(&[&token], Some(&mine)), Shown::Right);
-        assert_eq!(shown(&[&token], None), Shown::Wrong);
-        assert_eq!(shown(&[&token, &token], Some(&mine)), Shown::Wrong);
-        assert_eq!(shown(&[&format!("{token}, {token}")], Some(&mine)), Shown::Wrong);
-        assert_eq!(shown(&[""], Some(&mine)), Shown::Wrong);
+        let other = Token::generate(&SystemRandom).hash();
+        let shown = |lines: &[&str], of: &[TokenHash]| tokens(7).shown(&headers(lines), of);
+        assert_eq!(shown(&[], &[mine]), Shown::Nothing);
+        assert_eq!(shown(&[&token], &[mine]), Shown::Right);
+        assert_eq!(shown(&[&token], &[other, mine]), Shown::Right, "of one of several cookies");
+        assert_eq!(shown(&[&token], &[other]), Shown::Wrong);
+        assert_eq!(shown(&[&token], &[]), Shown::Wrong);
+        assert_eq!(shown(&[&token, &token], &[mine]), Shown::Wrong);
+        assert_eq!(shown(&[&format!("{token}, {token}")], &[mine]), Shown::Wrong);
+        assert_eq!(shown(&[""], &[mine]), Shown::Wrong);
     }
 
     #[test]

@@ -73,8 +73,8 @@ fn judge(request: &HttpRequest) -> Result<(), Problem> {
 
 /// Whether a CSRF token of a body is right. It need not be there; one that is there is judged like the header.
 fn is_of_this_session(site: Option<&Site>, shown: &str) -> bool {
-    let hash = context::current().and_then(|context| context.presented_hash());
-    site.zip(hash).is_some_and(|(site, hash)| site.csrf_tokens.is_right(shown.as_bytes(), &hash))
+    let hashes = context::current().map(|context| context.presented_hashes()).unwrap_or_default();
+    site.is_some_and(|site| hashes.iter().any(|hash| site.csrf_tokens.is_right(shown.as_bytes(), hash)))
 }
 
 fn forged(site: Option<&Site>) -> Problem {

@@ -4,6 +4,8 @@
 //! identity header (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which
 //! proxies lose. What becomes of a 401 where the gateway wants people to be sent to sign in is the business of `bounce`.
 
+use std::slice;
+
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -67,7 +69,7 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
     let token = match site.cookie.read(request.headers()) {
         Presented::One(token) => token,
         Presented::Invalid => return Err(stranger(address())),
-        Presented::Nothing | Presented::Duplicate => return Err(Problem::unauthenticated()),
+        Presented::Nothing | Presented::Several(_) | Presented::TooMany => return Err(Problem::unauthenticated()),
     };
     let from = address();
     let activity = no_touch::activity(request.method(), request.headers());
@@ -79,7 +81,7 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
 
 async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let checked = signed_in(site, request).await?;
-    let csrf = site.csrf_tokens.shown(request.headers(), Some(&checked.token_hash));
+    let csrf = site.csrf_tokens.shown(request.headers(), slice::from_ref(&checked.token_hash));
     let named = told::asked_below(&site.base_path, request).is_none().then(|| request.headers());
     if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), named) {
         note(

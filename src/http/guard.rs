@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_identity::IdentityMiddleware;
-use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_session::{SessionExt, SessionMiddleware, SessionStatus};
 use actix_web::body::MessageBody;
 use actix_web::cookie::SameSite;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
@@ -227,7 +227,7 @@ impl SessionLayer {
         checked: Option<&Checked>,
     ) -> Result<(), Problem> {
         let is_judged = self.rank != Rank::Embedded && !request.method().is_safe();
-        if is_judged && self.site.csrf_tokens.shown(request.headers(), presented.hash().as_ref()) == Shown::Wrong {
+        if is_judged && self.site.csrf_tokens.shown(request.headers(), &presented.hashes()) == Shown::Wrong {
             let route = route(request, &self.site.base_path);
             let why = format_args!("{route}: its CSRF token is not of its session");
             note(&self.site.app, Refused::Forgery, client, checked, &why);
@@ -274,7 +274,7 @@ impl SessionLayer {
             Presented::One(token) => token,
             Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
             Presented::Nothing => return Err(Problem::unauthenticated()),
-            Presented::Duplicate => return Err(self.site.several_cookies(request.head())),
+            Presented::Several(_) | Presented::TooMany => return Err(self.site.several_cookies(request.head())),
         };
         let app = &self.site.app;
         let Some(checked) = app.check(token, client.ip, activity).await? else {
@@ -289,9 +289,14 @@ impl SessionLayer {
     async fn finish<B>(&self, context: &Context, answer: Answer<B>) -> Answer<B> {
         let mut response = answer.map_err(|error| context.take_refusal().map_or(error, Error::from))?;
         let mut cookie = context.cookie_answer();
-        if let Some(hash) = context.take_ending() {
+        let mut ending: Vec<_> = context.take_ending().into_iter().collect();
+        if self.rank == Rank::Embedded && response.request().get_session().status() == SessionStatus::Purged {
+            // Also of cookies that opened nothing: those of a sign-out are several, or old.
+            ending = context.presented_hashes();
+        }
+        if !ending.is_empty() {
             // On the heap, so that requests which end nothing hold no room for it.
-            let ended = Box::pin(self.site.app.sign_out(hash, context.client())).await;
+            let ended = Box::pin(self.site.app.sign_out(&ending, context.client())).await;
             // The cookie goes when the end is recorded, confirmed or not: without it nobody could ask again.
             ended.map_err(|error| {
                 let is_done = matches!(error, RevokeError::Unconfirmed(_));

@@ -5,7 +5,7 @@
 use actix_session::Session;
 use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{HttpResponse, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -109,7 +109,7 @@ pub async fn login(
         email: body.email.0,
         password: typed("password", body.password)?,
         remember: body.remember,
-        replaces: visit.presented_hash(),
+        replaces: visit.presented_hashes(),
         device: visit.device().cloned(),
     };
     let signed_in = site.app.sign_in(sign_in, visit.client()).await.inspect_err(|error| {
@@ -123,30 +123,26 @@ pub async fn login(
     Ok(HttpResponse::Ok().append_header((SET_COOKIE, device)).json(answer))
 }
 
-/// Signs out, whatever became of the session. It can be repeated until it is done: the cookie goes with the answer that
-/// says so, and not before.
+/// Signs out, whatever became of the session. Of several session cookies, every session ends. It can be repeated until it
+/// is done: the cookies go with the answer that says so, and not before.
 #[utoipa::path(
     post, path = "/logout", tag = "signed in", security((), ("session" = [])),
     responses(
-        (status = 204, description = "The session has ended; the cookie is removed.", headers(
+        (status = 204, description = "The session has ended; the cookie is removed, wherever one can stand.", headers(
             ("Set-Cookie" = String, description = "Removes the session cookie."),
             ("Clear-Site-Data" = String, description = "What the browser deletes besides, as configured."),
         )),
-        (status = 401, description = "Two session cookies: which one is meant cannot be told (`unauthenticated`). Both are \
-            removed where hosts share the cookie."),
+        (status = 401, description = "More than 200 session cookies, which no browser sends (`unauthenticated`)."),
         (status = 503, description = "Not ended: ask again, with the cookie, after Retry-After. Or (`unconfirmed`) ended, but not \
             confirmed yet; the cookie is removed."),
     )
 )]
-pub async fn logout(site: Data<Site>, visit: Visit, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    match visit.presented() {
-        Presented::Nothing | Presented::Invalid => {}
-        Presented::Duplicate => return Err(site.several_cookies(request.head())),
-        Presented::One(token) => {
-            let ended = site.app.sign_out(token.hash(), visit.client()).await;
-            ended.map_err(|error| refusal(&site, error))?;
-        }
+pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Problem> {
+    if matches!(visit.presented(), Presented::TooMany) {
+        return Err(Problem::unauthenticated());
     }
+    let ended = site.app.sign_out(&visit.presented_hashes(), visit.client()).await;
+    ended.map_err(|error| refusal(&site, error))?;
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
     response.insert_header((SET_COOKIE, site.cookie.removal()));
     if let Some(kinds) = &site.clear_site_data {

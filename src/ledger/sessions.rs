@@ -237,8 +237,8 @@ pub enum Which {
     One(SessionId, UserId),
     /// The one of this id, whosever it is.
     Any(SessionId),
-    /// The one that this token opens, or ever opened.
-    Token(TokenHash),
+    /// Those that these tokens open, or ever opened.
+    Tokens(Vec<TokenHash>),
     /// All of a user's but the named one.
     OfUser(UserId, Option<SessionId>),
     /// Those of these ids, whosever they are.
@@ -280,11 +280,15 @@ pub fn owners(db: &mut Db, which: &Which) -> Result<Vec<UserId>, LedgerError> {
         Which::One(_, user) | Which::OfUser(user, _) => return Ok(vec![*user]),
         Which::Any(id) => vec![id.to_string()],
         Which::These(ids) => ids.iter().map(SessionId::to_string).collect(),
-        Which::Token(hash) => tokens::session_of(db, hash)?.iter().map(SessionId::to_string).collect(),
+        Which::Tokens(hashes) => of_tokens(db, hashes)?,
     };
     let rows = sessions::table.filter(sessions::id.eq_any(ids)).select(sessions::user_id).distinct();
     let users: Vec<String> = rows.load(db)?;
     users.iter().map(|id| UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))).collect()
+}
+
+fn of_tokens(db: &mut Db, hashes: &[TokenHash]) -> Result<Vec<String>, LedgerError> {
+    Ok(tokens::sessions_of(db, hashes)?.iter().map(|(_, id)| id.to_string()).collect())
 }
 
 /// Ends what has not ended yet; the rows that this call ended. Their owners are locked.
@@ -302,10 +306,10 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
             end_where!(sessions::id.eq(id.to_string()).and(sessions::user_id.eq(user.to_string())))
         }
         Which::Any(id) => end_where!(sessions::id.eq(id.to_string())),
-        Which::Token(hash) => match tokens::session_of(db, hash)? {
-            Some(id) => end_where!(sessions::id.eq(id.to_string())),
-            None => Vec::new(),
-        },
+        Which::Tokens(hashes) => {
+            let ids = of_tokens(db, hashes)?;
+            end_where!(sessions::id.eq_any(ids))
+        }
         Which::These(ids) => end_where!(sessions::id.eq_any(ids.iter().map(SessionId::to_string))),
         Which::OfUser(user, None) => end_where!(sessions::user_id.eq(user.to_string())),
         Which::OfUser(user, Some(except)) => {
@@ -324,7 +328,7 @@ pub fn unended(db: &mut Db, limit: i64) -> Result<Vec<SessionId>, LedgerError> {
         .collect()
 }
 
-/// What [`end`] would act on when all of it has ended already: for a revocation that is repeated.
+/// What of it has ended: for a revocation that is repeated.
 pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError> {
     macro_rules! select_where {
         ($condition:expr) => {
@@ -340,10 +344,10 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
             select_where!(sessions::id.eq(id.to_string()).and(sessions::user_id.eq(user.to_string())))
         }
         Which::Any(id) => select_where!(sessions::id.eq(id.to_string())),
-        Which::Token(hash) => match tokens::session_of(db, hash)? {
-            Some(id) => select_where!(sessions::id.eq(id.to_string())),
-            None => Vec::new(),
-        },
+        Which::Tokens(hashes) => {
+            let ids = of_tokens(db, hashes)?;
+            select_where!(sessions::id.eq_any(ids))
+        }
         // A user's history grows without end: what of it may still stand, `unconfirmed` knows.
         Which::OfUser(..) | Which::These(_) => Vec::new(),
     };

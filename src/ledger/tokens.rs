@@ -10,21 +10,29 @@ use super::error::LedgerError;
 use super::schema::{former_tokens, sessions};
 use crate::domain::{SessionId, Timestamp, TokenHash};
 
-/// The session that this token opens, or ever opened.
-pub fn session_of(db: &mut Db, hash: &TokenHash) -> Result<Option<SessionId>, LedgerError> {
-    let bytes = hash.as_bytes().to_vec();
-    let current = sessions::table.filter(sessions::token_hash.eq(bytes.clone())).select(sessions::id);
+/// The sessions that these tokens open, or ever opened. A token that was never issued has none.
+pub fn sessions_of(db: &mut Db, hashes: &[TokenHash]) -> Result<Vec<(TokenHash, SessionId)>, LedgerError> {
+    let bytes: Vec<_> = hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect();
     // In this order: a renewal in between moves the token from the first table to the second.
-    let id: Option<String> = match current.get_result(db).optional()? {
-        Some(id) => Some(id),
-        None => former_tokens::table.find(bytes).select(former_tokens::session_id).get_result(db).optional()?,
-    };
-    id.map(|id| SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))).transpose()
+    let current = sessions::table.filter(sessions::token_hash.eq_any(bytes.clone()));
+    let mut rows: Vec<(Vec<u8>, String)> = current.select((sessions::token_hash, sessions::id)).load(db)?;
+    if rows.len() < hashes.len() {
+        rows.extend(
+            former_tokens::table.filter(former_tokens::token_hash.eq_any(bytes)).load::<(Vec<u8>, String)>(db)?,
+        );
+    }
+    rows.into_iter().map(read).collect()
+}
+
+fn read((hash, id): (Vec<u8>, String)) -> Result<(TokenHash, SessionId), LedgerError> {
+    TokenHash::from_slice(&hash)
+        .zip(SessionId::parse(&id))
+        .ok_or_else(|| LedgerError::Corrupt(format!("a token of session {id:?}")))
 }
 
 /// Whether this token was ever a session's, whatever became of that.
 pub fn was_issued(db: &mut Db, token_hash: &TokenHash) -> Result<bool, LedgerError> {
-    Ok(session_of(db, token_hash)?.is_some())
+    Ok(!sessions_of(db, std::slice::from_ref(token_hash))?.is_empty())
 }
 
 /// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended. With

@@ -77,16 +77,16 @@ pub fn of_user(db: &mut Db, user: UserId) -> Result<Vec<Unconfirmed>, LedgerErro
     rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
 }
 
-/// What is still to be deleted of these sessions, and under this token hash.
-pub fn of_sessions_or_token(
+/// What is still to be deleted of these sessions, and under these token hashes.
+pub fn of_sessions_or_tokens(
     db: &mut Db,
     ids: &[SessionId],
-    token_hash: Option<&TokenHash>,
+    hashes: &[TokenHash],
 ) -> Result<Vec<Unconfirmed>, LedgerError> {
     let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-    let bytes = token_hash.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default();
+    let bytes: Vec<_> = hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect();
     let columns = (unconfirmed::id, unconfirmed::token_hash, unconfirmed::session_id);
-    let theirs = unconfirmed::session_id.eq_any(ids).or(unconfirmed::token_hash.eq(bytes));
+    let theirs = unconfirmed::session_id.eq_any(ids).or(unconfirmed::token_hash.eq_any(bytes));
     let rows = unconfirmed::table.filter(theirs).select(columns);
     rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
 }

@@ -5,7 +5,7 @@
 //! strength of the first.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::authority::{StepUpRequired, Unproven};
 use super::confirm::NotConfirmed;
@@ -101,7 +101,12 @@ impl App {
             return Err(LedgerError::Corrupt("a session is to end whose owner is not locked".to_owned()));
         }
         fault_point::reach("end: rows ended");
-        let before = if ended_now.is_empty() { sessions::find_ended(db, which)? } else { Vec::new() };
+        let mut before = Vec::new();
+        // Of several tokens, one may be shown for the first time and another one again.
+        if ended_now.is_empty() || matches!(which, Which::Tokens(_)) {
+            before = sessions::find_ended(db, which)?;
+            before.retain(|ended| ended_now.iter().all(|now| now.id != ended.id));
+        }
         let records = self.obligations(db, which, &ended_now, &before)?;
         fault_point::reach("end: records noted");
         for session in &ended_now {
@@ -132,16 +137,17 @@ impl App {
         let ids: Vec<_> = ended_now.iter().chain(before).map(|session| session.id).collect();
         let mut records = match which {
             Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
-            Which::Token(hash) => unconfirmed::of_sessions_or_token(db, &ids, Some(hash))?,
-            Which::One(..) | Which::Any(_) | Which::These(_) => unconfirmed::of_sessions_or_token(db, &ids, None)?,
+            Which::Tokens(hashes) => unconfirmed::of_sessions_or_tokens(db, &ids, hashes)?,
+            Which::One(..) | Which::Any(_) | Which::These(_) => unconfirmed::of_sessions_or_tokens(db, &ids, &[])?,
         };
         let hashes = |of: &[Ended]| -> Vec<_> { of.iter().map(|session| (session.token_hash, session.id)).collect() };
         let noted: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
         let mut new = hashes(ended_now);
         let mut again = hashes(before);
-        if let Which::Token(hash) = which {
-            // The token that is shown, too, whether there is a row of it or not: a record may stand that nobody knows of.
-            again.push((*hash, ids.first().copied().unwrap_or(SessionId::UNKNOWN)));
+        if let Which::Tokens(hashes) = which {
+            // The tokens that are shown, too, whether there are rows of them or not: a record may stand that nobody knows of.
+            let known: HashMap<_, _> = tokens::sessions_of(db, hashes)?.into_iter().collect();
+            again.extend(hashes.iter().map(|hash| (*hash, known.get(hash).copied().unwrap_or(SessionId::UNKNOWN))));
         }
         for (hash, session) in again {
             if !noted.contains(&hash) && new.iter().all(|(known, _)| *known != hash) {
@@ -154,16 +160,18 @@ impl App {
         Ok(records)
     }
 
-    /// Whether what this token opens, or ever opened, ended before and nothing of it is left to be confirmed. Its records
+    /// Whether all that these tokens open, or ever opened, ended before and nothing of it is left to be confirmed. Its records
     /// are deleted and confirmed once more, as for any repetition, but nothing is written: whoever shows a dead cookie over
-    /// and over must not take the turns of those who change something. False where it lives, or cannot be confirmed by that.
-    pub(super) async fn is_over(&self, shown: TokenHash) -> Result<bool, Unavailable> {
+    /// and over must not take the turns of those who change something. False where one lives, or cannot be confirmed by that.
+    pub(super) async fn is_over(&self, shown: &[TokenHash]) -> Result<bool, Unavailable> {
+        let shown = shown.to_vec();
         let over = self.shared.ledger.read(move |db| {
-            let before = sessions::find_ended(db, &Which::Token(shown))?;
-            let lives = before.is_empty() && tokens::session_of(db, &shown)?.is_some();
+            let before = sessions::find_ended(db, &Which::Tokens(shown.clone()))?;
             let ids: Vec<_> = before.iter().map(|session| session.id).collect();
-            let left = lives || !unconfirmed::of_sessions_or_token(db, &ids, Some(&shown))?.is_empty();
-            let hashes = || before.iter().map(|session| session.token_hash).chain([shown]).collect::<Vec<_>>();
+            let lives = tokens::sessions_of(db, &shown)?.iter().any(|(_, session)| !ids.contains(session));
+            let left = lives || !unconfirmed::of_sessions_or_tokens(db, &ids, &shown)?.is_empty();
+            let last = before.iter().map(|session| session.token_hash);
+            let hashes = || last.chain(shown.iter().copied()).collect::<Vec<_>>();
             Ok((!left).then(hashes))
         });
         match over.await? {
@@ -229,7 +237,7 @@ impl App {
 /// Whoever shows a former one has no more than that.
 fn by_whom<'a>(which: &Which, session: &Ended, cause: &'a Cause) -> Cow<'a, Cause> {
     match (which, cause.actor) {
-        (Which::Token(shown), Actor::Anonymous) if *shown == session.token_hash => {
+        (Which::Tokens(shown), Actor::Anonymous) if shown.contains(&session.token_hash) => {
             Cow::Owned(Cause { actor: Actor::User(session.user_id), ..cause.clone() })
         }
         _ => Cow::Borrowed(cause),

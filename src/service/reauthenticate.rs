@@ -89,7 +89,7 @@ impl App {
         unconfirmed::add(db, &[self.obligation(token_hash, session)], now)?;
         fault_point::reach("re-authentication: old token noted");
         // With whatever earlier renewals have left to be confirmed.
-        let records = unconfirmed::of_sessions_or_token(db, &[session], None)?;
+        let records = unconfirmed::of_sessions_or_tokens(db, &[session], &[])?;
         audit::append(db, &self.entry(Event::Reauthenticated, &renewal.cause, Some(user), Some(session)))?;
         fault_point::reach("re-authentication: line written");
         Ok(sessions::find(db, session)?.map(|row| (row, records)))

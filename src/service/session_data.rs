@@ -102,7 +102,7 @@ impl App {
             unconfirmed::add(db, &[old], app.clock().now())?;
             fault_point::reach("renewal: old token noted");
             // With whatever earlier renewals have left to be confirmed.
-            let records = unconfirmed::of_sessions_or_token(db, &[session], None)?;
+            let records = unconfirmed::of_sessions_or_tokens(db, &[session], &[])?;
             audit::append(db, &app.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
             fault_point::reach("renewal: line written");
             Ok(Some((row, records)))

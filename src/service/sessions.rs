@@ -70,15 +70,15 @@ impl App {
         Ok(ended.unwrap_or(0))
     }
 
-    /// Ends the session that this token opens, or ever opened, whatever state it is in; it is no error when there is
+    /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there is
     /// none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its session and
     /// never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
-    pub async fn sign_out(&self, token_hash: TokenHash, client: &Client) -> Result<(), RevokeError> {
-        if self.is_over(token_hash).await? {
+    pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), RevokeError> {
+        if token_hashes.is_empty() || self.is_over(token_hashes).await? {
             return Ok(());
         }
         let cause = Cause::anonymous(client);
-        self.end(Which::Token(token_hash), EndReason::SignedOut, &cause).await.map(drop)
+        self.end(Which::Tokens(token_hashes.to_vec()), EndReason::SignedOut, &cause).await.map(drop)
     }
 
     /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.

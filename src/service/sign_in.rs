@@ -35,8 +35,8 @@ pub struct SignIn {
     pub password: Password,
     /// Whether the session shall outlive the browser.
     pub remember: bool,
-    /// The token hash of the session that the browser already has: it ends.
-    pub replaces: Option<TokenHash>,
+    /// The token hashes of the sessions that the browser already has: they end.
+    pub replaces: Vec<TokenHash>,
     /// What the browser keeps of an earlier sign-in.
     pub device: Option<DeviceCookie>,
 }
@@ -103,8 +103,8 @@ struct Proven {
     epoch: Option<i64>,
     /// The stored hash, and a stronger one of the same password to replace it.
     upgrade: Option<(String, String)>,
-    /// The session that the browser already has.
-    replaces: Option<TokenHash>,
+    /// The tokens that the browser already has.
+    replaces: Vec<TokenHash>,
     /// What else there is to say of how they came in.
     entry: Entry,
 }
@@ -194,9 +194,10 @@ impl App {
         &self,
         user: UserId,
         remember: bool,
-        replaces: Option<TokenHash>,
+        replaces: &[TokenHash],
         client: &Client,
     ) -> Result<SignedIn, IssueError> {
+        let replaces = replaces.to_vec();
         self.enter(Proven { user, epoch: None, upgrade: None, replaces, entry: Entry::default() }, remember, client)
             .await
     }
@@ -272,13 +273,17 @@ impl App {
         session
     }
 
-    /// The transaction. The lock on the user's row comes first, with that of the owner of the session that the browser
+    /// The transaction. The lock on the user's row comes first, with those of the owners of the sessions that the browser
     /// had: it is what orders this sign-in and whatever ends all of the user's sessions.
     fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
-        let replaced = entrance.proven.replaces.map(Which::Token);
-        let going = entrance.proven.replaces.map_or(Ok(None), |hash| tokens::session_of(db, &hash))?;
-        let mut owners = replaced.as_ref().map_or_else(|| Ok(Vec::new()), |which| sessions::owners(db, which))?;
-        owners.push(entrance.proven.user);
+        let shown = &entrance.proven.replaces;
+        let replaced = (!shown.is_empty()).then(|| Which::Tokens(shown.clone()));
+        let mut owners = vec![entrance.proven.user];
+        let mut going = Vec::new();
+        if let Some(which) = &replaced {
+            owners.extend(sessions::owners(db, which)?);
+            going.extend(tokens::sessions_of(db, shown)?.into_iter().map(|(_, session)| session));
+        }
         let locked = locks::users(db, &owners)?;
         let Some(user) = locked.user(entrance.proven.user).cloned() else { return Ok(Admission::Refused) };
         if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
@@ -286,7 +291,7 @@ impl App {
         }
         let server = Cause::server(Some(entrance.client.clone()));
         // Before anything is ended: a sign-in that is refused leaves everything as it was.
-        let Some(room) = make_room(db, entrance, going)? else { return Ok(Admission::Full) };
+        let Some(room) = make_room(db, entrance, &going)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();
         if let Some(which) = &replaced {
             ended.extend(self.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
@@ -324,11 +329,11 @@ struct Room {
     staying: Vec<Session>,
 }
 
-/// None when there is no room and none is to be made. One of them is going anyway.
-fn make_room(db: &mut Db, entrance: &Entrance, going: Option<SessionId>) -> Result<Option<Room>, LedgerError> {
+/// None when there is no room and none is to be made. Some of them are going anyway.
+fn make_room(db: &mut Db, entrance: &Entrance, going: &[SessionId]) -> Result<Option<Room>, LedgerError> {
     let now = entrance.session.created_at;
     let mut live = sessions::of_user(db, entrance.proven.user, now)?;
-    live.retain(|session| session.deadlines().hold_with_lag(now) && Some(session.id) != going);
+    live.retain(|session| session.deadlines().hold_with_lag(now) && !going.contains(&session.id));
     let surplus = (live.len() + 1).saturating_sub(entrance.limit);
     if surplus > 0 && entrance.at_limit == AtLimit::Refuse {
         return Ok(None);

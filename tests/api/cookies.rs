@@ -1,11 +1,11 @@
 //! Cookies that are not exactly one, signed by us: all are 401, with the same problem, and nothing is set or cleared.
 
-use crate::support::client::{COOKIE, SignedIn};
+use crate::support::client::{COOKIE, PASSWORD, SignedIn};
 use crate::support::issue::signed;
 use crate::support::raw::{RawResponse, get_with};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{browser_with, fingerprint, problem_of};
+use crate::tools::{browser_with, fingerprint, problem_of, send};
 
 const PROTECTED: [&str; 3] = ["/me", "/sessions", "/auth/forward"];
 
@@ -130,14 +130,86 @@ on_each_backend! {
             assert_refused(&server, &what, &lines.iter().map(Vec::as_slice).collect::<Vec<_>>()).await;
         }
         assert!(owner.is_signed_in().await && second.is_signed_in().await);
-        // Signing out with two cookies cannot tell which is meant: it ends neither and clears nothing.
+    }
+
+    /// Whoever holds a token may end its session. So a cookie that a sibling host has planted opens nothing and keeps
+    /// nothing alive.
+    async fn a_sign_out_with_several_cookies_ends_every_session_that_they_belong_to(server: TestServer) {
+        let (owner, stranger) = (server.signed_in().await, server.signed_in().await);
+        let evil = format!("{COOKIE}=evil");
+        for case in ["evil last", "evil first", "twice", "a stranger's", "two lines", "old ones", "very many"] {
+            let (one, other, planted) = (server.issue(&owner).await, server.issue(&owner).await, server.issue(&stranger).await);
+            let old = one.copy_at(&server.url());
+            one.reauthenticate(PASSWORD).await.assert_status(200);
+            let (first, second) = (pair(&one), pair(&other));
+            let (lines, ended): (Vec<String>, Vec<&SignedIn>) = match case {
+                "evil last" => (vec![format!("{first}; {evil}")], vec![&one]),
+                "evil first" => (vec![format!("{evil}; theme=dark; {first}")], vec![&one]),
+                "twice" => (vec![format!("{first}; {first}")], vec![&one]),
+                "a stranger's" => (vec![format!("{first}; {}; {second}", pair(&planted))], vec![&one, &other, &planted]),
+                "two lines" => (vec![second, first], vec![&one, &other]),
+                "old ones" => (vec![format!("{}; {}", pair(&old), pair(&planted))], vec![&one, &planted]),
+                _ => (vec![format!("{first}{}; {second}", "; a=b; __Host-session=x".repeat(190))], vec![&one, &other]),
+            };
+            let mut request: Vec<String> = lines.iter().map(|cookies| format!("Cookie: {cookies}")).collect();
+            request.push("X-Requested-With: x".to_owned());
+            let request: Vec<&str> = request.iter().map(String::as_str).collect();
+            // Nothing is left of it, so it may be repeated.
+            for attempt in ["first", "second"] {
+                let answer = send(&server, "POST", "/logout", &request, b"").await;
+                assert_eq!((answer.status, answer.header("set-cookie").len()), (Some(204), 1), "{case}, {attempt}: {answer:?}");
+                assert!(answer.head.contains("__Host-session=;"), "{case}: {answer:?}");
+            }
+            for who in [&one, &other, &planted] {
+                let is_over = ended.iter().any(|over| over.session_id == who.session_id);
+                assert_eq!(who.is_signed_in().await, !is_over, "{case}: {}", who.session_id);
+                let of = format!("event = 'session_revoked' AND session_id = '{}'", who.session_id);
+                assert_eq!(server.stores.database.count("audit", &of), usize::from(is_over), "{case}: one line for each");
+            }
+        }
+        assert!(owner.is_signed_in().await && stranger.is_signed_in().await, "what was not shown goes on");
+        assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0);
+    }
+
+    async fn a_sign_in_with_several_cookies_ends_every_session_that_they_belong_to(server: TestServer)
+    with { "SESSIOND_MAX_SESSIONS": "3", "SESSIOND_MAX_SESSIONS_POLICY": "refuse" } {
+        let (owner, stranger) = (server.signed_in().await, server.signed_in().await);
+        let (one, other) = (server.issue(&owner).await, server.issue(&owner).await);
+        // Their places are free: three sessions are allowed, and there are three.
+        let cookies = format!("Cookie: {}; {COOKIE}=x; {}; {}", pair(&one), pair(&stranger), pair(&other));
+        let body = format!(r#"{{"email":"{}","password":"{PASSWORD}"}}"#, owner.email);
+        let answer = send(&server, "POST", "/login", &[&cookies, "Content-Type: application/json"], body.as_bytes()).await;
+        assert_eq!(answer.status, Some(200), "{answer:?}");
+        for who in [&one, &other, &stranger] {
+            assert!(!who.is_signed_in().await, "{}", who.session_id);
+        }
+        assert!(owner.is_signed_in().await);
+    }
+
+    /// The page that signs out has read its CSRF token while there was one cookie.
+    async fn a_csrf_token_of_one_of_several_cookies_is_right(server: TestServer) {
+        let (owner, stranger) = (server.signed_in().await, server.signed_in().await);
+        let token_of = async |who: &SignedIn| who.me().await.json()["csrf_token"].as_str().expect("a token").to_owned();
+        let (right, foreign) = (token_of(&owner).await, token_of(&stranger).await);
+        let cookies = format!("Cookie: {COOKIE}=x; {}", pair(&owner));
+        for (token, status) in [(&foreign, 403), (&right, 204)] {
+            let shown = format!("X-CSRF-Token: {token}");
+            let answer = send(&server, "POST", "/logout", &[&cookies, &shown, "X-Requested-With: x"], b"").await;
+            assert_eq!(answer.status, Some(status), "{answer:?}");
+        }
+        assert!(!owner.is_signed_in().await && stranger.is_signed_in().await);
+    }
+
+    async fn more_cookies_than_a_browser_sends_end_nothing_and_open_nothing(server: TestServer) {
+        let owner = server.signed_in().await;
         let before = fingerprint(&server.stores.database);
-        let request = format!(
-            "POST /logout HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Requested-With: x\r\nCookie: {good}; {evil}\r\n\r\n"
-        );
-        let answer = crate::support::raw::raw(&server.url(), request.as_bytes()).await;
-        assert_eq!((answer.status, answer.header("set-cookie").len()), (Some(401), 0), "{answer:?}");
+        let cookies = format!("Cookie: {}{}", pair(&owner), format!("; {COOKIE}=x").repeat(200));
+        for (method, path) in [("POST", "/logout"), ("GET", "/me"), ("GET", "/auth/forward")] {
+            let answer = send(&server, method, path, &[&cookies, "X-Requested-With: x"], b"").await;
+            assert_eq!((answer.status, answer.header("set-cookie").len()), (Some(401), 0), "{path}: {answer:?}");
+        }
         assert_eq!(fingerprint(&server.stores.database), before);
+        assert!(owner.is_signed_in().await);
     }
 
     async fn other_names_and_quotes_are_refused(server: TestServer) {

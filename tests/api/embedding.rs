@@ -7,10 +7,11 @@ use actix_identity::Identity;
 use actix_session::Session;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, web};
+use reqwest::Method;
 use sessiond::http::SessionLayer;
 use tokio::sync::oneshot;
 
-use crate::support::client::{Anonymous, COOKIE, SignedIn};
+use crate::support::client::{Anonymous, COOKIE, PASSWORD, SignedIn};
 use crate::support::node::Node;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
@@ -230,6 +231,28 @@ on_each_backend! {
             assert!(!session.is_signed_in().await, "{what}");
             session.copy_at(&application.url()).post("/count").await.assert_status(401);
             assert_eq!(column(&server, "end_reason", &session), "signed_out", "{what}");
+        }
+        assert!(owner.is_signed_in().await);
+    }
+
+    /// Nothing is open there, so the application sees nobody, and still what it purges is over.
+    async fn purging_ends_the_sessions_of_cookies_that_open_nothing(server: TestServer) {
+        let application = Application::on(&server).await;
+        let owner = server.signed_in().await;
+        let (one, other, renewed) = (server.issue(&owner).await, server.issue(&owner).await, server.issue(&owner).await);
+        let old = renewed.copy_at(&application.url());
+        renewed.reauthenticate(PASSWORD).await.assert_status(200);
+        let several = format!("{COOKIE}={}; {COOKIE}=x; {COOKIE}={}", one.cookie(), other.cookie());
+        let visitor = application.anonymous();
+        for path in ["/who", "/session/remove"] {
+            let method = if path == "/who" { Method::GET } else { Method::POST };
+            visitor.call(method, path).header("Cookie", &several).send().await;
+        }
+        assert!(one.is_signed_in().await && other.is_signed_in().await && renewed.is_signed_in().await);
+        assert_removes(&visitor.call(Method::POST, "/session/purge").header("Cookie", &several).send().await);
+        assert_removes(&old.post("/session/purge").await);
+        for who in [&one, &other, &renewed] {
+            assert!(!who.is_signed_in().await, "{}", who.session_id);
         }
         assert!(owner.is_signed_in().await);
     }

@@ -162,7 +162,7 @@ on_each_backend! {
         assert_eq!(app.store_data(&checked, &data).await, Err(DataError::Ended), "the old token writes nothing");
         let now = app.check(&renewed.token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
         app.store_data(&now, &data).await.expect("the new one does");
-        app.sign_out(renewed.token.hash(), &client()).await.expect("confirmed");
+        app.sign_out(&[renewed.token.hash()], &client()).await.expect("confirmed");
         assert_eq!(app.renew(&now, &client()).await.map(drop), Err(DataError::Ended), "only of a live row");
         assert_eq!(app.store_data(&now, &data).await, Err(DataError::Ended));
         assert!(!owner.is_signed_in().await);

@@ -59,7 +59,7 @@ on_each_backend! {
     async fn nobody_is_issued_a_session_who_may_not_sign_in(server: TestServer) {
         let (admin, owner) = (server.admin().await, server.signed_in().await);
         let user = UserId::parse(&owner.user_id).expect("a user id");
-        let issue = async || server.node().app().issue(user, false, None, &client()).await.map(|_| ());
+        let issue = async || server.node().app().issue(user, false, &[], &client()).await.map(|_| ());
         assert_eq!(issue().await, Ok(()));
         admin.disable(&owner.user_id).await.assert_status(204);
         assert_eq!(issue().await, Err(IssueError::UnknownUser), "disabled");
@@ -88,6 +88,7 @@ mod with_redis {
     use crate::support::redis::PrivateRedis;
     use crate::support::server::{Backend, Stores, TestServer};
     use crate::support::wait::until;
+    use crate::tools::{problem_of, send};
 
     const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -133,11 +134,39 @@ mod with_redis {
         let app = App::open_to_serve(&settings, clock, Arc::new(SystemRandom)).await.expect("a service");
         assert!(checked(&app, first).await.is_some(), "the record of the first token stands, and Redis alone is asked");
         let token = Token::parse(&present.token()).expect("a token");
-        app.sign_out(token.hash(), &client()).await.expect("it is confirmed");
+        app.sign_out(&[token.hash()], &client()).await.expect("it is confirmed");
         for who in &tokens {
             assert!(checked(&app, who).await.is_none(), "a token of a session that was signed out");
         }
         assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0);
+    }
+
+    /// Of several cookies none goes before the end of every session is recorded, and 204 is the end of all of them.
+    #[tokio::test]
+    async fn a_sign_out_with_several_cookies_is_repeated_until_all_have_ended() {
+        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
+        let proxy = Proxy::start(database.address());
+        let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+        let server = TestServer::on(stores, settings).await;
+        let (one, other) = (server.signed_in().await, server.signed_in().await);
+        assert!(one.is_signed_in().await && other.is_signed_in().await, "both have records");
+        let cookies = format!("Cookie: {COOKIE}={}; {COOKIE}={}", one.cookie(), other.cookie());
+        let sign_out = async || send(&server, "POST", "/logout", &[&cookies, "X-Requested-With: x"], b"").await;
+        proxy.refuse();
+        proxy.cut();
+        let answer = sign_out().await;
+        assert_eq!(problem_of(&answer).as_deref(), Some("unavailable"), "{answer:?}");
+        assert!(answer.header("set-cookie").is_empty(), "{answer:?}");
+        proxy.pass();
+        until("PostgreSQL is back", PATIENCE, async || one.me().await.status == 200).await;
+        server.stores.servers().kill();
+        let answer = sign_out().await;
+        assert_eq!(problem_of(&answer).as_deref(), Some("unconfirmed"), "{answer:?}");
+        assert_eq!(answer.header("set-cookie").len(), 1, "the ends are recorded: {answer:?}");
+        server.stores.servers().restart();
+        until("all are confirmed", PATIENCE, async || sign_out().await.status == Some(204)).await;
+        assert!(!one.is_signed_in().await && !other.is_signed_in().await);
     }
 
     /// An application that mounts the session layer: the cookie goes when the end is recorded, and not before.

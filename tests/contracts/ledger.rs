@@ -218,8 +218,8 @@ on_each_database! {
         assert!(rotate(first, second).await.expect("write"));
         assert!(!rotate(first, third).await.expect("write"), "the first token is no longer the one");
         assert!(!it.is_live(first).await && it.is_live(second).await && !it.is_live(third).await);
-        assert_eq!(it.end(Which::Token(first)).await, 1, "signing out with the token before still ends the session");
-        let ended = it.ledger.read(move |db| sessions::find_ended(db, &Which::Token(second))).await.expect("read");
+        assert_eq!(it.end(Which::Tokens(vec![first])).await, 1, "signing out with the token before still ends the session");
+        let ended = it.ledger.read(move |db| sessions::find_ended(db, &Which::Tokens(vec![second]))).await.expect("read");
         assert_eq!(ended.first().map(|ended| ended.token_hash), Some(second));
     }
 

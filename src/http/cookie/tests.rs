@@ -63,12 +63,27 @@ fn a_byte_that_is_not_utf8_hides_only_its_own_cookie() {
 }
 
 #[test]
-fn two_cookies_of_the_name_are_none() {
-    let [good, other] = [signed(&token().expose()), "__Host-session=x".to_owned()];
-    for lines in [vec![format!("{good}; {other}")], vec![other.clone(), good.clone()], vec![good.clone(), good.clone()]]
-    {
-        assert!(matches!(cookie().read(&request(&lines)), Presented::Duplicate), "{lines:?}");
+fn several_cookies_of_the_name_tell_whose_they_are_and_open_nothing() {
+    let (one, two) = (token(), token());
+    let [good, second, other] = [signed(&one.expose()), signed(&two.expose()), "__Host-session=x".to_owned()];
+    for (lines, expected) in [
+        (vec![format!("{good}; {other}")], vec![one.hash()]),
+        (vec![other.clone(), good.clone()], vec![one.hash()]),
+        (vec![good.clone(), good.clone()], vec![one.hash()]),
+        (vec![format!("{good}; {other}; {second}")], vec![one.hash(), two.hash()]),
+        (vec![format!("{good}{}", format!("; {other}").repeat(MOST - 1))], vec![one.hash()]),
+        (vec![other.clone(), other.clone()], Vec::new()),
+    ] {
+        let mut headers = request(&lines);
+        let presented = cookie().read(&headers);
+        assert!(matches!(presented, Presented::Several(_)), "{lines:?}");
+        let hashes = presented.hashes();
+        assert!(hashes.len() == expected.len() && expected.iter().all(|hash| hashes.contains(hash)), "{lines:?}");
+        cookie().let_through(&mut headers, &presented, LetThrough::All);
+        assert!(!headers.contains_key(COOKIE), "{lines:?}");
     }
+    let presented = cookie().read(&request(&[format!("{good}{}", format!("; {other}").repeat(MOST))]));
+    assert!(matches!(presented, Presented::TooMany) && presented.hashes().is_empty());
 }
 
 /// H-01, H-02: what browsers do not take for the prefix, and a sibling host may set.

@@ -22,7 +22,7 @@ async fn session_of(app: &App, token: &sessiond::domain::Token) -> SessionId {
 /// Whether signing out was answered with yes.
 fn signed_out(app: &App, token: &sessiond::domain::Token) -> JoinHandle<bool> {
     let (app, hash) = (app.clone(), token.hash());
-    tokio::spawn(async move { app.sign_out(hash, &client()).await.is_ok() })
+    tokio::spawn(async move { app.sign_out(&[hash], &client()).await.is_ok() })
 }
 
 /// The row has ended in a transaction that is not committed: a fill elsewhere still reads it as live, and puts a record.
@@ -53,7 +53,7 @@ async fn a_put_that_was_on_its_way_stores_nothing_after_a_revocation() {
         let hold = scene.way.hold_first(1, contains(in_record(&session.to_string())));
         let fill = asked(&scene.slow, &victim);
         hold.caught().await;
-        scene.fast.sign_out(victim.hash(), &client()).await.expect("a 2xx");
+        scene.fast.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
         if !evicted {
             // Somebody else's fill has left its lease there since.
             scene.redis.cli::<()>(&["SET", &key(&victim), "lease AAAAAAAAAAAAAAAAAAAAAA", "PX", "5000"]);
@@ -76,7 +76,7 @@ async fn a_touch_that_was_on_its_way_stores_nothing_after_a_revocation() {
     let elsewhere = IpAddr::from([192, 0, 2, 7]);
     assert!(scene.slow.check(&victim, elsewhere, Activity::Active).await.expect("an answer").is_some());
     hold.caught().await;
-    scene.fast.sign_out(victim.hash(), &client()).await.expect("a 2xx");
+    scene.fast.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
     hold.release();
     a_moment().await;
     scene.assert_dead(&victim, "after a late touch").await;

@@ -39,7 +39,7 @@ impl Copy {
         scene.database.back_up("backup");
         let height = || scene.database.value("SELECT CAST(height AS TEXT) AS value FROM lineage");
         let before = height();
-        scene.fast.sign_out(victim.hash(), &client()).await.expect("a 2xx");
+        scene.fast.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
         until("Redis is told", PATIENCE, async || height() != before).await;
         tokio::time::sleep(SECOND / 2).await;
         Self { scene, background, owner, victim }
@@ -140,7 +140,7 @@ async fn a_lease_is_waited_out_from_the_commit_of_a_retirement() {
     hold.release();
     drop(enrolling.await);
     let took = stopwatch();
-    let ended = slow.sign_out(victim.hash(), &client()).await;
+    let ended = slow.sign_out(&[victim.hash()], &client()).await;
     assert!(ended.is_ok(), "{ended:?}");
     assert!(!is_live(&old, &victim).await, "it was told as over after {:?}, and a node believes the old one", took());
     background.stop().await;
@@ -154,13 +154,13 @@ async fn a_deletion_counts_only_in_the_redis_that_may_speak() {
     const LEASE: Duration = Duration::from_secs(2);
     let scene = Scene::with_lease(LEASE).await;
     // The connection that deletes is made before the other Redis is there.
-    scene.slow.sign_out(scene.issue_on_record().await.hash(), &client()).await.expect("a 2xx");
+    scene.slow.sign_out(&[scene.issue_on_record().await.hash()], &client()).await.expect("a 2xx");
     let victim = scene.issue_on_record().await;
     let new = PrivateRedis::start();
     let other = node(&scene.database.url(), Some(&new.url()), LEASE, &scene.clock);
     compared(&other).await;
     assert!(is_live(&other, &victim).await && is_live(&other, &victim).await, "it has a record there");
-    let ended = scene.slow.sign_out(victim.hash(), &client()).await;
+    let ended = scene.slow.sign_out(&[victim.hash()], &client()).await;
     assert!(ended.is_err(), "it was deleted where nobody asks");
     let text: Option<String> = new.cli(&["GET", &key(&victim)]);
     assert!(text.is_some_and(|text| text.starts_with("1 ")), "the record that counts stands");
@@ -277,8 +277,8 @@ impl Stray {
     /// Has a revocation wait, and watches for as long as nothing may come of it.
     async fn wait_almost(&self, user: sessiond::domain::UserId) {
         let begun = self.clock.monotonic();
-        let token = self.command.issue(user, false, None, &client()).await.expect("a session").token;
-        self.command.sign_out(token.hash(), &client()).await.expect_err("nobody confirms it");
+        let token = self.command.issue(user, false, &[], &client()).await.expect("a session").token;
+        self.command.sign_out(&[token.hash()], &client()).await.expect_err("nobody confirms it");
         assert_eq!(self.waiting(), 1);
         self.clock.advance(5 * SECOND);
         loop {
@@ -299,8 +299,8 @@ async fn a_redis_counts_as_left_behind_after_ten_seconds_of_one_revocation_and_n
     let stray = Stray::beside_another_nodes_redis().await;
     let user = crowd::user(stray.app.ledger(), stray.clock.now()).await;
     let background = stray.app.serve();
-    let token = stray.command.issue(user, false, None, &client()).await.expect("a session").token;
-    stray.command.sign_out(token.hash(), &client()).await.expect_err("nobody confirms it");
+    let token = stray.command.issue(user, false, &[], &client()).await.expect("a session").token;
+    stray.command.sign_out(&[token.hash()], &client()).await.expect_err("nobody confirms it");
     tokio::time::sleep(SECOND).await;
     stray.clock.advance(4 * SECOND);
     // Another node confirms it; the next one is another one's business.

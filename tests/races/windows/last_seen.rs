@@ -36,7 +36,7 @@ async fn a_use_that_goes_from_the_notes_into_the_row_between_two_looks_counts() 
     drop(command_line(&database).await);
     let app = node(&sql.in_url(&database.url()), None, LONG_LEASE, &clock);
     let user = crowd::user(app.ledger(), clock.now()).await;
-    let issued = app.issue(user, false, None, &client()).await.expect("a session");
+    let issued = app.issue(user, false, &[], &client()).await.expect("a session");
     let (token, session) = (issued.token, issued.session.id.to_string());
     assert!(use_of(&app, &token).await);
     let background = app.serve();

@@ -71,7 +71,7 @@ impl Scene {
 
     /// A session that nobody has asked about yet.
     async fn issue(&self) -> Token {
-        self.fast.issue(self.user, false, None, &client()).await.expect("a session").token
+        self.fast.issue(self.user, false, &[], &client()).await.expect("a session").token
     }
 
     /// One whose record stands, with every service connected.
