@@ -13,7 +13,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::cookie::Presented;
-use super::next::{Next, has_next, path_of};
+use super::media_type::is_media_type;
+use super::next::{Next, has_parameter, path_of};
 use super::pages;
 use super::problem::Problem;
 use super::site::Site;
@@ -31,7 +32,7 @@ pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpRespons
     match site.destinations.in_query(request.query_string()) {
         Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
         // The page takes a `next` that it sees for one: what leads nowhere is not to be seen.
-        None if has_next(request.query_string()) => sent(StatusCode::SEE_OTHER, &door(None)),
+        None if has_parameter(request.query_string(), "next") => sent(StatusCode::SEE_OTHER, &door(None)),
         _ => {
             let mut page = pages::index(request).await?;
             page.headers_mut().insert(BY_SITE.0, BY_SITE.1);
@@ -44,7 +45,7 @@ pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpRespons
 /// cannot (nginx) asks here itself, tells the page in `X-Forwarded-…`, and passes the answer on.
 pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request.query_string();
-    if query.is_empty() && request.headers().contains_key(told::URI) {
+    if !has_parameter(query, "next") && request.headers().contains_key(told::URI) {
         // Any address relative to this one would lie under the gateway, which would ask here again, and so on.
         if !site.proxies.believes(request.peer_addr()) {
             return Err(Problem::proxy_not_trusted());
@@ -74,7 +75,8 @@ fn cleared(mut answer: HttpResponse, site: &Site, request: &HttpRequest, page: &
 /// Instead of a gateway's 401: for a navigation, the way in. Anything else stays as it is, so that no script gets a page
 /// where it expects an answer.
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let is_wanted = request.query_string() == "redirect" || told::asked_below(&site.base_path, request).is_some();
+    let is_wanted =
+        has_parameter(request.query_string(), "redirect") || told::asked_below(&site.base_path, request).is_some();
     let is_told = site.proxies.believes(request.peer_addr()) && is_navigation(request);
     if problem.status_code() == StatusCode::UNAUTHORIZED && is_wanted && is_told {
         way_in(site, request)
@@ -132,5 +134,7 @@ fn is_navigation(request: &HttpRequest) -> bool {
         let is_whole = !headers.contains_key("sec-fetch-dest") || only(headers, "sec-fetch-dest") == Some("document");
         return is_whole && only(headers, "sec-fetch-mode") == Some("navigate");
     }
-    headers.get_all(ACCEPT).filter_map(|line| line.to_str().ok()).any(|line| line.contains("text/html"))
+    // A byte that is no text, in a parameter or in another range, hides nothing.
+    let mut ranges = headers.get_all(ACCEPT).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    ranges.any(|range| is_media_type(range, "text/html"))
 }

@@ -7,6 +7,7 @@
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 
+use super::media_type::is_media_type;
 use crate::config::Config;
 
 /// Most of an origin that is shown; a host name has 253 characters at most, and few have a hundred.
@@ -61,8 +62,7 @@ fn could_not_be_a_form(headers: &HeaderMap) -> bool {
 
 /// Whether a Content-Type is `application/json`, with parameters or without.
 pub fn is_json(content_type: Option<&HeaderValue>) -> bool {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    content_type.is_some_and(|value| is_media_type(value.as_bytes(), "application/json"))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod guard;
 pub mod headers;
 pub mod last_resort;
 mod listing;
+mod media_type;
 pub mod named_fields;
 pub mod next;
 mod no_touch;

@@ -138,9 +138,9 @@ impl Destinations {
     }
 }
 
-/// Whether a query has a `next`, wherever it leads.
-pub fn has_next(query: &str) -> bool {
-    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "next")
+/// Whether a query has this parameter, whatever its value is.
+pub fn has_parameter(query: &str, name: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(found, _)| found == name)
 }
 
 /// The path of a page's address or of a path with a query, as a browser compares it with that of a cookie.

@@ -162,8 +162,11 @@ on_each_backend! {
             assert_sent(&get(&over, path, &person).await, 302, &to);
             let head = [PAGE.as_slice(), &PERSON, &[("X-Forwarded-Method", "HEAD")]].concat();
             assert_sent(&get(&visitor, path, &head).await, 302, &to);
-            // A browser without Sec-Fetch-…: what it takes decides.
-            assert_sent(&get(&visitor, path, &[PAGE.as_slice(), &[("Accept", "text/html")]].concat()).await, 302, &to);
+            // A browser without Sec-Fetch-…: what it takes decides, in any case and beside bytes that are no text.
+            for accept in [&b"text/html"[..], b"TEXT/HTML", b"*/*;q=0.1, Text/Html;q=0.9", b"x/\xe4;y=\xff,text/html", b"text/html;name=\xfc"] {
+                let call = with(visitor.call(Method::GET, path), &PAGE).header_of_bytes("Accept", accept);
+                assert_sent(&call.send().await, 302, &to);
+            }
 
             for (what, extra) in [
                 ("a script", vec![("Sec-Fetch-Mode", "cors"), ("Accept", "text/html")]),
@@ -172,6 +175,7 @@ on_each_backend! {
                 ("a socket", vec![("Sec-Fetch-Mode", "websocket")]),
                 ("two modes", vec![("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Mode", "navigate"), ("Accept", "text/html")]),
                 ("a program", vec![("Accept", "application/json")]),
+                ("another type", vec![("Accept", "text/html5, application/text/html")]),
                 ("nobody in particular", vec![]),
                 ("a form", [PERSON.as_slice(), &[("X-Forwarded-Method", "POST")]].concat()),
                 ("no method", [PERSON.as_slice(), &[("X-Forwarded-Method", "get")]].concat()),
@@ -184,9 +188,14 @@ on_each_backend! {
         }
         // Whoever is signed in is told as ever, and who does not ask for it is not sent anywhere.
         assert_eq!(get(&owner, "/auth/forward?redirect", &person).await.assert_status(200).header("location"), None);
-        for path in ["/auth/forward", "/auth/forward?redirect=https://evil.example", "/auth/forward?next=/a", "/auth/forward?redirect&x"] {
+        for path in ["/auth/forward", "/auth/forward?next=/a", "/auth/forward?Redirect", "/auth/forward?x=redirect"] {
             get(&visitor, path, &person).await.assert_problem(401, "unauthenticated");
         }
+        // However it is asked for. What its value names is not gone on to.
+        for query in ["redirect=", "redirect=1", "redirect&x", "x=1&redirect", "%72edirect=true", "redirect=https://evil.example", "redirect&redirect"] {
+            assert_sent(&get(&visitor, &format!("/auth/forward?{query}"), &person).await, 302, &to);
+        }
+        assert_sent(&get(&visitor, "/bounce?x=1", &person).await, 302, &to);
         let post = with(visitor.call(Method::POST, "/auth/forward?redirect"), &person).send().await;
         post.assert_problem(401, "unauthenticated");
         let put = [PAGE.as_slice(), &PERSON, &[("X-Forwarded-Method", "GET")]].concat();
