@@ -12,7 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::throttle::{Counts, Network, Window};
-use super::{Random, UserId, random};
+use super::{Random, SessionId, UserId, random};
 
 const NONCE: usize = 16;
 const MARK: usize = 9;
@@ -109,6 +109,11 @@ impl ThrottleKey {
     /// The counter of an account, named by its [`super::Email::key_of`]: one for all spellings, and whether it exists or not.
     pub fn account(&self, email_key: &str) -> BucketId {
         self.bucket("account", email_key.as_bytes())
+    }
+
+    /// The counter of wrong passwords in a live session.
+    pub fn session(&self, session: SessionId) -> BucketId {
+        self.bucket("session", session.to_string().as_bytes())
     }
 
     /// The counter of what a network does in one span of time.
@@ -269,6 +274,8 @@ mod tests {
             key.span("a", Counts::Choices, ten, 1),
             key.devices("a", epoch(1)),
             key.devices("a", epoch(2)),
+            key.session(SessionId::UNKNOWN),
+            key.account(&SessionId::UNKNOWN.to_string()),
         ];
         for (place, name) in names.iter().enumerate() {
             assert!(!names[..place].contains(name));

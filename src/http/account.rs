@@ -121,7 +121,7 @@ pub async fn rename(
          headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
         (status = 403, description = "The current password is wrong (`wrong-password`)."),
         (status = 422, description = "The new password is not accepted (`invalid-body`)."),
-        (status = 429, description = "Too many wrong passwords, here or at sign-in, or too many changes (`too-many-attempts`)."),
+        (status = 429, description = "Too many wrong passwords in this session, or too many changes (`too-many-attempts`)."),
         (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie."),
     )
 )]
@@ -134,7 +134,7 @@ pub async fn change_password(
 ) -> Result<HttpResponse, Problem> {
     let current = typed("current_password", body.current_password)?;
     let new = typed("new_password", body.new_password)?;
-    let changed = site.app.change_password(&checked, current, new, visit.device(), visit.client()).await;
+    let changed = site.app.change_password(&checked, current, new, visit.client()).await;
     let renewed = changed.inspect_err(|error| {
         if *error == ChangePasswordError::WrongPassword {
             note(&site.app, Refused::Password, visit.client(), Some(&checked), error);

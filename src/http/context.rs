@@ -87,7 +87,7 @@ impl Context {
         self.activity
     }
 
-    /// What the browser keeps of an earlier sign-in; not yet judged, and only on routes that check a password.
+    /// What the browser keeps of an earlier sign-in; not yet judged, and only on routes where people sign in.
     pub fn device(&self) -> Option<&DeviceCookie> {
         self.device.as_ref()
     }

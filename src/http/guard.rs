@@ -182,10 +182,10 @@ impl SessionLayer {
             }
             Rank::Public | Rank::Embedded => None,
         };
-        // Where a password is checked; before cookies are taken away.
+        // Where people sign in; before cookies are taken away.
         let device = match self.rank {
-            Rank::Public | Rank::Renewal => device_cookie::read(headers),
-            Rank::Anyone | Rank::Account | Rank::Background | Rank::Administrator | Rank::Embedded => None,
+            Rank::Public => device_cookie::read(headers),
+            _ => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
         self.judge_role(request, &client, checked.as_ref()).await?;

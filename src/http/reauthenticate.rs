@@ -32,7 +32,7 @@ pub struct Reauthenticate {
         (status = 200, description = "Proven; the new token is in the cookie.", body = SessionAnswer,
          headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
         (status = 403, description = "The password is wrong (`wrong-password`)."),
-        (status = 429, description = "Too many wrong passwords (`too-many-attempts`)."),
+        (status = 429, description = "Too many wrong passwords in this session, or too many right ones (`too-many-attempts`)."),
         (status = 503, description = "Not proven, or (`unconfirmed`) proven, with the new token in the cookie."),
     )
 )]
@@ -44,7 +44,7 @@ pub async fn reauthenticate(
     Json(body): Json<Reauthenticate>,
 ) -> Result<HttpResponse, Problem> {
     let password = typed("password", body.password)?;
-    let proven = site.app.reauthenticate(&checked, password, visit.device(), visit.client()).await;
+    let proven = site.app.reauthenticate(&checked, password, visit.client()).await;
     let renewed = proven.inspect_err(|error| {
         if *error == ReauthenticateError::WrongPassword {
             note(&site.app, Refused::Password, visit.client(), Some(&checked), error);

@@ -16,7 +16,8 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 const WAIT: &str = "There were too many attempts. Wait a while before the next one.";
-const STOPPED: &str = "There were too many attempts. A new password has to be set before the next one.";
+const STOPPED: &str =
+    "There were too many attempts. Sign in again on a device that you have used before, or set a new password.";
 
 impl From<Throttled> for Problem {
     fn from(throttled: Throttled) -> Self {

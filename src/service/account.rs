@@ -139,11 +139,10 @@ impl App {
         checked: &Checked,
         current: Password,
         new: Password,
-        device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<Renewed, ChangePasswordError> {
         self.password_rules().check_length(&new)?;
-        let user = self.own_password(checked, current, device, client).await?;
+        let user = self.own_password(checked, current, client).await?;
         let token = Token::generate(self.random());
         let change = Change {
             checked: checked.clone(),

@@ -28,10 +28,11 @@ const CLAIMS: u32 = 8;
 #[must_use = "what is dropped has failed"]
 pub(super) struct Attempt {
     app: App,
-    /// On the account's counter; on a device that is known, on that one's and on the one of all devices together.
+    /// On the account's counter; on a device that is known, on that one's and on the one of all devices together; in a live
+    /// session, on that one's.
     at: Vec<Reserved>,
     familiar: bool,
-    /// The counters of its address; none on a device that is known.
+    /// The counters of its address; none on a device that is known, and in a live session.
     networks: Vec<Counted>,
     /// Where it counts if the password is right.
     proofs: Vec<Span>,
@@ -61,29 +62,33 @@ impl App {
         key.issue(&user.email_key, key.device_epoch(user.id, epoch), self.random())
     }
 
-    /// Counts an attempt to show the password of an account, by its [`crate::domain::Email::key_of`], or says how long
-    /// to wait. Every route that checks a password asks here first.
+    /// Counts an attempt to show the password in a live session, or says how long to wait. By the session alone: what a
+    /// thief does in a session that he has stolen keeps the owner out of nothing in another one, and neither does what
+    /// strangers do at the sign-in.
+    pub(super) async fn reserve_attempt_in(&self, session: SessionId, client: &Client) -> Result<Attempt, Throttled> {
+        let proofs = self.spans_of(&session.to_string(), Counts::SessionProofs);
+        self.require_left(&proofs).await?;
+        let at = vec![self.reserve(self.shared.throttle.key.session(session), Backoff::RULE).await?];
+        Ok(Attempt { app: self.clone(), at, familiar: true, networks: Vec::new(), proofs, from: client.ip })
+    }
+
+    /// Counts an attempt to sign in to an account, by its [`crate::domain::Email::key_of`], or says how long to wait.
     ///
     /// Who shows a cookie of a device on which the owner has signed in is counted by the devices alone: others, also
     /// behind the same address, cannot lock the owner out. Nor can who knows the password: right ones count for the
-    /// session in which they are shown, else for the device, and only those of strangers for the account.
+    /// device, and only those of strangers for the account.
     pub(super) async fn reserve_attempt(
         &self,
         email_key: &str,
-        session: Option<SessionId>,
         device: Option<ShownDevice>,
         client: &Client,
     ) -> Result<Attempt, Throttled> {
-        let proofs = match (session, device) {
-            (Some(session), _) => self.spans_of(&session.to_string(), Counts::SessionProofs),
-            (None, Some(device)) => self.spans_of(&ThrottleKey::device_name(email_key, device), Counts::DeviceProofs),
-            (None, None) => self.strangers_proofs(email_key, client),
-        };
         let attempt = |at, networks, proofs| {
             let familiar = device.is_some();
             Attempt { app: self.clone(), at, familiar, networks, proofs, from: client.ip }
         };
-        if let Some(at) = self.reserve_device(email_key, device).await? {
+        if let (Some(at), Some(device)) = (self.reserve_device(email_key, device).await?, device) {
+            let proofs = self.spans_of(&ThrottleKey::device_name(email_key, device), Counts::DeviceProofs);
             let attempt = attempt(at, Vec::new(), proofs);
             return match self.require_left(&attempt.proofs).await {
                 Ok(()) => Ok(attempt),
@@ -91,7 +96,8 @@ impl App {
             };
         }
         // A device that was guessed on for too long is no better than any other.
-        let proofs = if session.is_some() { proofs } else { self.strangers_proofs(email_key, client) };
+        let mut proofs = self.spans_of(email_key, Counts::Proofs);
+        proofs.extend(self.spans_of_address(client, Counts::Proofs));
         self.require_left(&proofs).await?;
         let networks = self.count_in(&self.spans_of_address(client, Counts::Guesses)).await?;
         match self.reserve(self.shared.throttle.key.account(email_key), Backoff::RULE).await {
@@ -101,12 +107,6 @@ impl App {
                 Err(throttled)
             }
         }
-    }
-
-    fn strangers_proofs(&self, email_key: &str, client: &Client) -> Vec<Span> {
-        let mut proofs = self.spans_of(email_key, Counts::Proofs);
-        proofs.extend(self.spans_of_address(client, Counts::Proofs));
-        proofs
     }
 
     /// Counts it for a known device and for all of the account's together. None where there is no such device, or where
@@ -191,7 +191,7 @@ impl Attempt {
         Entry { failures: self.failures().saturating_sub(1), familiar: self.familiar }
     }
 
-    /// Whether it is made on a device on which the owner has signed in.
+    /// Whether it is made where the owner has signed in.
     pub(super) fn is_familiar(&self) -> bool {
         self.familiar
     }
@@ -225,7 +225,7 @@ impl Attempt {
         }
         let failures = self.failures();
         if failures == Backoff::RULE.free || failures == HARD_STOP {
-            log::warn!("{failures} wrong passwords for one account, the last one from {}", self.from);
+            log::warn!("{failures} wrong passwords in a row for one account, the last one from {}", self.from);
         }
     }
 

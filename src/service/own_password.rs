@@ -6,7 +6,7 @@
 use super::gate::Source;
 use super::{App, Cause, Checked, Throttled, Unavailable};
 use crate::domain::password::Verdict;
-use crate::domain::{Client, DeviceCookie, Password};
+use crate::domain::{Client, Password};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, proofs};
 
@@ -34,15 +34,13 @@ impl App {
         &self,
         checked: &Checked,
         password: Password,
-        device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<User, NotProven> {
         let user = checked.user;
         let found =
             self.shared.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Unavailable::from)?;
         let user = found.ok_or(NotProven::Gone)?;
-        let device = self.known_device(device, &user);
-        let attempt = self.reserve_attempt(&user.email_key, Some(checked.session), device, client).await;
+        let attempt = self.reserve_attempt_in(checked.session, client).await;
         let attempt = attempt.inspect_err(|throttled| self.note_throttled(&user.email_key, throttled, client))?;
         let verdict =
             self.shared.gate.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;

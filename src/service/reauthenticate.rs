@@ -6,7 +6,7 @@
 use super::own_password::{NotProven, bind};
 use super::{App, Cause, Checked, Renewed, SessionView, Throttled, Unavailable};
 use crate::domain::event::Event;
-use crate::domain::{Client, DeviceCookie, Password, Token, TokenHash};
+use crate::domain::{Client, Password, Token, TokenHash};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
@@ -54,10 +54,9 @@ impl App {
         &self,
         checked: &Checked,
         password: Password,
-        device: Option<&DeviceCookie>,
         client: &Client,
     ) -> Result<Renewed, ReauthenticateError> {
-        let user = self.own_password(checked, password, device, client).await?;
+        let user = self.own_password(checked, password, client).await?;
         fault_point::reach("re-authentication: verified");
         let token = Token::generate(self.random());
         let cause = Cause::live(checked, client);

@@ -131,7 +131,7 @@ impl App {
         let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
         let owner = early.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
         let device = owner.and_then(|owner| self.known_device(request.device.as_ref(), owner));
-        let attempt = self.reserve_attempt(&key, None, device, client).await;
+        let attempt = self.reserve_attempt(&key, device, client).await;
         let attempt = attempt.inspect_err(|throttled| self.note_throttled(&key, throttled, client))?;
         let unanswered = Unanswered::new(self, client);
         let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };

@@ -42,7 +42,7 @@ pub struct Throttled {
     pub quota: Quota,
     /// How long it will be before the next one may be made.
     pub retry_after: Duration,
-    /// Whether waiting does not help: a new password has to be set.
+    /// Whether waiting does not help: only a sign-in on a known device does, or a new password.
     pub stopped: bool,
 }
 
