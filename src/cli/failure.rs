@@ -89,9 +89,10 @@ impl From<RevokeError> for Failure {
         match error {
             RevokeError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
             // The command line has no session whose age could be asked for.
-            RevokeError::StepUpRequired(_) | RevokeError::Ended | RevokeError::Forbidden => {
-                Self::failed(format!("{error}."))
-            }
+            RevokeError::StepUpRequired(_)
+            | RevokeError::Ended
+            | RevokeError::Forbidden
+            | RevokeError::Throttled(_) => Self::failed(format!("{error}.")),
             RevokeError::Unavailable(error) => error.into(),
         }
     }

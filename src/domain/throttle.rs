@@ -146,6 +146,8 @@ pub enum Counts {
     DeviceProofs,
     /// New passwords that were judged.
     Choices,
+    /// What somebody changes of their account without a password: the name, and the end of sessions where there are none.
+    Changes,
 }
 
 /// The span that most is counted in.
@@ -160,7 +162,7 @@ impl Counts {
             Self::Guesses | Self::Registrations => 1,
             Self::Choices => 3,
             // A whole office at nine o'clock.
-            Self::Proofs | Self::SessionProofs | Self::DeviceProofs => 20,
+            Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes => 20,
         }
     }
 
@@ -170,7 +172,7 @@ impl Counts {
         const CHOICES: [Window; 1] = [Window { limit: 20, length: TEN_MINUTES }];
         match self {
             Self::Guesses | Self::Registrations => &[],
-            Self::Proofs | Self::SessionProofs | Self::DeviceProofs => &PROOFS,
+            Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes => &PROOFS,
             Self::Choices => &CHOICES,
         }
     }
@@ -184,6 +186,7 @@ impl Counts {
             Self::SessionProofs => "session proofs",
             Self::DeviceProofs => "device proofs",
             Self::Choices => "choices",
+            Self::Changes => "changes",
         }
     }
 }

@@ -272,6 +272,7 @@ mod tests {
             key.span("a", Counts::SessionProofs, ten, 1),
             key.span("a", Counts::DeviceProofs, ten, 1),
             key.span("a", Counts::Choices, ten, 1),
+            key.span("a", Counts::Changes, ten, 1),
             key.devices("a", epoch(1)),
             key.devices("a", epoch(2)),
             key.session(SessionId::UNKNOWN),

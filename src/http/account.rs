@@ -100,6 +100,7 @@ async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem
         (status = 200, description = "The user with the new name.", body = UserAnswer),
         (status = 403, description = "Another device shows the session (`step-up-required`)."),
         (status = 422, description = "The name is not accepted (`invalid-body`)."),
+        (status = 429, description = "Too many changes of the account (`too-many-attempts`)."),
     )
 )]
 pub async fn rename(

@@ -26,6 +26,7 @@ impl From<RevokeError> for Problem {
             RevokeError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             RevokeError::Ended => Self::unauthenticated(),
             RevokeError::Forbidden => Self::forbidden(),
+            RevokeError::Throttled(throttled) => throttled.into(),
             RevokeError::Unavailable(error) => error.into(),
         }
     }
@@ -97,6 +98,7 @@ impl From<RenameError> for Problem {
             RenameError::InvalidName(why) => Self::invalid_field("name", why),
             RenameError::StepUpRequired(required) => Self::step_up_required(required.max_age),
             RenameError::Ended => Self::unauthenticated(),
+            RenameError::Throttled(throttled) => throttled.into(),
             RenameError::Unavailable(error) => error.into(),
         }
     }

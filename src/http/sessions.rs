@@ -80,6 +80,7 @@ pub async fn revoke(
         (status = 200, description = "They have ended.", body = RevokedAnswer,
          headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
         (status = 403, description = "The last proof is too old (`step-up-required`)."),
+        (status = 429, description = "There was nothing to end, too many times (`too-many-attempts`)."),
         (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
     )
 )]

@@ -10,6 +10,7 @@ use super::register::tidy_name;
 use super::{App, Cause, Checked, Me, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
+use crate::domain::throttle::Counts;
 use crate::domain::{Client, DeviceCookie, EndReason, Password, Token, TokenHash};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
@@ -29,6 +30,9 @@ pub enum RenameError {
     /// The session ended meanwhile.
     #[error("the session has ended")]
     Ended,
+    /// The account has been changed too often.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Nobody can tell now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -123,13 +127,20 @@ impl App {
     /// Changes the name to show; none takes it away.
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
-        let (app, checked) = (self.clone(), checked.clone());
-        let by = Authority::unchallenged(&checked);
+        let counted = self.count_in(&self.spans_of(&checked.user.to_string(), Counts::Changes)).await?;
+        let (app, user, by) = (self.clone(), checked.user, Authority::unchallenged(checked));
         let renamed = self.write(move |db| match app.lock(db, Some(&by), &[])? {
-            Ok(_) => users::set_name(db, checked.user, name.as_deref()).map(Ok),
+            Ok(_) => users::set_name(db, user, name.as_deref()).map(Ok),
             Err(unproven) => Ok(Err(unproven)),
         });
-        renamed.await.map_err(Unavailable::from)??.map(|user| UserView::from(&user)).ok_or(RenameError::Ended)
+        let renamed = renamed.await.map_err(|error| RenameError::from(Unavailable::from(error)));
+        match renamed.and_then(|granted| granted.map_err(RenameError::from)) {
+            Ok(Some(user)) => Ok(UserView::from(&user)),
+            refused => {
+                self.uncount(&counted).await;
+                Err(refused.err().unwrap_or(RenameError::Ended))
+            }
+        }
     }
 
     /// Changes the password: every other session ends, this one gets a new token. The current password is the proof that

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::authority::{StepUpRequired, Unproven};
 use super::confirm::NotConfirmed;
-use super::{App, Cause, Unavailable};
+use super::{App, Cause, Throttled, Unavailable};
 use crate::domain::event::{Actor, Event};
 use crate::domain::{EndReason, SessionId, TokenHash, UserId};
 use crate::fault_point;
@@ -39,6 +39,9 @@ pub enum RevokeError {
     /// Whoever wants it has lost the role that it needs. Nothing has happened.
     #[error("the role that this needs was taken away")]
     Forbidden,
+    /// It was wanted too often while there was nothing to end. Nothing has happened.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Nothing is known to have happened.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -76,6 +79,13 @@ pub(super) struct EndedSessions {
     pub(super) live: usize,
     /// Whether there was anything, ended before or now.
     pub(super) found: bool,
+}
+
+impl EndedSessions {
+    /// Whether all of it was over before, and confirmed.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.ended == 0 && self.records.is_empty()
+    }
 }
 
 impl App {
@@ -202,34 +212,39 @@ impl App {
     }
 
     /// Ends all of a user's sessions but the excepted one, and confirms it. Raises the epoch under the user's lock
-    /// first: a sign-in that has verified its password but not yet been admitted is refused. How many were alive; none when
-    /// there is no such user.
+    /// first: a sign-in that has verified its password but not yet been admitted is refused. None when there is no such
+    /// user. With `throttled`, it is refused where nothing is to end, and only there.
     pub(super) async fn end_all(
         &self,
         user: UserId,
         except: Option<SessionId>,
         reason: EndReason,
         cause: &Cause,
-    ) -> Result<Option<usize>, RevokeError> {
+        throttled: Option<Throttled>,
+    ) -> Result<Option<EndedSessions>, RevokeError> {
         let (app, cause) = (self.clone(), cause.clone());
         let ended = self
             .write(move |db| {
                 let locked = match app.lock(db, cause.authority.as_ref(), &[user])? {
                     Ok(locked) => locked,
-                    Err(unproven) => return Ok(Err(unproven)),
+                    Err(unproven) => return Ok(Err(unproven.into())),
                 };
                 if locked.user(user).is_none_or(User::is_deleted) {
                     return Ok(Ok(None));
                 }
+                let ended = app.end_rows(db, &locked, &Which::OfUser(user, except), reason, &cause)?;
+                if let Some(throttled) = throttled.filter(|_| ended.is_nothing()) {
+                    return Ok(Err(RevokeError::Throttled(throttled)));
+                }
                 users::raise_epoch(db, user)?;
                 fault_point::reach("revoke all: epoch raised");
-                app.end_rows(db, &locked, &Which::OfUser(user, except), reason, &cause).map(|ended| Ok(Some(ended)))
+                Ok(Ok(Some(ended)))
             })
             .await??;
         let Some(ended) = ended else { return Ok(None) };
         fault_point::reach("revoke all: committed");
         self.confirm(&ended.records).await?;
-        Ok(Some(ended.live))
+        Ok(Some(ended))
     }
 }
 

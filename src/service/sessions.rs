@@ -4,6 +4,7 @@
 
 use super::last_use::LastUse;
 use super::{App, Cause, Checked, Found, RevokeError, SessionView, Unavailable};
+use crate::domain::throttle::Counts;
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session, Which};
 
@@ -58,6 +59,7 @@ impl App {
     }
 
     /// Ends all of the user's sessions but the one that asks, or that one, too. Wants a recent proof. How many were alive.
+    /// While there is anything to end, it is never too often.
     pub async fn revoke_sessions(
         &self,
         checked: &Checked,
@@ -66,8 +68,15 @@ impl App {
     ) -> Result<usize, RevokeError> {
         let except = (!include_current).then_some(checked.session);
         let cause = Cause::proven(checked, client);
-        let ended = self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &cause).await?;
-        Ok(ended.unwrap_or(0))
+        let counted = self.count_in(&self.spans_of(&checked.user.to_string(), Counts::Changes)).await;
+        let throttled = counted.as_ref().err().copied();
+        let ended = self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &cause, throttled).await;
+        if let Ok(counted) = &counted
+            && !matches!(&ended, Ok(Some(ended)) if ended.is_nothing())
+        {
+            self.uncount(counted).await;
+        }
+        Ok(ended?.map_or(0, |ended| ended.live))
     }
 
     /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there is
@@ -83,7 +92,7 @@ impl App {
 
     /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
     pub async fn end_sessions_of(&self, user: UserId, cause: &Cause) -> Result<Option<usize>, RevokeError> {
-        self.end_all(user, None, EndReason::Revoked, cause).await
+        Ok(self.end_all(user, None, EndReason::Revoked, cause, None).await?.map(|ended| ended.live))
     }
 
     /// Ends any session, for an operator.

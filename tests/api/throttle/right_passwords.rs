@@ -1,6 +1,7 @@
 //! What is limited although nothing is wrong: right passwords, and new ones that are judged.
 
 use super::*;
+use crate::tools::fingerprint;
 
 pub(super) const SPAN: Duration = Duration::from_secs(600);
 /// Right passwords of one account in ten minutes.
@@ -74,6 +75,51 @@ behind_a_proxy! {
         throttled(&thief.reauthenticate(PASSWORD).await, "account");
         throttled(&change(&thief, "a wholly different password").await, "account");
         change(&owner, "a wholly different password").await.assert_status(200);
+    }
+
+    async fn changes_in_a_loop_come_to_an_end_and_the_end_of_sessions_does_not(server: TestServer) {
+        let (owner, other) = (server.signed_in().await, server.signed_in().await);
+        let elsewhere = server.issue(&owner).await;
+        begin_span(&server);
+        for number in 0..RIGHT {
+            owner.rename(Some(&format!("Name {number}"))).await.assert_status(200);
+        }
+        let state = || fingerprint(&server.stores.database);
+        let before = state();
+        throttled(&owner.rename(Some("One more")).await, "account");
+        throttled(&elsewhere.rename(None).await, "account");
+        assert_eq!(state(), before);
+        other.rename(Some("Somebody Else")).await.assert_status(200);
+        // What there is to end is ended, however often; where there is nothing, nothing is written.
+        for _ in 0..3 {
+            let victim = server.issue(&owner).await;
+            owner.end_others().await.assert_status(200);
+            assert!(!victim.is_signed_in().await);
+            let before = state();
+            throttled(&owner.end_others().await, "account");
+            assert_eq!(state(), before);
+        }
+        assert!(!elsewhere.is_signed_in().await);
+        owner.end_session(&owner.session_id).await.assert_status(204);
+        let again = server.issue(&owner).await;
+        again.end_all().await.assert_status(200);
+        assert!(!again.is_signed_in().await);
+        server.clock.advance(SPAN);
+        server.issue(&owner).await.rename(Some("One more")).await.assert_status(200);
+    }
+
+    async fn the_end_of_no_sessions_is_counted_and_of_some_is_not(server: TestServer) {
+        let owner = server.signed_in().await;
+        begin_span(&server);
+        for _ in 0..5 {
+            server.issue(&owner).await;
+            assert_eq!(owner.end_others().await.assert_status(200).json(), json!({ "revoked": 1 }));
+        }
+        for _ in 0..RIGHT {
+            assert_eq!(owner.end_others().await.assert_status(200).json(), json!({ "revoked": 0 }));
+        }
+        throttled(&owner.end_others().await, "account");
+        server.signed_in().await.end_others().await.assert_status(200);
     }
 
     async fn right_passwords_from_one_address_are_limited_generously(server: TestServer)
