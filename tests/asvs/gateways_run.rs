@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::support::client::{Anonymous, SignedIn};
 use crate::support::gateway::{Gateway, Kind};
 use crate::support::raw::{RawResponse, raw};
+use crate::support::wait::until;
 
 /// Answers with what it sees of a request; the first line that it prints is its port.
 const WSGI: &str = r#"
@@ -72,7 +74,7 @@ struct Shown {
 impl Shown {
     async fn start(kind: Kind) -> Self {
         let application = Wsgi::start();
-        let gateway = Gateway::start(kind, application.port).await;
+        let gateway = Gateway::start(kind, application.port);
         let owner = Anonymous::at(&format!("{}/sessiond", gateway.site())).sign_up().await;
         Self { gateway, application, owner }
     }
@@ -258,7 +260,7 @@ async fn has_other_cookies_alone(kind: Kind, shown: &Shown) {
 }
 
 async fn is_503_where_it_cannot_be_told(kind: Kind, shown: &Shown) {
-    let database = &shown.gateway.sessiond.stores.database;
+    let database = &shown.gateway.stores.database;
     database.execute("ALTER TABLE sessions RENAME TO sessions_away");
     let cookie = format!("Cookie: {}\r\nAccept: text/html\r\n", shown.cookie());
     let answer = shown.asks("/x", &cookie).await;
@@ -268,10 +270,30 @@ async fn is_503_where_it_cannot_be_told(kind: Kind, shown: &Shown) {
     shown.assert_told_the_truth("and again", &shown.sees("").await);
 }
 
+/// A process that is stopped takes connections and never answers. Patience for a raw answer is ten seconds.
+async fn a_sessiond_that_hangs_is_503_soon(kind: Kind) {
+    let shown = Shown::start(kind).await;
+    shown.assert_told_the_truth("before", &shown.sees("").await);
+    shown.gateway.sessiond.pause();
+    let cookie = format!("Cookie: {}\r\n", shown.cookie());
+    for lines in [format!("{cookie}Accept: text/html\r\n"), cookie, "Accept: text/html\r\n".to_owned()] {
+        let answer = shown.asks("/x", &lines).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (Some(503), vec!["5"]), "{kind:?}: {answer:?}");
+        assert!(answer.body.starts_with("Unavailable"), "{kind:?}: {answer:?}");
+        assert!(answer.header("set-cookie").is_empty() && answer.header("location").is_empty(), "{kind:?}: {answer:?}");
+    }
+    shown.gateway.sessiond.resume();
+    until("it answers again", Duration::from_secs(20), async || {
+        shown.asks("/x", &format!("Cookie: {}\r\n", shown.cookie())).await.status == Some(200)
+    })
+    .await;
+    shown.assert_told_the_truth("after", &shown.sees("").await);
+}
+
 /// Whatever the address: to sign in, and with it where that may be.
 async fn every_navigation_ends_at_sign_in(kind: Kind) {
     let application = Wsgi::start();
-    let gateway = Gateway::start(kind, application.port).await;
+    let gateway = Gateway::start(kind, application.port);
     let site = gateway.site();
     let long = format!("/long?{}", "x=%C3%A9&".repeat(380));
     let longest = format!("/longest?{}", "&".repeat(3_000));
@@ -343,6 +365,21 @@ async fn v4_1_3_nobody_is_somebody_else_behind_caddy() {
 #[tokio::test]
 async fn v4_1_3_nobody_is_somebody_else_behind_haproxy() {
     nobody_is_somebody_else(Kind::HaProxy).await;
+}
+
+#[tokio::test]
+async fn a_sessiond_that_hangs_is_503_soon_behind_nginx() {
+    a_sessiond_that_hangs_is_503_soon(Kind::Nginx).await;
+}
+
+#[tokio::test]
+async fn a_sessiond_that_hangs_is_503_soon_behind_caddy() {
+    a_sessiond_that_hangs_is_503_soon(Kind::Caddy).await;
+}
+
+#[tokio::test]
+async fn a_sessiond_that_hangs_is_503_soon_behind_haproxy() {
+    a_sessiond_that_hangs_is_503_soon(Kind::HaProxy).await;
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn settled(gateway: &Gateway, part: &str) -> usize {
 
 async fn walks_in(kind: Kind) {
     let application = Application::start().await;
-    let gateway = Gateway::start(kind, application.port()).await;
+    let gateway = Gateway::start(kind, application.port());
     let (driver, email, site) = (Driver::start(), new_email(), gateway.site());
     let (here, there) = (driver.window().await, driver.window().await);
     let (login, deep) = (format!("{site}/sessiond"), format!("{site}{DEEP}{PART}"));

@@ -13,7 +13,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::ports::free_port;
-use super::server::{Backend, Stores, TestServer};
+use super::process::Process;
+use super::server::{Backend, Stores};
 use super::wait::until_found;
 
 const SHOWN: &str = include_str!("../../docs/gateways.md");
@@ -38,14 +39,16 @@ pub struct Gateway {
     /// Speaks HTTP/2 there, without TLS, where the program can.
     pub http2_port: u16,
     /// At `/sessiond` of the gateway.
-    pub sessiond: TestServer,
+    pub sessiond: Process,
+    /// What that remembers with.
+    pub stores: Stores,
 }
 
 impl Gateway {
     /// Starts sessiond and a gateway in front of it and of an application on this port.
-    pub async fn start(kind: Kind, application: u16) -> Self {
+    pub fn start(kind: Kind, application: u16) -> Self {
         for _ in 0..5 {
-            if let Some(gateway) = Self::try_start(kind, application).await {
+            if let Some(gateway) = Self::try_start(kind, application) {
                 return gateway;
             }
         }
@@ -64,7 +67,7 @@ impl Gateway {
         log.lines().filter(|line| written.iter().any(|part| line.contains(part))).count()
     }
 
-    async fn try_start(kind: Kind, application: u16) -> Option<Self> {
+    fn try_start(kind: Kind, application: u16) -> Option<Self> {
         let (port, http2_port) = (free_port(), free_port());
         // The last one is what a gateway tells that knows no port.
         let origin = format!("http://localhost:{port},http://localhost:{http2_port},http://localhost");
@@ -75,9 +78,9 @@ impl Gateway {
             ("SESSIOND_TRUSTED_PROXIES", "127.0.0.1"),
             ("SESSIOND_CLIENT_IP_HEADER", "X-Forwarded-For"),
         ]);
-        let server = TestServer::on(stores, settings).await;
+        let server = Process::start(&settings);
         let folder = TempDir::with_prefix("gateway-").expect("a folder");
-        let sessiond = server.node().address().to_string();
+        let sessiond = server.address().to_owned();
         let guarded = format!("127.0.0.1:{application}");
         let lines = |language| {
             let lines = shown(language).replace("sessiond:8080", &sessiond).replace("127.0.0.1:8080", &sessiond);
@@ -88,7 +91,7 @@ impl Gateway {
             Kind::Caddy => caddy(&folder, port, &lines("caddy")),
             Kind::HaProxy => haproxy(&folder, port, http2_port, &lines("haproxy"), &lines("lua")),
         };
-        let mut gateway = Self { process, folder, port, http2_port, sessiond: server };
+        let mut gateway = Self { process, folder, port, http2_port, sessiond: server, stores };
         gateway.listens().then_some(gateway)
     }
 
