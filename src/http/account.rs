@@ -123,7 +123,8 @@ pub async fn rename(
         (status = 403, description = "The current password is wrong (`wrong-password`)."),
         (status = 422, description = "The new password is not accepted (`invalid-body`)."),
         (status = 429, description = "Too many wrong passwords in this session, or too many changes (`too-many-attempts`)."),
-        (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie."),
+        (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie.", headers(
+            ("Set-Cookie" = String, description = "Where it is done: the session cookie with the new token, and the device cookie."))),
     )
 )]
 pub async fn change_password(

@@ -7,14 +7,17 @@ use std::cell::OnceCell;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::OpenApi;
-use utoipa::openapi::Server;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{Required, Server};
 
 use super::openapi_common::Ranks;
 use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
+use super::told::FORWARD;
 use super::{account, admin, events, gateway, openapi_common, openapi_examples, openapi_problems};
 use super::{operator, reauthenticate, sessions, sign_in};
 
@@ -63,6 +66,7 @@ impl Document {
     /// The document of a server whose routes begin at `base_path` and whose session cookie has this name.
     pub fn describe(&self, base_path: &str, cookie: &str) -> Value {
         let mut document = Declared::openapi();
+        ask_below(&mut document);
         // Relative: one server has several origins.
         document.servers = Some(vec![Server::new(if base_path.is_empty() { "/" } else { base_path })]);
         let cookie = ApiKeyValue::with_description(cookie, "Set by POST /login. Secure and HttpOnly.");
@@ -74,6 +78,21 @@ impl Document {
         openapi_examples::complete(&mut document);
         document
     }
+}
+
+/// Adds the route below which Envoy asks: the one for all gateways, with the page's own path behind it.
+fn ask_below(document: &mut utoipa::openapi::OpenApi) {
+    let Some(mut item) = document.paths.paths.get(FORWARD).cloned() else { return };
+    let page = ParameterBuilder::new().name("page").parameter_in(ParameterIn::Path).required(Required::True);
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).examples([json!("orders")]);
+    let page = page.description(Some("The page's own path, however many slashes it has.")).schema(Some(text)).build();
+    if let Some(operation) = &mut item.get {
+        operation.operation_id = Some("forward_auth_page".to_owned());
+        operation.summary = Some("The same for Envoy, which asks with the page's own path and method.".to_owned());
+        operation.description = Some("The query is the page's own. A navigation is always sent to sign in.".to_owned());
+        operation.parameters = Some(vec![page.into()]);
+    }
+    document.paths.paths.insert(format!("{FORWARD}/{{page}}"), item);
 }
 
 /// This document.

@@ -5,6 +5,7 @@
 //! from who may come in, so that no handler has to repeat it. Must never replace what a handler says itself: it adds to it.
 
 use serde_json::json;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
@@ -74,9 +75,10 @@ pub fn complete(document: &mut OpenApi, ranks: &Ranks) {
                 bodies.extend(body.content.values().filter_map(schema));
             }
             let has_query = has_query(operation);
-            let (has_body, has_id) = (operation.request_body.is_some(), path.contains('{'));
+            let (has_body, has_id) = (operation.request_body.is_some(), path.contains("{id}"));
             let form = Form { has_body, has_id, has_query, mutates, rank };
             add_refusals(operation, &form);
+            add_removal(operation, &form);
             open_to_all(operation);
             add_headers(operation, &form);
         }
@@ -131,6 +133,17 @@ fn add_refusals(operation: &mut Operation, form: &Form) {
             response.description = format!("{} {sentence}", response.description);
         }
     }
+}
+
+/// What takes several cookies away.
+fn add_removal(operation: &mut Operation, form: &Form) {
+    let Some(RefOr::T(refusal)) = operation.responses.responses.get_mut("401").filter(|_| form.needs_session()) else {
+        return;
+    };
+    let tells = "Where hosts share the cookie and several came: removes them all.";
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    let header = HeaderBuilder::new().schema(Some(text)).description(Some(tells)).build();
+    refusal.headers.entry("Set-Cookie".to_owned()).or_insert(header.into());
 }
 
 fn add_headers(operation: &mut Operation, form: &Form) {

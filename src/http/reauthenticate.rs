@@ -33,7 +33,8 @@ pub struct Reauthenticate {
          headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
         (status = 403, description = "The password is wrong (`wrong-password`)."),
         (status = 429, description = "Too many wrong passwords in this session, or too many right ones (`too-many-attempts`)."),
-        (status = 503, description = "Not proven, or (`unconfirmed`) proven, with the new token in the cookie."),
+        (status = 503, description = "Not proven, or (`unconfirmed`) proven, with the new token in the cookie.", headers(
+            ("Set-Cookie" = String, description = "Where it is done: the session cookie with the new token, and the device cookie."))),
     )
 )]
 pub async fn reauthenticate(

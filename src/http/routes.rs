@@ -67,7 +67,7 @@ pub fn table() -> Vec<Path> {
         open("/account").page(pages::account),
         open("/console").page(pages::console),
         open("/static/{file}").page(pages::file).shared(),
-        open("/auth/forward/{page:.*}").any(gateway::forward),
+        open("/auth/forward/{page:.*}").any(gateway::forward).documented(Method::GET),
     ]
 }
 
@@ -243,7 +243,7 @@ impl Path {
 
     /// The methods and the path that the OpenAPI document must show.
     pub fn operations(&self) -> Vec<(String, String)> {
-        self.documented.iter().map(|method| (method.to_string(), self.path.to_owned())).collect()
+        self.documented.iter().map(|method| (method.to_string(), self.path.replace(":.*}", "}"))).collect()
     }
 
     /// Adds the path to an application. Methods are judged before the session layer is asked: a wrong one is

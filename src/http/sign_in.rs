@@ -134,7 +134,10 @@ pub async fn login(
         )),
         (status = 401, description = "More than 200 session cookies, which no browser sends (`unauthenticated`)."),
         (status = 503, description = "Not ended: ask again, with the cookie, after Retry-After. Or (`unconfirmed`) ended, but not \
-            confirmed yet; the cookie is removed."),
+            confirmed yet; the cookie is removed.", headers(
+            ("Set-Cookie" = String, description = "Where it has ended: removes the session cookie."),
+            ("Clear-Site-Data" = String, description = "Where it has ended: what the browser deletes besides, as configured."),
+        )),
     )
 )]
 pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Problem> {

@@ -38,6 +38,8 @@ mod deployment;
 #[cfg(test)]
 mod device_change;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod embedding;
 #[cfg(test)]
 mod enumeration;

@@ -28,9 +28,9 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The path with [`NOBODY`] for every id.
+    /// The path with [`NOBODY`] for every id, and a page.
     pub fn path(&self) -> String {
-        self.template.replace("{id}", NOBODY)
+        self.template.replace("{id}", NOBODY).replace("{page}", "a/page")
     }
 
     /// Whether it changes anything.
