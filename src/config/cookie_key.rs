@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::alphabet;
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::domain::{Random, random};
 
 use super::given::{ConfigError, Given};
+use super::secret_file::{self, Fault};
 use super::settings::{Settings, var};
 use super::stores::Database;
 
@@ -78,8 +80,10 @@ impl fmt::Debug for CookieKey {
 pub enum CookieKeySource {
     /// The operator gave it.
     Given(CookieKey),
-    /// It is in this file, or will be: the first server to start makes it.
-    Beside(PathBuf),
+    /// It is in a file beside the database, or will be: the first server to start makes it.
+    Beside(KeyFile),
+    /// Nobody asked: what is to be done uses no key.
+    Unread,
 }
 
 impl CookieKeySource {
@@ -87,16 +91,34 @@ impl CookieKeySource {
     pub fn open(&self, random: &dyn Random) -> Result<CookieKey, ConfigError> {
         match self {
             Self::Given(key) => Ok(key.clone()),
-            Self::Beside(path) => open_file(path, random),
+            Self::Beside(file) => file.open(random),
+            Self::Unread => Err(ConfigError::new(var::COOKIE_KEY, "was not read, because no server was asked for.")),
         }
     }
+
+    /// The key itself, if there is one. Makes nothing.
+    pub fn find(&self) -> Result<Option<CookieKey>, ConfigError> {
+        match self {
+            Self::Given(key) => Ok(Some(key.clone())),
+            Self::Beside(file) if file.path.exists() => file.read().map(Some),
+            Self::Beside(_) | Self::Unread => Ok(None),
+        }
+    }
+}
+
+/// The file beside the database, and the key once it was read: all that serve in this process have the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFile {
+    path: PathBuf,
+    key: Arc<OnceLock<CookieKey>>,
 }
 
 impl fmt::Display for CookieKeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Given(_) => f.write_str("***"),
-            Self::Beside(path) => write!(f, "(in {})", path.display()),
+            Self::Beside(file) => write!(f, "(in {})", file.path.display()),
+            Self::Unread => f.write_str("(not read)"),
         }
     }
 }
@@ -106,6 +128,7 @@ pub(super) fn source(
     settings: &Settings,
     database: &Database,
     has_redis: bool,
+    of_group: &mut Vec<&'static str>,
 ) -> Result<CookieKeySource, ConfigError> {
     let key = Given::new(var::COOKIE_KEY, settings.cookie_key.as_ref());
     let file = Given::new(var::COOKIE_KEY_FILE, settings.cookie_key_file.as_ref());
@@ -114,8 +137,8 @@ pub(super) fn source(
             Err(key.bad(format!("and {} are both set: leave one of them out.", var::COOKIE_KEY_FILE)))
         }
         (Some(text), None, _) => given_key(&key, text),
-        (None, Some(_), _) => given_key(&file, &file.secret_file()?),
-        (None, None, Database::Sqlite { path }) if !has_redis => Ok(CookieKeySource::Beside(beside(path))),
+        (None, Some(_), _) => given_key(&file, &file.secret_file(of_group)?),
+        (None, None, Database::Sqlite { path }) if !has_redis => Ok(CookieKeySource::Beside(KeyFile::of(path))),
         (None, None, _) => Err(key.bad(format!(
             "is needed with Redis or PostgreSQL, so that all servers sign with the same key: {HOW_TO_MAKE} and give \
              it to each of them."
@@ -130,32 +153,43 @@ fn given_key(given: &Given<'_>, text: &str) -> Result<CookieKeySource, ConfigErr
     Ok(CookieKeySource::Given(key))
 }
 
-fn beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".cookie-key");
-    PathBuf::from(name)
-}
+impl KeyFile {
+    fn of(database: &Path) -> Self {
+        let mut name = database.as_os_str().to_owned();
+        name.push(".cookie-key");
+        Self { path: PathBuf::from(name), key: Arc::default() }
+    }
 
-fn open_file(path: &Path, random: &dyn Random) -> Result<CookieKey, ConfigError> {
-    let refuse = |problem: &str| ConfigError::new(var::COOKIE_KEY, format!("is not set, and {problem}"));
-    let shown = path.display();
-    if !path.exists() {
-        create(path, random).map_err(|error| {
-            refuse(&format!("{shown} cannot be made: {error}; make its folder writable or set the key."))
+    fn open(&self, random: &dyn Random) -> Result<CookieKey, ConfigError> {
+        if !self.path.exists() {
+            create(&self.path, random).map_err(|error| {
+                self.refuse(&format!("cannot be made: {error}; make its folder writable or set the key."))
+            })?;
+        }
+        self.read()
+    }
+
+    fn read(&self) -> Result<CookieKey, ConfigError> {
+        if let Some(key) = self.key.get() {
+            return Ok(key.clone());
+        }
+        let shown = self.path.display();
+        let file = secret_file::read(&self.path).map_err(|fault| match fault {
+            Fault::Open => self.refuse(&format!("can be read or written by everybody: run `chmod 600 {shown}`.")),
+            Fault::Unreadable(error) => self.refuse(&format!("cannot be read: {error}.")),
         })?;
+        let key = CookieKey::parse(&file.text).map_err(|fault| {
+            self.refuse(&format!("{fault}: delete the file to get a new key (everybody signs in again)."))
+        })?;
+        if file.of_group {
+            log::warn!("{shown}, which holds the cookie key, can be read or written by its group");
+        }
+        Ok(self.key.get_or_init(|| key).clone())
     }
-    match openness(path) {
-        Openness::World => return Err(refuse(&format!("{shown} can be read by others: run `chmod 600 {shown}`."))),
-        // As Kubernetes sets it with fsGroup, which nobody inside can take back.
-        Openness::Group => log::warn!("{shown}, which holds the cookie key, can be read by its group"),
-        Openness::Owner => {}
+
+    fn refuse(&self, problem: &str) -> ConfigError {
+        ConfigError::new(var::COOKIE_KEY, format!("is not set, and {} {problem}", self.path.display()))
     }
-    let text = fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| refuse(&format!("{shown} cannot be read: {error}.")))?;
-    CookieKey::parse(&text).map_err(|fault| {
-        refuse(&format!("{shown} {fault}: delete the file to get a new key (everybody signs in again)."))
-    })
 }
 
 /// Writes a new key aside, then links it into place: a link never replaces a file, so of two processes the
@@ -186,28 +220,6 @@ fn write_key(path: &Path, random: &dyn Random) -> io::Result<()> {
     let mut file = options.open(path)?;
     writeln!(file, "{}", text.as_str())?;
     file.sync_all()
-}
-
-/// Who may read or write a file.
-enum Openness {
-    Owner,
-    Group,
-    World,
-}
-
-#[cfg(unix)]
-fn openness(path: &Path) -> Openness {
-    use std::os::unix::fs::PermissionsExt;
-    match fs::metadata(path).map_or(0, |data| data.permissions().mode() & 0o077) {
-        0 => Openness::Owner,
-        mode if mode & 0o007 == 0 => Openness::Group,
-        _ => Openness::World,
-    }
-}
-
-#[cfg(not(unix))]
-fn openness(_path: &Path) -> Openness {
-    Openness::Owner
 }
 
 #[cfg(test)]
@@ -241,22 +253,21 @@ mod tests {
     fn a_key_is_made_once_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let path = beside(&folder.path().join("s.db"));
-        let source = CookieKeySource::Beside(path.clone());
-        let key = source.open(&SystemRandom).unwrap();
-        assert_eq!(path.file_name().unwrap(), "s.db.cookie-key");
+        let path = folder.path().join("s.db.cookie-key");
+        let opened = || CookieKeySource::Beside(KeyFile::of(&folder.path().join("s.db"))).open(&SystemRandom);
+        let key = opened().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(source.open(&SystemRandom).unwrap(), key);
+        assert_eq!(opened().unwrap(), key);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
         for mode in [0o640, 0o660, 0o440] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(source.open(&SystemRandom).unwrap(), key, "a group, as Kubernetes sets it: {mode:o}");
+            assert_eq!(opened().unwrap(), key, "a group, as Kubernetes sets it: {mode:o}");
         }
         for mode in [0o644, 0o604, 0o602, 0o601, 0o666] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let refused = source.open(&SystemRandom).unwrap_err().to_string();
-            assert!(refused.contains("can be read by others: run `chmod 600 "), "{mode:o}: {refused}");
+            let refused = opened().unwrap_err().to_string();
+            assert!(refused.contains("can be read or written by everybody: run `chmod 600 "), "{mode:o}: {refused}");
         }
     }
 
@@ -264,9 +275,9 @@ mod tests {
     fn servers_that_start_at_once_agree_on_one_key() {
         for _ in 0..50 {
             let folder = tempfile::tempdir().unwrap();
-            let source = CookieKeySource::Beside(folder.path().join("s.db.cookie-key"));
+            let open = || KeyFile::of(&folder.path().join("s.db")).open(&SystemRandom).unwrap();
             let keys: Vec<_> = std::thread::scope(|scope| {
-                let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| source.open(&SystemRandom).unwrap())).collect();
+                let starts: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
                 starts.into_iter().map(|start| start.join().unwrap()).collect()
             });
             assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
@@ -277,7 +288,7 @@ mod tests {
     #[test]
     fn an_unusable_place_or_file_is_one_sentence() {
         let folder = tempfile::tempdir().unwrap();
-        let nowhere = CookieKeySource::Beside(folder.path().join("none/s.db.cookie-key"));
+        let nowhere = KeyFile::of(&folder.path().join("none/s.db"));
         let refused = nowhere.open(&SystemRandom).unwrap_err().to_string();
         assert!(refused.starts_with("SESSIOND_COOKIE_KEY is not set, and /"), "{refused}");
         assert!(refused.contains("cannot be made: No such file or directory"), "{refused}");

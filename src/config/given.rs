@@ -4,10 +4,12 @@
 //! themselves.
 
 use std::fmt;
-use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
+
+use super::secret_file::{self, Fault};
 
 /// A setting that is bad, or that contradicts another: one sentence that names the variable and says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,10 +49,18 @@ impl<'a> Given<'a> {
         self.text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
     }
 
-    /// What stands in the file that this names. Its name is in no sentence: it may be the secret itself, in the wrong place.
-    pub fn secret_file(&self) -> Result<Zeroizing<String>, ConfigError> {
-        let read = fs::read_to_string(self.text.unwrap_or_default()).map(Zeroizing::new);
-        read.map_err(|error| self.bad(format!("names a file that cannot be read: {error}.")))
+    /// What stands in the file that this names; one that its group can reach is noted. The file's name is in no sentence:
+    /// it may be the secret itself, in the wrong place.
+    pub fn secret_file(&self, of_group: &mut Vec<&'static str>) -> Result<Zeroizing<String>, ConfigError> {
+        let file = secret_file::read(Path::new(self.text.unwrap_or_default())).map_err(|fault| match fault {
+            Fault::Open => self.bad(
+                "names a file that everybody can read or write: run `chmod 600` on it, or mount it with the mode 0400 or \
+                 0440.",
+            ),
+            Fault::Unreadable(error) => self.bad(format!("names a file that cannot be read: {error}.")),
+        })?;
+        of_group.extend(file.of_group.then_some(self.variable));
+        Ok(file.text)
     }
 
     /// The sentence "VARIABLE problem".

@@ -7,11 +7,13 @@
 mod clear_site_data;
 mod cookie_key;
 mod csrf;
+mod effective;
 mod given;
 mod network;
 mod origin;
 mod retention;
 mod risk;
+mod secret_file;
 mod settings;
 mod stores;
 mod terms;
@@ -109,6 +111,19 @@ pub struct Config {
     pub ended_session_retention: Duration,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The variables that name a file with a secret which its group can reach.
+    pub secrets_of_group: Vec<&'static str>,
+}
+
+/// Which secrets are read: whoever asks for what uses none may be somebody who has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secrets {
+    /// All, as to serve.
+    All,
+    /// Those that sign messages to the webhook's receiver.
+    Webhook,
+    /// None.
+    None,
 }
 
 /// For which hosts browsers are told to use https alone.
@@ -182,6 +197,14 @@ impl TryFrom<Settings> for Config {
 
     /// Reads and checks everything; the first thing that is wrong is the answer.
     fn try_from(settings: Settings) -> Result<Self, ConfigError> {
+        Self::read(settings, Secrets::All)
+    }
+}
+
+impl Config {
+    /// Reads and checks everything but the secrets that are not needed.
+    pub(crate) fn read(settings: Settings, secrets: Secrets) -> Result<Self, ConfigError> {
+        let mut secrets_of_group = Vec::new();
         let listen = network::listen(&settings)?;
         let database = stores::database(&settings)?;
         let redis = stores::redis(&settings)?;
@@ -199,7 +222,10 @@ impl TryFrom<Settings> for Config {
             workers: network::workers(&settings)?,
             base_path: origin::base_path(&settings)?,
             cookie_domain: origin::cookie_domain(&settings, &origins)?,
-            cookie_key: cookie_key::source(&settings, &database, redis.is_some())?,
+            cookie_key: match secrets {
+                Secrets::All => cookie_key::source(&settings, &database, redis.is_some(), &mut secrets_of_group)?,
+                Secrets::Webhook | Secrets::None => CookieKeySource::Unread,
+            },
             hsts: Given::new(var::HSTS, settings.hsts.as_ref()).choice(Hsts::Host, &HSTS)?,
             csrf_method_header: csrf::method_header(&settings)?,
             clear_site_data: clear_site_data::clear_site_data(&settings)?,
@@ -217,7 +243,7 @@ impl TryFrom<Settings> for Config {
                 PASSWORD_MIN_LENGTH,
                 MOST_PASSWORD_MIN_LENGTH,
             )?,
-            webhook: webhook::webhook(&settings)?,
+            webhook: webhook::webhook(&settings, secrets != Secrets::None, &mut secrets_of_group)?,
             registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
             audit_retention: retention::audit(&settings)?,
             ended_session_retention: retention::ended_sessions(&settings)?,
@@ -232,11 +258,10 @@ impl TryFrom<Settings> for Config {
             client_ip_header,
             terms,
             remember_terms,
+            secrets_of_group,
         })
     }
-}
 
-impl Config {
     /// Reads variables from anywhere but the environment, for applications that embed this library. Other programs'
     /// variables are left alone; the log warns of a `SESSIOND_` one that is no setting.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
@@ -298,6 +323,12 @@ impl Config {
     }
 
     /// What an operator should be told at the start although it is no error.
+    pub fn advice(&self) -> Vec<String> {
+        let of_group = |variable| format!("{variable} names a file that its group can read or write");
+        self.forgotten_origin().into_iter().chain(self.secrets_of_group.iter().map(of_group)).collect()
+    }
+
+    /// That links lead to this machine, where that cannot be meant.
     pub fn forgotten_origin(&self) -> Option<String> {
         let behind_something = !self.trusted_proxies.is_empty() || !self.listen.ip().is_loopback();
         let sqlite = matches!(self.database, Database::Sqlite { .. });
@@ -311,50 +342,6 @@ impl Config {
             var::ORIGIN
         ))
     }
-
-    /// Every variable with its effective value, secrets masked; none where nothing is set.
-    pub fn effective(&self) -> Vec<(&'static str, Option<String>)> {
-        let redis = |show: fn(&Redis) -> String| self.redis.as_ref().map(show).filter(|text| !text.is_empty());
-        vec![
-            (var::LISTEN, Some(self.listen.to_string())),
-            (var::WORKERS, Some(self.workers.to_string())),
-            (var::DATABASE_URL, Some(self.database.to_string())),
-            (var::REDIS_URL, redis(|redis| redis.url.to_string())),
-            (var::REDIS_PREFIX, redis(|redis| redis.prefix.clone())),
-            (var::STORE_LEASE, redis(|redis| terms::text(redis.store_lease))),
-            (var::BASE_PATH, Some(self.base_path.clone()).filter(|path| !path.is_empty())),
-            (var::COOKIE_DOMAIN, self.cookie_domain.clone()),
-            (var::COOKIE_KEY, Some(self.cookie_key.to_string())),
-            (var::ORIGIN, list(&self.origins)),
-            (var::TRUSTED_PROXIES, list(&self.trusted_proxies)),
-            (var::CLIENT_IP_HEADER, self.client_ip_header.clone()),
-            (var::CSRF_METHOD_HEADER, self.csrf_method_header.clone()),
-            (var::CLEAR_SITE_DATA, Some(self.clear_site_data.to_string())),
-            (var::HSTS, word(self.hsts, &HSTS)),
-            (var::IDLE_TIMEOUT, Some(terms::text(self.terms.idle))),
-            (var::ABSOLUTE_TIMEOUT, Some(terms::text(self.terms.absolute))),
-            (var::REMEMBER_IDLE_TIMEOUT, Some(terms::text(self.remember_terms.idle))),
-            (var::REMEMBER_ABSOLUTE_TIMEOUT, Some(terms::text(self.remember_terms.absolute))),
-            (var::LAST_SEEN_RESOLUTION, Some(terms::text(self.last_seen_resolution))),
-            (var::MAX_SESSIONS, Some(self.max_sessions.to_string())),
-            (var::MAX_SESSIONS_POLICY, word(self.max_sessions_policy, &POLICIES)),
-            (var::MAX_EVENT_STREAMS, Some(self.max_event_streams.to_string())),
-            (var::SIGN_IN_ADDRESS_LIMIT, Some(self.sign_in_address_limit.to_string())),
-            (var::STEP_UP_AGE, Some(terms::text(self.step_up_age))),
-            (var::ON_DEVICE_CHANGE, word(self.on_device_change, &DEVICE_CHANGES)),
-            (var::GEOIP_DB, list(&self.geoip_files.iter().map(|file| file.display()).collect::<Vec<_>>())),
-            (var::RISK_WEIGHTS, Some(risk::text(&self.risk.weights))),
-            (var::RISK_THRESHOLD, Some(self.risk.threshold.to_string())),
-            (var::RISK_ACTION, Some(self.risk.action.name().to_owned())),
-            (var::PASSWORD_MIN_LENGTH, Some(self.password_min_length.to_string())),
-            (var::WEBHOOK_URL, self.webhook.as_ref().map(|webhook| webhook.url.to_string())),
-            (var::WEBHOOK_SECRET, self.webhook.as_ref().map(|_| "***".to_owned())),
-            (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
-            (var::AUDIT_RETENTION, Some(terms::text(self.audit_retention))),
-            (var::ENDED_SESSION_RETENTION, Some(terms::text(self.ended_session_retention))),
-            (var::LOG_FORMAT, word(self.log_format, &LOG_FORMATS)),
-        ]
-    }
 }
 
 /// The variables of this process that are text.
@@ -366,8 +353,4 @@ fn env() -> Vec<(String, String)> {
 fn list<T: ToString>(items: &[T]) -> Option<String> {
     let texts: Vec<_> = items.iter().map(T::to_string).collect();
     (!texts.is_empty()).then(|| texts.join(","))
-}
-
-fn word<T: Copy + PartialEq>(chosen: T, choices: &[(&str, T)]) -> Option<String> {
-    choices.iter().find(|(_, choice)| *choice == chosen).map(|(word, _)| (*word).to_owned())
 }

@@ -14,7 +14,7 @@ use super::settings::{Settings, var};
 const MOST_SECRETS: usize = 5;
 const HOW_TO_MAKE: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
 
-/// The receiver, and at least one secret that is shared with it.
+/// The receiver, and at least one secret that is shared with it, unless nobody asked for those.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// Where it is.
@@ -23,7 +23,12 @@ pub struct Webhook {
     pub secrets: Vec<WebhookSecret>,
 }
 
-pub(super) fn webhook(settings: &Settings) -> Result<Option<Webhook>, ConfigError> {
+/// Reads who is told, and by which secrets; not those where nothing is signed.
+pub(super) fn webhook(
+    settings: &Settings,
+    signs: bool,
+    of_group: &mut Vec<&'static str>,
+) -> Result<Option<Webhook>, ConfigError> {
     let url = Given::new(var::WEBHOOK_URL, settings.webhook_url.as_ref());
     let secret = Given::new(var::WEBHOOK_SECRET, settings.webhook_secret.as_ref());
     let file = Given::new(var::WEBHOOK_SECRET_FILE, settings.webhook_secret_file.as_ref());
@@ -33,16 +38,19 @@ pub(super) fn webhook(settings: &Settings) -> Result<Option<Webhook>, ConfigErro
     let given = if file.text().is_some() { &file } else { &secret };
     let Some(text) = url.text() else {
         return match given.text() {
-            Some(_) => Err(given.bad(format!("is set without {}: say who is to be told.", var::WEBHOOK_URL))),
-            None => Ok(None),
+            Some(_) if signs => Err(given.bad(format!("is set without {}: say who is to be told.", var::WEBHOOK_URL))),
+            _ => Ok(None),
         };
     };
     let url = WebhookUrl::parse(text).map_err(|fault| {
         url.bad(format!("{fault}: write https://HOST/PATH, or http:// and an address of this machine itself."))
     })?;
+    if !signs {
+        return Ok(Some(Webhook { url, secrets: Vec::new() }));
+    }
     let texts = match (secret.text(), file.text()) {
         (Some(text), _) => Zeroizing::new(text.to_owned()),
-        (None, Some(_)) => file.secret_file()?,
+        (None, Some(_)) => file.secret_file(of_group)?,
         (None, None) => {
             return Err(secret.bad(format!(
                 "is needed with {}, so that the receiver can tell our messages from others': {HOW_TO_MAKE}.",
@@ -82,7 +90,7 @@ mod tests {
             webhook_secret_file: text(file),
             ..Settings::default()
         };
-        webhook(&settings).map_err(|error| error.to_string())
+        webhook(&settings, true, &mut Vec::new()).map_err(|error| error.to_string())
     }
 
     #[test]
