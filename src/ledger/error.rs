@@ -11,12 +11,15 @@ pub enum LedgerError {
     #[error("the database failed: {0}")]
     Unavailable(String),
     /// No connection can be had: nothing was sent, and nothing has happened.
-    #[error("the database cannot be reached: {0}")]
+    #[error("no connection to the database: {0}")]
     Unreachable(String),
-    /// The server is none that a ledger can be kept on, or does not answer at the start: why, and what to do.
+    /// The server is none that a ledger can be kept on, lacks a right, or does not answer at the start: why, and what to do.
     #[error("{0}")]
     Unfit(String),
-    /// Too many questions are waiting already, or this one waited too long. A write may have happened.
+    /// The database was asked and does not answer. A write may have happened.
+    #[error("the database does not answer: {0}")]
+    Silent(&'static str),
+    /// The database answers others, but too many questions are waiting. Nothing was sent, and nothing has happened.
     #[error("the database is too busy: {0}")]
     Busy(&'static str),
     /// Two transactions stood in each other's way and this one was rolled back; it can be run again.
@@ -42,6 +45,13 @@ impl From<DieselError> for LedgerError {
             // PostgreSQL's 40P01 has no kind of its own in diesel.
             DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
                 Self::Conflict(info.message().to_owned())
+            }
+            DieselError::DatabaseError(_, info) if info.message().starts_with("permission denied for ") => {
+                Self::Unfit(format!(
+                    "the database's role lacks a right: {}; as the owner of the tables, GRANT SELECT, INSERT, UPDATE, DELETE \
+                     ON ALL TABLES IN SCHEMA public TO it",
+                    info.message()
+                ))
             }
             DieselError::DeserializationError(cause) => Self::Corrupt(cause.to_string()),
             _ => Self::Unavailable(error.to_string()),

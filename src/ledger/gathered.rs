@@ -66,7 +66,10 @@ impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
             drop(tokio::spawn(async move { lane.drive(&pool).await }));
         }
         let dropped = |_| Err(LedgerError::Unavailable("nobody answered the question".to_owned()));
-        timeout(LONGEST_WAIT, answer).await.map_err(|_| LedgerError::Busy("no answer in time"))?.unwrap_or_else(dropped)
+        timeout(LONGEST_WAIT, answer)
+            .await
+            .map_err(|_| LedgerError::Silent("no answer in time"))?
+            .unwrap_or_else(dropped)
     }
 }
 

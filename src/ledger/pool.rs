@@ -32,6 +32,8 @@ pub(super) struct LedgerPool {
     clock: Arc<SystemClock>,
     turns: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    /// Callers that were done with their connection.
+    served: Arc<AtomicU64>,
     bound: usize,
 }
 
@@ -47,7 +49,14 @@ impl LedgerPool {
             .connection_timeout(CONNECT_WAIT)
             .error_handler(Box::new(LogOnce))
             .build_unchecked(manager);
-        Ok(Self { connections, clock, turns: Arc::new(Semaphore::new(bound)), waiting: Arc::default(), bound })
+        Ok(Self {
+            connections,
+            clock,
+            turns: Arc::new(Semaphore::new(bound)),
+            waiting: Arc::default(),
+            served: Arc::default(),
+            bound,
+        })
     }
 
     pub(super) fn bound(&self) -> usize {
@@ -62,22 +71,34 @@ impl LedgerPool {
     {
         let turn = {
             let _place = Place::take(&self.waiting)?;
+            let before = self.served.load(Ordering::Relaxed);
             timeout(QUEUE_WAIT, Arc::clone(&self.turns).acquire_owned())
                 .await
-                .map_err(|_| LedgerError::Busy("no turn in time"))?
+                .map_err(|_| self.no_turn_since(before))?
                 .map_err(|_| LedgerError::Busy("stopping"))?
         };
         let (connections, clock) = (self.connections.clone(), Arc::clone(&self.clock));
+        let served = Arc::clone(&self.served);
         let job = tokio::task::spawn_blocking(move || {
             // The turn is given back when the work is done, not when the caller has lost patience.
             let _turn = turn;
             let mut pooled = connections.get().map_err(|error| LedgerError::Unreachable(error.to_string()))?;
-            pooled.use_for(&clock, body)
+            let answer = pooled.use_for(&clock, body);
+            served.fetch_add(1, Ordering::Relaxed);
+            answer
         });
         timeout(ANSWER_WAIT, job)
             .await
-            .map_err(|_| LedgerError::Busy("no answer in time"))?
+            .map_err(|_| LedgerError::Silent("no answer in time"))?
             .map_err(|error| LedgerError::Unavailable(error.to_string()))?
+    }
+
+    /// Why a turn did not come: many are asked, or whoever has a turn gets no answer.
+    fn no_turn_since(&self, served: u64) -> LedgerError {
+        match self.served.load(Ordering::Relaxed) == served {
+            true => LedgerError::Silent("nobody was answered in time"),
+            false => LedgerError::Busy("no turn in time"),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! PostgreSQL's servers: which of them to ask, and whether a ledger can be kept there.
 //!
-//! Owns the way to a connection and the look at a server before the first use. Every step of the look has a bound, and one
-//! that comes to nothing leaves nothing behind on the server. Must never let a driver's words out unmasked.
+//! Owns the way to a connection and the look at a server before the first use. Every step of either has a bound, after
+//! which the next server is asked, and one that comes to nothing leaves nothing behind on the server. Must never let a
+//! driver's words out unmasked, nor in more than one line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +18,11 @@ use diesel::{Connection, ConnectionError, ConnectionResult, PgConnection, QueryR
 use super::error::LedgerError;
 use crate::domain::PostgresUrl;
 
-/// How long a server may take to answer what it is asked at the start, beside what the operator gives it to connect.
+/// How long a server may take to answer what it is asked before the first use, beside what the operator gives it to connect.
 const LOOK_WAIT: Duration = Duration::from_secs(4);
+/// Connections that may wait at once for one server's first answer. More than are opened at a time, so that only a server
+/// that has gone mute is not asked any more until it speaks.
+const MOST_ASKED: usize = 32;
 
 /// The servers of one address; cheap to clone.
 #[derive(Clone)]
@@ -26,56 +30,113 @@ pub struct Servers {
     url: Arc<PostgresUrl>,
     /// The one that answered last is asked first: the others would keep every new connection waiting.
     preferred: Arc<AtomicUsize>,
+    /// How many steps wait for an answer of each.
+    asked: Arc<[AtomicUsize]>,
 }
 
 impl Servers {
     /// Connects to nothing yet.
     pub fn new(url: PostgresUrl) -> Self {
-        Self { url: Arc::new(url), preferred: Arc::default() }
+        let asked = url.connection_strings().iter().map(|_| AtomicUsize::default()).collect();
+        Self { url: Arc::new(url), preferred: Arc::default(), asked }
     }
 
-    /// A connection to the first server that answers and that `prepare` takes.
-    pub(super) fn connect(
-        &self,
-        prepare: impl Fn(&mut PgConnection) -> QueryResult<()>,
-    ) -> ConnectionResult<PgConnection> {
-        let opened = self.first(|connect| {
-            let mut connection = connect()?;
-            let prepared = prepare(&mut connection).map_err(|error| ConnectionError::BadConnection(error.to_string()));
-            prepared.map(|()| connection)
+    /// A connection to the first server that answers and that `prepare` takes, each within a bound.
+    pub(super) fn connect(&self, prepare: fn(&mut PgConnection) -> QueryResult<()>) -> ConnectionResult<PgConnection> {
+        let opened = self.first(1, move |connect| {
+            let mut connection = connect().map_err(unreachable)?;
+            prepare(&mut connection)?;
+            Ok(connection)
         });
-        opened.map_err(ConnectionError::BadConnection)
+        opened.map_err(|error| ConnectionError::BadConnection(words(&error)))
     }
 
     /// A connection to the first server that answers and that can keep a ledger, each within a bound.
     pub(super) fn look(&self) -> Result<PgConnection, LedgerError> {
-        // Two connections are made.
-        let bound = LOOK_WAIT.saturating_add(self.url.connect_timeout().saturating_mul(2));
-        let looked = self.first(|connect| within(bound, move || look(&connect)));
-        looked.map_err(LedgerError::Unreachable)
+        self.first(2, |connect| look(connect))
     }
 
-    /// The first server that `open` opens; why none was.
-    fn first<T, E: ToString>(&self, open: impl Fn(Connect) -> Result<T, E>) -> Result<T, String> {
+    /// The first server that `open` opens, with so many connections; why none was.
+    fn first(
+        &self,
+        connections: u32,
+        open: impl Fn(&Connect) -> Result<PgConnection, LedgerError> + Copy + Send + 'static,
+    ) -> Result<PgConnection, LedgerError> {
+        let bound = LOOK_WAIT.saturating_add(self.url.connect_timeout().saturating_mul(connections));
         let servers = self.url.connection_strings();
         let start = self.preferred.load(Ordering::Relaxed);
-        let mut faults: Vec<String> = Vec::new();
+        let (mut faults, mut reached) = (Vec::new(), false);
         for number in (0..servers.len()).map(|step| (start + step) % servers.len().max(1)) {
             let Some(server) = servers.get(number).cloned() else { continue };
-            match open(Box::new(move || PgConnection::establish(&server))) {
+            let connect: Connect = Box::new(move || PgConnection::establish(&server));
+            let opened = Asked::of(&self.asked, number).and_then(|asked| {
+                within(bound, move || {
+                    let _until_answered = asked;
+                    open(&connect)
+                })
+            });
+            match opened {
                 Ok(opened) => {
                     self.preferred.store(number, Ordering::Relaxed);
                     return Ok(opened);
                 }
-                Err(error) => faults.push(self.url.scrub(error.to_string().trim())),
+                Err(error) => {
+                    reached |= !matches!(error, LedgerError::Unreachable(_));
+                    faults.push(one_line(&self.url.scrub(&words(&error))));
+                }
             }
         }
         faults.dedup();
-        Err(faults.join("; "))
+        let why = faults.join("; ");
+        Err(if reached { LedgerError::Unfit(why) } else { LedgerError::Unreachable(why) })
     }
 }
 
 type Connect = Box<dyn Fn() -> ConnectionResult<PgConnection> + Send>;
+
+/// A step that waits for a server's answer.
+struct Asked {
+    all: Arc<[AtomicUsize]>,
+    server: usize,
+}
+
+impl Asked {
+    fn of(all: &Arc<[AtomicUsize]>, server: usize) -> Result<Self, LedgerError> {
+        let asked = Self { all: Arc::clone(all), server };
+        match asked.count().is_some_and(|count| count.fetch_add(1, Ordering::Relaxed) < MOST_ASKED) {
+            true => Ok(asked),
+            false => Err(LedgerError::Unreachable("the server has stopped answering".to_owned())),
+        }
+    }
+
+    fn count(&self) -> Option<&AtomicUsize> {
+        self.all.get(self.server)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(count) = self.count() {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What an error says beside its kind.
+fn words(error: &LedgerError) -> String {
+    match error {
+        LedgerError::Unreachable(words) | LedgerError::Unfit(words) | LedgerError::Unavailable(words) => words.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What the driver says of each address it tried, without its hints (which it indents) and full stops.
+fn one_line(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.starts_with(char::is_whitespace));
+    let mut lines: Vec<_> = lines.map(|line| line.trim_end().trim_end_matches('.')).collect();
+    lines.dedup();
+    lines.join("; ")
+}
 
 /// Runs `step` on a thread of its own, and waits for it no longer than this. The driver itself waits for ever: a step that
 /// is never answered keeps its thread, and the connection with it.
@@ -98,7 +159,7 @@ pub(super) fn within<T: Send + 'static>(
 
 /// Asks a server what it is, before anything is changed there.
 fn look(connect: &Connect) -> Result<PgConnection, LedgerError> {
-    let mut connection = connect().map_err(unfit)?;
+    let mut connection = connect().map_err(unreachable)?;
     let found: Server =
         sql_query("SELECT current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby")
             .get_result(&mut connection)?;
@@ -112,9 +173,9 @@ fn look(connect: &Connect) -> Result<PgConnection, LedgerError> {
             found.encoding
         )));
     }
-    if is_shared(&mut connection, &mut connect().map_err(unfit)?)? {
+    if is_shared(&mut connection, &mut connect().map_err(unreachable)?)? {
         return Err(LedgerError::Unfit(
-            "a pooler stands before the server and gives each transaction another connection, but sessiond sets up its \
+            "a pooler stands before the server and gives each transaction or statement another connection, but sessiond sets up its \
              own: use pool_mode = session (PgBouncer), or name the server itself"
                 .to_owned(),
         ));
@@ -122,8 +183,8 @@ fn look(connect: &Connect) -> Result<PgConnection, LedgerError> {
     Ok(connection)
 }
 
-fn unfit(error: ConnectionError) -> LedgerError {
-    LedgerError::Unfit(error.to_string())
+fn unreachable(error: ConnectionError) -> LedgerError {
+    LedgerError::Unreachable(error.to_string())
 }
 
 #[derive(QueryableByName)]
@@ -138,7 +199,10 @@ struct Server {
 /// a transaction.
 fn is_shared(one: &mut PgConnection, other: &mut PgConnection) -> QueryResult<bool> {
     let own = process(one)?;
-    other.batch_execute("BEGIN")?;
+    if let Err(error) = other.batch_execute("BEGIN") {
+        // Where each statement is for another connection, no transaction may begin: PgBouncer cuts off whoever tries.
+        return process(one).map(|_| true).map_err(|_| error);
+    }
     let shared = process(other)? == own || process(one)? != own;
     other.batch_execute("ROLLBACK")?;
     Ok(shared)

@@ -94,7 +94,7 @@ impl App {
         let read = |db: &mut Db| Ok((lineage::read(db)?, timeline::settled(db)?));
         // Redis is to be heard again soon, whether the ledger answers or not.
         let answer = timeout(self.shared.policy.store_lease / 2, ledger.read_regardless(read)).await;
-        let (history, settled) = answer.map_err(|_| LedgerError::Busy("no answer in time"))??;
+        let (history, settled) = answer.map_err(|_| LedgerError::Silent("no answer in time"))??;
         witness.own = history.as_ref().map(|history| history.mark.lineage);
         let Some(mark) = judge(history.as_ref(), [witness.seen.as_ref(), noted]) else {
             witness.seen = noted.or(witness.seen.as_ref()).cloned();

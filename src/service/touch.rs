@@ -18,7 +18,7 @@ const FIRST_USE: Duration = Duration::from_secs(1);
 /// How long other writes wait for last-seen times that are overdue.
 const OVERDUE_WAIT: Duration = Duration::from_secs(2);
 /// What other writes are told meanwhile.
-const OVERDUE_FIRST: LedgerError = LedgerError::Busy("overdue last-seen times are written first");
+const OVERDUE_FIRST: LedgerError = LedgerError::Silent("last-seen times that are overdue are not written yet");
 /// Rows written in one transaction.
 const BATCH: usize = 256;
 
@@ -86,7 +86,7 @@ impl App {
             });
             if let Err(error) = written.await {
                 // A row that somebody has locked is no reason to let everything else wait.
-                if matches!(error, LedgerError::Unreachable(_) | LedgerError::Busy(_)) {
+                if matches!(error, LedgerError::Unreachable(_) | LedgerError::Silent(_) | LedgerError::Busy(_)) {
                     self.shared.last_seen.set_overdue(true);
                 }
                 self.shared.last_seen.give_back(due.get(told * BATCH..).unwrap_or_default());
