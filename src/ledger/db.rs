@@ -187,9 +187,9 @@ pub(super) fn write_transaction<T>(
             Ok(value)
         }
         Err(error) => {
-            // When rolling back fails, too, the pool sees a broken connection; the first error says more.
+            // When rolling back fails, too, the pool sees a broken connection; the first error says more, to whoever asked.
             if let Err(rollback) = <Db as Connection>::TransactionManager::rollback_transaction(db) {
-                log::warn!("rolling a transaction back failed: {rollback}");
+                log::debug!("rolling a transaction back failed: {rollback}");
             }
             Err(error)
         }

@@ -5,7 +5,7 @@
 //! the ledger was compared with what Redis knows of it, and while it is refused, connections are made, so that Redis can be
 //! asked what it knows, but nothing is believed over them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,14 +39,16 @@ pub struct StoreFence {
     judged: AtomicBool,
     /// When Redis last told how far the ledger was seen to come.
     heard: Mutex<Option<Duration>>,
+    /// The runs of processes of which the log says that they were retired.
+    told: Mutex<HashSet<String>>,
 }
 
 impl StoreFence {
     /// A fence that believes nothing yet. `lease` must be the same on every node.
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
         let (beliefs, unbelieved) = (Mutex::default(), Mutex::default());
-        let (judged, heard) = (AtomicBool::default(), Mutex::default());
-        Self { ledger, clock, random, lease, beliefs, unbelieved, judged, heard }
+        let (judged, heard, told) = (AtomicBool::default(), Mutex::default(), Mutex::default());
+        Self { ledger, clock, random, lease, beliefs, unbelieved, judged, heard, told }
     }
 
     /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
@@ -79,7 +81,12 @@ impl StoreFence {
                 self.retire_unbelieved();
             }
             // Nobody else of this node asks this way: when it is too busy, it is the database that does not answer.
-            Err(LedgerError::Unreachable(_) | LedgerError::Unavailable(_) | LedgerError::Busy(_)) => self.go_on_alone(),
+            Err(
+                LedgerError::Unreachable(_)
+                | LedgerError::Unavailable(_)
+                | LedgerError::Silent(_)
+                | LedgerError::Busy(_),
+            ) => self.go_on_alone(),
             Err(_) => {}
         }
         current
@@ -126,6 +133,17 @@ impl StoreFence {
         self.lock().values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
     }
 
+    /// Says, once for each process, that it was retired: every worker meets it again with each attempt to connect.
+    fn tell_retired(&self, run: &str) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned()) {
+            log::warn!(
+                "the Redis process {run} was retired: it may have missed revocations and stays unused; restart it, or set \
+                 another SESSIOND_REDIS_PREFIX on every node; if nobody has replaced it, REDIS_URL leads to several servers \
+                 in turn: name one"
+            );
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Arc<Belief>>> {
         self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,12 +182,7 @@ impl Fence for StoreFence {
                 Ok(Enrolment::Current(stamp)) => Ok(self.believe(stamp, started)),
                 Ok(Enrolment::Unsettled) => Ok(self.believe_nothing(fresh)),
                 Ok(Enrolment::Retired) => {
-                    log::warn!(
-                        "the Redis process {} was retired: it may have missed revocations and stays unused; restart it, \
-                         or set another SESSIOND_REDIS_PREFIX on every node; if nobody has replaced it, REDIS_URL leads \
-                         to several servers in turn: name one",
-                        process.run_id
-                    );
+                    self.tell_retired(&process.run_id);
                     Err(FenceError("this Redis process was retired".to_owned()))
                 }
                 Ok(Enrolment::Outranked) => {

@@ -29,6 +29,8 @@ struct Untold {
     waiting: HashMap<SessionId, Note>,
     /// Taken to be written, and not yet known to be.
     telling: HashMap<SessionId, Note>,
+    /// Whether the log says that uses are forgotten.
+    is_full: bool,
 }
 
 /// The notes of one node.
@@ -54,15 +56,21 @@ impl Notes {
 
     /// Notes a use. False: it was noted a moment ago, by another request of the same page.
     pub(super) fn note(&self, session: SessionId, note: Note, resolution: Duration) -> bool {
-        let notes = &mut self.lock().waiting;
+        let untold = &mut *self.lock();
+        let notes = &mut untold.waiting;
         let earlier = notes.get(&session).copied();
         if earlier.is_some_and(|old| old.ip == note.ip && note.seen_at.since(old.seen_at) < resolution) {
             return false;
         }
         if earlier.is_none() && notes.len() >= MAX_NOTES {
-            log::warn!("more than {MAX_NOTES} sessions wait for their last-seen time to be written; one is forgotten");
+            if !std::mem::replace(&mut untold.is_full, true) {
+                log::warn!(
+                    "{MAX_NOTES} sessions wait for their last-seen time to be written: uses of others are forgotten"
+                );
+            }
             return false;
         }
+        untold.is_full &= notes.len() >= MAX_NOTES / 2;
         // A use that was noted earlier stays due when it was.
         let due = earlier.map_or(note.due, |old| old.due.min(note.due));
         let seen_at = earlier.map_or(note.seen_at, |old| old.seen_at.max(note.seen_at));

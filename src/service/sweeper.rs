@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{App, retention};
 use crate::domain::Clock;
-use crate::ledger::live_store;
 use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{LedgerError, live_store};
 
 /// How often which Redis may speak is read, and what is unconfirmed is swept.
 const EVERY: Duration = Duration::from_secs(1);
@@ -89,11 +89,13 @@ impl App {
 
     async fn sweep(self, mut stop: watch::Receiver<bool>) {
         let (mut complaint, mut left_behind) = (Complaint::default(), LeftBehind::default());
+        let mut unretired = Complaint::default();
         while !stopped(&mut stop, EVERY).await {
             let swept = self.sweep_once().await;
             if self.live.is_none() && swept.is_err() && left_behind.is_it(self.oldest_unconfirmed().await, self.clock())
             {
-                self.leave_redis_behind().await;
+                let left = self.leave_redis_behind().await;
+                unretired.about("retiring the Redis that this deployment left behind", left.err());
             }
             complaint.about("confirming revocations", swept.err());
         }
@@ -128,16 +130,15 @@ impl App {
     }
 
     /// This deployment used Redis once and goes on without: revocations need not wait for it.
-    async fn leave_redis_behind(&self) {
-        match self.shared.ledger.write(live_store::retire_current).await {
-            Ok(true) => log::warn!(
+    async fn leave_redis_behind(&self) -> Result<(), LedgerError> {
+        if self.shared.ledger.write(live_store::retire_current).await? {
+            log::warn!(
                 "no node has confirmed a revocation for {} s: the Redis of this deployment is retired until it is \
                  restarted, and every check reads the ledger",
                 LEFT_BEHIND.as_secs()
-            ),
-            Ok(false) => {}
-            Err(error) => log::warn!("the Redis that this deployment left behind was not retired: {error}"),
+            );
         }
+        Ok(())
     }
 
     /// Confirms what has waited longest, to the end. What cannot be confirmed now holds nothing else up: in a cluster

@@ -39,6 +39,10 @@ async fn each_connection_goes_to_the_other_of_two() {
     );
     // It goes on, but one of the two was retired, and stays so.
     drill.recovers(&[stores.redis(), &other]).await;
+    for node in &nodes {
+        let log = node.output();
+        assert!(log.matches("stays unused; restart it").count() <= 1, "each worker meets it again and again: {log}");
+    }
     assert_eq!(stores.database.count("live_store", "retired_at IS NULL"), 1, "one of them speaks");
 }
 
