@@ -41,7 +41,7 @@ impl Default for Parts {
 /// session layer, and for the server itself. The background tasks run on the current runtime until they are
 /// stopped.
 pub async fn open(config: &Config, parts: Parts) -> Result<(App, Background), StartError> {
-    if let Some(advice) = config.forgotten_origin() {
+    for advice in config.advice() {
         log::warn!("{advice}");
     }
     let app = App::open_to_serve(config, parts.clock, parts.random).await?;

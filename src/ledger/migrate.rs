@@ -3,7 +3,7 @@
 //! Owns the embedded migrations. Where nothing is pending, nothing is locked or written: whoever may only read and write
 //! rows can start. Must never run on a pooled connection: those set limits that a long migration would meet.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
@@ -34,6 +34,47 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[cfg(feature = "postgres")]
 const LONGEST: Duration = Duration::from_secs(3_600);
 
+/// What there is of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// None, nor a file for them.
+    None,
+    /// Those of an earlier version.
+    Behind,
+    /// Those of this version, or of a later one.
+    Current,
+}
+
+impl Tables {
+    fn of(known: &[String], ran: &[Ran]) -> Self {
+        match ran {
+            [] => Self::None,
+            ran if known.iter().all(|version| ran.iter().any(|row| row.version == *version)) => Self::Current,
+            _ => Self::Behind,
+        }
+    }
+}
+
+/// What is there. Nothing is made or changed.
+pub(super) fn tables(database: &Database) -> Result<Tables, LedgerError> {
+    match database {
+        Database::Sqlite { path } => {
+            let unusable = |error: &dyn std::fmt::Display| LedgerError::Unavailable(format!("{path}: {error}"));
+            if !fs::exists(path).map_err(|error| unusable(&error))? {
+                return Ok(Tables::None);
+            }
+            let mut c = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
+            let ran = c.batch_execute("PRAGMA busy_timeout = 10000").and_then(|()| ran_in_sqlite(&mut c));
+            Ok(Tables::of(&known::<diesel::sqlite::Sqlite>()?, &ran.map_err(|error| unusable(&error))?))
+        }
+        #[cfg(feature = "postgres")]
+        Database::Postgres { servers } => {
+            let (_, ran) = look(servers)?;
+            Ok(Tables::of(&known::<diesel::pg::Pg>()?, &ran))
+        }
+    }
+}
+
 pub(super) fn run(database: &Database) -> Result<(), LedgerError> {
     match database {
         Database::Sqlite { path } => run_sqlite(path),
@@ -59,10 +100,6 @@ struct Ran {
 
 const ALL_THAT_RAN: &str = "SELECT version FROM __diesel_schema_migrations";
 
-fn is_pending(known: &[String], ran: &[Ran]) -> bool {
-    known.iter().any(|version| !ran.iter().any(|row| row.version == *version))
-}
-
 /// Two processes that migrate one file at once would see each other's half-made tables: the one waits until the other's
 /// transaction is over.
 fn run_sqlite(path: &str) -> Result<(), LedgerError> {
@@ -71,7 +108,8 @@ fn run_sqlite(path: &str) -> Result<(), LedgerError> {
     let mut c = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
     let opened = c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     opened.map_err(|error| unusable(&error))?;
-    if !is_pending(&known::<diesel::sqlite::Sqlite>()?, &ran_in_sqlite(&mut c).map_err(|error| unusable(&error))?) {
+    let ran = ran_in_sqlite(&mut c).map_err(|error| unusable(&error))?;
+    if Tables::of(&known::<diesel::sqlite::Sqlite>()?, &ran) == Tables::Current {
         return Ok(());
     }
     c.immediate_transaction(|c| {
@@ -107,13 +145,8 @@ fn keep_private(path: &str) -> Result<(), LedgerError> {
 
 #[cfg(feature = "postgres")]
 fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
-    let known = known::<diesel::pg::Pg>()?;
-    let mut c = servers.look()?;
-    let (mut c, ran) = within(ANSWER, move || {
-        let ran = ran_in_postgres(&mut c)?;
-        Ok((c, ran))
-    })?;
-    if !is_pending(&known, &ran) {
+    let (mut c, ran) = look(servers)?;
+    if Tables::of(&known::<diesel::pg::Pg>()?, &ran) == Tables::Current {
         return Ok(());
     }
     log::info!("bringing the tables up to date");
@@ -132,6 +165,16 @@ fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
                  itself needs no more than SELECT, INSERT, UPDATE and DELETE on them)"
             ))
         })
+    })
+}
+
+/// A connection to a server that can keep a ledger, and what ran there.
+#[cfg(feature = "postgres")]
+fn look(servers: &Servers) -> Result<(diesel::PgConnection, Vec<Ran>), LedgerError> {
+    let mut c = servers.look()?;
+    within(ANSWER, move || {
+        let ran = ran_in_postgres(&mut c)?;
+        Ok((c, ran))
     })
 }
 

@@ -50,6 +50,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
+pub use migrate::Tables;
 #[cfg(feature = "postgres")]
 pub use postgres::Servers;
 pub use refusal::Refusal;
@@ -88,6 +89,19 @@ impl Ledger {
         let (refusals, written, file) = (Arc::default(), Arc::default(), Arc::default());
         let owners = Gathered::new(&reads, sessions::find_with_owners);
         Ok(Self { reads, entrance, watch, writes, owners, refusals, written, file, statements, database })
+    }
+
+    /// What is there of the tables. Makes nothing and changes nothing.
+    pub async fn tables(&self) -> Result<Tables, LedgerError> {
+        let (database, file) = (self.database.clone(), Arc::clone(&self.file));
+        let looked = tokio::task::spawn_blocking(move || {
+            let tables = migrate::tables(&database)?;
+            if tables == Tables::Current {
+                file.remember(&database);
+            }
+            Ok(tables)
+        });
+        looked.await.map_err(|error| LedgerError::Unavailable(error.to_string()))?
     }
 
     /// Brings the schema up to date. Safe to run in several processes at once.
@@ -177,7 +191,7 @@ impl Ledger {
     }
 
     /// Runs one transaction, again if the database rolled it back to let another one pass. An error means that
-    /// it has not happened, except [`LedgerError::Busy`] and a connection that broke while committing: then it
+    /// it has not happened, except [`LedgerError::Silent`] and a connection that broke while committing: then it
     /// may have.
     pub async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
     where

@@ -34,6 +34,27 @@ pub fn others(db: &mut Db, name: &str) -> Result<Vec<Node>, LedgerError> {
     Ok(rows.select((nodes::name, nodes::settings, nodes::beat_at)).load(db)?)
 }
 
+/// All that may be there, for a node that has no row and changes nothing: the tables may be those of an earlier version,
+/// which may have had no nodes.
+pub fn seen(db: &mut Db) -> Result<Vec<Node>, LedgerError> {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let there = match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(_) => "SELECT count(to_regclass('nodes')) AS count",
+        Db::Sqlite(_) => "SELECT count(*) AS count FROM sqlite_master WHERE name = 'nodes'",
+    };
+    if diesel::sql_query(there).get_result::<Count>(db)?.count == 0 {
+        return Ok(Vec::new());
+    }
+    let since = now_ms(db)?.saturating_sub(GONE_MS);
+    let rows = nodes::table.filter(nodes::beat_at.ge(since)).order(nodes::name);
+    Ok(rows.select((nodes::name, nodes::settings, nodes::beat_at)).load(db)?)
+}
+
 /// Renews a node's row, or makes it.
 pub fn beat(db: &mut Db, name: &str, settings: &str) -> Result<(), LedgerError> {
     let row = (nodes::name.eq(name), nodes::settings.eq(settings), nodes::beat_at.eq(now_ms(db)?));

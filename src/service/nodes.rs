@@ -1,7 +1,7 @@
 //! Nodes: what is set on one must be set on all that serve from the same database.
 //!
-//! Owns a node's row among the others. A node that differs from a living one does not start; that one
-//! lives is seen on this node's own stopwatch, by its row's being renewed. Must never refuse a node that is alone, whatever
+//! Owns a node's row among the others. A node that differs from a living one does not start, and changes nothing; that
+//! one lives is seen on this node's own stopwatch, by its row's being renewed. Must never refuse a node that is alone, whatever
 //! it is set to, and never name a secret.
 
 use std::collections::HashMap;
@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use super::membership::{Membership, Shared};
 use super::sweeper::{Complaint, stopped};
 use super::{App, StartError};
+use crate::domain::Clock;
 use crate::ledger::nodes::{self, Node};
-use crate::ledger::{Db, LedgerError};
+use crate::ledger::{Db, Ledger, LedgerError};
 
 /// How often a node renews its row.
 const EVERY: Duration = Duration::from_secs(2);
@@ -25,27 +26,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl App {
     /// Takes this node's place among the others; refuses to where a living one is set to something else.
     pub(super) async fn join(&self, membership: &Membership) -> Result<(), StartError> {
-        let started = self.clock().monotonic();
-        let mut first: HashMap<String, Node> = HashMap::new();
         loop {
-            let rivals = self.take_place(membership).await?;
-            if rivals.is_empty() {
+            let gone = outlived(self.clock(), membership, || self.take_place(membership)).await?;
+            if gone.is_empty() {
                 return Ok(());
             }
-            if first.is_empty() {
-                log::info!("another node is set to something else: waiting whether it is still there");
-            }
-            for node in &rivals {
-                let known = first.entry(node.name.clone()).or_insert_with(|| node.clone());
-                if known.beat_at != node.beat_at {
-                    return Err(refusal(membership.clash(node)));
-                }
-            }
-            if first.len() == rivals.len() && self.clock().monotonic().saturating_sub(started) >= GONE {
-                self.bury(rivals).await?;
-                continue;
-            }
-            tokio::time::sleep(PAUSE).await;
+            self.bury(gone).await?;
         }
     }
 
@@ -97,6 +83,45 @@ impl App {
         let Some(membership) = self.shared.membership.get() else { return Ok(()) };
         let name = membership.name.clone();
         self.shared.ledger.write_regardless(move |db| nodes::leave(db, &name)).await
+    }
+}
+
+impl Membership {
+    /// Refuses to start beside a living node that is set to something else, and writes nothing: before the tables are
+    /// brought up to date, which all nodes share. Whoever comes after this look is found by [`App::join`].
+    pub(super) async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
+        let rivals = async || {
+            let seen = ledger.read_regardless(nodes::seen).await?;
+            Ok(seen.into_iter().filter(|node| self.clash(node).is_some()).collect())
+        };
+        outlived(clock, self, rivals).await.map(drop)
+    }
+}
+
+/// The rivals that stood still for so long that they are gone; none where there is no rival. Refuses where one lives.
+async fn outlived(
+    clock: &dyn Clock,
+    membership: &Membership,
+    rivals: impl AsyncFn() -> Result<Vec<Node>, LedgerError>,
+) -> Result<Vec<Node>, StartError> {
+    let mut first: HashMap<String, (Node, Duration)> = HashMap::new();
+    loop {
+        let there = rivals().await?;
+        if !there.is_empty() && first.is_empty() {
+            log::info!("another node is set to something else: waiting whether it is still there");
+        }
+        let (now, mut all_gone) = (clock.monotonic(), true);
+        for node in &there {
+            let (known, since) = first.entry(node.name.clone()).or_insert_with(|| (node.clone(), now));
+            if known.beat_at != node.beat_at {
+                return Err(refusal(membership.clash(node)));
+            }
+            all_gone &= now.saturating_sub(*since) >= GONE;
+        }
+        if all_gone {
+            return Ok(there);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

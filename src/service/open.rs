@@ -1,18 +1,21 @@
 //! Open: an [`App`] from the configuration, with or without the records.
 //!
 //! Owns the way from what the operator wrote to the parts. The command line needs the ledger only: it ends sessions
-//! there and waits until a serving node has confirmed it.
+//! there and waits until a serving node has confirmed it. Must never change what nodes share before everything was looked
+//! at that can refuse this one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::membership::{Membership, Shared};
 use super::{App, AtLimit, Locator, OnDeviceChange, Parts, Policy, StoreFence};
-use crate::config::{Config, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration};
+use crate::config::{
+    Config, ConfigError, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration,
+};
 use crate::domain::{
     Clock, History, LedgerClock, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
 };
-use crate::ledger::{self, Ledger, LedgerError, lineage};
+use crate::ledger::{self, Ledger, LedgerError, Tables, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
 use crate::webhook::Sender;
 
@@ -37,11 +40,28 @@ impl From<LiveError> for StartError {
 }
 
 impl App {
-    /// The service over the ledger alone, its tables brought up to date: for the command line.
+    /// The service over the ledger alone, its tables made or brought up to date: for the command line.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
+        Self::over(Ledger::open(database(config))?, config).await
+    }
+
+    /// The same over a ledger that is there: a command in the wrong folder makes none.
+    pub async fn open_existing(config: &Config) -> Result<Self, StartError> {
+        let ledger = Ledger::open(database(config))?;
+        if ledger.tables().await? == Tables::None {
+            return Err(StartError(format!(
+                "There is no ledger in {}: name its database (DATABASE_URL or --database-url), or make one there with \
+                 `sessiond migrate`.",
+                config.database.whole()
+            )));
+        }
+        Self::over(ledger, config).await
+    }
+
+    async fn over(ledger: Ledger, config: &Config) -> Result<Self, StartError> {
         let clock = Arc::new(LedgerClock::new(Arc::new(SystemClock::new())));
         let random = Arc::new(SystemRandom);
-        let ledger = ledger(config, random.as_ref()).await?;
+        prepare(&ledger, random.as_ref()).await?;
         // Nobody signs in here, so nothing is counted that another process would have to find again.
         let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
         // Nor is anybody's place asked for.
@@ -59,22 +79,34 @@ impl App {
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
         let locator = locator(config)?;
-        let clock = Arc::new(LedgerClock::new(clock));
-        let ledger = ledger(config, random.as_ref()).await?;
-        let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
-        let cookie_key = config.cookie_key.open(random.as_ref()).map_err(|error| StartError(error.to_string()))?;
-        let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
         let (policy, webhook) = (Policy::from(config), sender(config));
         if let Some(Err(error)) = webhook.as_ref().map(Sender::prepare) {
             return Err(StartError(format!("SESSIOND_WEBHOOK_URL: {error}.")));
         }
+        let bad_key = |error: ConfigError| StartError(error.to_string());
+        let cookie_key = config.cookie_key.find().map_err(bad_key)?;
+        let clock = Arc::new(LedgerClock::new(clock));
+        let ledger = Ledger::open(database(config))?;
+        let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
+        let name = format!("{:016x}", u64::from_be_bytes(random::bytes(random.as_ref())));
+        let settings = cookie_key.as_ref().and_then(|key| shared_settings(config, key));
+        let membership = settings.map(|settings| Membership::new(name, settings));
+        if let Some(membership) = &membership
+            && ledger.tables().await? == Tables::Behind
+        {
+            membership.refuse_beside(&ledger, clock.as_ref()).await?;
+        }
+        prepare(&ledger, random.as_ref()).await?;
+        let cookie_key = match cookie_key {
+            Some(key) => key,
+            None => config.cookie_key.open(random.as_ref()).map_err(bad_key)?,
+        };
+        let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
         let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
         // A clock that is wrong may come right while it serves; until then it says what it is.
         let _skew = app.compare_clocks().await;
         // Before anything is said to Redis: a node that is refused must not take it away from the others.
-        if let Some(settings) = shared_settings(config, &cookie_key) {
-            let name = format!("{:016x}", u64::from_be_bytes(random::bytes(app.random())));
-            let membership = Membership::new(name, settings);
+        if let Some(membership) = membership {
             app.join(&membership).await?;
             app.shared.membership.get_or_init(|| membership);
         }
@@ -96,15 +128,14 @@ fn shared_settings(config: &Config, cookie_key: &CookieKey) -> Option<Vec<Shared
     Some(config.shared(cookie_key).into_iter().map(shared).collect())
 }
 
-/// The ledger, its tables brought up to date, with a name from the first moment on: no copy of it is without.
-async fn ledger(config: &Config, random: &dyn Random) -> Result<Ledger, LedgerError> {
-    let ledger = Ledger::open(database(config))?;
+/// Brings the ledger's tables up to date, and gives it a name: no copy of it is without.
+async fn prepare(ledger: &Ledger, random: &dyn Random) -> Result<(), LedgerError> {
     ledger.migrate().await?;
     if ledger.read(lineage::read).await?.is_none() {
         let new = History { ledger: Lineage::generate(random), mark: Mark::first(Lineage::generate(random)) };
         ledger.write_aside(move |db| lineage::establish(db, &new)).await?;
     }
-    Ok(ledger)
+    Ok(())
 }
 
 /// Where addresses are, if the operator has files that say it. A file that is missing or bad is found out now, not at the

@@ -9,8 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sessiond::domain::MovableClock;
 
+use crate::support::database::Database;
 use crate::support::node::Node;
 use crate::support::process::{Process, command_line_ok};
+use crate::support::redis::PrivateRedis;
 use crate::support::server::{Backend, Stores};
 use crate::support::settings::Settings;
 use crate::support::wait::until;
@@ -81,6 +83,55 @@ impl ConcatText for Vec<Option<String>> {
     fn concat_text(self) -> String {
         self.into_iter().flatten().collect()
     }
+}
+
+/// A node that cannot serve for a reason of its own has changed nothing by then.
+#[tokio::test]
+async fn a_node_that_cannot_have_its_address_changes_nothing() {
+    let stores = Stores::new(Backend::Production);
+    let settings = stores.settings();
+    let node = start(&settings).await.expect("the first one");
+    let owner = node.anonymous().sign_up().await;
+    let elsewhere = PrivateRedis::start();
+    let taken = settings.clone().with("SESSIOND_LISTEN", &node.address().to_string());
+    let taken = taken.with("REDIS_URL", &elsewhere.url()).with("SESSIOND_ORIGIN", "https://b.example.org");
+    for _ in 0..3 {
+        let sentence = start(&taken).await.map(|_| ()).expect_err("its address is taken");
+        assert!(sentence.starts_with("SESSIOND_LISTEN: 127.0.0.1:"), "{sentence}");
+    }
+    assert_eq!(stores.database.count("live_store", "retired_at IS NOT NULL"), 0, "Redis was taken from the other node");
+    assert_eq!(stores.database.count("nodes", "1 = 1"), 1);
+    assert!(elsewhere.keys("*").is_empty());
+    owner.me().await.assert_status(200);
+
+    let empty = Database::postgres();
+    let taken = taken.with("DATABASE_URL", &empty.url());
+    start(&taken).await.map(|_| ()).expect_err("its address is taken");
+    let tables = "SELECT count(*)::text AS value FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(empty.value(tables), "0", "nor are tables made");
+}
+
+/// What all nodes share is compared before the tables are changed, which they share, too.
+#[tokio::test]
+async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
+    let stores = Stores::new(Backend::Production);
+    let settings = stores.settings();
+    let mut node = start(&settings).await.expect("the first one");
+    // As if this version had one more: to run it twice fails.
+    let of_nodes = "version = '20261129000031'";
+    stores.database.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE {of_nodes}"));
+    for (variable, other) in others(&settings) {
+        let sentence = start(&other).await.map(|_| ()).expect_err(variable);
+        assert!(sentence.starts_with(&format!("{variable} is set to something else on a node")), "{sentence}");
+    }
+    let sentence = start(&settings).await.map(|_| ()).expect_err("it migrates");
+    assert!(sentence.contains("its tables cannot be brought up to date"), "{sentence}");
+    node.stop().await;
+    // Those of a version that knew no nodes are brought up to date by whoever comes.
+    stores.database.execute("DROP TABLE nodes");
+    let (_, other) = others(&settings).remove(0);
+    start(&other).await.expect("nobody is there");
+    assert_eq!(stores.database.count("__diesel_schema_migrations", of_nodes), 1);
 }
 
 /// It could not say that it stops.
