@@ -93,7 +93,7 @@ impl Server {
     /// Answers requests until it is stopped, by its handle or by a signal: SIGTERM or SIGQUIT from a service manager,
     /// Ctrl-C from a person. Requests under way are finished first, and then what the background tasks still have to write
     /// is written. A second signal ends it at once. SIGHUP stops it where a person's terminal is closed, and changes
-    /// nothing elsewhere.
+    /// nothing elsewhere; nor do SIGUSR1 and SIGUSR2.
     pub async fn run(self) -> io::Result<()> {
         let mut signals = Signals::listen()?;
         let handle = self.handle();
@@ -143,6 +143,7 @@ struct Signals {
     interrupt: Signal,
     quit: Signal,
     hang_up: Signal,
+    user_defined: [Signal; 2],
     /// Whether a person started it on a terminal, which hangs up when it is closed.
     on_terminal: bool,
 }
@@ -154,11 +155,13 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hang_up: signal(SignalKind::hangup())?,
+            user_defined: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
             on_terminal: io::stdin().is_terminal(),
         })
     }
 
     async fn next(&mut self) {
+        let [one, two] = &mut self.user_defined;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
@@ -170,6 +173,8 @@ impl Signals {
                     }
                     log::info!("SIGHUP changes nothing: settings are read at the start, and there is no log file");
                 }
+                _ = one.recv() => log::info!("SIGUSR1 changes nothing"),
+                _ = two.recv() => log::info!("SIGUSR2 changes nothing"),
             }
         }
     }

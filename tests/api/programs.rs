@@ -19,7 +19,7 @@ use crate::support::process::{Process, signal};
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores, on_each_backend};
 use crate::support::settings::Settings;
-use crate::support::wait::until;
+use crate::support::wait::{until, until_found};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -90,14 +90,21 @@ async fn every_signal_to_stop_lets_requests_under_way_be_answered() {
     }
 }
 
-/// SIGHUP asks others to read their settings again, or comes from a terminal that is closed: here there is none.
+/// SIGHUP asks others to read their settings again, or comes from a terminal that is closed: here there is none. SIGUSR1 and
+/// SIGUSR2 ask others for another log file, or for numbers.
 #[tokio::test]
-async fn a_hang_up_changes_nothing() {
+async fn a_signal_that_means_nothing_here_changes_nothing() {
     let stores = Stores::new(Backend::Embedded);
     let mut process = Process::start(&stores.settings());
     let begun = Begun::at(process.address()).await;
-    signal("HUP", process.pid());
-    until("it is told", PATIENCE, async || process.output().contains("SIGHUP changes nothing")).await;
+    for name in ["HUP", "USR1", "USR2"] {
+        signal(name, process.pid());
+        let told = format!("SIG{name} changes nothing");
+        until_found("it is told, or has ended", PATIENCE, || {
+            (process.output().contains(&told) || process.has_ended()).then_some(())
+        });
+        assert!(!process.has_ended(), "SIG{name} ends it");
+    }
     assert_eq!(begun.status().await, "HTTP/1.1 201 Created");
     process.anonymous().sign_up().await;
     assert!(process.terminate(), "{}", process.output());
@@ -166,7 +173,7 @@ async fn it_serves_whatever_becomes_of_what_it_says() {
     let stores = Stores::new(Backend::Embedded);
     let closed = Command::new("/bin/sh")
         .arg("-c")
-        .arg(format!("exec {} user list >&- 2>&-", env!("CARGO_BIN_EXE_sessiond")))
+        .arg(format!("exec {} migrate >&- 2>&-", env!("CARGO_BIN_EXE_sessiond")))
         .env_clear()
         .envs(stores.settings().pairs())
         .status();
