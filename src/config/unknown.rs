@@ -13,6 +13,9 @@ use super::settings::Settings;
 /// Of so many letters of a name, one may be wrong for it to be meant.
 const LETTERS_FOR_A_SLIP: usize = 4;
 
+/// What is read beside the settings, under names that other programs share.
+const SHARED: [&str; 2] = ["RUST_LOG", "RUST_LOG_STYLE"];
+
 /// A sentence for each variable that is meant for this program, but is no setting.
 pub(super) fn unknown<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let known = names();
@@ -67,18 +70,25 @@ fn is_service_link(name: &str, value: &str) -> bool {
 
 fn sentence(name: &str, known: &[String]) -> String {
     let upper = name.to_ascii_uppercase();
-    let bare = |name: &str| name.strip_prefix("SESSIOND_").unwrap_or(name).to_owned();
-    // Some settings have the prefix and some, which other programs share, have not.
-    let distance = |known: &String| {
-        let whole = strsim::damerau_levenshtein(&upper, known);
-        whole.min(strsim::damerau_levenshtein(&bare(&upper), &bare(known)))
-    };
-    let own_letters = name.len().saturating_sub("SESSIOND_".len()).max(LETTERS_FOR_A_SLIP);
-    let nearest = known.iter().min_by_key(|known| distance(known));
-    match nearest.filter(|known| distance(known) <= own_letters / LETTERS_FOR_A_SLIP) {
+    // A setting that is no secret has no file.
+    let of_file = upper.strip_suffix("_FILE").and_then(|of| nearest(of, known));
+    match nearest(&upper, known).or(of_file) {
         Some(nearest) => format!("{name} is no setting and changes nothing: is {nearest} meant?"),
         None => format!("{name} is no setting and changes nothing: see `sessiond --help`"),
     }
+}
+
+/// The name that is meant, if one is near enough.
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let bare = |name: &str| name.strip_prefix("SESSIOND_").unwrap_or(name).to_owned();
+    // Some settings have the prefix and some, which other programs share, have not.
+    let distance = |known: &str| {
+        let whole = strsim::damerau_levenshtein(name, known);
+        whole.min(strsim::damerau_levenshtein(&bare(name), &bare(known)))
+    };
+    let own_letters = name.len().saturating_sub("SESSIOND_".len()).max(LETTERS_FOR_A_SLIP);
+    let nearest = known.iter().map(String::as_str).chain(SHARED).min_by_key(|known| distance(known));
+    nearest.filter(|known| distance(known) <= own_letters / LETTERS_FOR_A_SLIP)
 }
 
 #[cfg(test)]
@@ -98,8 +108,15 @@ mod tests {
             ("SESSIOND_REDIS_URL", Some("REDIS_URL")),
             ("SESSIOND_DATABASE", None),
             ("SESSIOND_X", None),
-            ("DATABASE_URL_FILE", None),
-            ("REDIS_URL_FILE", None),
+            ("SESSIOND_RUST_LOG", Some("RUST_LOG")),
+            ("SESSIOND_RUST_LOGSTYLE", Some("RUST_LOG_STYLE")),
+            ("DATABASE_URL_FILE", Some("DATABASE_URL")),
+            ("REDIS_URL_FILE", Some("REDIS_URL")),
+            ("SESSIOND_DATABASE_URL_FILE", Some("DATABASE_URL")),
+            ("SESSIOND_LISTEN_FILE", Some("SESSIOND_LISTEN")),
+            ("SESSIOND_COKIE_KEY_FILE", Some("SESSIOND_COOKIE_KEY_FILE")),
+            ("SESSIOND_WEBHOOK_URL_FILE", Some("SESSIOND_WEBHOOK_URL")),
+            ("SESSIOND_X_FILE", None),
         ] {
             let said = unknown([(slip, "hunter2")]);
             let end = meant.map_or("see `sessiond --help`".to_owned(), |meant| format!("is {meant} meant?"));
