@@ -14,7 +14,8 @@ const MAX_CHARS: usize = 254;
 /// What stands in an address only between quotation marks, around it or beside it (RFC 5322 §3.2.3).
 const SPECIALS: [char; 12] = ['"', '(', ')', ',', ':', ';', '<', '>', '[', '\\', ']', '@'];
 
-/// An address that looks like one. Compared by [`Email::key`], shown as typed.
+/// An address that looks like one. Compared by [`Email::key`], shown as typed, but for a domain in other letters than ASCII's:
+/// that is shown in those which it means, with the full stop of every script as a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     typed: String,
@@ -46,12 +47,16 @@ impl Email {
             return Err(BLANK);
         }
         Self::check_visible(&typed)?;
-        let (local, domain) = typed.rsplit_once('@').unwrap_or_default();
+        let (local, shown) = typed.rsplit_once('@').unwrap_or_default();
         if local.is_empty() || local.contains(SPECIALS) {
             return Err(NO_ADDRESS);
         }
-        let domain = a_label(domain).ok_or(NO_ADDRESS)?;
+        let domain = a_label(shown).ok_or(NO_ADDRESS)?;
         let key = format!("{}@{domain}", fold(local));
+        let typed = match shown.is_ascii() {
+            true => typed,
+            false => format!("{local}@{}", in_letters(&domain).unwrap_or(domain)),
+        };
         Ok(Self { typed, key })
     }
 
@@ -62,7 +67,11 @@ impl Email {
         if text.chars().any(|c| c != ' ' && (c.is_whitespace() || c.is_control())) {
             return Err(BLANK);
         }
-        if text.chars().any(is_invisible) {
+        let domain = text.rsplit_once('@').map_or("", |(_, domain)| domain);
+        // A domain may have a joiner where IDNA gives it a meaning: there it shapes the letters beside it.
+        let joins = domain.contains(is_joiner) && a_label(domain).is_some();
+        let local = text.strip_suffix(domain).unwrap_or(text);
+        if local.contains(is_invisible) || domain.chars().any(|c| is_invisible(c) && !(joins && is_joiner(c))) {
             return Err(INVISIBLE);
         }
         Ok(())
@@ -75,7 +84,7 @@ impl Email {
         Self::parse(text).map_or_else(|_| format!(" {}", fold(tidy(text))), |email| email.key)
     }
 
-    /// The address as its owner typed it.
+    /// The address as its owner typed it, its domain in the letters that it means.
     pub fn typed(&self) -> &str {
         &self.typed
     }
@@ -121,6 +130,11 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A character that joins its neighbours, or keeps them apart (RFC 5892, CONTEXTJ).
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
 /// A character that turns the direction of what follows around (Unicode's Bidi_Control): in a text among others it moves
 /// those. The letters of a language that is written from right to left need none.
 pub fn turns_text(c: char) -> bool {
@@ -153,6 +167,20 @@ mod tests {
             ("\u{feff}ana@example.org\u{200b}", "ana@example.org"),
         ] {
             assert_eq!(key(one), key(other), "{one:?} and {other:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_was_typed_but_for_the_letters_of_its_domain() {
+        for (text, shown) in [
+            ("Ana@Example.ORG", "Ana@Example.ORG"),
+            ("ana@XN--kln-sna.example", "ana@XN--kln-sna.example"),
+            ("Ana@K\u{d6}LN.Example", "Ana@k\u{f6}ln.example"),
+            ("ana@example\u{3002}org", "ana@example.org"),
+            ("ana@example\u{ff0e}org", "ana@example.org"),
+            ("ana\u{ff0e}b@\u{ff25}xample\u{ff61}org", "ana\u{ff0e}b@example.org"),
+        ] {
+            assert_eq!(Email::parse(text).unwrap().typed(), shown, "{text:?}");
         }
     }
 
@@ -205,6 +233,9 @@ mod tests {
             "a@b\u{200b}.c",
             "\u{202e}a@b\u{202e}.c",
             "a\u{ad}@b.cc",
+            "a@b\u{200c}b.cc",
+            "a\u{200d}@\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}.cc",
+            "a@\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}\u{ad}.cc",
         ] {
             assert!(Email::parse(text).is_err(), "{text:?}");
             let key = Email::key_of(text);

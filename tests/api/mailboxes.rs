@@ -75,6 +75,31 @@ on_each_backend! {
         }
     }
 
+    /// A domain in the letters of its language, as its owner types it: with that script's full stop, or with a joiner where one
+    /// belongs.
+    async fn a_domain_is_stored_and_shown_in_the_letters_that_it_means(server: TestServer) {
+        let joined = "\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}.example";
+        for (number, (typed, shown, ascii)) in [
+            ("example\u{3002}org", "example.org", "example.org"),
+            ("b\u{fc}ro\u{ff0e}example", "b\u{fc}ro.example", "xn--bro-hoa.example"),
+            ("\u{ff22}\u{dc}ro\u{ff61}exa\u{ff2d}ple", "b\u{fc}ro.example", "xn--bro-hoa.example"),
+            (joined, joined, "xn--mgba3gch31f060k.example"),
+        ].into_iter().enumerate() {
+            let of = |domain: &str| format!("Ana{number}@{domain}");
+            server.anonymous().register(&of(typed)).await.assert_status(201);
+            for spelling in [typed, shown, ascii] {
+                let answer = server.anonymous().login(&of(spelling), PASSWORD).await;
+                assert_eq!(answer.assert_status(200).json().pointer("/user/email"), Some(&json!(of(shown))), "{answer}");
+                let said = command_line_ok(&server.settings, &["user", "enable", &of(spelling)], "");
+                assert!(said.starts_with(&of(shown)), "{said}");
+            }
+        }
+        // Where a joiner shapes nothing, it is one more character that nobody sees.
+        for typed in ["ana@exa\u{200c}mple.org", "ana@exa\u{200d}mple.org", "an\u{200c}a@example.org"] {
+            server.anonymous().register(typed).await.assert_problem(422, "invalid-body");
+        }
+    }
+
     async fn a_character_that_nobody_sees_is_named_at_sign_in_whoever_has_an_account(server: TestServer) {
         server.anonymous().register("ana@example.org").await.assert_status(201);
         for (inside, says) in [
