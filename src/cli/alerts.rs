@@ -61,7 +61,7 @@ fn alert_id(text: &str) -> Result<AlertId, String> {
 
 /// Does it.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let app = App::open(config).await?;
+    let app = App::open_existing(config).await?;
     match command {
         Command::List { state, user, json } => {
             let user = match user {

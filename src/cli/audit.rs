@@ -95,7 +95,7 @@ fn moment(text: &str) -> Result<Moment, String> {
 
 /// Does it.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let app = App::open(config).await?;
+    let app = App::open_existing(config).await?;
     let Command::List(asked) = command;
     list(&app, asked, out).await
 }

@@ -3,7 +3,7 @@
 //! Owns [`Failure`] and the sentences of the service layer's errors as an operator reads them. Must never show
 //! a secret.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -17,6 +17,8 @@ pub enum Failure {
     Usage(String),
     /// It was understood, but could not be done.
     Failed(String),
+    /// What came of it cannot be written to standard output.
+    Unwritten(String),
     /// Whoever read the output has left (`sessiond user list | head`): nothing to say, and no fault.
     ReaderGone,
 }
@@ -33,10 +35,29 @@ impl Failure {
         Self::failed(UNCONFIRMED)
     }
 
+    /// The same failure of a command that had done its work by then: an output that is lost takes nothing back.
+    #[must_use]
+    pub fn after(self, done: &str) -> Self {
+        match self {
+            Self::Unwritten(why) => Self::Unwritten(format!("{done}, but {why}")),
+            other => other,
+        }
+    }
+
+    /// The same failure of a command that had done nothing yet, and does nothing unasked.
+    #[must_use]
+    pub fn before_anything(self) -> Self {
+        match self {
+            Self::Unwritten(why) => Self::failed(format!("Nothing was done: {why}")),
+            Self::ReaderGone => Self::failed("Nothing was done: nobody reads the question."),
+            other => other,
+        }
+    }
+
     /// What to print on standard error.
     pub fn sentence(&self) -> Option<&str> {
         match self {
-            Self::Usage(sentence) | Self::Failed(sentence) => Some(sentence),
+            Self::Usage(sentence) | Self::Failed(sentence) | Self::Unwritten(sentence) => Some(sentence),
             Self::ReaderGone => None,
         }
     }
@@ -45,7 +66,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::ReaderGone => 0,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Unwritten(_) => 1,
             Self::Usage(_) => 2,
         })
     }
@@ -65,10 +86,7 @@ impl From<TelemetryError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::BrokenPipe => Self::ReaderGone,
-            _ => Self::failed(format!("{error}.")),
-        }
+        Self::failed(format!("{error}."))
     }
 }
 

@@ -34,10 +34,11 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     if !yes {
         let stdin = io::stdin();
         let on_terminal = stdin.is_terminal();
-        out.line(&format!("This ends every session in {}; everybody has to sign in again.", config.database))?;
-        confirm(on_terminal, stdin.lock(), out)?;
+        let question = format!("This ends every session in {}; everybody has to sign in again.", config.database);
+        let asked = out.line(&question).and_then(|()| confirm(on_terminal, stdin.lock(), out));
+        asked.map_err(Failure::before_anything)?;
     }
-    let app = App::open(config).await?;
+    let app = App::open_existing(config).await?;
     let ended = app.ledger_restored(&Cause::command_line()).await?;
     out.line(&format!("It is the database now; sessions ended: {ended}. Nodes that run go on by themselves."))
 }

@@ -24,7 +24,7 @@ use log::LevelFilter;
 use tokio::runtime;
 use tokio::task::LocalSet;
 
-use crate::config::{Config, Settings};
+use crate::config::{Config, Secrets, Settings};
 use crate::server::open_files_note;
 use crate::service::{App, check_files};
 use crate::telemetry;
@@ -123,26 +123,43 @@ const NO_COMMAND: &str = "This is no command: an address belongs to the option t
     URL; see `sessiond --help`.";
 
 fn answered(answer: &clap::Error) -> ExitCode {
-    // Nobody may be listening there; the exit code says it too.
-    let _ = answer.print();
-    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
+    match answer.print() {
+        Err(error) if !answer.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            telemetry::say_last(Some(&format!("the output cannot be written: {error}.")));
+            ExitCode::FAILURE
+        }
+        // Nobody may be listening there; the exit code says it too.
+        _ => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
+    }
 }
 
 fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let config = Config::try_from(asked.settings)?;
+    let config = Config::read(asked.settings, secrets(asked.command.as_ref()))?;
     let level = if asked.command.is_some() { LevelFilter::Warn } else { LevelFilter::Info };
     telemetry::start(config.log_format, level)?;
     for slip in Config::slips() {
         log::warn!("{slip}");
     }
     let Some(command) = asked.command else { return block_on(serve::serve(config, out)) };
-    let changes = command.changes();
-    run_command(command, &config, out)?;
-    if changes {
-        // Which one it was depends on the environment and on the folder: said beside what was asked for.
-        telemetry::say_last(Some(&format!("done in {}", config.database.whole())));
+    if !command.changes() {
+        return run_command(command, &config, out);
     }
-    Ok(())
+    // Which one it was depends on the environment and on the folder: said beside what was asked for.
+    let done = format!("done in {}", config.database.whole());
+    let told = run_command(command, &config, out).map_err(|failure| failure.after(&done));
+    if matches!(told, Ok(()) | Err(Failure::ReaderGone)) {
+        telemetry::say_last(Some(&done));
+    }
+    told
+}
+
+/// What of the secrets it takes.
+fn secrets(command: Option<&Command>) -> Secrets {
+    match command {
+        None | Some(Command::CheckConfig { .. }) => Secrets::All,
+        Some(Command::Webhook(webhook::Command::Test)) => Secrets::Webhook,
+        Some(_) => Secrets::None,
+    }
 }
 
 fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
@@ -156,8 +173,8 @@ fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) 
         Command::Webhook(command) => block_on(webhook::run(command, config, out)),
         Command::CheckConfig { json } => {
             check_files(config).map_err(|error| Failure::Usage(error.to_string()))?;
-            if let Some(note) = open_files_note(config) {
-                log::warn!("{note}");
+            for advice in config.advice().into_iter().chain(open_files_note(config)) {
+                log::warn!("{advice}");
             }
             check_config(config, json, out)
         }
@@ -178,7 +195,8 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 
 async fn migrate(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     App::open(config).await?;
-    out.line(&format!("The tables in {} are up to date.", config.database))
+    let done = format!("The tables in {} are up to date", config.database);
+    out.line(&format!("{done}.")).map_err(|failure| failure.after(&done))
 }
 
 fn check_config(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {

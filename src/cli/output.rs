@@ -2,7 +2,7 @@
 //!
 //! Owns [`Output`]. Must never let a text that somebody else typed reach the terminal as more than a text.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -26,13 +26,13 @@ impl<W: Write> Output<W> {
 
     /// Prints one line.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(writeln!(self.to, "{}", printable(text))?)
+        writeln!(self.to, "{}", printable(text)).map_err(unwritten)
     }
 
     /// Prints one value as one line of JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let json = serde_json::to_string(value).map_err(std::io::Error::from)?;
-        Ok(writeln!(self.to, "{json}")?)
+        let json = serde_json::to_string(value).map_err(io::Error::from)?;
+        writeln!(self.to, "{json}").map_err(unwritten)
     }
 
     /// Prints rows in columns as wide as their widest cell.
@@ -47,9 +47,16 @@ impl<W: Write> Output<W> {
         for row in &cells {
             let padded: String =
                 row.iter().zip(widths).map(|(cell, width)| format!("{cell:<w$}", w = width + GAP)).collect();
-            writeln!(self.to, "{}", padded.trim_end())?;
+            writeln!(self.to, "{}", padded.trim_end()).map_err(unwritten)?;
         }
         Ok(())
+    }
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Unwritten(format!("the output cannot be written: {error}.")),
     }
 }
 

@@ -49,9 +49,7 @@ impl Greeting {
             }
             // Its address may hold a password, which is for no command line.
             #[cfg(feature = "postgres")]
-            Database::Postgres { .. } => {
-                (", with this one's DATABASE_URL and SESSIOND_COOKIE_KEY in its environment", String::new())
-            }
+            Database::Postgres { .. } => (", with this one's DATABASE_URL in its environment", String::new()),
         };
         let first_admin = format!("{} user add you@example.org --role admin{database}", quoted(&program));
         Self { public_url: config.public_url(), with, first_admin }

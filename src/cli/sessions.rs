@@ -153,7 +153,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     {
         return Err(Failure::Usage(NOT_SAID.to_owned()));
     }
-    let app = App::open(config).await?;
+    let app = App::open_existing(config).await?;
     match command {
         Command::List { which, json } => list(&app, which.filter(&app).await?, json, out).await,
         Command::Revoke { id: Some(id), json, .. } => revoke(&app, id, json, out).await,
@@ -274,15 +274,15 @@ async fn revoke_matching(
             break;
         }
     }
-    if manner.json {
-        out.json(&total)?;
+    let told = if manner.json {
+        out.json(&total)
     } else if manner.dry_run {
-        out.line(&format!("Sessions that would end: {}.", total.matched))?;
+        out.line(&format!("Sessions that would end: {}.", total.matched))
     } else {
-        out.line(&format!("Sessions that have ended: {}.", total.revoked))?;
-    }
+        out.line(&format!("Sessions that have ended: {}.", total.revoked))
+    };
     match total.unconfirmed {
-        0 => Ok(()),
+        0 => told,
         _ => Err(Failure::unconfirmed()),
     }
 }

@@ -52,6 +52,9 @@ pub enum Command {
         /// Lock the account first: only the link opens it, the old password no longer does
         #[arg(long)]
         lock: bool,
+        /// Also if nobody is left to administer
+        #[arg(long, requires = "lock")]
+        force: bool,
         /// Print the link and its end as one JSON object
         #[arg(long)]
         json: bool,
@@ -125,12 +128,20 @@ fn extra_role(text: &str) -> Result<Role, String> {
 
 /// Does it.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let app = App::open(config).await?;
+    // Whoever makes the first account may make the database with it.
+    let app = match &command {
+        Command::Add { .. } => App::open(config).await?,
+        _ => App::open_existing(config).await?,
+    };
     let cause = Cause::command_line();
     match command {
         Command::Add { email, name, roles, json } => add(&app, Wanted { email, name, roles }, json, out).await,
         Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
-        Command::Reset { user, lock, json } => reset(&app, config, &user, lock, json, out).await,
+        Command::Reset { user, lock, force, json } => {
+            let account = find(&app, &user).await?;
+            let link = reset(&app, config, &account, lock.then(|| Cause::command_line_forced(force))).await?;
+            tell_link(&link, &account, account.locked || lock, json, out)
+        }
         Command::Lock(wanted) => {
             let account = find(&app, &wanted.what.user).await?;
             let ended = app.lock_user(account.id, &wanted.cause()).await?;
@@ -186,6 +197,7 @@ pub struct Account {
     email: Option<String>,
     roles: Vec<Role>,
     locked: bool,
+    disabled: bool,
 }
 
 impl Account {
@@ -229,6 +241,7 @@ pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
         email: Some(row.user.email),
         roles: row.user.roles,
         locked: row.locked,
+        disabled: row.disabled_at.is_some(),
     });
     account.ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
 }
@@ -236,7 +249,7 @@ pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
 /// The same; by its id also one that was deleted: that may have been interrupted.
 async fn known_or_deleted(app: &App, user: &str) -> Result<Account, Failure> {
     match (find(app, user).await, UserId::parse(user)) {
-        (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new(), locked: false }),
+        (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new(), locked: false, disabled: false }),
         (found, _) => found,
     }
 }
@@ -321,31 +334,39 @@ struct ResetLink {
     expires_at: Timestamp,
 }
 
-async fn reset(
-    app: &App,
-    config: &Config,
-    user: &str,
-    lock: bool,
-    json: bool,
-    out: &mut Output<impl Write>,
-) -> Result<(), Failure> {
-    let account = find(app, user).await?;
-    if lock {
-        // The link opens it again, so nobody is left out who has it.
-        app.lock_user(account.id, &Cause::command_line_forced(true)).await?;
-    }
-    let reset = app.issue_reset(account.id, &Cause::command_line()).await?.ok_or_else(|| {
+/// Makes a link, of an account that is locked first where that was asked for.
+async fn reset(app: &App, config: &Config, account: &Account, lock: Option<Cause>) -> Result<ResetLink, Failure> {
+    let disabled = || {
         let name = account.name();
         Failure::failed(format!("{name} is disabled, so a link would open nothing: run `sessiond user enable` first."))
-    })?;
-    // Behind the #, a browser sends it to nobody and no server logs it.
-    let link = ResetLink {
+    };
+    if account.disabled {
+        return Err(disabled());
+    }
+    if let Some(cause) = lock {
+        app.lock_user(account.id, &cause).await?;
+    }
+    let reset = app.issue_reset(account.id, &Cause::command_line()).await?.ok_or_else(disabled)?;
+    if let Some(advice) = config.forgotten_origin() {
+        log::warn!("{advice}");
+    }
+    Ok(ResetLink {
+        // Behind the #, a browser sends it to nobody and no server logs it.
         link: format!("{}/reset#{}", config.public_url(), reset.token.expose()),
         email: account.email.clone(),
         expires_at: reset.expires_at,
-    };
+    })
+}
+
+fn tell_link(
+    link: &ResetLink,
+    account: &Account,
+    locked: bool,
+    json: bool,
+    out: &mut Output<impl Write>,
+) -> Result<(), Failure> {
     if json {
-        return out.json(&link);
+        return out.json(link);
     }
     out.line(&link.link)?;
     let end = link.expires_at.to_rfc3339();
@@ -353,7 +374,7 @@ async fn reset(
         "It works once, until {end}. Whoever has it can set the password of {}: give it to nobody else.",
         account.name()
     ))?;
-    if lock || account.locked {
+    if locked {
         out.line("Until then no password opens the account.")
     } else {
         out.line("Until then the old password still opens the account (see --lock).")

@@ -40,13 +40,14 @@ async fn test(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failu
     let tried = service::test_webhook(webhook).await;
     let took = tried.took.as_millis();
     if tried.delivered {
-        return out.line(&format!("{} has taken it: {}, after {took} ms.", tried.to, tried.answer));
+        let done = format!("{} has taken it: {}, after {took} ms", tried.to, tried.answer);
+        return out.line(&format!("{done}.")).map_err(|failure| failure.after(&done));
     }
     Err(Failure::failed(format!("{} has not taken it: {}, after {took} ms.", tried.to, tried.answer)))
 }
 
 async fn pending(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let pending = App::open(config).await?.pending_notices().await?;
+    let pending = App::open_existing(config).await?.pending_notices().await?;
     if json {
         return out.json(&pending);
     }

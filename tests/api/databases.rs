@@ -19,7 +19,7 @@ use crate::support::process::{Process, command_line, command_line_ok};
 use crate::support::proxy::{Proxy, contains};
 use crate::support::server::Stores;
 use crate::support::settings::Settings;
-use crate::support::wait::{stopwatch, until_found};
+use crate::support::wait::{stopwatch, until, until_found};
 
 /// The longest that a command may take which cannot reach its database, on a busy machine.
 const BOUND: Duration = Duration::from_secs(40);
@@ -76,6 +76,54 @@ async fn a_server_that_accepts_and_says_nothing_is_told_within_a_bound() {
     let owner = process.anonymous().sign_up().await;
     owner.me().await.assert_status(200);
     owner.sign_out().await.assert_status(204);
+}
+
+/// A server that goes on accepting connections, and answers none of them any more: the next one of the address is asked.
+#[tokio::test]
+async fn a_server_that_goes_mute_once_it_is_connected_to_makes_way_for_the_next() {
+    let stores = Stores::of(Database::postgres(), None);
+    let proxy = Proxy::start(postgres(&stores));
+    let two = stores.database.url().replace("@", &format!("@{},", proxy.address()));
+    let process = Process::start(&stores.settings().with("DATABASE_URL", &two));
+    let owner = process.anonymous().sign_up().await;
+    assert!(proxy.accepted() > 0, "the first one is asked first");
+    let held = proxy.hold(contains("synchronous_commit"));
+    proxy.cut();
+    until("the next one answers", BOUND, async || owner.me().await.status == 200).await;
+    assert!(held.count() > 0, "the first one was asked first");
+    owner.sign_out().await.assert_status(204);
+}
+
+/// A server that does not answer is no sign of too many questions, however many are asked.
+#[tokio::test]
+async fn a_database_that_freezes_is_unavailable_and_not_busy() {
+    let stores = Stores::of(Database::postgres(), None);
+    let proxy = Proxy::start(postgres(&stores));
+    let process = Process::start(&stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url())));
+    let owner = process.anonymous().sign_up().await;
+    proxy.black_hole();
+    // More than there are connections, of those that read and of those that write.
+    let asked = futures_util::future::join_all((0..24).map(|number| {
+        let owner = &owner;
+        async move { if number % 2 == 0 { owner.me().await } else { owner.rename(Some("Ana")).await } }
+    }));
+    for answer in asked.await {
+        answer.assert_problem(503, "unavailable");
+    }
+    let log = process.output();
+    assert!(log.contains("does not answer") && !log.contains("too busy"), "{log}");
+}
+
+/// What the driver says of several addresses, with hints over several lines, is one line with a full stop at its end.
+#[test]
+fn a_server_that_cannot_be_reached_is_one_line() {
+    let settings = Settings::new().with("DATABASE_URL", "postgres://sd@127.0.0.1:1,127.0.0.1:2/sd");
+    let said = refused(&settings, &["user", "list"]);
+    let one = "connection to server at \"127.0.0.1\", port";
+    let two = format!(
+        "no connection to the database: {one} 1 failed: Connection refused; {one} 2 failed: Connection refused."
+    );
+    assert!(said.trim_end().ends_with(&two), "{said}");
 }
 
 /// PgBouncer in front of the private PostgreSQL.
@@ -149,13 +197,16 @@ fn asked(connection: &mut PgConnection, sql: &str) -> String {
 #[tokio::test]
 async fn a_pooler_is_used_where_connections_stay_and_refused_without_a_trace_where_not() {
     let stores = Stores::of(Database::postgres(), None);
-    let pooler = PgBouncer::start(postgres(&stores), "transaction");
-    let url = pooler.in_url(&stores.database.url());
-    let pooled = stores.settings().with("DATABASE_URL", &url);
-    for migrated in [false, true] {
+    let mut pooler = None;
+    for (pool_mode, migrated) in
+        [("transaction", false), ("statement", false), ("transaction", true), ("statement", true)]
+    {
+        let url = pooler.insert(PgBouncer::start(postgres(&stores), pool_mode)).in_url(&stores.database.url());
+        let pooled = stores.settings().with("DATABASE_URL", &url);
         for arguments in [&["migrate"][..], &["user", "list"], &[]] {
             let said = refused(&pooled, arguments);
-            assert!(said.contains("use pool_mode = session"), "migrated: {migrated}: {said}");
+            assert!(said.contains("use pool_mode = session"), "{pool_mode}, migrated: {migrated}: {said}");
+            assert!(!said.contains("no connection"), "it was reached: {said}");
         }
         let locks = "SELECT count(*)::text AS value FROM pg_locks JOIN pg_database d ON d.oid = database \
              WHERE locktype = 'advisory' AND datname = current_database()";
@@ -166,7 +217,9 @@ async fn a_pooler_is_used_where_connections_stay_and_refused_without_a_trace_whe
             assert_eq!(asked(&mut through, &sql), value, "{name} of others who share the connection");
         }
         // Nothing is in the way of whoever comes directly.
-        command_line_ok(&stores.settings(), &["migrate"], "");
+        if pool_mode == "statement" {
+            command_line_ok(&stores.settings(), &["migrate"], "");
+        }
     }
     drop(pooler);
     let pooler = PgBouncer::start(postgres(&stores), "session");
@@ -189,6 +242,14 @@ async fn a_role_that_may_only_read_and_write_runs_a_node_when_nothing_is_pending
     assert!(said.contains("run `sessiond migrate` as the tables' owner"), "{said}");
 
     command_line_ok(&stores.settings(), &["migrate"], "");
+    for (granted, arguments) in [("", &["user", "list"][..]), ("", &[]), ("SELECT", &[]), ("SELECT, INSERT", &[])] {
+        if !granted.is_empty() {
+            stores.database.execute(&format!("GRANT {granted} ON ALL TABLES IN SCHEMA public TO {role}"));
+        }
+        let said = refused(&as_node, arguments);
+        assert!(said.contains("lacks a right: permission denied for table"), "{granted}: {said}");
+        assert!(said.contains("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"), "{granted}: {said}");
+    }
     let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}");
     stores.database.execute(&grant);
     command_line_ok(&as_node, &["migrate"], "");
@@ -212,6 +273,7 @@ fn a_database_that_is_not_utf_8_is_refused_at_the_start() {
         for arguments in [&["migrate"][..], &[]] {
             let said = refused(&settings, arguments);
             assert!(said.contains(&format!("encoding is {encoding}, but must be UTF8")), "{said}");
+            assert!(!said.contains("no connection"), "it was reached: {said}");
         }
         let mut there = PgConnection::establish(&format!("{server}/{name}")).expect("it answers");
         assert_eq!(asked(&mut there, "SELECT count(*)::text AS value FROM pg_tables WHERE schemaname = 'public'"), "0");
@@ -225,8 +287,8 @@ fn a_database_that_is_not_utf_8_is_refused_at_the_start() {
 fn a_command_leaves_no_file_beside_an_sqlite_database() {
     let stores = Stores::of(Database::sqlite(), None);
     let Database::Sqlite(folder) = &stores.database else { panic!("SQLite") };
-    for _ in 0..2 {
-        command_line_ok(&stores.settings(), &["user", "list"], "");
+    for arguments in [&["migrate"][..], &["user", "list"], &["user", "list"]] {
+        command_line_ok(&stores.settings(), arguments, "");
         let names = fs::read_dir(folder.path()).expect("a folder").map(|file| file.expect("a file").file_name());
         let mut others: Vec<_> = names.filter(|name| name != "sessiond.db").collect();
         others.retain(|name| name != "sessiond.db-wal" && name != "sessiond.db-shm");

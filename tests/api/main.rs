@@ -22,6 +22,8 @@ mod client_address;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod cors;
