@@ -46,7 +46,7 @@ impl From<DieselError> for LedgerError {
             DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
                 Self::Conflict(info.message().to_owned())
             }
-            DieselError::DatabaseError(_, info) if info.message().starts_with("permission denied for ") => {
+            DieselError::DatabaseError(_, info) if info.message().starts_with("permission denied for table ") => {
                 Self::Unfit(format!(
                     "the database's role lacks a right: {}; as the owner of the tables, GRANT SELECT, INSERT, UPDATE, DELETE \
                      ON ALL TABLES IN SCHEMA public TO it",

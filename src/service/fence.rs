@@ -84,6 +84,7 @@ impl StoreFence {
             Err(
                 LedgerError::Unreachable(_)
                 | LedgerError::Unavailable(_)
+                | LedgerError::Unfit(_)
                 | LedgerError::Silent(_)
                 | LedgerError::Busy(_),
             ) => self.go_on_alone(),
