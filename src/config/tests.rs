@@ -177,10 +177,7 @@ fn every_bad_value_is_one_sentence() {
             |s| s.store_lease = set("500ms"),
             r#"SESSIOND_STORE_LEASE is "500ms", but must be whole seconds from 2s to 30s."#,
         ),
-        (
-            |s| s.base_path = set("auth"),
-            r#"SESSIOND_BASE_PATH is "auth", which is no plain path: write it like /auth."#,
-        ),
+        (|s| s.base_path = set("auth"), r#"SESSIOND_BASE_PATH is "auth", which is no plain path: write it like"#),
         (|s| s.base_path = set("/a/b/c/d/e"), r#"SESSIOND_BASE_PATH is "/a/b/c/d/e", which is too deep"#),
         (|s| s.base_path = set("/a/../b"), r#"SESSIOND_BASE_PATH is "/a/../b", which is no plain path"#),
         (|s| s.cookie_domain = set("com"), r#"SESSIOND_COOKIE_DOMAIN is "com", which is no domain: write"#),
