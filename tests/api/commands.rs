@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -268,17 +269,17 @@ fn a_command_that_uses_no_secret_needs_none() {
 #[test]
 fn every_file_with_a_secret_is_judged_by_who_may_reach_it() {
     let stores = Stores::new(Backend::Embedded);
-    let Database::Sqlite(beside) = &stores.database else { panic!("SQLite") };
+    let made = PathBuf::from(format!("{}.cookie-key", stores.database.url().trim_start_matches("sqlite://")));
     let own = stores.settings().without("SESSIOND_COOKIE_KEY");
     drop(Process::start(&own));
-    let key = fs::read_to_string(beside.path().join("sessiond.db.cookie-key")).expect("it was made");
+    let key = fs::read_to_string(&made).expect("it was made");
     let folder = folder();
     let (key_file, secret_file) = (folder.path().join("hunter2-key"), folder.path().join("hunter2-secret"));
     fs::write(&key_file, key).expect("a file");
     fs::write(&secret_file, "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("a file");
-    let name = |path: &std::path::Path| path.display().to_string();
+    let name = |path: &Path| path.display().to_string();
     let rows = [
-        ("SESSIOND_COOKIE_KEY", beside.path().join("sessiond.db.cookie-key"), own.clone()),
+        ("SESSIOND_COOKIE_KEY", made, own.clone()),
         ("SESSIOND_COOKIE_KEY_FILE", key_file.clone(), own.clone().with("SESSIOND_COOKIE_KEY_FILE", &name(&key_file))),
         (
             "SESSIOND_WEBHOOK_SECRET_FILE",
