@@ -266,6 +266,8 @@ behind_a_proxy! {
         throttled(&prove(&thief, PASSWORD).await, "account");
         throttled(&thief.change_password(PASSWORD, "a wholly different password").await, "account");
         assert!(thief.is_signed_in().await, "the session goes on");
+        prove(&owner, PASSWORD).await.assert_status(200);
+        prove(&without_device(&server.issue(&owner).await, &server), PASSWORD).await.assert_status(200);
         // Neither the account's sign-in nor the owner's device has heard of it.
         login_from(&server.anonymous(), "127.0.0.1", &owner.email, PASSWORD).await.assert_status(200);
         login_from(&with_device(&server, &device_of(&owner)), "127.0.0.1", &owner.email, PASSWORD).await.assert_status(200);
