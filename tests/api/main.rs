@@ -53,6 +53,7 @@ mod events;
 mod forgery;
 #[cfg(test)]
 mod half_close;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod hot_path;
