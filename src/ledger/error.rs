@@ -31,6 +31,9 @@ pub enum LedgerError {
     /// This node's clock and the database's disagree, or were never compared: no stored time can be judged.
     #[error("this node's clock and the database's disagree, or were not compared yet")]
     Clock,
+    /// A node that is set to something else took this node's place while it stood still.
+    #[error("another node is set to something else and has taken this one's place")]
+    Displaced,
     /// A row holds something that this version never writes.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),

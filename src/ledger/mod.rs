@@ -47,6 +47,7 @@ pub mod whereabouts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
@@ -273,6 +274,21 @@ impl Ledger {
     /// Whether there is this reason.
     pub fn refuses(&self, why: Refusal) -> bool {
         self.refusals.has(why)
+    }
+
+    /// By which a place is kept.
+    pub fn stopwatch(&self) -> Duration {
+        self.refusals.stopwatch()
+    }
+
+    /// From then on nobody is answered, unless this is said again.
+    pub fn keep_place(&self, until: Duration) {
+        self.refusals.keep_place(until);
+    }
+
+    /// Whether it was not said again in time.
+    pub fn place_ran_out(&self) -> bool {
+        self.refusals.place_ran_out()
     }
 
     /// An error while there is any reason.

@@ -55,6 +55,11 @@ pub fn seen(db: &mut Db) -> Result<Vec<Node>, LedgerError> {
     Ok(rows.select((nodes::name, nodes::settings, nodes::beat_at)).load(db)?)
 }
 
+/// Whether a node has its row.
+pub fn is_there(db: &mut Db, name: &str) -> Result<bool, LedgerError> {
+    Ok(diesel::select(diesel::dsl::exists(nodes::table.find(name))).get_result(db)?)
+}
+
 /// Renews a node's row, or makes it.
 pub fn beat(db: &mut Db, name: &str, settings: &str) -> Result<(), LedgerError> {
     let row = (nodes::name.eq(name), nodes::settings.eq(settings), nodes::beat_at.eq(now_ms(db)?));

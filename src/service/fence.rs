@@ -56,6 +56,9 @@ impl StoreFence {
     /// operator who replaces it while it goes on running can: the manual says so.) Any other is believed until its
     /// lease is over.
     pub(super) async fn renew(&self) -> Result<Vec<Stamp>, LedgerError> {
+        if self.ledger.place_ran_out() {
+            self.retire_all();
+        }
         let started = self.clock.monotonic();
         // What is enrolled while the ledger is read is younger than the answer.
         let known: Vec<Stamp> = self.lock().keys().copied().collect();
@@ -128,7 +131,10 @@ impl StoreFence {
         let now = self.clock.monotonic();
         let until = now.saturating_add(self.lease);
         let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.is_none_or(|heard| now > heard.saturating_add(self.lease.saturating_mul(HEARSAY))) {
+        // A process that stood still may have been replaced meanwhile.
+        if self.ledger.place_ran_out()
+            || heard.is_none_or(|heard| now > heard.saturating_add(self.lease.saturating_mul(HEARSAY)))
+        {
             return;
         }
         self.lock().values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
@@ -175,7 +181,7 @@ impl Fence for StoreFence {
             let fresh = Stamp::generate(self.random.as_ref());
             let asked = process.clone();
             let mut enrolment = self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await;
-            if matches!(enrolment, Err(LedgerError::Outdated | LedgerError::Clock)) {
+            if matches!(enrolment, Err(LedgerError::Outdated | LedgerError::Clock | LedgerError::Displaced)) {
                 let asked = process.clone();
                 enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
             }

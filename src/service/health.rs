@@ -25,6 +25,8 @@ pub struct Readiness {
     pub redis: Condition,
     /// Whether this node's clock agrees with the ledger's to two seconds; while it does not, all else is 503, too.
     pub clock: Condition,
+    /// Whether this node is set to what the others are; `failing` when one that is set to something else took its place while it stood still: until that one is gone, all is 503.
+    pub settings: Condition,
 }
 
 /// The condition of one part.
@@ -85,6 +87,8 @@ impl App {
             Condition::Failing => by_redis(),
             _ => false,
         };
-        Readiness { ready: answers && clock != Condition::Failing, ledger, redis, clock }
+        let displaced = self.shared.ledger.refuses(Refusal::Displaced) || self.shared.ledger.place_ran_out();
+        let settings = if displaced { Condition::Failing } else { Condition::Ok };
+        Readiness { ready: answers && clock != Condition::Failing && !displaced, ledger, redis, clock, settings }
     }
 }

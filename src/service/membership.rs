@@ -3,8 +3,14 @@
 //! Owns the comparison. Must never name the value of a secret: of a key, it has the fingerprint.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::ledger::nodes::Node;
+
+/// A row that stands still for so long is of a node that is gone.
+pub(super) const GONE: Duration = Duration::from_secs(8);
+/// How long a node may believe a Redis process that it no longer asks SQL about.
+const LEASE: &str = "SESSIOND_STORE_LEASE";
 
 /// A setting that nodes share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,19 @@ impl Membership {
     pub(super) fn clash<'a>(&'a self, other: &'a Node) -> Option<&'a Shared> {
         self.differing(other).find(|shared| shared.must)
     }
+
+    /// Those beside which this node may not serve.
+    pub(super) fn rivals(&self, others: Vec<Node>) -> Vec<Node> {
+        others.into_iter().filter(|node| self.clash(node).is_some()).collect()
+    }
+
+    /// For how long another node's row has to stand still until that one counts as gone: whenever it wakes after that, it
+    /// believes no Redis process by what it read before.
+    pub(super) fn patience(other: &Node) -> Duration {
+        let lease = other.settings.lines().find_map(|line| line.strip_prefix(LEASE)?.strip_prefix('='));
+        let seconds = lease.and_then(|lease| lease.strip_suffix('s')?.parse().ok());
+        seconds.map_or(GONE, |seconds| GONE.max(Duration::from_secs(seconds)))
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +91,19 @@ mod tests {
             let other = Node { name: "o".to_owned(), settings: membership(theirs).text(), beat_at: 0 };
             assert_eq!(own.clash(&other).map(|shared| shared.variable), clash, "{theirs:?}");
             assert_eq!(own.differing(&other).next().map(|shared| shared.variable), differs, "{theirs:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_may_believe_for_longer_is_waited_for_longer() {
+        for (settings, seconds) in [
+            ("", 8),
+            ("SESSIOND_STORE_LEASE=3s\n", 8),
+            ("KEY=a\nSESSIOND_STORE_LEASE=30s\nX=y\n", 30),
+            ("SESSIOND_STORE_LEASE_2=30s\n", 8),
+        ] {
+            let other = Node { name: "o".to_owned(), settings: settings.to_owned(), beat_at: 0 };
+            assert_eq!(Membership::patience(&other), Duration::from_secs(seconds), "{settings}");
         }
     }
 }

@@ -1,33 +1,68 @@
 //! Nodes: what is set on one must be set on all that serve from the same database.
 //!
-//! Owns a node's row among the others. A node that differs from a living one does not start, and changes nothing; that
-//! one lives is seen on this node's own stopwatch, by its row's being renewed. Must never refuse a node that is alone, whatever
-//! it is set to, and never name a secret.
+//! Owns a node's row among the others: its place. A node that differs from a living one does not start, and changes nothing;
+//! that one lives is seen on this node's own stopwatch, by its row's being renewed. A node that stood still for so long that another took its
+//! place answers nobody until that one is gone. Must never refuse a node that is alone, whatever it is set to, and never
+//! name a secret.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::membership::{Membership, Shared};
+use super::membership::{GONE, Membership, Shared};
 use super::sweeper::{Complaint, stopped};
 use super::{App, StartError};
 use crate::domain::Clock;
 use crate::ledger::nodes::{self, Node};
-use crate::ledger::{Db, Ledger, LedgerError};
+use crate::ledger::{Db, Ledger, LedgerError, Refusal};
 
 /// How often a node renews its row.
 const EVERY: Duration = Duration::from_secs(2);
-/// A row that stands still for so long is of a node that is gone.
-const GONE: Duration = Duration::from_secs(8);
-/// How often a node that waits for that looks.
+/// How often a node that has no place looks for one.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long it waits for what it sees there: two looks and what is between them take less than after which it counts for gone.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
+
+/// What came of looking for a place.
+struct Outcome {
+    /// Whether this node has it.
+    placed: bool,
+    others: Vec<Node>,
+}
+
+/// Nodes beside which this one may not serve: what each last wrote, and since when it has stood still on the stopwatch.
+#[derive(Default)]
+struct Rivals(HashMap<String, (i64, Duration)>);
+
+impl Rivals {
+    /// Takes note of them. The one that was seen to live, and whether all are gone.
+    fn watch<'a>(&mut self, rivals: &'a [Node], now: Duration) -> (Option<&'a Node>, bool) {
+        self.0.retain(|name, _| rivals.iter().any(|node| node.name == *name));
+        let (mut living, mut gone) = (None, true);
+        for node in rivals {
+            let (beat_at, since) = self.0.entry(node.name.clone()).or_insert((node.beat_at, now));
+            if *beat_at != node.beat_at {
+                (*beat_at, *since) = (node.beat_at, now);
+                living = Some(node);
+            }
+            gone &= now.saturating_sub(*since) >= Membership::patience(node);
+        }
+        (living, gone)
+    }
+}
 
 impl App {
     /// Takes this node's place among the others; refuses to where a living one is set to something else.
     pub(super) async fn join(&self, membership: &Membership) -> Result<(), StartError> {
+        let rivals = async || {
+            let Outcome { placed, others } = self.take_place(membership).await?;
+            Ok(if placed { Vec::new() } else { membership.rivals(others) })
+        };
         loop {
-            let gone = outlived(self.clock(), membership, || self.take_place(membership)).await?;
+            let gone = outlived(self.clock(), membership, &rivals).await?;
             if gone.is_empty() {
                 return Ok(());
             }
@@ -35,46 +70,81 @@ impl App {
         }
     }
 
-    /// Registers, unless somebody is there who must not be set to something else; gives those.
-    async fn take_place(&self, membership: &Membership) -> Result<Vec<Node>, LedgerError> {
+    /// Renews this node's row. Where it is gone, writes it anew, unless somebody is there who must not be set to something
+    /// else.
+    async fn take_place(&self, membership: &Membership) -> Result<Outcome, LedgerError> {
         let own = membership.clone();
-        let register = move |db: &mut Db| {
+        let take = move |db: &mut Db| {
             let others = nodes::others(db, &own.name)?;
-            let rivals: Vec<Node> = others.into_iter().filter(|node| own.clash(node).is_some()).collect();
-            if rivals.is_empty() {
+            let placed = nodes::is_there(db, &own.name)? || !others.iter().any(|node| own.clash(node).is_some());
+            if placed {
                 nodes::beat(db, &own.name, &own.text())?;
             }
-            Ok(rivals)
+            Ok(Outcome { placed, others })
         };
-        self.shared.ledger.write_regardless(register).await
+        // Also while this node answers nobody: its place is kept for when it does.
+        self.shared.ledger.write_regardless(take).await
     }
 
     async fn bury(&self, gone: Vec<Node>) -> Result<(), LedgerError> {
+        if gone.is_empty() {
+            return Ok(());
+        }
         let bury = move |db: &mut Db| gone.iter().try_for_each(|node| nodes::remove(db, node));
         self.shared.ledger.write_regardless(bury).await
     }
 
-    /// Renews this node's row, and says when another is set to something else.
-    pub(super) async fn keep_beating(self, mut stop: watch::Receiver<bool>) {
+    /// Keeps this node's place, and says when another is set to something else.
+    pub(super) async fn keep_place(self, mut stop: watch::Receiver<bool>) {
         let Some(membership) = self.shared.membership.get() else { return };
-        let (mut complaint, mut told) = (Complaint::default(), None);
-        while !stopped(&mut stop, EVERY).await {
-            let own = membership.clone();
-            let beat = move |db: &mut Db| {
-                nodes::beat(db, &own.name, &own.text())?;
-                nodes::others(db, &own.name)
-            };
-            match self.shared.ledger.write_aside(beat).await {
-                Ok(others) => {
+        let (mut complaint, mut told, mut watched) = (Complaint::default(), None, Rivals::default());
+        let (mut pause, ledger) = (EVERY, &self.shared.ledger);
+        ledger.keep_place(ledger.stopwatch().saturating_add(GONE));
+        while !stopped(&mut stop, pause).await {
+            let started = ledger.stopwatch();
+            let looked = timeout(LOOK_WAIT, self.take_place(membership)).await;
+            let outcome = match looked.unwrap_or(Err(LedgerError::Silent("no look at the other nodes in time"))) {
+                Ok(Outcome { placed, others }) => {
                     let differs = others.iter().find_map(|node| membership.differing(node).next().cloned());
-                    if differs != told {
+                    pause = if placed { EVERY } else { PAUSE };
+                    self.obey_place(placed, others.iter().find_map(|node| membership.clash(node)));
+                    // Not before: whoever is answered meanwhile knows what came of it.
+                    ledger.keep_place(started.saturating_add(GONE));
+                    if placed && differs != told {
                         tell(differs.as_ref());
                         told = differs;
                     }
-                    complaint.about("telling the other nodes of this one", None::<LedgerError>);
+                    let rivals = if placed { Vec::new() } else { membership.rivals(others) };
+                    let (_, gone) = watched.watch(&rivals, self.clock().monotonic());
+                    if gone { self.bury(rivals).await } else { Ok(()) }
                 }
-                Err(error) => complaint.about("telling the other nodes of this one", Some(error)),
-            }
+                Err(error) => {
+                    pause = PAUSE;
+                    // Where SQL takes no writes, nobody takes a place. But once it ran out, only looking tells.
+                    if !ledger.place_ran_out() {
+                        ledger.keep_place(ledger.stopwatch().saturating_add(GONE));
+                    }
+                    Err(error)
+                }
+            };
+            complaint.about("telling the other nodes of this one", outcome.err());
+        }
+    }
+
+    fn obey_place(&self, placed: bool, clash: Option<&Shared>) {
+        let is_news = self.shared.ledger.refuse(Refusal::Displaced, !placed);
+        if !placed {
+            // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+            self.believe_nobody();
+        }
+        match (is_news, placed) {
+            (true, false) => log::error!(
+                "{} is set to something else on a node that started while this one stood still: nobody is answered here \
+                 until that one is gone; give all nodes the same",
+                named(clash)
+            ),
+            (true, true) => log::warn!("the node that was set to something else is gone: requests are answered again"),
+            (false, _) => {}
         }
     }
 
@@ -92,7 +162,7 @@ impl Membership {
     pub(super) async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
         let rivals = async || {
             let seen = ledger.read_regardless(nodes::seen).await?;
-            Ok(seen.into_iter().filter(|node| self.clash(node).is_some()).collect())
+            Ok(self.rivals(seen))
         };
         outlived(clock, self, rivals).await.map(drop)
     }
@@ -104,33 +174,30 @@ async fn outlived(
     membership: &Membership,
     rivals: impl AsyncFn() -> Result<Vec<Node>, LedgerError>,
 ) -> Result<Vec<Node>, StartError> {
-    let mut first: HashMap<String, (Node, Duration)> = HashMap::new();
+    let mut watched = Rivals::default();
     loop {
         let there = rivals().await?;
-        if !there.is_empty() && first.is_empty() {
+        if !there.is_empty() && watched.0.is_empty() {
             log::info!("another node is set to something else: waiting whether it is still there");
         }
-        let (now, mut all_gone) = (clock.monotonic(), true);
-        for node in &there {
-            let (known, since) = first.entry(node.name.clone()).or_insert_with(|| (node.clone(), now));
-            if known.beat_at != node.beat_at {
-                return Err(refusal(membership.clash(node)));
-            }
-            all_gone &= now.saturating_sub(*since) >= GONE;
+        match watched.watch(&there, clock.monotonic()) {
+            (Some(living), _) => return Err(refusal(membership.clash(living))),
+            (None, true) => return Ok(there),
+            (None, false) => tokio::time::sleep(PAUSE).await,
         }
-        if all_gone {
-            return Ok(there);
-        }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
 fn refusal(clash: Option<&Shared>) -> StartError {
-    let variable = clash.map_or("A setting", |shared| shared.variable);
     StartError(format!(
-        "{variable} is set to something else on a node that serves from the same database: give all nodes the same, or stop \
-         the others before you change it."
+        "{} is set to something else on a node that serves from the same database: give all nodes the same, or stop \
+         the others before you change it.",
+        named(clash)
     ))
+}
+
+fn named(shared: Option<&Shared>) -> &'static str {
+    shared.map_or("A setting", |shared| shared.variable)
 }
 
 fn tell(differs: Option<&Shared>) {

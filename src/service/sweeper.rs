@@ -47,7 +47,7 @@ impl App {
             tokio::spawn(self.clone().keep_looking(stop.clone())),
             tokio::spawn(self.clone().keep_comparing_clocks(stop.clone())),
             tokio::spawn(self.clone().deliver(stop.clone())),
-            tokio::spawn(self.clone().keep_beating(stop.clone())),
+            tokio::spawn(self.clone().keep_place(stop.clone())),
             tokio::spawn(self.for_worker().tell_streams(stop.clone())),
         ];
         tasks.extend(self.watch_risk(&stop));

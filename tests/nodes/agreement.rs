@@ -8,16 +8,22 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sessiond::domain::MovableClock;
+use tokio::task::spawn_blocking;
 
+use crate::support::client::{Anonymous, PASSWORD};
 use crate::support::database::Database;
 use crate::support::node::Node;
 use crate::support::process::{Process, command_line_ok};
+use crate::support::proxy::{Proxy, contains};
 use crate::support::redis::PrivateRedis;
+use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
 use crate::support::settings::Settings;
-use crate::support::wait::until;
+use crate::support::wait::{stopwatch, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// More than for how long a node's place is kept.
+const GONE: Duration = Duration::from_secs(9);
 
 async fn start(settings: &Settings) -> Result<Node, String> {
     Node::try_start(settings, &Arc::<MovableClock>::default()).await
@@ -146,6 +152,113 @@ async fn a_node_that_was_killed_is_in_nobodys_way() {
     let alone = start(&other).await.unwrap_or_else(|error| panic!("it is alone: {error}"));
     start(&settings).await.map(|_| ()).expect_err("from now on this is what all are set to");
     drop(alone);
+}
+
+/// It was suspended, or its machine was: it could not renew its row, and wakes as if nothing had happened.
+async fn stands_still_while_another_starts(number: usize) {
+    let stores = Stores::new(Backend::Production);
+    let settings = stores.settings();
+    let (variable, other) = others(&settings).remove(number);
+    let slow = Process::start(&settings);
+    let owner = slow.anonymous().sign_up().await;
+    owner.me().await.assert_status(200);
+    slow.pause();
+    let starts = other.clone();
+    let mut quick = spawn_blocking(move || Process::start(&starts)).await.expect("nobody else is seen");
+    slow.resume();
+    until("it knows that its place is taken", PATIENCE, async || is_ready(&slow.url()).await == (503, false)).await;
+    // For as long as the other one is there.
+    let owner = owner.copy_at(&slow.url());
+    for _ in 0..20 {
+        let answers = [
+            owner.me().await.status,
+            owner.get("/auth/forward").await.status,
+            owner.rename(Some("Nobody")).await.status,
+            owner.sign_out().await.status,
+            slow.anonymous().login(&owner.email, PASSWORD).await.status,
+        ];
+        assert_eq!(answers, [503; 5], "{variable}");
+        assert_eq!((is_ready(&slow.url()).await, is_ready(&quick.url()).await), ((503, false), (200, true)));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let told = format!("{variable} is set to something else on a node that started while this one stood still");
+    assert_eq!(slow.output().matches(&told).count(), 1, "{}", slow.output());
+    // One that is told to stop says so. One that crashes does not.
+    if number == 0 {
+        quick.kill()
+    } else {
+        assert!(quick.terminate(), "{variable}")
+    }
+    until("it is answered again", PATIENCE, async || owner.me().await.status == 200).await;
+    assert_eq!(is_ready(&slow.url()).await, (200, true), "{variable}");
+    start(&other).await.map(|_| ()).expect_err("it has its place again");
+}
+
+#[tokio::test]
+async fn a_node_that_stood_still_while_one_with_another_key_started_answers_nobody() {
+    stands_still_while_another_starts(0).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stood_still_while_one_with_another_domain_started_answers_nobody() {
+    stands_still_while_another_starts(1).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stood_still_while_one_with_another_prefix_started_answers_nobody() {
+    stands_still_while_another_starts(2).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stood_still_while_one_with_another_lease_started_answers_nobody() {
+    stands_still_while_another_starts(3).await;
+}
+
+/// The status, and whether its settings are those of the others.
+async fn is_ready(url: &str) -> (u16, bool) {
+    let ready = Anonymous::at(url).get("/health/ready").await;
+    (ready.status, ready.json()["settings"] == "ok")
+}
+
+/// Whatever has happened meanwhile, it has to look before it says anything.
+#[tokio::test]
+async fn a_node_that_stood_still_answers_nobody_until_it_has_looked() {
+    let stores = Stores::new(Backend::Production);
+    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL") };
+    let proxy = Proxy::start(database.address());
+    let slow = Process::start(&stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url())));
+    let owner = slow.anonymous().sign_up().await;
+    owner.me().await.assert_status(200);
+    let look = proxy.hold(contains("LOCK TABLE nodes"));
+    look.caught().await;
+    // That it cannot look is no reason by itself: SQL answers everything else.
+    tokio::time::sleep(GONE).await;
+    owner.me().await.assert_status(200);
+    assert_eq!(is_ready(&slow.url()).await, (200, true));
+    slow.pause();
+    tokio::time::sleep(GONE).await;
+    slow.resume();
+    let watch = stopwatch();
+    while watch() < GONE {
+        let answers = [owner.me().await.status, owner.get("/auth/forward").await.status, owner.sign_out().await.status];
+        assert_eq!(answers, [503; 3], "after {:?}", watch());
+        assert_eq!(is_ready(&slow.url()).await, (503, false));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(look);
+    until("it has looked", PATIENCE, async || owner.me().await.status == 200).await;
+}
+
+/// A node's clock is wrong: it answers nobody, but is there.
+#[tokio::test]
+async fn a_node_that_answers_nobody_keeps_its_place() {
+    let stores = Stores::new(Backend::Production);
+    let (settings, clock) = (stores.settings(), Arc::<MovableClock>::default());
+    let here = Node::try_start(&settings, &clock).await.expect("the first one");
+    clock.set_wrong_by(92 * 86_400_000);
+    until("it answers nobody", PATIENCE, async || here.anonymous().get("/health/ready").await.status == 503).await;
+    let (_, other) = others(&settings).remove(0);
+    start(&other).await.map(|_| ()).expect_err("it is there");
 }
 
 /// Two that start at once, and differ.
