@@ -3,18 +3,14 @@
 //! Owns [`Db`], how it is opened and prepared, and the transaction that writes run in. Must never hold a query
 //! of a table: those are beside their table.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
-use diesel::r2d2::{self, R2D2Connection};
 use diesel::{Connection, ConnectionError, ConnectionResult, QueryResult, SqliteConnection, sql_query};
 
 use super::LedgerError;
 #[cfg(feature = "postgres")]
 use super::postgres::Servers;
-use crate::domain::{Clock, SystemClock};
 
 /// A connection to SQLite or PostgreSQL; one set of queries runs on both.
 #[derive(diesel::MultiConnection)]
@@ -67,70 +63,33 @@ pub(super) enum Purpose {
     Write,
 }
 
-/// A connection that answered so short a time ago is not asked whether it still does.
-const SURELY_ALIVE: Duration = Duration::from_secs(1);
-
-/// Opens connections for one pool and keeps the driver's own words when that fails.
-pub(super) struct DbManager {
-    pub(super) database: Database,
-    pub(super) purpose: Purpose,
-    pub(super) statements: Arc<AtomicU64>,
-    pub(super) clock: Arc<SystemClock>,
-}
-
-/// A connection of a pool, and when it last did what it was asked.
-pub(super) struct Pooled {
-    pub(super) db: Db,
-    answered: Option<Duration>,
-}
-
-impl Pooled {
-    /// Has `body` use the connection. Whatever fails leaves it suspect: diesel does not know a PostgreSQL connection
-    /// that the server has closed for broken, and one that is used again and again would never be asked.
-    pub(super) fn use_for<T>(
-        &mut self,
-        clock: &SystemClock,
-        body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
-    ) -> Result<T, LedgerError> {
-        self.answered = None;
-        let value = body(&mut self.db)?;
-        self.answered = Some(clock.monotonic());
-        Ok(value)
-    }
-}
-
-impl r2d2::ManageConnection for DbManager {
-    type Connection = Pooled;
-    type Error = r2d2::Error;
-
-    fn connect(&self) -> Result<Pooled, r2d2::Error> {
-        let mut db = self.database.open(self.purpose).map_err(r2d2::Error::ConnectionError)?;
-        let statements = Arc::clone(&self.statements);
-        db.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-                statements.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        Ok(Pooled { db, answered: Some(self.clock.monotonic()) })
+impl Db {
+    /// Whether the server, or the file, is still there; asks it.
+    pub(super) fn answers(&mut self) -> bool {
+        self.batch_execute("SELECT 1").is_ok()
     }
 
-    /// Asking costs a round trip, and spares the first question after the server was restarted.
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), r2d2::Error> {
-        let since = pooled.answered.map(|then| self.clock.monotonic().saturating_sub(then));
-        if since.is_some_and(|since| since < SURELY_ALIVE) {
-            return Ok(());
-        }
-        each!(&mut pooled.db, c => c.ping()).map_err(r2d2::Error::QueryError)
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        std::thread::panicking() || each!(&mut pooled.db, c => c.is_broken())
+    /// Whether a transaction was left open, or could not be closed.
+    pub(super) fn is_broken(&mut self) -> bool {
+        let status = <Self as Connection>::TransactionManager::transaction_manager_status_mut(self);
+        !matches!(status.transaction_depth(), Ok(None))
     }
 }
 
 impl Database {
-    /// Opens one connection, with what must not be inherited set: durable means durable (invariant 9).
-    fn open(&self, purpose: Purpose) -> ConnectionResult<Db> {
+    /// Opens one connection, with what must not be inherited set: durable means durable (invariant 9). Says when a
+    /// statement is sent over it.
+    pub(super) fn open(&self, purpose: Purpose, sent: impl Fn() + Send + 'static) -> ConnectionResult<Db> {
+        let mut db = self.establish(purpose)?;
+        db.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                sent();
+            }
+        });
+        Ok(db)
+    }
+
+    fn establish(&self, purpose: Purpose) -> ConnectionResult<Db> {
         match self {
             Self::Sqlite { path } => {
                 let unusable =

@@ -21,6 +21,9 @@ const MOST: usize = 64;
 /// would be small.
 const LANES: usize = 2;
 
+/// Most batches in one turn.
+const BATCHES: usize = 16;
+
 /// How many questions are answered at once: the answers in the same order.
 type Look<Q, A> = fn(&mut Db, &[Q]) -> Result<Vec<A>, LedgerError>;
 
@@ -60,7 +63,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
     pub(super) async fn ask(&self, question: Q) -> Result<A, LedgerError> {
         let (asker, answer) = oneshot::channel();
         if lock(&self.row).add(question, asker) {
-            let lane = Lane { look: self.look, row: Arc::clone(&self.row), state: State::Boarding };
+            let lane = Lane { look: self.look, row: Arc::clone(&self.row), state: Mutex::new(State::Boarding) };
             let pool = self.pool.clone();
             // By a task of its own: a client that hangs up takes only its own question along.
             drop(tokio::spawn(async move { lane.drive(&pool).await }));
@@ -101,23 +104,27 @@ impl<Q, A> Row<Q, A> {
 struct Lane<Q, A> {
     look: Look<Q, A>,
     row: Arc<Mutex<Row<Q, A>>>,
-    state: State,
+    state: Mutex<State>,
 }
 
 #[derive(PartialEq, Eq)]
 enum State {
     Boarding,
     Moving,
+    /// Also when it was given up: the call that it has under way may come back from a server that is no longer the primary.
     Closed,
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     async fn drive(self, pool: &LedgerPool) {
-        let row = Arc::clone(&self.row);
-        if let Err(error) = pool.run(move |db| self.answer(db)).await {
+        let lane = Arc::new(self);
+        while *lock(&lane.state) != State::Closed {
+            let moving = Arc::clone(&lane);
+            let Err(error) = pool.run(move |db| moving.answer(db)).await else { continue };
+            lane.close();
             // Whoever was asked for has an answer, or gets one: these were not.
             let waiting = {
-                let mut row = lock(&row);
+                let mut row = lock(&lane.row);
                 row.questions.clear();
                 std::mem::take(&mut row.askers)
             };
@@ -127,20 +134,33 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
         }
     }
 
-    /// Answers until nobody waits. The error is for the pool: it asks this connection before it lends it again.
-    fn answer(mut self, db: &mut Db) -> Result<(), LedgerError> {
-        self.state = State::Moving;
-        lock(&self.row).boarding = false;
-        while let Some((questions, askers)) = self.next() {
+    /// Answers until nobody waits, or until it is time to take another turn: a call that goes on and on would be taken for
+    /// one that hangs. The error is for the pool: it asks this connection before it lends it again.
+    fn answer(&self, db: &mut Db) -> Result<(), LedgerError> {
+        self.depart();
+        for _ in 0..BATCHES {
+            let Some((questions, askers)) = self.next() else { return Ok(()) };
             self.tell(db, &questions, askers)?;
         }
         Ok(())
     }
 
-    fn next(&mut self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
+    fn depart(&self) {
+        let mut state = lock(&self.state);
+        if *state == State::Boarding {
+            *state = State::Moving;
+            lock(&self.row).boarding = false;
+        }
+    }
+
+    fn next(&self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
+        let mut state = lock(&self.state);
+        if *state == State::Closed {
+            return None;
+        }
         let batch = lock(&self.row).take();
         if batch.is_none() {
-            self.state = State::Closed;
+            *state = State::Closed;
         }
         batch
     }
@@ -171,17 +191,24 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     }
 }
 
-impl<Q, A> Drop for Lane<Q, A> {
+impl<Q, A> Lane<Q, A> {
     /// However it ended, the next question finds a free lane.
-    fn drop(&mut self) {
-        if self.state == State::Closed {
+    fn close(&self) {
+        let state = std::mem::replace(&mut *lock(&self.state), State::Closed);
+        if state == State::Closed {
             return;
         }
         let mut row = lock(&self.row);
         row.lanes -= 1;
-        if self.state == State::Boarding {
+        if state == State::Boarding {
             row.boarding = false;
         }
+    }
+}
+
+impl<Q, A> Drop for Lane<Q, A> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -197,11 +224,12 @@ mod tests {
 
     use super::*;
     use crate::ledger::Database;
+    use crate::ledger::connections::Era;
     use crate::ledger::db::Purpose;
 
     fn gathered<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> Gathered<Q, A> {
         let database = Database::Sqlite { path: ":memory:".to_owned() };
-        Gathered::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default()).expect("a pool"), look)
+        Gathered::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Era::default()), look)
     }
 
     #[tokio::test]

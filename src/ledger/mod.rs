@@ -12,6 +12,7 @@
 
 pub mod alerts;
 pub mod audit;
+mod connections;
 mod db;
 pub mod erasure;
 mod error;
@@ -56,6 +57,7 @@ pub use migrate::Tables;
 pub use postgres::Servers;
 pub use refusal::Refusal;
 
+use connections::Era;
 use db::Purpose;
 use gathered::Gathered;
 use pool::LedgerPool;
@@ -84,9 +86,10 @@ impl Ledger {
     /// Makes the pools. No connection is opened yet, so a database that is down does not keep a node from starting.
     pub fn open(database: Database) -> Result<Self, LedgerError> {
         let statements = Arc::new(AtomicU64::new(0));
-        let pool = |purpose| LedgerPool::new(&database, purpose, &statements);
-        let (reads, watch, writes) = (pool(Purpose::Read)?, pool(Purpose::Watch)?, pool(Purpose::Write)?);
-        let entrance = pool(Purpose::Entrance)?;
+        let era = Era::default();
+        let pool = |purpose| LedgerPool::new(&database, purpose, &statements, &era);
+        let (reads, watch, writes) = (pool(Purpose::Read), pool(Purpose::Watch), pool(Purpose::Write));
+        let entrance = pool(Purpose::Entrance);
         let (refusals, written, file) = (Arc::default(), Arc::default(), Arc::default());
         let owners = Gathered::new(&reads, sessions::find_with_owners);
         Ok(Self { reads, entrance, watch, writes, owners, refusals, written, file, statements, database })
@@ -309,5 +312,10 @@ impl Ledger {
     /// How many connections there may be at once.
     pub fn connection_bound(&self) -> usize {
         self.reads.bound() + self.entrance.bound() + self.writes.bound()
+    }
+    /// How many threads it may block at once. A worker has fewer, where there are many, and would be without SQL while a
+    /// server that is frozen holds them all.
+    pub fn thread_bound(&self) -> usize {
+        [&self.reads, &self.entrance, &self.watch, &self.writes].iter().map(|pool| pool.thread_bound()).sum()
     }
 }

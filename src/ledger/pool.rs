@@ -1,19 +1,19 @@
 //! A bounded number of connections, and a bounded number of callers waiting for one.
 //!
 //! Owns the bridge from async to diesel's blocking calls. Must never let a caller wait for ever: not for a place
-//! in the queue, not for a connection, not for the database.
+//! in the queue, not for a connection, not for the database. The driver itself waits for ever: a call that is past its
+//! bound gives its turn to the next one, which gets another connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use diesel::r2d2::Pool;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::db::{Database, Db, DbManager, Purpose};
+use super::connections::{Connections, Era};
+use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
-use crate::domain::SystemClock;
 
 /// Callers that may wait for a connection beyond those that have one.
 const MAX_WAITING: usize = 4_096;
@@ -23,44 +23,48 @@ const QUEUE_WAIT: Duration = Duration::from_secs(4);
 const ANSWER_WAIT: Duration = Duration::from_secs(6);
 /// How long a caller may wait in all.
 pub(super) const LONGEST_WAIT: Duration = QUEUE_WAIT.saturating_add(ANSWER_WAIT);
-/// How long opening a connection may take.
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
+/// How many calls may go on without a turn, each with a thread and a connection. The next ones keep their turn: when all
+/// turns are kept, a caller is told that the database is too busy.
+const MAX_LOST: usize = 16;
 
 #[derive(Clone)]
 pub(super) struct LedgerPool {
-    connections: Pool<DbManager>,
-    clock: Arc<SystemClock>,
+    connections: Arc<Connections>,
+    era: Era,
     turns: Arc<Semaphore>,
+    lost: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     /// Callers that were done with their connection.
     served: Arc<AtomicU64>,
     bound: usize,
+    answer_wait: Duration,
 }
 
 impl LedgerPool {
-    pub(super) fn new(database: &Database, purpose: Purpose, statements: &Arc<AtomicU64>) -> Result<Self, LedgerError> {
+    pub(super) fn new(database: &Database, purpose: Purpose, statements: &Arc<AtomicU64>, era: &Era) -> Self {
         let bound = size(database, purpose);
-        let (database, statements) = (database.clone(), Arc::clone(statements));
-        let clock = Arc::new(SystemClock::new());
-        let manager = DbManager { database, purpose, statements, clock: Arc::clone(&clock) };
-        let connections = Pool::builder()
-            .max_size(u32::try_from(bound).unwrap_or(u32::MAX))
-            .min_idle(Some(0))
-            .connection_timeout(CONNECT_WAIT)
-            .error_handler(Box::new(LogOnce))
-            .build_unchecked(manager);
-        Ok(Self {
+        let connections = Connections::new(database.clone(), purpose, Arc::clone(statements), era.clone());
+        let connections = Arc::new(connections);
+        let (turns, lost) = (Arc::new(Semaphore::new(bound)), Arc::new(Semaphore::new(MAX_LOST)));
+        Self {
             connections,
-            clock,
-            turns: Arc::new(Semaphore::new(bound)),
+            era: era.clone(),
+            turns,
+            lost,
             waiting: Arc::default(),
             served: Arc::default(),
             bound,
-        })
+            answer_wait: ANSWER_WAIT,
+        }
     }
 
     pub(super) fn bound(&self) -> usize {
         self.bound
+    }
+
+    /// How many threads may be blocked at once.
+    pub(super) fn thread_bound(&self) -> usize {
+        self.bound + MAX_LOST
     }
 
     /// Lends a connection to `body`, on a thread that may block.
@@ -77,20 +81,40 @@ impl LedgerPool {
                 .map_err(|_| self.no_turn_since(before))?
                 .map_err(|_| LedgerError::Busy("stopping"))?
         };
-        let (connections, clock) = (self.connections.clone(), Arc::clone(&self.clock));
+        // By a task of its own: the turn is given back when the work is done or past its bound, not when a client hangs up.
+        let call = tokio::spawn(self.clone().call(turn, body));
+        call.await.map_err(|error| LedgerError::Unavailable(error.to_string()))?
+    }
+
+    async fn call<T, F>(self, turn: OwnedSemaphorePermit, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        let (connections, era) = (Arc::clone(&self.connections), self.era.now());
+        let given_up = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&given_up);
+        let is_awaited = move || !seen.load(Ordering::SeqCst);
         let served = Arc::clone(&self.served);
-        let job = tokio::task::spawn_blocking(move || {
-            // The turn is given back when the work is done, not when the caller has lost patience.
-            let _turn = turn;
-            let mut pooled = connections.get().map_err(|error| LedgerError::Unreachable(error.to_string()))?;
-            let answer = pooled.use_for(&clock, body);
-            served.fetch_add(1, Ordering::Relaxed);
+        let mut job = tokio::task::spawn_blocking(move || {
+            let answer = connections.lend(is_awaited, body);
+            if !matches!(answer, Err(LedgerError::Unreachable(_))) {
+                served.fetch_add(1, Ordering::Relaxed);
+            }
             answer
         });
-        timeout(ANSWER_WAIT, job)
-            .await
-            .map_err(|_| LedgerError::Silent("no answer in time"))?
-            .map_err(|error| LedgerError::Unavailable(error.to_string()))?
+        if let Ok(ended) = timeout(self.answer_wait, &mut job).await {
+            return ended.map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+        }
+        given_up.store(true, Ordering::SeqCst);
+        self.era.end(era);
+        let place = self.lost.try_acquire_owned();
+        let turn = place.is_err().then_some(turn);
+        drop(tokio::spawn(async move {
+            let _ended = job.await;
+            drop((place, turn));
+        }));
+        Err(LedgerError::Silent("no answer in time"))
     }
 
     /// Why a turn did not come: many are asked, or whoever has a turn gets no answer.
@@ -135,12 +159,81 @@ impl Drop for Place<'_> {
     }
 }
 
-/// r2d2 reports each failed attempt to connect; the caller reports the one that matters.
-#[derive(Debug)]
-struct LogOnce;
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
 
-impl<E: std::error::Error> diesel::r2d2::HandleError<E> for LogOnce {
-    fn handle_error(&self, error: E) {
-        log::debug!("connecting to the database failed: {error}");
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    fn writes() -> LedgerPool {
+        let database = Database::Sqlite { path: ":memory:".to_owned() };
+        let mut pool = LedgerPool::new(&database, Purpose::Write, &Arc::default(), &Era::default());
+        assert_eq!(pool.bound(), 1);
+        pool.answer_wait = Duration::from_millis(50);
+        pool
+    }
+
+    /// A call that hangs until it is let go.
+    async fn hang(pool: &LedgerPool, free: &Arc<AtomicBool>) -> Result<(), LedgerError> {
+        let free = Arc::clone(free);
+        let body = move |_: &mut Db| {
+            while !free.load(Ordering::SeqCst) {
+                thread::sleep(PAUSE);
+            }
+            Ok(())
+        };
+        pool.run(body).await
+    }
+
+    #[tokio::test]
+    async fn calls_that_hang_give_their_turn_to_the_next_as_long_as_they_are_few() {
+        let (pool, free) = (writes(), Arc::new(AtomicBool::new(false)));
+        for number in 0..MAX_LOST {
+            let error = hang(&pool, &free).await.expect_err("it hangs");
+            assert!(matches!(error, LedgerError::Silent("no answer in time")), "{number}: {error}");
+            pool.run(|_| Ok(())).await.expect("the next one has its turn");
+        }
+        hang(&pool, &free).await.expect_err("it hangs");
+        let error = pool.run(|_| Ok(())).await.expect_err("this one has kept its turn");
+        assert!(matches!(error, LedgerError::Silent(_)), "{error}");
+        free.store(true, Ordering::SeqCst);
+        while pool.lost.available_permits() < MAX_LOST || pool.turns.available_permits() < 1 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        hang(&pool, &free).await.expect("it does not hang any more");
+    }
+
+    /// The turn of a call is not free because whoever waited for it has gone.
+    #[tokio::test]
+    async fn a_client_that_hangs_up_takes_no_turn_along() {
+        let (mut pool, free) = (writes(), Arc::new(AtomicBool::new(false)));
+        pool.answer_wait = ANSWER_WAIT;
+        for _ in 0..3 {
+            timeout(Duration::from_millis(20), hang(&pool, &free)).await.expect_err("it hangs");
+            assert_eq!((pool.turns.available_permits(), pool.lost.available_permits()), (0, MAX_LOST));
+        }
+        free.store(true, Ordering::SeqCst);
+        pool.run(|_| Ok(())).await.expect("it was given back");
+    }
+
+    /// What is at the other end may be frozen, or no longer the primary when it goes on.
+    #[tokio::test]
+    async fn no_connection_of_before_a_call_that_hung_is_lent_again() {
+        use diesel::RunQueryDsl;
+        use diesel::connection::SimpleConnection;
+
+        let (pool, free) = (writes(), Arc::new(AtomicBool::new(false)));
+        pool.run(|db| Ok(db.batch_execute("CREATE TABLE mine (x)")?)).await.expect("a table of this connection alone");
+        let look = |db: &mut Db| Ok(diesel::sql_query("INSERT INTO mine VALUES (1)").execute(db)?);
+        pool.run(look).await.expect("it is lent again");
+        hang(&pool, &free).await.expect_err("it hangs");
+        free.store(true, Ordering::SeqCst);
+        while pool.lost.available_permits() < MAX_LOST {
+            tokio::time::sleep(PAUSE).await;
+        }
+        pool.run(look).await.expect_err("another one");
     }
 }

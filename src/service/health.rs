@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::sweeper::Complaint;
 use crate::domain::Skew;
-use crate::ledger::Refusal;
+use crate::ledger::{self, Refusal};
 
 /// What a probe is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -67,7 +67,10 @@ impl App {
     }
 
     async fn ask_all(&self, complaint: &mut Complaint) -> Readiness {
-        let compared = self.compare_clocks().await;
+        // Also over the connections that checks are answered from.
+        let answer = self.shared.ledger.read_regardless(ledger::now_ms);
+        let (compared, answer) = tokio::join!(self.compare_clocks(), answer);
+        let compared = answer.and(compared);
         complaint.about("asking the database whether it answers", compared.as_ref().err());
         let (ledger, clock) = match compared {
             _ if self.shared.ledger.refuses(Refusal::Outdated) => (Condition::Outdated, Condition::Unknown),

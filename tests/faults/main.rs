@@ -9,6 +9,8 @@ mod database;
 #[cfg(test)]
 mod embedded;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod hanging_up;
 #[cfg(test)]
 mod judge;

@@ -5,9 +5,11 @@
 //! then it runs as the user that `tests/run` names.
 #![cfg(feature = "postgres")]
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -15,6 +17,7 @@ use diesel::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::ports::free_port;
+use super::process::signal;
 use super::wait::until_found;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,12 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct PostgresServer {
     folder: TempDir,
     port: u16,
+    frozen: Mutex<Vec<u32>>,
 }
 
 impl PostgresServer {
     /// A new, empty server that others may replicate.
     pub fn primary() -> Self {
-        let mut server = Self { folder: folder(), port: 0 };
+        let mut server = Self { folder: folder(), port: 0, frozen: Mutex::default() };
         let data = server.data();
         run("initdb", &["-D", &data, "-U", "sessiond", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         server.start();
@@ -37,7 +41,7 @@ impl PostgresServer {
 
     /// A standby without whose word the primary commits nothing.
     pub fn synchronous_standby(&self) -> Self {
-        let mut standby = Self { folder: folder(), port: 0 };
+        let mut standby = Self { folder: folder(), port: 0, frozen: Mutex::default() };
         let (port, data) = (self.port.to_string(), standby.data());
         run(
             "pg_basebackup",
@@ -69,6 +73,28 @@ impl PostgresServer {
     /// Makes a primary of a standby.
     pub fn promote(&self) {
         run("pg_ctl", &["promote", "-D", &self.data(), "-w", "-s"]);
+    }
+
+    /// Stops all of its processes where they are, until [`PostgresServer::thaw`]: the system goes on accepting connections,
+    /// and nobody answers.
+    pub fn freeze(&self) {
+        let file = fs::read_to_string(self.folder.path().join("data/postmaster.pid")).expect("it runs");
+        let first: u32 = file.lines().next().and_then(|line| line.trim().parse().ok()).expect("its process id");
+        let mut frozen = self.frozen.lock().expect("no panic");
+        // First the one that starts the others.
+        signal("STOP", first);
+        frozen.push(first);
+        for child in children(first) {
+            signal("STOP", child);
+            frozen.push(child);
+        }
+    }
+
+    /// All go on.
+    pub fn thaw(&self) {
+        for process in self.frozen.lock().expect("no panic").drain(..) {
+            signal("CONT", process);
+        }
     }
 
     /// Where it listens.
@@ -120,8 +146,18 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
+        self.thaw();
         tried("pg_ctl", &["stop", "-D", &self.data(), "-m", "immediate", "-s"]);
     }
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps runs").stdout;
+    let child = |line: &str| {
+        let (pid, of) = line.trim().split_once(' ')?;
+        (of.trim() == parent.to_string()).then(|| pid.parse().ok())?
+    };
+    String::from_utf8_lossy(&listed).lines().filter_map(child).collect()
 }
 
 /// The server's user's own.
