@@ -16,19 +16,39 @@ impl App {
         let token_hash = token.hash();
         let now = self.clock().now();
         let doubt = match self.read_record(&token_hash, now).await {
-            Reading::Yes(seen) => {
-                let checked = Checked::of_record(&seen.record, token_hash, now);
-                self.touch_if_due(&checked, Some(seen), from, activity, now);
-                return Ok(Some(checked));
-            }
+            Reading::Yes(seen) => return Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
             Reading::Doubt(doubt) => Some(doubt),
             Reading::NoRedis => None,
         };
-        let found = self.fill(token_hash, doubt, (from, activity)).await?;
-        if let Some(checked) = &found {
-            self.touch_if_due(checked, None, from, activity, now);
+        match self.fill(token_hash, doubt, (from, activity)).await {
+            Ok(found) => {
+                if let Some(checked) = &found {
+                    self.touch_if_due(checked, None, from, activity, now);
+                }
+                Ok(found)
+            }
+            Err(unavailable) => {
+                // Redis may only have been late: its connection is made anew by now.
+                let now = self.clock().now();
+                match self.read_record(&token_hash, now).await {
+                    Reading::Yes(seen) => Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
+                    Reading::Doubt(_) | Reading::NoRedis => Err(unavailable),
+                }
+            }
         }
-        Ok(found)
+    }
+
+    fn say_yes(
+        &self,
+        seen: SeenRecord,
+        token_hash: TokenHash,
+        from: IpAddr,
+        activity: Activity,
+        now: Timestamp,
+    ) -> Checked {
+        let checked = Checked::of_record(&seen.record, token_hash, now);
+        self.touch_if_due(&checked, Some(seen), from, activity, now);
+        checked
     }
 
     async fn read_record(&self, token_hash: &TokenHash, now: Timestamp) -> Reading {

@@ -1,7 +1,8 @@
 //! The fence: which Redis process may be believed, as this node knows it.
 //!
 //! Owns the beliefs of this node and their renewal from `live_store`. A belief lasts a lease from the start of the
-//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again. Until
+//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again. A
+//! connection that is made anew to a process that is believed needs no ledger: it is worth as much as the one before. Until
 //! the ledger was compared with what Redis knows of it, and while it is refused, connections are made, so that Redis can be
 //! asked what it knows, but nothing is believed over them.
 
@@ -33,7 +34,7 @@ pub struct StoreFence {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     lease: Duration,
-    beliefs: Mutex<HashMap<Stamp, Arc<Belief>>>,
+    beliefs: Mutex<HashMap<Stamp, Believed>>,
     /// Of connections over which nothing is believed.
     unbelieved: Mutex<Vec<Arc<Belief>>>,
     judged: AtomicBool,
@@ -41,6 +42,12 @@ pub struct StoreFence {
     heard: Mutex<Option<Duration>>,
     /// The runs of processes of which the log says that they were retired.
     told: Mutex<HashSet<String>>,
+}
+
+/// A process that the ledger has named, and how long its word counts.
+struct Believed {
+    process: Process,
+    belief: Arc<Belief>,
 }
 
 impl StoreFence {
@@ -52,7 +59,7 @@ impl StoreFence {
     }
 
     /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
-    /// stands alone is believed for as long as its connections live: no replica can have taken its place. (An
+    /// stands alone is believed for as long as it lives: no replica can have taken its place. (An
     /// operator who replaces it while it goes on running can: the manual says so.) Any other is believed until its
     /// lease is over.
     pub(super) async fn renew(&self) -> Result<Vec<Stamp>, LedgerError> {
@@ -72,7 +79,7 @@ impl StoreFence {
         let until = started.saturating_add(self.lease);
         match &current {
             Ok(current) => {
-                self.lock().retain(|stamp, belief| {
+                self.lock().retain(|stamp, Believed { belief, .. }| {
                     let holds = current.contains(stamp) || !known.contains(stamp);
                     if holds {
                         belief.believe_until(until);
@@ -98,13 +105,13 @@ impl StoreFence {
 
     /// Believes nobody any more: nothing that any of them says can be checked against the ledger.
     pub(super) fn retire_all(&self) {
-        self.lock().drain().for_each(|(_, belief)| belief.retire());
+        self.lock().drain().for_each(|(_, believed)| believed.belief.retire());
     }
 
     /// Whether any Redis process may be believed now.
     pub(super) fn believes_any(&self) -> bool {
         let now = self.clock.monotonic();
-        self.lock().values().any(|belief| belief.holds(now))
+        self.lock().values().any(|believed| believed.belief.holds(now))
     }
 
     /// The ledger was compared with what Redis knows of it, and is the one.
@@ -137,7 +144,9 @@ impl StoreFence {
         {
             return;
         }
-        self.lock().values().filter(|belief| belief.solo()).for_each(|belief| belief.believe_until(until));
+        let beliefs = self.lock();
+        let solo = beliefs.values().map(|believed| &believed.belief).filter(|belief| belief.solo());
+        solo.for_each(|belief| belief.believe_until(until));
     }
 
     /// Says, once for each process, that it was retired: every worker meets it again with each attempt to connect.
@@ -151,17 +160,26 @@ impl StoreFence {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Arc<Belief>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Believed>> {
         self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn believe(&self, stamp: Stamp, started: Duration) -> Enrolled {
+    /// The very process, if it is believed now. One that was started anew, promoted, or given other slots is another one.
+    fn known(&self, process: &Process) -> Option<Enrolled> {
+        let now = self.clock.monotonic();
+        let beliefs = self.lock();
+        let mut known = beliefs.iter().filter(|(_, it)| it.process == *process && it.belief.holds(now));
+        known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, belief: Arc::clone(&it.belief) })
+    }
+
+    fn believe(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
         let mut beliefs = self.lock();
         // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
         if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
             return self.believe_nothing(stamp);
         }
-        let belief = Arc::clone(beliefs.entry(stamp).or_default());
+        let belief = beliefs.get(&stamp).map_or_else(Arc::default, |known| Arc::clone(&known.belief));
+        beliefs.insert(stamp, Believed { process, belief: Arc::clone(&belief) });
         belief.believe_until(started.saturating_add(self.lease));
         Enrolled { stamp, belief }
     }
@@ -177,6 +195,9 @@ impl StoreFence {
 impl Fence for StoreFence {
     fn enroll(&self, process: Process) -> BoxFuture<'_, Result<Enrolled, FenceError>> {
         Box::pin(async move {
+            if let Some(enrolled) = self.known(&process) {
+                return Ok(enrolled);
+            }
             let started = self.clock.monotonic();
             let fresh = Stamp::generate(self.random.as_ref());
             let asked = process.clone();
@@ -186,7 +207,7 @@ impl Fence for StoreFence {
                 enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
             }
             match enrolment {
-                Ok(Enrolment::Current(stamp)) => Ok(self.believe(stamp, started)),
+                Ok(Enrolment::Current(stamp)) => Ok(self.believe(process, stamp, started)),
                 Ok(Enrolment::Unsettled) => Ok(self.believe_nothing(fresh)),
                 Ok(Enrolment::Retired) => {
                     self.tell_retired(&process.run_id);

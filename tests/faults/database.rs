@@ -214,6 +214,27 @@ async fn sql_stopped() {
     watch.finish(row).await;
 }
 
+/// A connection to Redis that is lost while SQL is away is made anew: it leads to the very process that SQL has named. Nobody
+/// who is signed in notices, not even the one whose question was lost with it.
+#[tokio::test]
+async fn redis_is_reached_anew_while_sql_is_stopped() {
+    let (row, world) = ("SQL stopped, Redis lost", World::start().await);
+    let watch = world.watch();
+    world.sql.refuse();
+    world.sql.cut();
+    for _ in 0..3 {
+        // Longer than a connection has to live for its loss to count for none of Redis' own.
+        tokio::time::sleep(LONG / 2).await;
+        let killed: usize = world.stores.redis().cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        assert!(killed > 0, "{row}");
+    }
+    tokio::time::sleep(LONG).await;
+    world.assert_refused(row, true).await;
+    world.sql.pass();
+    world.assert_recovers(row).await;
+    watch.finish(row).await;
+}
+
 /// Connections stay open, and nothing comes back: a frozen machine, or a network that swallows.
 #[tokio::test]
 async fn sql_silent() {
