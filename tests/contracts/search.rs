@@ -27,6 +27,9 @@ const ADDRESSES: [&str; 6] = ["192.0.2.1", "192.0.2.200", "198.51.100.7", "2001:
 const NETWORKS: [&str; 7] =
     ["192.0.2.1", "192.0.2.0/24", "192.0.2.128/25", "2001:db8::/32", "::ffff:10.1.2.3", "0.0.0.0/0", "203.0.113.0/24"];
 
+/// How far the database's clock may be from the test's.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// How far the ledger may be behind, with the idle timeout of these rows.
 const LAG: Duration = MINUTE;
 
@@ -159,7 +162,8 @@ fn means_what_it_says(database: Database, cases: u32) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let app = runtime.block_on(app(&database));
-    let now = SystemClock::new().now();
+    let clock = SystemClock::new();
+    let now = clock.now();
     let (users, rows) = runtime.block_on(async {
         let (mut users, mut rows) = (Vec::new(), Vec::new());
         for _ in 0..3 {
@@ -175,12 +179,20 @@ fn means_what_it_says(database: Database, cases: u32) {
     let found = std::cell::Cell::new(0);
     runner
         .run(&any, |(fields, limit)| {
+            let fitting = |now: Timestamp| {
+                let fits = |member: &&Member| expected(&member.row, &fields, now);
+                let mut ids: Vec<_> = rows.iter().filter(fits).map(|member| member.row.id.to_string()).collect();
+                ids.sort_unstable_by(|a, b| b.cmp(a));
+                ids
+            };
+            let before = fitting(clock.now().minus(MARGIN));
             let pages = runtime.block_on(all_pages(&app, filter(&fields), limit));
-            let fits = |member: &&Member| expected(&member.row, &fields, now);
-            let mut ids: Vec<_> = rows.iter().filter(fits).map(|member| member.row.id.to_string()).collect();
-            ids.sort_unstable_by(|a, b| b.cmp(a));
-            prop_assert_eq!(&pages, &ids, "{:?} in pages of {}", fields, limit);
-            found.set(found.get() + ids.len());
+            // A session may rest too long just now: then it may be among them, and need not.
+            let after = fitting(clock.now().plus(MARGIN));
+            let sure: Vec<_> = before.iter().filter(|id| after.contains(id) || pages.contains(id)).cloned().collect();
+            prop_assert_eq!(&pages, &sure, "{:?} in pages of {}", fields, limit);
+            prop_assert!(before.len() - after.len() < rows.len() / 10, "most of them are over");
+            found.set(found.get() + after.len());
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));
