@@ -56,24 +56,28 @@ impl Shared {
 }
 
 impl App {
-    /// What a new session is compared with, read before the transaction. If it cannot be read, the sign-in goes on and
-    /// nothing is strange about it.
-    pub(super) async fn history(&self, user: UserId) -> Vec<Past> {
-        let rows = self.shared.ledger.read(move |db| whereabouts::history(db, user, HISTORY)).await;
-        let rows = rows.unwrap_or_else(|error| {
-            log::warn!("a sign-in is not judged: {error}");
-            Vec::new()
-        });
-        rows.into_iter().map(|row| self.shared.past(row)).collect()
-    }
-
-    /// Judges a session that is about to be made, beside those that stay alive.
-    pub(super) fn judge_arrival(&self, new: &Session, entry: Entry, past: &[Past], staying: &[Session]) -> Finding {
+    /// Judges a session that is about to be made, beside those before it and those that stay alive, under its owner's lock: of
+    /// two that are made at once, the second is compared with the first. What cannot be read is not judged.
+    pub(super) fn judge_arrival(
+        &self,
+        db: &mut Db,
+        new: &Session,
+        entry: Entry,
+        staying: &[Session],
+    ) -> Result<Finding, LedgerError> {
+        let past = match whereabouts::history(db, new.user_id, HISTORY) {
+            Err(error @ LedgerError::Corrupt(_)) => {
+                log::warn!("a sign-in is not judged: {error}");
+                return Ok(Finding::default());
+            }
+            read => read?,
+        };
+        let past: Vec<_> = past.into_iter().map(|row| self.shared.past(row)).collect();
         let live: Vec<_> = staying.iter().map(|row| self.shared.last(&Whereabouts::from(row))).collect();
         let Whereabouts { session, signed_in, browser, os, .. } = Whereabouts::from(new);
         let sighting = Sighting { session, place: signed_in, at: new.created_at };
         let arrival = Arrival { sighting, browser, os, failures: entry.failures, familiar: entry.familiar };
-        self.shared.policy.risk.judge_arrival(&arrival, past, &live)
+        Ok(self.shared.policy.risk.judge_arrival(&arrival, &past, &live))
     }
 
     /// Opens an alert about a finding if it is grave enough and nobody was told yet, and does what the operator wants.

@@ -14,7 +14,6 @@ use super::{App, AtLimit, Cause, SessionView, Throttled, Unavailable, UserView};
 use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
 use crate::domain::password::Verdict;
-use crate::domain::risk::Past;
 use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::{self, Session, Which};
@@ -114,8 +113,6 @@ struct Proven {
 struct Entrance {
     proven: Proven,
     session: Session,
-    /// The user's earlier sessions.
-    past: Vec<Past>,
     limit: usize,
     at_limit: AtLimit,
     client: Client,
@@ -209,7 +206,6 @@ impl App {
         let entrance = Entrance {
             proven,
             session: session.clone(),
-            past: self.history(session.user_id).await,
             limit: policy.max_sessions,
             at_limit: policy.at_limit,
             client: client.clone(),
@@ -306,7 +302,7 @@ impl App {
             fault_point::reach("sign-in: hash upgraded");
         }
         let mut session = entrance.session.clone();
-        let found = self.judge_arrival(&session, entrance.proven.entry, &entrance.past, &room.staying);
+        let found = self.judge_arrival(db, &session, entrance.proven.entry, &room.staying)?;
         session.risk = found.risk().into();
         sessions::insert(db, session)?;
         fault_point::reach("sign-in: session inserted");
