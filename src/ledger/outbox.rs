@@ -155,6 +155,13 @@ pub fn hasten(db: &mut Db, now: Timestamp) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Has whatever is not to be tried before then tried now: nothing waits for so long, so a wrong clock wrote it.
+pub fn bring_back(db: &mut Db, latest: Timestamp, now: Timestamp) -> Result<(), LedgerError> {
+    let rows = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::next_at.gt(latest.ms()));
+    diesel::update(rows).set((outbox::next_at.eq(now.ms()), outbox::claim.eq(None::<String>))).execute(db)?;
+    Ok(())
+}
+
 /// Gives up so many messages that were added before then; how many.
 pub fn give_up(db: &mut Db, before: Timestamp, now: Timestamp, limit: i64) -> Result<usize, LedgerError> {
     let old = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::created_at.lt(before.ms()));

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::db::Db;
 use super::error::LedgerError;
 use super::schema::password_resets;
-use crate::domain::{Timestamp, TokenHash, UserId};
+use crate::domain::{MAX_SKEW, Timestamp, TokenHash, UserId};
 
 /// Makes a link's token good until `expires_at`; the user's earlier ones are void.
 pub fn issue(
@@ -41,21 +41,26 @@ pub fn void_all(db: &mut Db) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// A link that is good now. One that a wrong clock dated to a moment which is yet to come is not: it would last for longer.
+macro_rules! good {
+    ($token_hash:expr, $now:expr) => {
+        password_resets::table
+            .find($token_hash.as_bytes().to_vec())
+            .filter(password_resets::used_at.is_null())
+            .filter(password_resets::created_at.le($now.plus(MAX_SKEW).ms()))
+            .filter(password_resets::expires_at.gt($now.ms()))
+    };
+}
+
 /// Whose password the token may still set.
 pub fn find(db: &mut Db, token_hash: &TokenHash, now: Timestamp) -> Result<Option<UserId>, LedgerError> {
-    let row = password_resets::table
-        .find(token_hash.as_bytes().to_vec())
-        .filter(password_resets::used_at.is_null())
-        .filter(password_resets::expires_at.gt(now.ms()));
+    let row = good!(token_hash, now);
     let user = row.select(password_resets::user_id).get_result::<String>(db).optional()?;
     user.map(|id| UserId::parse(&id).ok_or(LedgerError::Corrupt(format!("user id {id:?}")))).transpose()
 }
 
 /// Uses the token up; false when it was used, replaced or too old: of two who try, one succeeds.
 pub fn consume(db: &mut Db, token_hash: &TokenHash, now: Timestamp) -> Result<bool, LedgerError> {
-    let row = password_resets::table
-        .find(token_hash.as_bytes().to_vec())
-        .filter(password_resets::used_at.is_null())
-        .filter(password_resets::expires_at.gt(now.ms()));
+    let row = good!(token_hash, now);
     Ok(diesel::update(row).set(password_resets::used_at.eq(Some(now.ms()))).execute(db)? == 1)
 }

@@ -10,8 +10,8 @@ use diesel::prelude::*;
 use super::db::Db;
 use super::error::LedgerError;
 use super::locks::Locked;
-use super::schema::{audit, sessions, unconfirmed, users};
-use crate::domain::{Proof, SessionId, Timestamp, TokenHash, ids};
+use super::schema::{audit, password_resets, sessions, unconfirmed, users};
+use crate::domain::{MAX_SKEW, Proof, SessionId, Timestamp, TokenHash, ids};
 
 /// Purges so many sessions whose absolute deadline was before then; how many there were.
 pub fn purge_sessions(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, LedgerError> {
@@ -36,15 +36,36 @@ pub fn purge_users(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
     Ok(diesel::delete(users::table.filter(users::id.eq_any(&gone))).execute(db)?)
 }
 
-/// Live sessions with a time that is later than `latest`, which a wrong clock wrote: so many of them. No index helps it:
-/// where there are none, it walks through all sessions. For housekeeping, every few minutes and outside of a transaction
-/// that writes.
-pub fn yet_to_come(db: &mut Db, latest: Timestamp, limit: i64) -> Result<Vec<SessionId>, LedgerError> {
-    let later = sessions::last_seen_at.gt(latest.ms()).or(sessions::created_at.gt(latest.ms()));
-    let later = later.or(sessions::authenticated_at.gt(latest.ms()));
-    let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(later).limit(limit);
-    let ids: Vec<String> = rows.select(sessions::id).load(db)?;
-    ids.iter().map(|id| SessionId::parse(id).ok_or_else(|| corrupt(id))).collect()
+/// A part of the sessions that have not ended.
+pub struct Part {
+    /// Those with a time that is yet to come, which a wrong clock wrote.
+    pub wrong: Vec<SessionId>,
+    /// The last one that was looked at; none when nothing comes after this part.
+    pub last: Option<SessionId>,
+}
+
+/// Looks through so many sessions after this one, in the order of their ids, for a time that is later than `latest`. No
+/// index knows those: so all are looked at, a part at a time.
+pub fn yet_to_come(db: &mut Db, after: Option<SessionId>, latest: Timestamp, limit: i64) -> Result<Part, LedgerError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::id.gt(after));
+    let times = (sessions::last_seen_at, sessions::created_at, sessions::authenticated_at);
+    let rows: Vec<(String, (i64, i64, i64))> =
+        rows.order(sessions::id).limit(limit).select((sessions::id, times)).load(db)?;
+    let parse = |id: &String| SessionId::parse(id).ok_or_else(|| corrupt(id));
+    let is_whole = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
+    let last = rows.last().filter(|_| is_whole).map(|(id, _)| parse(id)).transpose()?;
+    let wrong = rows.iter().filter(|(_, (seen, made, proven))| *seen.max(made).max(proven) > latest.ms());
+    Ok(Part { wrong: wrong.map(|(id, _)| parse(id)).collect::<Result<_, _>>()?, last })
+}
+
+/// Purges so many links to set a password that were over by then, or that a wrong clock dated to a moment which was yet to
+/// come; how many there were.
+pub fn purge_links(db: &mut Db, over: Timestamp, limit: i64) -> Result<usize, LedgerError> {
+    let later = password_resets::created_at.gt(over.plus(MAX_SKEW).ms());
+    let rows = password_resets::table.filter(password_resets::expires_at.lt(over.ms()).or(later));
+    let hashes: Vec<Vec<u8>> = rows.limit(limit).select(password_resets::token_hash).load(db)?;
+    Ok(diesel::delete(password_resets::table.filter(password_resets::token_hash.eq_any(&hashes))).execute(db)?)
 }
 
 /// Has these sessions, if they are live, gain nothing by times that are later than `latest`: one that is yet to begin begins

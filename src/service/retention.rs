@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use super::App;
-use crate::domain::{MAX_SKEW, Timestamp};
+use crate::domain::{MAX_SKEW, SessionId, Timestamp};
 use crate::ledger::sessions::{self, Which};
 use crate::ledger::{Db, LedgerError, locks, retention, unconfirmed};
 
 /// Rows that one transaction deletes.
 const BATCH: i64 = 500;
+/// Live sessions that are looked at in one go.
+const PART: i64 = 500;
 /// Between two transactions, so that others get their turn.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How often it is looked for what is old enough.
@@ -27,6 +29,7 @@ impl App {
         let policy = &self.shared.policy;
         self.purge(policy.audit_retention, retention::purge_lines).await?;
         self.purge(policy.session_retention, retention::purge_sessions).await?;
+        self.purge(Duration::ZERO, retention::purge_links).await?;
         self.purge(Duration::ZERO, |db, _, limit| retention::purge_users(db, limit)).await
     }
 
@@ -49,29 +52,37 @@ impl App {
     /// A clock that was wrong may have written times that are yet to come: no session gains by them. What its record says
     /// is outdated with them: the record of the token that it has now, which only the owner's lock keeps it.
     async fn mend_times(&self) -> Result<(), LedgerError> {
+        let mut after = None;
         loop {
             let latest = self.clock().now().plus(MAX_SKEW);
-            let found = self.shared.ledger.read(move |db| retention::yet_to_come(db, latest, BATCH)).await?;
-            if found.is_empty() {
+            let part = self.shared.ledger.read(move |db| retention::yet_to_come(db, after, latest, PART)).await?;
+            if !part.wrong.is_empty() {
+                self.mend(part.wrong).await?;
+            }
+            after = part.last;
+            if after.is_none() {
                 return Ok(());
             }
-            let app = self.clone();
-            let mend = move |db: &mut Db| {
-                let which = Which::These(found.clone());
-                let owners = sessions::owners(db, &which)?;
-                let locked = locks::users(db, &owners)?;
-                let now = app.purge_moment(db)?;
-                let mended = retention::mend_times(db, &locked, &found, now, now.plus(MAX_SKEW))?;
-                let outdated = mended.iter().map(|(session, hash)| app.obligation(*hash, *session)).collect::<Vec<_>>();
-                unconfirmed::add(db, &outdated, now)?;
-                Ok(mended.len())
-            };
-            let mended = self.shared.ledger.write(mend).await?;
-            if mended == 0 {
-                return Ok(());
-            }
-            log::warn!("a clock was wrong: times of {mended} sessions were yet to come, and count as of now");
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    async fn mend(&self, found: Vec<SessionId>) -> Result<(), LedgerError> {
+        let app = self.clone();
+        let mend = move |db: &mut Db| {
+            let which = Which::These(found.clone());
+            let owners = sessions::owners(db, &which)?;
+            let locked = locks::users(db, &owners)?;
+            let now = app.purge_moment(db)?;
+            let mended = retention::mend_times(db, &locked, &found, now, now.plus(MAX_SKEW))?;
+            let outdated = mended.iter().map(|(session, hash)| app.obligation(*hash, *session)).collect::<Vec<_>>();
+            unconfirmed::add(db, &outdated, now)?;
+            Ok(mended.len())
+        };
+        let mended = self.shared.ledger.write(mend).await?;
+        if mended > 0 {
+            log::warn!("a clock was wrong: times of {mended} sessions were yet to come, and count as of now");
+        }
+        Ok(())
     }
 }

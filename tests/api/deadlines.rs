@@ -196,6 +196,20 @@ on_each_backend! {
         }
     }
 
+    /// A link that was made under such a clock is good for an hour of that time, and would last for as long as it was wrong.
+    async fn invariant_5_a_link_of_a_time_to_come_is_good_for_nothing(server: TestServer) {
+        let owner = server.signed_in().await;
+        let (token, later) = (server.reset_token(&owner.email), "+ 86400000");
+        let database = &server.stores.database;
+        database.execute(&format!("UPDATE password_resets SET created_at = created_at {later}, expires_at = expires_at {later}"));
+        let body = json!({ "token": token, "new_password": "another four plain words" });
+        server.anonymous().post_json("/reset", &body).await.assert_problem(422, "invalid-body");
+        // Nor is it when its time has come.
+        server.clock.advance(601 * SECOND);
+        until("it is gone", 20 * SECOND, async || database.count("password_resets", "1 = 1") == 0).await;
+        owner.reauthenticate(PASSWORD).await.assert_status(200);
+    }
+
     async fn invariant_5_last_seen_moves_in_steps_of_its_resolution(server: TestServer)
     with { "SESSIOND_LAST_SEEN_RESOLUTION": "10s" } {
         let owner = server.signed_in().await;

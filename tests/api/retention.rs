@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use sessiond::domain::Clock as _;
+
+use crate::support::crowd::{gather, user};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::support::wait::until;
@@ -43,6 +46,25 @@ on_each_backend! {
         let line = format!("event = 'session_revoked' AND session_id = '{}'", ended.session_id);
         assert_eq!(server.stores.database.count("audit", &line), 1, "the line that names it stays");
         assert_eq!(rows(&server, "users"), 1);
+    }
+
+    /// All live sessions are looked at for times that are yet to come, a part at a time: the last one of many as well.
+    async fn a_time_that_is_yet_to_come_is_mended_wherever_it_stands(server: TestServer) {
+        let (ledger, now) = (server.node().app().ledger().clone(), server.clock.now());
+        let crowd = gather(&ledger, user(&ledger, now).await, now, 1_101, |number, row| {
+            row.created_at = now.plus(Duration::from_millis(u64::try_from(number).expect("small")));
+            if [0, 499, 500, 501, 1_100].contains(&number) {
+                row.authenticated_at = now.plus(DAY);
+            }
+        })
+        .await;
+        assert!(crowd.windows(2).all(|two| two[0].row.id < two[1].row.id));
+        let wrong = format!("authenticated_at > {}", now.plus(Duration::from_secs(3_600)).ms());
+        assert_eq!(server.stores.database.count("sessions", &wrong), 5);
+        server.clock.advance(Duration::from_secs(601));
+        let mended = async || server.stores.database.count("sessions", &wrong) == 0;
+        until("all are mended", PATIENCE, mended).await;
+        assert_eq!(server.stores.database.count("sessions", "authenticated_at = 0"), 5);
     }
 
     async fn lines_go_after_their_retention(server: TestServer)

@@ -119,6 +119,12 @@ fn reads_of_sessions() -> Vec<(&'static str, &'static str, bool, Read)> {
             Box::new(move |db| histories::deadlines_of(db, &[id], moment).map(drop)),
         ),
         (
+            "live sessions, a part at a time",
+            "sessions_live",
+            true,
+            Box::new(move |db| retention::yet_to_come(db, Some(session()), moment, 50).map(drop)),
+        ),
+        (
             "old sessions",
             "sessions_expiry",
             true,

@@ -7,6 +7,8 @@ mod embedded_application;
 #[cfg(test)]
 mod epoch;
 #[cfg(test)]
+mod first_reads;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod password;

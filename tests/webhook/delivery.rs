@@ -177,6 +177,23 @@ on_each! {
         until("all are deleted", PATIENCE, async || rows("1 = 1") == 0).await;
     }
 
+    // A message that failed while the database's clock was ahead waits for a moment that is yet to come.
+    async fn what_a_wrong_clock_has_put_off_is_told_when_it_is_right_again(world: World) {
+        let (node, ahead) = (world.node().await, Duration::from_secs(20 * 86_400));
+        let user = node.anonymous().sign_up().await;
+        world.receiver.has_taken(1).await;
+        world.advance(ahead);
+        world.receiver.answer(Answer::RefuseWith(user.user_id.clone()));
+        let session = world.issue(&node, &user).await;
+        let tried = async || world.stores.database.count("webhook_outbox", "done_at IS NULL AND last_error IS NOT NULL") > 0;
+        until("it is tried", PATIENCE, tried).await;
+        world.clock.rewind(ahead);
+        world.receiver.answer(Answer::Take);
+        world.pass(Duration::from_secs(60), async || world.receiver.taken().len() >= 2).await;
+        assert_eq!(world.receiver.has_taken(2).await[1].text("session_id"), session.session_id);
+        until("all of it is written down", PATIENCE, async || world.waiting() == 0).await;
+    }
+
     async fn an_alert_is_told_where_the_sessions_are(world: World) {
         let node = world.node().await;
         let user = node.anonymous().sign_up().await;

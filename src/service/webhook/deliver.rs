@@ -164,7 +164,7 @@ impl Courier<'_> {
         (id, Outcome::Again(now.plus(wait), why), false)
     }
 
-    /// Deletes what is old, gives up what nobody will take, and says how much waits; once a minute.
+    /// Deletes what is old, brings back what a wrong clock has put off, gives up what nobody will take, and says how much waits; once a minute.
     async fn tidy(&mut self) -> Result<(), LedgerError> {
         let now = self.now();
         if self.tidied.is_some_and(|then| then <= now && now.since(then) < TIDY_EVERY) {
@@ -174,6 +174,7 @@ impl Courier<'_> {
         let app = self.app.clone();
         let purge = move |db: &mut Db| {
             let now = app.purge_moment(db)?;
+            outbox::bring_back(db, now.plus(pace::LONGEST_WAIT.saturating_mul(2)), now)?;
             outbox::purge(db, now.minus(KEEP_DELIVERED), now.minus(KEEP_GIVEN_UP), BATCH)
         };
         for _ in 0..BATCHES {

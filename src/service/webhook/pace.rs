@@ -16,7 +16,7 @@ const SEVERAL: usize = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The first wait of a message, and the longest one.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// No receiver may keep us away for longer; a moment that is further off is a clock that was set back.
 const LONGEST_AWAY: Duration = Duration::from_secs(3_600);
 
