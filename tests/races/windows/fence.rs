@@ -19,7 +19,7 @@ use crate::support::redis::PrivateRedis;
 use crate::support::settings::Settings;
 use crate::support::wait::{stopwatch, until};
 
-use super::{IP, PATIENCE, SECOND, Scene, compared, is_live, key, node};
+use super::{IP, LONG_LEASE, PATIENCE, SECOND, Scene, compared, is_live, key, node};
 
 /// An older copy of the ledger under a running service: it is there as soon as this is called, and refused within a second.
 struct Copy {
@@ -64,19 +64,54 @@ impl Copy {
 /// found to be an older copy: nothing that Redis says can be checked against it any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_is_enrolled_while_the_ledger_turns_out_to_be_a_copy_is_not_believed() {
+    // Longer than it takes to find the copy.
+    const LEASE: Duration = Duration::from_secs(4);
     let copy = Copy::prepare().await;
-    let hold = copy.scene.sql.hold_next("LOCK TABLE live_store", "COMMIT", true);
+    let scene = &copy.scene;
+    // A node that has compared the ledger, and whose belief in this Redis is over: it asks the ledger again.
+    let late = node(&scene.sql.in_url(&scene.database.url()), Some(&scene.redis.url()), LEASE, &scene.clock);
+    compared(&late).await;
+    tokio::time::sleep(LEASE + SECOND / 2).await;
+    let hold = scene.sql.hold_next("LOCK TABLE live_store", "COMMIT", true);
     let newcomer = tokio::spawn({
-        let (worker, owner) = (copy.scene.slow.for_worker(), copy.owner.clone());
+        let (worker, owner) = (late.for_worker(), copy.owner.clone());
         async move { worker.check(&owner, IP, Activity::Background).await }
     });
     hold.caught().await;
+    let background = late.serve();
     copy.put_back();
-    copy.is_refused().await;
+    until("the copy is refused", PATIENCE, async || late.ledger().refuses(Refusal::Outdated)).await;
     hold.release();
     let answer = newcomer.await.expect("an answer");
     assert!(answer.is_err(), "a record is believed over an older copy of the ledger: {answer:?}");
+    background.stop().await;
     copy.stop().await;
+}
+
+/// A node has not compared its ledger yet with what Redis knows of it, because Redis does not say: it may be an older copy, so
+/// what stands in Redis is not believed, not even when the ledger goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_is_not_believed_before_the_ledger_was_compared_with_what_it_knows() {
+    let scene = Scene::open().await;
+    let owner = scene.issue_on_record().await;
+    let hold = scene.way.hold_first(1, contains("ledger:"));
+    let new = node(
+        &scene.sql.in_url(&scene.database.url()),
+        Some(&scene.way.in_url(&scene.redis.url())),
+        LONG_LEASE,
+        &scene.clock,
+    );
+    let background = new.serve();
+    hold.caught().await;
+    let worker = new.for_worker();
+    assert!(is_live(&worker, &owner).await, "the ledger says so");
+    scene.sql.refuse();
+    scene.sql.cut();
+    let answer = worker.check(&owner, IP, Activity::Background).await;
+    assert!(answer.is_err(), "a record is believed: {answer:?}");
+    scene.sql.pass();
+    hold.release();
+    background.stop().await;
 }
 
 /// The copy was asked before it was found to be one, and has answered yes for a session that has ended since.
