@@ -321,7 +321,9 @@ async fn a_redis_that_answers_and_may_not_be_believed_makes_nobody_ready() {
     let stores = Stores::of(Database::postgres(), Some(redis));
     let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
     let proxy = Proxy::start(database.address());
-    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    // One worker: without SQL, one that has no connection to a Redis which is not believed makes none.
+    let settings = stores.settings().with("SESSIOND_WORKERS", "1");
+    let settings = settings.with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
     let server = TestServer::on(stores, settings).await;
     let owner = server.signed_in().await;
     assert_eq!(forward(&owner).await, 200);
