@@ -241,6 +241,11 @@ on_each_backend! {
             page.extend(PERSON);
             assert_sent(&get(&visitor, "/auth/forward?redirect", &page).await, 302, &format!("{APP}/"));
         }
+        // By the gateway, and by whoever asks it: nobody knows which is which.
+        for told_twice in PAGE {
+            let page = [PAGE.as_slice(), &[told_twice], &PERSON].concat();
+            assert_sent(&get(&visitor, "/auth/forward?redirect", &page).await, 302, &format!("{APP}/"));
+        }
     }
 
     async fn every_address_that_a_browser_can_ask_for_is_gone_on_to(server: TestServer)
