@@ -4,6 +4,8 @@
 //! absolute deadline, and while a record of it may still stand in Redis: until then the ledger has to know that it has
 //! ended. Lines of the audit log that name it stay.
 
+use std::time::Duration;
+
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
@@ -12,6 +14,9 @@ use super::error::LedgerError;
 use super::locks::Locked;
 use super::schema::{audit, password_resets, sessions, unconfirmed, users};
 use crate::domain::{MAX_SKEW, Proof, SessionId, Timestamp, TokenHash, ids};
+
+/// How long links to set a password stay that are over.
+const LINKS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Purges so many sessions whose absolute deadline was before then; how many there were.
 pub fn purge_sessions(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, LedgerError> {
@@ -59,11 +64,11 @@ pub fn yet_to_come(db: &mut Db, after: Option<SessionId>, latest: Timestamp, lim
     Ok(Part { wrong: wrong.map(|(id, _)| parse(id)).collect::<Result<_, _>>()?, last })
 }
 
-/// Purges so many links to set a password that were over by then, or that a wrong clock dated to a moment which was yet to
+/// Purges so many links to set a password that are over for a day, or that a wrong clock dated to a moment which is yet to
 /// come; how many there were.
-pub fn purge_links(db: &mut Db, over: Timestamp, limit: i64) -> Result<usize, LedgerError> {
-    let later = password_resets::created_at.gt(over.plus(MAX_SKEW).ms());
-    let rows = password_resets::table.filter(password_resets::expires_at.lt(over.ms()).or(later));
+pub fn purge_links(db: &mut Db, now: Timestamp, limit: i64) -> Result<usize, LedgerError> {
+    let later = password_resets::created_at.gt(now.plus(MAX_SKEW).ms());
+    let rows = password_resets::table.filter(password_resets::expires_at.lt(now.minus(LINKS_STAY).ms()).or(later));
     let hashes: Vec<Vec<u8>> = rows.limit(limit).select(password_resets::token_hash).load(db)?;
     Ok(diesel::delete(password_resets::table.filter(password_resets::token_hash.eq_any(&hashes))).execute(db)?)
 }

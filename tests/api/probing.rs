@@ -32,6 +32,12 @@ async fn me_from(owner: &SignedIn, address: &str) -> u16 {
     owner.call(Method::GET, "/me").header("X-Forwarded-For", address).send().await.status
 }
 
+/// It would be counted anew in the middle of one.
+fn begin_a_minute(server: &TestServer) {
+    let now = server.node().app().clock().now().ms();
+    server.clock.advance(Duration::from_millis(u64::try_from(60_000 - now.rem_euclid(60_000)).expect("positive")));
+}
+
 fn assert_limited(answer: &Response) {
     answer.assert_problem(429, "too-many-attempts");
     let seconds: u64 = answer.header("retry-after").and_then(|text| text.parse().ok()).expect("Retry-After");
@@ -45,9 +51,7 @@ on_each_backend! {
     async fn c_17_and_l_28_guessing_at_tokens_is_limited_and_who_is_signed_in_there_does_not_notice(server: TestServer)
     with { "SESSIOND_TRUSTED_PROXIES": "127.0.0.1", "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For" } {
         let owner = server.signed_in().await;
-        // From the start of a minute, or it would begin anew in the middle.
-        let now = server.node().app().clock().now().ms();
-        server.clock.advance(Duration::from_millis(u64::try_from(60_000 - now.rem_euclid(60_000)).expect("positive")));
+        begin_a_minute(&server);
         // Forged, and well-formed with a good signature: as after the key was stolen.
         let mut answers = Vec::new();
         for number in 0..LIMIT + 20 {
@@ -71,6 +75,13 @@ on_each_backend! {
         let visitor = server.anonymous();
         visitor.call(Method::GET, "/me").header("X-Forwarded-For", "192.0.2.1").send().await.assert_problem(401, "unauthenticated");
         shown(&server, "forged", "192.0.2.2", "/me").await.assert_problem(401, "unauthenticated");
+        // What is shown to a gateway counts as well.
+        begin_a_minute(&server);
+        for number in 0..=LIMIT {
+            let answer = shown(&server, &format!("forged-{number}"), "192.0.2.3", "/auth/forward").await;
+            answer.assert_problem(401, "unauthenticated");
+        }
+        assert_limited(&shown(&server, "forged", "192.0.2.3", "/me").await);
         server.clock.advance(Duration::from_secs(60));
         shown(&server, "forged", "192.0.2.1", "/me").await.assert_problem(401, "unauthenticated");
     }
@@ -79,7 +90,8 @@ on_each_backend! {
     with { "SESSIOND_MAX_SESSIONS": "1000" } {
         let owner = server.signed_in().await;
         let mut others = Vec::new();
-        for _ in 0..LIMIT + 20 {
+        // More than the limit in one minute, also when the next one begins meanwhile.
+        for _ in 0..2 * LIMIT + 20 {
             others.push(server.issue(&owner).await);
         }
         owner.end_all().await.assert_status(200);

@@ -51,7 +51,7 @@ async fn of_two_first_sign_ins_at_once_the_second_is_compared_with_the_first() {
     let (firefox, curl) = (from(FIREFOX), from(CURL));
     let mut window = hold(&server, &person);
     let (one, other, ()) =
-        tokio::join!(app.issue(user, false, None, &firefox), app.issue(user, false, None, &curl), async {
+        tokio::join!(app.issue(user, false, &[], &firefox), app.issue(user, false, &[], &curl), async {
             until_they_wait(&server, 2).await;
             window.batch_execute("COMMIT").expect("the lock is free");
         });
