@@ -53,7 +53,7 @@ impl Servers {
 
     /// A connection to the first server that answers and that can keep a ledger, each within a bound.
     pub(super) fn look(&self) -> Result<PgConnection, LedgerError> {
-        self.first(2, |connect| look(connect))
+        self.first(2, look)
     }
 
     /// The first server that `open` opens, with so many connections; why none was.
