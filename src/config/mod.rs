@@ -11,6 +11,8 @@ mod effective;
 mod given;
 mod network;
 mod origin;
+#[cfg(test)]
+mod page;
 mod retention;
 mod risk;
 mod secret_file;

@@ -342,16 +342,6 @@ fn over_http2(gateway: &Gateway, kind: Kind) {
     assert!(answer.starts_with("http/2 302") && answer.contains(&expected), "{kind:?}: {answer}");
 }
 
-#[test]
-fn the_readme_shows_the_lines_that_are_tested() {
-    let block = |text: &'static str| {
-        text.split_once("```caddy\n").and_then(|(_, rest)| rest.split_once("```")).map(|(it, _)| it)
-    };
-    let shown = block(include_str!("../../README.md"));
-    assert!(shown.is_some_and(|lines| lines.contains("forward_auth")));
-    assert_eq!(shown, block(include_str!("../../docs/gateways.md")));
-}
-
 #[tokio::test]
 async fn v4_1_3_nobody_is_somebody_else_behind_nginx() {
     nobody_is_somebody_else(Kind::Nginx).await;
