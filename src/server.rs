@@ -127,7 +127,7 @@ impl Handle {
     /// returns comes to its end when the server has. Streams of events are no requests that come to an end: they are
     /// closed.
     pub fn stop(&self, in_order: bool) -> impl Future<Output = ()> + use<> {
-        self.app.close_streams();
+        self.app.events.close_streams();
         self.server.stop(in_order)
     }
 }

@@ -52,6 +52,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The rooms of the service, the lowest first: each may import those before it.
+#[cfg(test)]
+const ROOMS: &[&str] = &["core", "audit", "events", "fence", "sessions", "risk", "check", "sign_in", "users", "jobs"];
+
 /// Where a foreign crate may be named: a layer, or one module of it.
 #[cfg(test)]
 const HOMES: &[(&str, &[&str])] = &[
@@ -70,9 +74,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["webhook"]),
     ("url", &["config::url", "domain::webhook_url", "http::next"]),
     ("argon2", &["domain::password"]),
-    ("maxminddb", &["service::location"]),
+    ("maxminddb", &["service::core::location"]),
     ("zxcvbn", &["domain::password_rules"]),
-    ("rustix", &["service::gate", "server::descriptors"]),
+    ("rustix", &["service::sign_in::gate", "server::descriptors"]),
 ];
 
 #[test]

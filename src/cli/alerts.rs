@@ -77,7 +77,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
 /// Alerts outlive their account, which has no address any more.
 async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
     if let Some(id) = UserId::parse(user)
-        && !app.list_alerts(AlertState::All, Some(id), None, 1).await?.is_empty()
+        && !app.risk.list_alerts(AlertState::All, Some(id), None, 1).await?.is_empty()
     {
         return Ok(id);
     }
@@ -98,7 +98,7 @@ async fn list(
     };
     let (mut before, mut rows) = (None, vec![HEAD.map(str::to_owned)]);
     loop {
-        let page = app.list_alerts(state, user, before, PAGE).await?;
+        let page = app.risk.list_alerts(state, user, before, PAGE).await?;
         let Some(last) = page.last() else { break };
         before = Some(last.id);
         if json {
@@ -144,7 +144,7 @@ fn cells(alert: &AlertView) -> Vec<[String; 6]> {
 }
 
 async fn acknowledge(app: &App, id: AlertId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    app.acknowledge_alert(id, &Cause::command_line()).await.map_err(|error| match error {
+    app.risk.acknowledge_alert(id, &Cause::command_line()).await.map_err(|error| match error {
         AlertError::Unknown => Failure::failed(format!("There is no alert with the id {id}.")),
         AlertError::Unavailable(error) => error.into(),
         // The command line has no session whose age could be asked for.

@@ -112,14 +112,14 @@ async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(
     };
     let at = |moment| match moment {
         Moment::At(moment) => moment,
-        Moment::Ago(ago) => app.clock().now().minus(ago),
+        Moment::Ago(ago) => app.core.clock().now().minus(ago),
     };
     let (after, before) = (asked.since.map(at), asked.until.map(at));
     let filter = EventFilter { user, session: asked.session, event: asked.event, actor, after, before };
     let (mut before, mut left) = (None, asked.limit.unwrap_or(SHOWN));
     let mut rows = vec![["AT", "EVENT", "BY", "USER", "SESSION", "IP", "DETAIL"].map(str::to_owned)];
     while left > 0 {
-        let (page, next) = app.events(filter.clone(), before, left.min(PAGE)).await?;
+        let (page, next) = app.audit.events(filter.clone(), before, left.min(PAGE)).await?;
         left = left.saturating_sub(page.len());
         if asked.json {
             page.iter().try_for_each(|line| out.json(line))?;

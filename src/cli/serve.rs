@@ -18,7 +18,7 @@ pub async fn serve(config: Config, out: &mut Output<impl Write>) -> Result<(), F
     let mut said =
         vec![format!("sessiond serves {}/ (listening on http://{}).", greeting.public_url, server.address())];
     // A node that cannot ask now, because its clock is wrong, serves all the same: it says so to all.
-    if matches!(server.app().has_users().await, Ok(false)) {
+    if matches!(server.app().users.has_users().await, Ok(false)) {
         said.push(format!(
             "There is no account yet. Make the first administrator in another terminal{}:",
             greeting.with

@@ -128,7 +128,7 @@ impl Which {
             ("risk", self.risk.as_deref()),
         ];
         let given = fields.into_iter().filter_map(|(field, value)| Some((field, value?)));
-        Filter::parse(given, Moments::OrBackFrom(app.clock().now()))
+        Filter::parse(given, Moments::OrBackFrom(app.core.clock().now()))
             .map_err(|error| Failure::Usage(format!("--{}: {}", option(&error.field), error.detail)))
     }
 }
@@ -168,7 +168,8 @@ async fn list(app: &App, filter: Filter, json: bool, out: &mut Output<impl Write
     let head = ["ID", "USER", "DEVICE", "IP", "FROM", "SIGNED IN", "LAST SEEN", "ENDS", "RISK"].map(str::to_owned);
     let (mut after, mut none_yet) = (None, true);
     loop {
-        let page = app.find_sessions(Wanted { filter: filter.clone(), after, limit: PAGE, current: None }).await?;
+        let page =
+            app.sessions.find_sessions(Wanted { filter: filter.clone(), after, limit: PAGE, current: None }).await?;
         if json {
             page.sessions.iter().try_for_each(|session| out.json(session))?;
         } else if !page.sessions.is_empty() {
@@ -223,7 +224,7 @@ fn device(device: &Device) -> String {
 }
 
 async fn revoke(app: &App, id: SessionId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let found = app.end_session(id, &Cause::command_line()).await?;
+    let found = app.sessions.end_session(id, &Cause::command_line()).await?;
     if !found.0 {
         return Err(Failure::failed(format!("There is no session with the id {id}.")));
     }
@@ -295,5 +296,5 @@ async fn step(
     limit: usize,
 ) -> Result<Outcome, Failure> {
     let wanted = EndMatching { filter: filter.clone(), dry_run, limit, after };
-    Ok(app.end_matching(wanted, &Cause::command_line()).await?)
+    Ok(app.sessions.end_matching(wanted, &Cause::command_line()).await?)
 }

@@ -144,18 +144,18 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         }
         Command::Lock(wanted) => {
             let account = find(&app, &wanted.what.user).await?;
-            let ended = app.lock_user(account.id, &wanted.cause()).await?;
+            let ended = app.users.lock_user(account.id, &wanted.cause()).await?;
             let what = format!("is locked until a new password is set; live sessions ended: {ended}.");
             done(&wanted.what, account, Some(ended), &what, out)
         }
         Command::Disable(wanted) => {
             let account = find(&app, &wanted.what.user).await?;
-            let ended = app.disable_user(account.id, &wanted.cause()).await?;
+            let ended = app.users.disable_user(account.id, &wanted.cause()).await?;
             done(&wanted.what, account, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
         }
         Command::Enable(named) => {
             let account = find(&app, &named.user).await?;
-            app.enable_user(account.id, &cause).await?;
+            app.users.enable_user(account.id, &cause).await?;
             let what = if account.locked {
                 "is enabled, and locked until a new password is set."
             } else {
@@ -165,19 +165,19 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         }
         Command::Delete(wanted) => {
             let account = known_or_deleted(&app, &wanted.what.user).await?;
-            let ended = app.delete_user(account.id, &wanted.cause()).await?;
+            let ended = app.users.delete_user(account.id, &wanted.cause()).await?;
             done(&wanted.what, account, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
         }
         Command::Grant(NamedRole { named, role }) => {
             let account = find(&app, &named.user).await?;
-            app.grant_role(account.id, role, &cause).await?;
+            app.users.grant_role(account.id, role, &cause).await?;
             done(&named, account, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
         }
         Command::RevokeRole(wanted) => {
             let NamedRole { named, role } = &wanted.what;
             let account = find(&app, &named.user).await?;
             let had = account.roles.contains(role);
-            app.take_role(account.id, *role, &wanted.cause()).await?;
+            app.users.take_role(account.id, *role, &wanted.cause()).await?;
             let name = role.name();
             let what = if had {
                 format!("has not the role {name} any more.")
@@ -233,8 +233,8 @@ fn done(
 /// The account with this address or id.
 pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
     let (row, kind) = match UserId::parse(user) {
-        Some(id) => (app.find_user_by_id(id).await?, "id"),
-        None => (app.find_user(user).await?, "address"),
+        Some(id) => (app.users.find_user_by_id(id).await?, "id"),
+        None => (app.users.find_user(user).await?, "address"),
     };
     let account = row.map(|row| Account {
         id: row.user.id,
@@ -263,14 +263,14 @@ struct Wanted {
 async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
     // Before asking for a password: nobody should think of one in vain.
     Email::parse(&wanted.email).map_err(|invalid| Failure::failed(invalid.0))?;
-    if app.find_user(&wanted.email).await?.is_some() {
+    if app.users.find_user(&wanted.email).await?.is_some() {
         return Err(Failure::failed("There is already an account with this e-mail address."));
     }
     let roles = wanted.roles.into_iter().fold(Roles::new_account(), Roles::with);
     let personal: Vec<String> = [Some(&wanted.email), wanted.name.as_ref()].into_iter().flatten().cloned().collect();
-    let password = password::ask(|password| app.password_rules().check(password, &personal))?;
+    let password = password::ask(|password| app.core.password_rules().check(password, &personal))?;
     let new = NewUser { email: wanted.email, name: wanted.name, password, roles };
-    let user = app.create_user(new, Cause::command_line()).await?;
+    let user = app.users.create_user(new, Cause::command_line()).await?;
     if json {
         return out.json(&user);
     }
@@ -282,7 +282,7 @@ async fn list(app: &App, query: &str, json: bool, out: &mut Output<impl Write>) 
     let mut rows = vec![["EMAIL", "NAME", "ROLES", "STATE", "SESSIONS", "CREATED", "ID"].map(str::to_owned)];
     loop {
         // A place that was just given is one of this list.
-        let Some((page, next)) = app.find_users(query, after, PAGE).await? else { break };
+        let Some((page, next)) = app.users.find_users(query, after, PAGE).await? else { break };
         if json {
             page.iter().try_for_each(|row| out.json(row))?;
         } else {
@@ -344,9 +344,9 @@ async fn reset(app: &App, config: &Config, account: &Account, lock: Option<Cause
         return Err(disabled());
     }
     if let Some(cause) = lock {
-        app.lock_user(account.id, &cause).await?;
+        app.users.lock_user(account.id, &cause).await?;
     }
-    let reset = app.issue_reset(account.id, &Cause::command_line()).await?.ok_or_else(disabled)?;
+    let reset = app.users.issue_reset(account.id, &Cause::command_line()).await?.ok_or_else(disabled)?;
     if let Some(advice) = config.forgotten_origin() {
         log::warn!("{advice}");
     }

@@ -47,7 +47,7 @@ async fn test(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failu
 }
 
 async fn pending(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let pending = App::open_existing(config).await?.pending_notices().await?;
+    let pending = App::open_existing(config).await?.events.pending_notices().await?;
     if json {
         return out.json(&pending);
     }

@@ -89,7 +89,7 @@ pub async fn session(site: Data<Site>, asking: Option<SignedIn>) -> Result<Json<
 /// None where the session has ended meanwhile.
 async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem> {
     let csrf_token = || site.csrf_tokens.issue(&checked.token_hash);
-    let me = site.app.me(checked).await?;
+    let me = site.app.users.me(checked).await?;
     Ok(me.map(|me| MeAnswer { user: me.user, session: me.session, csrf_token: csrf_token() }))
 }
 
@@ -108,7 +108,7 @@ pub async fn rename(
     SignedIn(checked): SignedIn,
     Json(body): Json<Rename>,
 ) -> Result<Json<UserAnswer>, Problem> {
-    let renamed = site.app.rename(&checked, body.name.map(|name| name.0)).await;
+    let renamed = site.app.users.rename(&checked, body.name.map(|name| name.0)).await;
     let user = renamed.map_err(|error| site.refusal(error))?;
     Ok(Json(UserAnswer { user }))
 }
@@ -136,7 +136,7 @@ pub async fn change_password(
 ) -> Result<HttpResponse, Problem> {
     let current = typed("current_password", body.current_password)?;
     let new = typed("new_password", body.new_password)?;
-    let changed = site.app.change_password(&checked, current, new, visit.client()).await;
+    let changed = site.app.users.change_password(&checked, current, new, visit.client()).await;
     let renewed = changed.inspect_err(|error| {
         if *error == ChangePasswordError::WrongPassword {
             note(&site.app, Refused::Password, visit.client(), Some(&checked), error);

@@ -34,7 +34,7 @@ pub async fn disable(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
-    site.app.disable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    site.app.users.disable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -53,6 +53,6 @@ pub async fn enable(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
-    site.app.enable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    site.app.users.enable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

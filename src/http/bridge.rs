@@ -61,7 +61,7 @@ impl Bridge {
         if !checked.has_data || self.rank != Rank::Embedded {
             return Ok(Some(state_of(checked.user, BTreeMap::new())));
         }
-        let data = self.app.session_data(&checked).await?;
+        let data = self.app.sign_in.session_data(&checked).await?;
         if data.is_none() {
             context.set_checked(None);
         }
@@ -77,8 +77,8 @@ impl Bridge {
             return Ok((checked.token_hash == token.hash()).then_some(checked));
         }
         let client = context.client();
-        let checked = match self.app.check(&token, client.ip, context.activity()).await? {
-            Some(checked) => self.app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?,
+        let checked = match self.app.check.authenticate(&token, client.ip, context.activity()).await? {
+            Some(checked) => self.app.check.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?,
             None => None,
         };
         context.set_checked(checked.clone());
@@ -112,13 +112,13 @@ impl Bridge {
         renew: bool,
     ) -> Result<Token, Problem> {
         if !data.is_empty() || live.has_data {
-            self.app.store_data(live, &data).await?;
+            self.app.sign_in.store_data(live, &data).await?;
         }
         if !renew {
             context.leave_cookie();
             return presented(context);
         }
-        let renewed = self.app.renew(live, context.client()).await?;
+        let renewed = self.app.sign_in.renew(live, context.client()).await?;
         context.new_cookie(&renewed.session);
         if !renewed.confirmed {
             context.leave_unconfirmed();
@@ -136,13 +136,14 @@ impl Bridge {
         mut data: BTreeMap<String, String>,
     ) -> Result<Token, Problem> {
         if let Some(live) = live.filter(|live| live.has_data) {
-            let before = self.app.session_data(&live).await?.unwrap_or_default();
+            let before = self.app.sign_in.session_data(&live).await?.unwrap_or_default();
             data.retain(|key, value| before.get(key) != Some(value));
         }
-        let issued = self.app.issue(user, context.remembers(), &context.presented_hashes(), context.client()).await?;
+        let issued =
+            self.app.sign_in.issue(user, context.remembers(), &context.presented_hashes(), context.client()).await?;
         if !data.is_empty() {
-            let checked = self.app.check(&issued.token, context.client().ip, Activity::Active).await?;
-            self.app.store_data(&checked.ok_or_else(Problem::unauthenticated)?, &data).await?;
+            let checked = self.app.check.authenticate(&issued.token, context.client().ip, Activity::Active).await?;
+            self.app.sign_in.store_data(&checked.ok_or_else(Problem::unauthenticated)?, &data).await?;
         }
         context.new_cookie(&issued.session);
         Ok(issued.token)

@@ -56,10 +56,10 @@ pub async fn open(
     response.content_type("text/event-stream");
     response.insert_header((CACHE_CONTROL, "no-store")).insert_header((ACCEL_BUFFERING, "no"));
     if *request.method() == Method::HEAD {
-        site.app.may_watch_session(&checked)?;
+        site.app.events.may_watch_session(&checked)?;
         return Ok(response.finish());
     }
-    let stream = site.app.watch_session(&checked)?;
+    let stream = site.app.events.watch_session(&checked)?;
     // Whoever was told the end asks nothing more over it: it is one open file less.
     response.force_close();
     Ok(response.streaming(told(stream)))

@@ -73,9 +73,9 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
     };
     let from = address();
     let activity = no_touch::activity(request.method(), request.headers());
-    let checked = site.app.check(&token, from, activity).await?.ok_or_else(|| stranger(from))?;
+    let checked = site.app.check.authenticate(&token, from, activity).await?.ok_or_else(|| stranger(from))?;
     let client = || site.client(request.peer_addr(), request.headers());
-    let recognised = site.app.recognise(checked, user_agent(request.headers()).as_deref(), &client).await?;
+    let recognised = site.app.check.recognise(checked, user_agent(request.headers()).as_deref(), &client).await?;
     recognised.ok_or_else(Problem::unauthenticated)
 }
 

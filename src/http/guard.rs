@@ -254,7 +254,7 @@ impl SessionLayer {
             return Ok(());
         }
         let checked = checked.ok_or_else(Problem::unauthenticated)?;
-        if !self.site.app.has_role(checked.user, Role::Admin).await? {
+        if !self.site.app.users.has_role(checked.user, Role::Admin).await? {
             note_access(&self.site.app, client, checked, route(request, &self.site.base_path));
             return Err(Problem::forbidden());
         }
@@ -277,10 +277,10 @@ impl SessionLayer {
             Presented::Several(_) | Presented::TooMany => return Err(self.site.several_cookies(request.head())),
         };
         let app = &self.site.app;
-        let Some(checked) = app.check(token, client.ip, activity).await? else {
+        let Some(checked) = app.check.authenticate(token, client.ip, activity).await? else {
             return Err(self.site.dead(token, headers, client.ip).await);
         };
-        let checked = app.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;
+        let checked = app.check.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;
         checked.ok_or_else(Problem::unauthenticated)
     }
 
@@ -296,7 +296,7 @@ impl SessionLayer {
         }
         if !ending.is_empty() {
             // On the heap, so that requests which end nothing hold no room for it.
-            let ended = Box::pin(self.site.app.sign_out(&ending, context.client())).await;
+            let ended = Box::pin(self.site.app.sessions.sign_out(&ending, context.client())).await;
             // The cookie goes when the end is recorded, confirmed or not: without it nobody could ask again.
             ended.map_err(|error| {
                 let is_done = matches!(error, RevokeError::Unconfirmed(_));

@@ -44,7 +44,7 @@ impl Refused {
 /// Writes the line: what, in which request, from where, and in whose session if that is known.
 pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) {
     if matches!(what, Refused::ResetLink | Refused::Forgery) {
-        app.note_refusal(what.event(), session, client, None);
+        app.audit.note_refusal(what.event(), session, client, None);
     }
     let line = line(what, client, session, why);
     // A place in the code for each: lines are bounded by place, and no kind may use up those of another.
@@ -61,7 +61,7 @@ pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>
 pub fn note_access(app: &App, client: &Client, session: &Checked, route: String) {
     let why = format_args!("{route}: not an administrator");
     log::warn!(target: TARGET, "{}", line(Refused::Access, client, Some(session), &why));
-    app.note_refusal(Refused::Access.event(), Some(session), client, Some(route));
+    app.audit.note_refusal(Refused::Access.event(), Some(session), client, Some(route));
 }
 
 fn line(what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) -> String {

@@ -36,7 +36,7 @@ pub async fn live() -> Json<Live> {
     )
 )]
 pub async fn ready(site: Data<Site>) -> HttpResponse {
-    let readiness = site.app.readiness().await;
+    let readiness = site.app.fence.readiness().await;
     if readiness.ready {
         HttpResponse::Ok().json(readiness)
     } else {

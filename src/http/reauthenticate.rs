@@ -45,7 +45,7 @@ pub async fn reauthenticate(
     Json(body): Json<Reauthenticate>,
 ) -> Result<HttpResponse, Problem> {
     let password = typed("password", body.password)?;
-    let proven = site.app.reauthenticate(&checked, password, visit.client()).await;
+    let proven = site.app.sign_in.reauthenticate(&checked, password, visit.client()).await;
     let renewed = proven.inspect_err(|error| {
         if *error == ReauthenticateError::WrongPassword {
             note(&site.app, Refused::Password, visit.client(), Some(&checked), error);

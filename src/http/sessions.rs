@@ -44,7 +44,7 @@ pub struct Which {
     )
 )]
 pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<SessionsAnswer>, Problem> {
-    let sessions = site.app.list_sessions(&checked).await?;
+    let sessions = site.app.sessions.list_sessions(&checked).await?;
     Ok(Json(SessionsAnswer { sessions }))
 }
 
@@ -66,7 +66,8 @@ pub async fn revoke(
     SignedIn(checked): SignedIn,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let found = site.app.revoke_session(&checked, id, visit.client()).await.map_err(|error| site.refusal(error))?;
+    let found =
+        site.app.sessions.revoke_session(&checked, id, visit.client()).await.map_err(|error| site.refusal(error))?;
     if !found.0 {
         return Err(Problem::not_found());
     }
@@ -90,7 +91,7 @@ pub async fn revoke_all(
     SignedIn(checked): SignedIn,
     Query(which): Query<Which>,
 ) -> Result<HttpResponse, Problem> {
-    let revoked = site.app.revoke_sessions(&checked, which.include_current, visit.client()).await;
+    let revoked = site.app.sessions.revoke_sessions(&checked, which.include_current, visit.client()).await;
     let revoked = revoked.map_err(|error| site.refusal(error))?;
     Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
 }

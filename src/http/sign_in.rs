@@ -84,7 +84,7 @@ pub struct SignedInAnswer {
 pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>) -> Result<HttpResponse, Problem> {
     let name = body.name.map(|name| name.0);
     let account = NewAccount { email: body.email.0, password: typed("password", body.password)?, name };
-    let user = site.app.register(account, visit.client()).await?;
+    let user = site.app.users.register(account, visit.client()).await?;
     Ok(HttpResponse::Created().json(UserAnswer { user }))
 }
 
@@ -112,7 +112,7 @@ pub async fn login(
         replaces: visit.presented_hashes(),
         device: visit.device().cloned(),
     };
-    let signed_in = site.app.sign_in(sign_in, visit.client()).await.inspect_err(|error| {
+    let signed_in = site.app.sign_in.sign_in(sign_in, visit.client()).await.inspect_err(|error| {
         if *error == SignInError::Refused {
             note(&site.app, Refused::SignIn, visit.client(), None, error);
         }
@@ -144,7 +144,7 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
     if matches!(visit.presented(), Presented::TooMany) {
         return Err(Problem::unauthenticated());
     }
-    let ended = site.app.sign_out(&visit.presented_hashes(), visit.client()).await;
+    let ended = site.app.sessions.sign_out(&visit.presented_hashes(), visit.client()).await;
     ended.map_err(|error| refusal(&site, error))?;
     let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
     response.insert_header((SET_COOKIE, site.cookie.removal()));
@@ -181,7 +181,7 @@ fn refusal(site: &Site, error: RevokeError) -> Problem {
 )]
 pub async fn reset(site: Data<Site>, visit: Visit, Json(body): Json<Reset>) -> Result<HttpResponse, Problem> {
     let new = typed("new_password", body.new_password)?;
-    let done = site.app.reset_password(&body.token.0, new, visit.client()).await;
+    let done = site.app.users.reset_password(&body.token.0, new, visit.client()).await;
     done.inspect_err(|error| {
         if *error == ResetError::Invalid {
             note(&site.app, Refused::ResetLink, visit.client(), None, error);

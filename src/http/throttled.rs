@@ -44,7 +44,7 @@ impl Site {
     /// The answer to a session cookie that we signed and that opens no session: 401, or 429 when too many of them came
     /// from there and this one was never issued.
     pub async fn dead(&self, token: &Token, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
-        match self.app.note_dead_token(from, self.cookie.fingerprint(headers), token.hash()).await {
+        match self.app.check.note_dead_token(from, self.cookie.fingerprint(headers), token.hash()).await {
             Ok(()) => Problem::unauthenticated(),
             Err(throttled) => throttled.into(),
         }
@@ -52,7 +52,7 @@ impl Site {
 
     /// The answer to a session cookie that we did not sign: 401, or 429 when too many of them came from there.
     pub fn stranger(&self, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
-        match self.app.note_unknown_token(from, self.cookie.fingerprint(headers)) {
+        match self.app.check.note_unknown_token(from, self.cookie.fingerprint(headers)) {
             Ok(()) => Problem::unauthenticated(),
             Err(throttled) => throttled.into(),
         }

@@ -51,7 +51,7 @@ pub fn serve(listener: TcpListener, config: &Config, site: Site) -> io::Result<S
     let stopping = builder.graceful_shutdown_signal();
     let server = builder
         .workers(config.workers)
-        .worker_max_blocking_threads(site.app.ledger().thread_bound())
+        .worker_max_blocking_threads(site.app.core.ledger().thread_bound())
         .max_concurrent_connections(MAX_CONNECTIONS.saturating_add(config.max_event_streams))
         .shutdown_timeout(STOP_TIMEOUT_SECONDS)
         .disable_signals()

@@ -1,82 +1,44 @@
-//! The service itself: what it is made of, and what all its use cases share.
+//! The service: its rooms, and how they are put together.
 //!
-//! Owns [`App`] and the operator's [`Policy`]. Holds no use case: those are in the files named after them.
+//! Owns [`App`]. Holds no use case: those are in the rooms.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use uuid::Uuid;
+use tokio::sync::watch;
 
-use super::Unavailable;
-use super::cause::Cause;
-use super::checked::Checked;
-use super::devices::{DealtWith, OnDeviceChange};
-use super::fence::StoreFence;
-use super::flights::Flights;
-use super::gate::{Gate, Hashing};
-use super::health::Probe;
-use super::location::Locator;
-use super::membership::Membership;
-use super::moves::Moves;
-use super::notes::Notes;
-use super::probing::Probing;
-use super::refusals::Refusals;
-use super::sightings::Sightings;
-use super::streams::hub::Hub;
-use super::throttle::Throttle;
-use super::webhook::outlet::Outlet;
-use super::witness::Witness;
-use crate::domain::event::Event;
-use crate::domain::{
-    Clock, LedgerClock, PasswordRules, Random, RiskPolicy, SessionId, Terms, ThrottleKey, Timestamp, UserId, random,
-};
-use crate::ledger::{Ledger, audit};
+use super::audit::Audit;
+use super::audit::refusals::Refusals;
+use super::check::Answer;
+use super::check::Check;
+use super::check::devices::DealtWith;
+use super::check::flights::Flights;
+use super::check::probing::Probing;
+use super::core::Core;
+use super::core::location::Locator;
+use super::core::notes::Notes;
+use super::core::outlet::Outlet;
+use super::core::policy::Policy;
+use super::core::throttle::Throttle;
+use super::events::Events;
+use super::events::hub::Hub;
+use super::fence::Fence;
+use super::fence::membership::Membership;
+use super::fence::readiness::Probe;
+use super::fence::store_fence::StoreFence;
+use super::fence::witness::Witness;
+use super::jobs::Jobs;
+use super::jobs::background::Background;
+use super::risk::Risk;
+use super::risk::moves::Moves;
+use super::sessions::Sessions;
+use super::sessions::sightings::Sightings;
+use super::sign_in::SignIns;
+use super::sign_in::gate::Gate;
+use super::users::Users;
+use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
+use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::webhook::Sender;
-
-/// The rules that the operator sets.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// How long a session lasts.
-    pub terms: Terms,
-    /// How long a session lasts whose owner asked to be remembered.
-    pub remember_terms: Terms,
-    /// How old a last-seen time gets before it is written again.
-    pub last_seen_resolution: Duration,
-    /// How many live sessions a user may have.
-    pub max_sessions: usize,
-    /// What happens at the limit.
-    pub at_limit: AtLimit,
-    /// How many wrong passwords may come from one address in ten minutes.
-    pub sign_in_address_limit: u32,
-    /// How old a proof of who somebody is may be, for what wants a recent one.
-    pub step_up_age: Duration,
-    /// What happens when a session is shown by another device.
-    pub on_device_change: OnDeviceChange,
-    /// What is strange about sessions, and what is done then.
-    pub risk: RiskPolicy,
-    /// How many streams of events may be open on this node.
-    pub max_event_streams: usize,
-    /// Whether anybody may make an account.
-    pub registration_open: bool,
-    /// Which passwords may be chosen.
-    pub password_rules: Arc<PasswordRules>,
-    /// How long lines of the audit log are kept.
-    pub audit_retention: Duration,
-    /// How long the rows of sessions are kept after their absolute deadline.
-    pub session_retention: Duration,
-    /// How long a node believes a stamp after it last read that it is current.
-    pub store_lease: Duration,
-}
-
-/// What happens when a user with as many sessions as allowed signs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtLimit {
-    /// The oldest session ends.
-    EvictOldest,
-    /// The sign-in is refused.
-    Refuse,
-}
 
 /// What an [`App`] is made of.
 pub struct Parts {
@@ -98,137 +60,184 @@ pub struct Parts {
     pub locator: Option<Locator>,
 }
 
-/// The service; cheap to clone. One for each worker thread (see [`App::for_worker`]).
+/// The service, by its rooms; cheap to clone. One for each worker thread (see [`App::for_worker`]).
 #[derive(Clone)]
 pub struct App {
-    pub(super) shared: Arc<Shared>,
-    pub(super) live: Option<Live>,
+    /// The stores, the clock and the operator's rules.
+    pub core: Arc<Core>,
+    /// The audit log.
+    pub audit: Arc<Audit>,
+    /// What others are told.
+    pub events: Arc<Events>,
+    /// What this node believes.
+    pub fence: Arc<Fence>,
+    /// Sessions, shown and ended.
+    pub sessions: Arc<Sessions>,
+    /// What looks strange.
+    pub risk: Arc<Risk>,
+    /// The question that every request asks.
+    pub check: Arc<Check>,
+    /// The ways in.
+    pub sign_in: Arc<SignIns>,
+    /// Accounts.
+    pub users: Arc<Users>,
+    jobs: Arc<Jobs>,
+    states: Arc<States>,
 }
 
-/// What all workers of a node share.
-pub(super) struct Shared {
-    pub(super) ledger: Ledger,
-    pub(super) fence: Option<Arc<StoreFence>>,
-    pub(super) clock: Arc<LedgerClock>,
-    pub(super) random: Arc<dyn Random>,
-    pub(super) policy: Policy,
-    pub(super) gate: Gate,
-    /// Where new passwords are judged.
-    pub(super) judges: Gate,
-    pub(super) last_seen: Notes,
-    pub(super) flights: Flights<Answer>,
-    pub(super) sightings: Sightings,
-    pub(super) throttle: Throttle,
-    pub(super) probing: Probing,
-    pub(super) outlet: Option<Arc<Outlet>>,
-    pub(super) device_changes: DealtWith,
-    pub(super) locator: Option<Arc<Locator>>,
-    pub(super) moves: Moves,
-    pub(super) refusals: Refusals,
-    pub(super) hub: Arc<Hub>,
-    pub(super) probe: tokio::sync::Mutex<Probe>,
-    pub(super) witness: tokio::sync::Mutex<Witness>,
-    /// Among the nodes of this database; a command, and a node that is alone by its kind, is not.
-    pub(super) membership: OnceLock<Membership>,
+/// What all workers of a node share, beside what is in [`Core`]; each is one room's own.
+struct States {
+    refusals: Arc<Refusals>,
+    hub: Arc<Hub>,
+    fence: Option<Arc<StoreFence>>,
+    witness: Arc<tokio::sync::Mutex<Witness>>,
+    membership: Arc<OnceLock<Membership>>,
+    probe: Arc<tokio::sync::Mutex<Probe>>,
+    sightings: Arc<Sightings>,
+    moves: Arc<Moves>,
+    flights: Arc<Flights<Answer>>,
+    device_changes: Arc<DealtWith>,
+    probing: Arc<Probing>,
+    gate: Arc<Gate>,
+    judges: Arc<Gate>,
 }
-
-/// What a fill found: the same for all who waited for it.
-pub(super) type Answer = Result<Option<Checked>, Unavailable>;
 
 impl App {
     /// Puts the parts together. Starts the threads that hash passwords, asks nobody anything.
     pub fn new(parts: Parts) -> Self {
         let (live, fence) = parts.live.unzip();
-        let refusals = Refusals::new(parts.clock.now());
-        let hub = Arc::new(Hub::new(parts.policy.max_event_streams));
-        let shared = Shared {
-            last_seen: Notes::new(live.is_some()),
-            judges: Gate::to_judge(Arc::clone(&parts.random), Arc::<LedgerClock>::clone(&parts.clock)),
-            gate: Gate::start(Arc::clone(&parts.random), Arc::<LedgerClock>::clone(&parts.clock)),
-            ledger: parts.ledger,
+        let clock: Arc<dyn Clock> = Arc::<LedgerClock>::clone(&parts.clock);
+        let states = States {
+            refusals: Arc::new(Refusals::new(parts.clock.now())),
+            hub: Arc::new(Hub::new(parts.policy.max_event_streams)),
             fence,
+            witness: Arc::default(),
+            membership: Arc::default(),
+            probe: Arc::default(),
+            sightings: Arc::default(),
+            moves: Arc::default(),
+            flights: Arc::default(),
+            device_changes: Arc::default(),
+            probing: Arc::default(),
+            gate: Arc::new(Gate::start(Arc::clone(&parts.random), Arc::clone(&clock))),
+            judges: Arc::new(Gate::to_judge(Arc::clone(&parts.random), clock)),
+        };
+        let core = Core {
+            last_seen: Arc::new(Notes::new(live.is_some())),
+            ledger: parts.ledger,
+            live,
             clock: parts.clock,
             random: parts.random,
-            policy: parts.policy,
-            flights: Flights::default(),
-            sightings: Sightings::default(),
-            throttle: Throttle::new(parts.throttle_key),
-            probing: Probing::default(),
-            outlet: parts.webhook.map(|sender| Arc::new(Outlet::new(sender))),
-            device_changes: DealtWith::default(),
+            policy: Arc::new(parts.policy),
             locator: parts.locator.map(Arc::new),
-            moves: Moves::default(),
-            refusals,
-            hub,
-            probe: tokio::sync::Mutex::default(),
-            witness: tokio::sync::Mutex::default(),
-            membership: OnceLock::new(),
+            outlet: parts.webhook.map(|sender| Arc::new(Outlet::new(sender))),
+            throttle: Arc::new(Throttle::new(parts.throttle_key)),
         };
-        Self { shared: Arc::new(shared), live }
+        Self::of(core, Arc::new(states))
     }
 
     /// The same service with a connection of its own to Redis, for the thread that uses it.
     #[must_use]
     pub fn for_worker(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), live: self.live.as_ref().map(Live::for_worker) }
+        Self::of(self.core.for_worker(), Arc::clone(&self.states))
     }
 
-    /// The ledger, for tests and the command line.
-    pub fn ledger(&self) -> &Ledger {
-        &self.shared.ledger
+    /// The rooms, each over those below it.
+    fn of(core: Core, states: Arc<States>) -> Self {
+        let core = Arc::new(core);
+        let audit = Arc::new(Audit { core: Arc::clone(&core), refusals: Arc::clone(&states.refusals) });
+        let events = Arc::new(Events { core: Arc::clone(&core), hub: Arc::clone(&states.hub) });
+        let fence = Self::fence(&core, &states);
+        let sessions = Arc::new(Sessions {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            events: Arc::clone(&events),
+            sightings: Arc::clone(&states.sightings),
+        });
+        let risk = Arc::new(Risk {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            events: Arc::clone(&events),
+            sessions: Arc::clone(&sessions),
+            moves: Arc::clone(&states.moves),
+        });
+        let check = Arc::new(Check {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            fence: Arc::clone(&fence),
+            sessions: Arc::clone(&sessions),
+            risk: Arc::clone(&risk),
+            flights: Arc::clone(&states.flights),
+            device_changes: Arc::clone(&states.device_changes),
+            probing: Arc::clone(&states.probing),
+        });
+        let sign_in = Arc::new(SignIns {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            events: Arc::clone(&events),
+            sessions: Arc::clone(&sessions),
+            risk: Arc::clone(&risk),
+            gate: Arc::clone(&states.gate),
+            judges: Arc::clone(&states.judges),
+        });
+        let users = Arc::new(Users {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            events: Arc::clone(&events),
+            fence: Arc::clone(&fence),
+            sessions: Arc::clone(&sessions),
+            sign_in: Arc::clone(&sign_in),
+        });
+        let jobs = Arc::new(Jobs {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            events: Arc::clone(&events),
+            fence: Arc::clone(&fence),
+            sessions: Arc::clone(&sessions),
+            risk: Arc::clone(&risk),
+            check: Arc::clone(&check),
+            users: Arc::clone(&users),
+        });
+        Self { core, audit, events, fence, sessions, risk, check, sign_in, users, jobs, states }
     }
 
-    /// What time it is for this service: what the ledger's clock shows.
-    pub fn clock(&self) -> &dyn Clock {
-        self.shared.clock.as_ref()
+    fn fence(core: &Arc<Core>, states: &States) -> Arc<Fence> {
+        Arc::new(Fence {
+            core: Arc::clone(core),
+            fence: states.fence.clone(),
+            witness: Arc::clone(&states.witness),
+            membership: Arc::clone(&states.membership),
+            probe: Arc::clone(&states.probe),
+        })
     }
 
-    /// Which passwords may be chosen here.
-    pub fn password_rules(&self) -> &PasswordRules {
-        &self.shared.policy.password_rules
-    }
-
-    /// What was done to hash passwords since the start.
-    pub fn hashing(&self) -> Hashing {
-        self.shared.gate.hashing()
-    }
-
-    /// A new name for a request.
-    pub fn request_id(&self) -> Uuid {
-        self.line_id(self.clock().now())
-    }
-
-    /// A new id of something that happens now, a UUIDv7.
-    pub(super) fn line_id(&self, now: Timestamp) -> Uuid {
-        let ms = u64::try_from(now.ms()).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(ms, &random::bytes(self.random())).into_uuid()
-    }
-
-    /// Chance, for this service.
-    pub(super) fn random(&self) -> &dyn Random {
-        self.shared.random.as_ref()
-    }
-
-    /// A line of the audit log about something that happens now.
-    pub(super) fn entry(
-        &self,
-        event: Event,
-        who: &Cause,
-        user: Option<UserId>,
-        session: Option<SessionId>,
-    ) -> audit::Entry {
-        // The id begins with the very moment: lines are read in its order.
-        let now = self.clock().now();
-        audit::Entry {
-            id: self.line_id(now),
-            at: now,
-            event,
-            actor: who.actor,
-            user,
-            session,
-            ip: who.client.as_ref().map(|client| client.ip),
-            request_id: who.client.as_ref().map(|client| client.request_id),
-            detail: None,
+    /// Starts the background tasks of a serving node, on the current runtime.
+    pub fn serve(&self) -> Background {
+        let (stopping, stop) = watch::channel(false);
+        // Each of these over a connection of its own.
+        let own = || self.for_worker().jobs;
+        let jobs = || Arc::clone(&self.jobs);
+        let mut tasks = vec![
+            tokio::spawn(own().write_last_seen(stop.clone())),
+            tokio::spawn(own().sweep(stop.clone())),
+            tokio::spawn(jobs().write_record(stop.clone())),
+            tokio::spawn(jobs().housekeep(stop.clone())),
+            // Over the connection that the look before serving has made; without Redis, at the database's file.
+            tokio::spawn(jobs().keep_looking(stop.clone())),
+            tokio::spawn(jobs().keep_comparing_clocks(stop.clone())),
+            tokio::spawn(jobs().deliver(stop.clone())),
+            tokio::spawn(Arc::clone(&self.fence).keep_place(stop.clone())),
+            tokio::spawn(own().tell_streams(stop.clone())),
+        ];
+        if self.core.locator.is_some() {
+            tasks.push(tokio::spawn(jobs().keep_files(stop.clone())));
+            tasks.push(tokio::spawn(own().follow_moves(stop.clone())));
+            tasks.push(tokio::spawn(own().make_rounds(stop.clone())));
         }
+        if self.core.live.is_some() {
+            tasks.push(tokio::spawn(self.for_worker().events.hear_others(stop.clone())));
+            tasks.push(tokio::spawn(own().keep_believing(stop)));
+        }
+        Background::new(Arc::clone(&self.jobs), stopping, tasks)
     }
 }

@@ -1,99 +1,60 @@
-//! What somebody can do: one public method of [`App`] for each use case, and the order of the writes in it.
+//! What somebody can do: rooms with one public method for each use case, and the order of the writes in it.
 //!
-//! Owns the protocol between the ledger and the records (see the crate's documentation). Must never know HTTP:
-//! its errors say what happened, not which status that is.
+//! Owns the protocol between the ledger and the records (see the crate's documentation). A room uses those above it in
+//! this list, and none below. Must never know HTTP: its errors say what happened, not which status that is.
 
-mod account;
-mod admin;
-mod admin_views;
-mod alarm;
-mod alerts;
-mod app;
-mod attempt;
-mod audit_trail;
-mod authority;
-mod cause;
-mod check;
-mod checked;
-mod choose;
-mod clock_watch;
-mod confirm;
-mod delete_user;
-mod device_change;
-mod devices;
-mod end;
-mod end_matching;
+mod core;
+
+mod audit;
+mod events;
 mod fence;
-mod fill;
-mod find;
-mod flights;
-mod gate;
-mod health;
-mod last_use;
-mod location;
-mod lock;
-mod look;
-mod membership;
-mod moves;
-mod nodes;
-mod notes;
-mod open;
-mod own_password;
-mod people;
-mod probing;
-mod reauthenticate;
-mod refusals;
-mod refused;
-mod register;
-mod reset;
-mod restored;
-mod retention;
-mod risk;
-mod risk_watch;
-mod session_data;
 mod sessions;
-mod sightings;
-mod sign_in;
-mod spans;
-mod streams;
-mod sweeper;
-mod tallies;
-mod throttle;
-mod touch;
-mod unavailable;
-mod unknown_token;
-mod views;
-mod webhook;
-mod witness;
 
-pub use account::{ChangePasswordError, RenameError, Renewed};
-pub use admin::{AdminError, NewUser};
-pub use admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
-pub use alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
-pub use app::{App, AtLimit, Parts, Policy};
-pub use audit_trail::EventFilter;
-pub use authority::{Authority, StepUpRequired};
-pub use cause::Cause;
-pub use checked::{Activity, Checked};
-pub use devices::OnDeviceChange;
-pub use end::{Found, RevokeError};
-pub use end_matching::{EndMatching, Outcome};
-pub use fence::StoreFence;
-pub use find::{FoundPage, FoundSession, Wanted};
-pub use gate::Hashing;
-pub use health::{Condition, Readiness};
-pub use location::Locator;
-pub use membership::Shared;
-pub use open::{StartError, check_files};
-pub use people::UserPosition;
-pub use reauthenticate::ReauthenticateError;
-pub use register::{NewAccount, RegisterError};
-pub use reset::{IssuedReset, ResetError};
-pub use session_data::{DataError, SessionData};
-pub use sign_in::{IssueError, SignIn, SignInError, SignedIn};
-pub use streams::{EventStream, Notice};
-pub use sweeper::Background;
-pub use throttle::{Quota, Throttled};
-pub use unavailable::Unavailable;
-pub use views::{Me, SessionView, UserRow, UserView};
-pub use webhook::{AlertOpened, Pending, PendingNotice, Tried, test as test_webhook};
+mod risk;
+
+mod check;
+
+mod sign_in;
+
+mod users;
+
+mod jobs;
+
+mod app;
+mod open;
+
+pub use app::{App, Parts};
+pub use audit::trail::EventFilter;
+pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
+pub use core::authority::{Authority, StepUpRequired};
+pub use core::cause::Cause;
+pub use core::checked::{Activity, Checked};
+pub use core::location::Locator;
+pub use core::policy::{AtLimit, OnDeviceChange, Policy};
+pub use core::start_error::StartError;
+pub use core::throttled::{Quota, Throttled};
+pub use core::unavailable::Unavailable;
+pub use core::views::{Me, Renewed, SessionView, UserRow, UserView};
+pub use events::hub::EventStream;
+pub use events::mailbox::Notice;
+pub use events::pending::{Pending, PendingNotice};
+pub use events::trial::{Tried, test as test_webhook};
+pub use events::webhook::AlertOpened;
+pub use fence::membership::Shared;
+pub use fence::readiness::{Condition, Readiness};
+pub use fence::store_fence::StoreFence;
+pub use jobs::background::Background;
+pub use open::check_files;
+pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
+pub use sessions::end::{Found, RevokeError};
+pub use sessions::end_matching::{EndMatching, Outcome};
+pub use sessions::find::{FoundPage, FoundSession, Wanted};
+pub use sign_in::gate::Hashing;
+pub use sign_in::issue::{IssueError, SignIn, SignInError, SignedIn};
+pub use sign_in::reauthenticate::ReauthenticateError;
+pub use sign_in::session_data::{DataError, SessionData};
+pub use users::account::{ChangePasswordError, RenameError};
+pub use users::admin::{AdminError, NewUser};
+pub use users::people::UserPosition;
+pub use users::register::{NewAccount, RegisterError};
+pub use users::reset::{IssuedReset, ResetError};

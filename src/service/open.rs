@@ -4,11 +4,10 @@
 //! there and waits until a serving node has confirmed it. Must never change what nodes share before everything was looked
 //! at that can refuse this one.
 
+use crate::service::core::start_error::StartError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::membership::{Membership, Shared};
-use super::{App, AtLimit, Locator, OnDeviceChange, Parts, Policy, StoreFence};
 use crate::config::{
     Config, ConfigError, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration,
 };
@@ -17,27 +16,16 @@ use crate::domain::{
 };
 use crate::ledger::{self, Ledger, LedgerError, Tables, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
+use crate::service::app::App;
+use crate::service::app::Parts;
+use crate::service::core::location::Locator;
+use crate::service::core::policy::{AtLimit, OnDeviceChange, Policy};
+use crate::service::fence::membership::{Membership, Shared};
+use crate::service::fence::store_fence::StoreFence;
 use crate::webhook::Sender;
 
 /// How long a Redis is believed where the operator gave none: the default of the setting.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
-
-/// Why the program could not start, in one sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(pub String);
-
-impl From<LedgerError> for StartError {
-    fn from(error: LedgerError) -> Self {
-        Self(format!("The database cannot be used: {error}."))
-    }
-}
-
-impl From<LiveError> for StartError {
-    fn from(error: LiveError) -> Self {
-        Self(format!("REDIS_URL: {error}."))
-    }
-}
 
 impl App {
     /// The service over the ledger alone, its tables made or brought up to date: for the command line.
@@ -67,7 +55,7 @@ impl App {
         // Nor is anybody's place asked for.
         let (policy, webhook) = (Policy::from(config), sender(config));
         let app = Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook, locator: None });
-        app.follow_clock().await?;
+        app.fence.follow_clock().await?;
         Ok(app)
     }
 
@@ -104,15 +92,15 @@ impl App {
         let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
         let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
         // A clock that is wrong may come right while it serves; until then it says what it is.
-        let _skew = app.compare_clocks().await;
+        let _skew = app.fence.compare_clocks().await;
         // Before anything is said to Redis: a node that is refused must not take it away from the others.
         if let Some(membership) = membership {
-            app.join(&membership).await?;
-            app.shared.membership.get_or_init(|| membership);
+            app.fence.join(&membership).await?;
+            app.fence.membership.get_or_init(|| membership);
         }
-        if let Err(refused) = app.look_before_serving().await {
+        if let Err(refused) = app.fence.look_before_serving().await {
             // The next one may be set to something else. A row that stays counts for gone in a few seconds.
-            let _left = app.leave().await;
+            let _left = app.fence.leave().await;
             return Err(refused);
         }
         Ok(app)

@@ -37,7 +37,7 @@ fn set(server: &TestServer, session: &str, columns: &str) {
 }
 
 fn ago(server: &TestServer, by: Duration) -> String {
-    server.node().app().clock().now().minus(by).to_rfc3339()
+    server.node().app().core.clock().now().minus(by).to_rfc3339()
 }
 
 on_each_backend! {
@@ -204,7 +204,7 @@ on_each_backend! {
         let (admin, busy) = (server.admin().await, server.signed_in().await);
         let resting = server.issue(&busy).await;
         assert!(busy.is_signed_in().await && resting.is_signed_in().await);
-        let start = server.node().app().clock().now().ms();
+        let start = server.node().app().core.clock().now().ms();
         set_clock(&server, start + 10 * 60_000);
         // With Redis at another node, so that this one has no note of its own.
         let other_node = server.another_node().await;

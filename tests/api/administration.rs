@@ -43,9 +43,9 @@ on_each_backend! {
             assert!(!owner.is_signed_in().await && bystander.is_signed_in().await);
         }
         assert_eq!(audited(&server, "user_locked", &owner), 1, "again is no news");
-        let before = server.node().app().hashing().computed;
+        let before = server.node().app().sign_in.hashing().computed;
         visitor.login(&owner.email, PASSWORD).await.assert_problem(401, "wrong-credentials");
-        assert_eq!(server.node().app().hashing().computed, before + 1, "it costs what a wrong password costs");
+        assert_eq!(server.node().app().sign_in.hashing().computed, before + 1, "it costs what a wrong password costs");
         let dead = json!({ "token": old_link, "new_password": "another four plain words" });
         visitor.post_json("/reset", &dead).await.assert_status(422);
         let list = command_line_ok(&server.settings, &["user", "list", "--query", &owner.email], "");

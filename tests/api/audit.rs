@@ -35,8 +35,9 @@ async fn guess_too_often(visitor: &Anonymous, email: &str) {
 /// By the service: no route does nothing else.
 async fn renew(server: &TestServer, who: &SignedIn) {
     let (app, token) = (server.node().app(), Token::parse(&who.token()).expect("a token"));
-    let checked = app.check(&token, client().ip, Activity::Background).await.expect("an answer").expect("alive");
-    app.renew(&checked, &client()).await.expect("renewed");
+    let checked =
+        app.check.authenticate(&token, client().ip, Activity::Background).await.expect("an answer").expect("alive");
+    app.sign_in.renew(&checked, &client()).await.expect("renewed");
 }
 
 /// A link, the same once more, and one that never was.

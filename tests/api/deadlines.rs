@@ -115,7 +115,7 @@ on_each_backend! {
                 assert_eq!(answer.status, 503, "{wrong_by}: {answer}");
                 assert!(answer.header("retry-after").is_some(), "{wrong_by}: {answer}");
             }
-            let issued = server.node().app().issue(user, false, &[], &client()).await;
+            let issued = server.node().app().sign_in.issue(user, false, &[], &client()).await;
             assert!(issued.is_err(), "{wrong_by}: an application gets no session either");
             server.clock.set_wrong_by(0);
             assert_eq!(probe.get("/health/ready").await.status, 200, "{wrong_by}: the clock is right");

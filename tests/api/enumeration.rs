@@ -68,10 +68,10 @@ on_each_backend! {
             ("a hash that asks for 8 GiB", &excessive, PASSWORD),
             ("a weaker hash, wrong password", &weaker, "not my password at all"),
         ] {
-            let before = server.node().app().hashing().computed;
+            let before = server.node().app().sign_in.hashing().computed;
             let answer = sign_in(&server, email, password).await;
             assert_eq!(answer.status, Some(401), "{what}: {answer:?}");
-            assert_eq!(server.node().app().hashing().computed - before, 1, "{what}: one hash");
+            assert_eq!(server.node().app().sign_in.hashing().computed - before, 1, "{what}: one hash");
             seen.push((what, bytes(&answer)));
         }
         let (_, first) = &seen[0];

@@ -31,12 +31,12 @@ async fn one_session_has_so_many_streams_and_the_oldest_makes_room() {
     // The node is full, but whoever makes room takes none.
     let mut last = Events::of(&owner).await;
     assert_eq!(first.next().await, None, "closed, and nothing said of the session");
-    assert_eq!(server.node().app().open_streams(), OF_SESSION + 1);
+    assert_eq!(server.node().app().events.open_streams(), OF_SESSION + 1);
     assert!(owner.is_signed_in().await);
     owner.sign_out().await.assert_status(204);
     assert_eq!((others[0].ending().await.as_str(), last.ending().await.as_str()), ("signed_out", "signed_out"));
     theirs.assert_silent(CALM).await;
-    assert_eq!(server.node().app().open_streams(), 1);
+    assert_eq!(server.node().app().events.open_streams(), 1);
 }
 
 /// The stream is closed, and nothing is said of its session.
@@ -60,15 +60,15 @@ async fn one_user_has_so_many_streams_and_the_oldest_makes_room() {
             others.push(Events::of(&session).await);
         }
     }
-    assert_eq!(server.node().app().open_streams(), OF_USER + 1);
+    assert_eq!(server.node().app().events.open_streams(), OF_USER + 1);
     let _last = Events::of(&server.issue(&owner).await).await;
     assert_closes(&mut first).await;
-    assert_eq!(server.node().app().open_streams(), OF_USER + 1);
+    assert_eq!(server.node().app().events.open_streams(), OF_USER + 1);
     assert!(owner.is_signed_in().await);
     // The next oldest goes next.
     let _again = Events::of(&owner).await;
     assert_closes(&mut others[0]).await;
-    assert_eq!(server.node().app().open_streams(), OF_USER + 1);
+    assert_eq!(server.node().app().events.open_streams(), OF_USER + 1);
     theirs.assert_silent(CALM).await;
 }
 
@@ -88,7 +88,7 @@ async fn a_node_that_is_full_says_so_until_somebody_goes() {
     until("there is room", SOON, async || Events::try_of(&people[2]).await.is_ok()).await;
     people[1].sign_out().await.assert_status(204);
     assert_eq!(second.ending().await, "signed_out");
-    until("nobody is left", SOON, async || server.node().app().open_streams() == 0).await;
+    until("nobody is left", SOON, async || server.node().app().events.open_streams() == 0).await;
 }
 
 #[tokio::test]

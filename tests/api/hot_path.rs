@@ -36,7 +36,7 @@ fn commands(monitor: &mut Monitors) -> Vec<String> {
 
 /// Statements that `work` costs, in the cheapest of several windows.
 async fn statements(server: &TestServer, work: impl AsyncFn()) -> u64 {
-    let ledger = server.node().app().ledger().clone();
+    let ledger = server.node().app().core.ledger().clone();
     let mut least = u64::MAX;
     for _ in 0..WINDOWS {
         let before = ledger.statements();
@@ -106,7 +106,7 @@ async fn a_burst_of_requests_is_one_touch() {
     }
     // The touch is off their latency; whatever comes after it finds it done.
     let key = server.stores.servers().keys("session:*").pop().expect("a record");
-    let now = server.node().app().clock().now().ms() - 5_000;
+    let now = server.node().app().core.clock().now().ms() - 5_000;
     until("the touch", Duration::from_secs(5), async || {
         let record: String = server.stores.servers().of(&key).cli(&["GET", &key]);
         record.split(' ').nth(5).and_then(|seen| seen.parse::<i64>().ok()).is_some_and(|seen| seen > now)

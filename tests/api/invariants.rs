@@ -156,15 +156,15 @@ on_each_backend! {
         let app = server.node().app();
         let data = SessionData::from([("count".to_owned(), "1".to_owned())]);
         let token = Token::parse(&owner.token()).expect("a token");
-        let checked = app.check(&token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
-        let renewed = app.renew(&checked, &client()).await.expect("the first one renews");
-        assert_eq!(app.renew(&checked, &client()).await.map(drop), Err(DataError::Ended), "once");
-        assert_eq!(app.store_data(&checked, &data).await, Err(DataError::Ended), "the old token writes nothing");
-        let now = app.check(&renewed.token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
-        app.store_data(&now, &data).await.expect("the new one does");
-        app.sign_out(&[renewed.token.hash()], &client()).await.expect("confirmed");
-        assert_eq!(app.renew(&now, &client()).await.map(drop), Err(DataError::Ended), "only of a live row");
-        assert_eq!(app.store_data(&now, &data).await, Err(DataError::Ended));
+        let checked = app.check.authenticate(&token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
+        let renewed = app.sign_in.renew(&checked, &client()).await.expect("the first one renews");
+        assert_eq!(app.sign_in.renew(&checked, &client()).await.map(drop), Err(DataError::Ended), "once");
+        assert_eq!(app.sign_in.store_data(&checked, &data).await, Err(DataError::Ended), "the old token writes nothing");
+        let now = app.check.authenticate(&renewed.token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
+        app.sign_in.store_data(&now, &data).await.expect("the new one does");
+        app.sessions.sign_out(&[renewed.token.hash()], &client()).await.expect("confirmed");
+        assert_eq!(app.sign_in.renew(&now, &client()).await.map(drop), Err(DataError::Ended), "only of a live row");
+        assert_eq!(app.sign_in.store_data(&now, &data).await, Err(DataError::Ended));
         assert!(!owner.is_signed_in().await);
     }
 
@@ -239,7 +239,7 @@ mod records {
     fn remaining_ms(server: &TestServer, who: &SignedIn) -> i64 {
         let sql = format!("SELECT CAST(expires_at AS TEXT) AS value FROM sessions WHERE id = '{}'", who.session_id);
         let expires: i64 = server.stores.database.value(&sql).parse().expect("a time");
-        expires - server.node().app().clock().now().ms()
+        expires - server.node().app().core.clock().now().ms()
     }
 
     #[tokio::test]

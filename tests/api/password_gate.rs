@@ -18,7 +18,7 @@ use crate::support::wait::{stopwatch, until};
 const NEW: &str = "a wholly different password";
 
 fn computed(server: &TestServer) -> u64 {
-    server.node().app().hashing().computed
+    server.node().app().sign_in.hashing().computed
 }
 
 /// Sends a sign-in and hangs up 10 ms later, politely or not.
@@ -49,8 +49,9 @@ async fn l_03_l_04_five_hundred_sign_ins_that_hang_up_run_no_more_than_the_gate_
             one.await.expect("a client");
         }
     }
-    until("the queue is empty", Duration::from_secs(10), async || server.node().app().hashing().waiting == 0).await;
-    let told = server.node().app().hashing();
+    until("the queue is empty", Duration::from_secs(10), async || server.node().app().sign_in.hashing().waiting == 0)
+        .await;
+    let told = server.node().app().sign_in.hashing();
     println!("500 sign-ins aborted after 10 ms: {told:?}, drained after {:?}", elapsed());
     assert!(told.most_at_once <= told.workers, "{told:?}");
     // A hash takes longer than the clients stay: few have begun before their client was gone.
@@ -78,7 +79,7 @@ on_each_backend! {
         assert_eq!(statuses, [201, 201, 200, 204, 401]);
         // One each, and two for the change: the old password and the new.
         assert_eq!(computed(&server) - before, 6);
-        let told = server.node().app().hashing();
+        let told = server.node().app().sign_in.hashing();
         assert!(told.most_at_once <= told.workers, "{told:?}");
     }
 

@@ -34,7 +34,7 @@ async fn me_from(owner: &SignedIn, address: &str) -> u16 {
 
 /// It would be counted anew in the middle of one.
 fn begin_a_minute(server: &TestServer) {
-    let now = server.node().app().clock().now().ms();
+    let now = server.node().app().core.clock().now().ms();
     server.clock.advance(Duration::from_millis(u64::try_from(60_000 - now.rem_euclid(60_000)).expect("positive")));
 }
 

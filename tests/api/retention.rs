@@ -50,7 +50,7 @@ on_each_backend! {
 
     /// All live sessions are looked at for times that are yet to come, a part at a time: the last one of many as well.
     async fn a_time_that_is_yet_to_come_is_mended_wherever_it_stands(server: TestServer) {
-        let (ledger, now) = (server.node().app().ledger().clone(), server.clock.now());
+        let (ledger, now) = (server.node().app().core.ledger().clone(), server.clock.now());
         let crowd = gather(&ledger, user(&ledger, now).await, now, 1_101, |number, row| {
             row.created_at = now.plus(Duration::from_millis(u64::try_from(number).expect("small")));
             if [0, 499, 500, 501, 1_100].contains(&number) {

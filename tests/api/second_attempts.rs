@@ -14,7 +14,7 @@ use crate::tools::fingerprint;
 
 async fn checked(app: &App, who: &SignedIn) -> Option<Checked> {
     let token = Token::parse(&who.token()).expect("a token");
-    app.check(&token, IpAddr::from([127, 0, 0, 1]), Activity::Active).await.expect("an answer")
+    app.check.authenticate(&token, IpAddr::from([127, 0, 0, 1]), Activity::Active).await.expect("an answer")
 }
 
 on_each_backend! {
@@ -43,14 +43,14 @@ on_each_backend! {
         let state = fingerprint(&server.stores.database);
         let session = checked(app, &other).await.expect("a live session").session;
         for attempt in [
-            app.revoke_session(&before, session, &client()).await.map(|_| ()),
-            app.revoke_sessions(&before, true, &client()).await.map(|_| ()),
+            app.sessions.revoke_session(&before, session, &client()).await.map(|_| ()),
+            app.sessions.revoke_sessions(&before, true, &client()).await.map(|_| ()),
         ] {
             assert_eq!(attempt, Err(RevokeError::Ended));
         }
-        assert!(app.rename(&before, Some("Somebody Else".to_owned())).await.is_err());
-        assert!(app.renew(&before, &client()).await.is_err());
-        assert!(app.store_data(&before, &[("cart".to_owned(), "[]".to_owned())].into()).await.is_err());
+        assert!(app.users.rename(&before, Some("Somebody Else".to_owned())).await.is_err());
+        assert!(app.sign_in.renew(&before, &client()).await.is_err());
+        assert!(app.sign_in.store_data(&before, &[("cart".to_owned(), "[]".to_owned())].into()).await.is_err());
         assert_eq!(fingerprint(&server.stores.database), state);
         assert!(who.is_signed_in().await && other.is_signed_in().await);
     }
@@ -59,7 +59,7 @@ on_each_backend! {
     async fn nobody_is_issued_a_session_who_may_not_sign_in(server: TestServer) {
         let (admin, owner) = (server.admin().await, server.signed_in().await);
         let user = UserId::parse(&owner.user_id).expect("a user id");
-        let issue = async || server.node().app().issue(user, false, &[], &client()).await.map(|_| ());
+        let issue = async || server.node().app().sign_in.issue(user, false, &[], &client()).await.map(|_| ());
         assert_eq!(issue().await, Ok(()));
         admin.disable(&owner.user_id).await.assert_status(204);
         assert_eq!(issue().await, Err(IssueError::UnknownUser), "disabled");
@@ -134,7 +134,7 @@ mod with_redis {
         let app = App::open_to_serve(&settings, clock, Arc::new(SystemRandom)).await.expect("a service");
         assert!(checked(&app, first).await.is_some(), "the record of the first token stands, and Redis alone is asked");
         let token = Token::parse(&present.token()).expect("a token");
-        app.sign_out(&[token.hash()], &client()).await.expect("it is confirmed");
+        app.sessions.sign_out(&[token.hash()], &client()).await.expect("it is confirmed");
         for who in &tokens {
             assert!(checked(&app, who).await.is_none(), "a token of a session that was signed out");
         }

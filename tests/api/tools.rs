@@ -157,7 +157,7 @@ pub fn column(server: &TestServer, name: &str, who: &SignedIn) -> i64 {
 
 /// Moves the clock so that it shows this moment, give or take what passes meanwhile.
 pub fn set_clock(server: &TestServer, ms: i64) {
-    let now = server.node().app().clock().now().ms();
+    let now = server.node().app().core.clock().now().ms();
     let by = Duration::from_millis(now.abs_diff(ms));
     if ms >= now { server.clock.advance(by) } else { server.clock.rewind(by) }
 }

@@ -42,7 +42,7 @@ impl World {
         let user = UserId::parse(&owner.user_id).expect("a user id");
         let ip = address.parse().expect("an address");
         let client = Client { ip, user_agent: Some(FIREFOX.to_owned()), ..issue::client() };
-        let issued = self.node.app().issue(user, false, &[], &client).await.expect("a session");
+        let issued = self.node.app().sign_in.issue(user, false, &[], &client).await.expect("a session");
         let cookie = issue::signed(&self.settings, &issued.token.expose());
         owner.with_session(&self.node.url(), &issued.session.id.to_string(), &cookie)
     }

@@ -416,7 +416,7 @@ async fn a_cookie_for_the_path_of_a_page_is_removed_where_it_locks_its_owner_out
 async fn l_28_continue_is_no_way_to_try_cookies_unseen() {
     let server = TestServer::start(Backend::Embedded).await;
     // From the start of a minute, or the count would begin anew in the middle.
-    let now = server.node().app().clock().now().ms();
+    let now = server.node().app().core.clock().now().ms();
     server.clock.advance(Duration::from_millis(u64::try_from(60_000 - now.rem_euclid(60_000)).expect("positive")));
     for guess in 0..100 {
         assert_sent(&browser_with(&server, &format!("made-up-{guess}")).get("/continue").await, 303, "./");

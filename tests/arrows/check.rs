@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::imports::{Import, imports};
-use super::{HOMES, LAYERS};
+use super::{HOMES, LAYERS, ROOMS};
 
 const LONGEST_FILE: usize = 400;
 /// Written by diesel's own tool.
@@ -27,8 +27,10 @@ pub fn violations(folder: &Path) -> Vec<String> {
     let mut files: Vec<File> = rust_files(folder).iter().map(|path| read(folder, path)).collect();
     assert!(!files.is_empty(), "no sources in {}", folder.display());
     name_children_from_the_root(&mut files);
-    let mut found: Vec<String> =
-        files.iter().flat_map(|file| file.shape().chain(file.arrows()).chain(file.homes())).collect();
+    let mut found: Vec<String> = files
+        .iter()
+        .flat_map(|file| file.shape().chain(file.arrows()).chain(file.rooms()).chain(file.homes()))
+        .collect();
     found.extend(cycles(&files));
     found.sort();
     found.dedup();
@@ -119,6 +121,16 @@ impl File {
             .chain(wrong.map(|target| format!("{}: {} may not import {target}", self.name, self.layer())))
     }
 
+    /// What a room of the service imports of rooms above it, or of the service's face, which shows all of them.
+    fn rooms(&self) -> impl Iterator<Item = String> {
+        let floor = |room: &str| ROOMS.iter().position(|known| *known == room);
+        let own = (self.layer() == "service").then(|| self.module.get(1).and_then(|room| floor(room))).flatten();
+        let targets: BTreeSet<&str> = self.imports.iter().filter_map(|import| room_of(&import.path)).collect();
+        let wrong =
+            targets.into_iter().filter(move |target| own.is_some_and(|own| floor(target).is_none_or(|it| it > own)));
+        wrong.map(|target| format!("{}: a room may not import service::{target}", self.name))
+    }
+
     /// Foreign crates outside of their layer.
     fn homes(&self) -> impl Iterator<Item = String> {
         let module = self.module.join("::");
@@ -136,6 +148,14 @@ impl File {
 fn layer_of(path: &[String]) -> Option<&str> {
     let (head, rest) = path.split_first()?;
     (head == "crate").then(|| rest.first().map(String::as_str))?.filter(|name| *name != "lib" && *name != "main")
+}
+
+/// What of the service a path leads to.
+fn room_of(path: &[String]) -> Option<&str> {
+    match path {
+        [head, layer, room, ..] if head == "crate" && layer == "service" => Some(room),
+        _ => None,
+    }
 }
 
 /// Modules that import each other, in whatever number of steps.

@@ -35,7 +35,7 @@ fn good_code_passes() {
         ),
         ("live/mod.rs", "use crate::domain::{self, Token};\nuse redis::Client; // crate::ledger"),
         ("service/mod.rs", "mod check;\npub use check::Checked;\nuse crate::live; pub struct App;"),
-        ("service/check.rs", "use super::App; impl App { fn a<'a>(x: &'a str) -> char { '\"' } }"),
+        ("service/check/authenticate.rs", "use super::App; impl App { fn a<'a>(x: &'a str) -> char { '\"' } }"),
     ];
     assert_eq!(found(&files), Vec::<String>::new());
 }
@@ -54,6 +54,20 @@ fn an_upward_import_is_found_however_it_is_written() {
     ] {
         assert_eq!(found(&[("live/lane.rs", source)]), wrong, "{source}");
     }
+}
+
+#[test]
+fn a_room_imports_no_room_above_it_and_not_the_face_of_all() {
+    let wrong = |target: &str| vec![format!("service/risk/judge.rs: a room may not import service::{target}")];
+    for (source, expected) in [
+        ("use crate::service::check::Check;", wrong("check")),
+        ("use super::super::users::Users;", wrong("users")),
+        ("use crate::service::App;", wrong("App")),
+        ("use crate::service::core::Core; use super::Risk; use crate::service::sessions::end;", Vec::new()),
+    ] {
+        assert_eq!(found(&[("service/risk/judge.rs", source)]), expected, "{source}");
+    }
+    assert_eq!(found(&[("service/app.rs", "use super::jobs::Jobs;")]), Vec::<String>::new());
 }
 
 #[test]

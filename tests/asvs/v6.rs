@@ -120,10 +120,10 @@ on_each_backend! {
             visitor.register_as(&email, &of(length)).await.assert_status(201);
             visitor.login(&email, &of(length)).await.assert_status(200);
         }
-        let before = server.node().app().hashing();
+        let before = server.node().app().sign_in.hashing();
         assert!(said(&visitor.register_as(&new_email(), &of(257)).await).contains("at most 256 characters"));
         visitor.login("somebody@example.org", &of(257)).await.assert_problem(422, "invalid-body");
-        assert_eq!(server.node().app().hashing(), before, "refused before hashing");
+        assert_eq!(server.node().app().sign_in.hashing(), before, "refused before hashing");
     }
 
     async fn v6_2_10_a_password_does_not_grow_old(server: TestServer) {

@@ -147,7 +147,7 @@ fn filter(fields: &[(&str, String)]) -> Filter {
 async fn all_pages(app: &App, filter: Filter, limit: usize) -> Vec<String> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = app.find_sessions(Wanted { filter: filter.clone(), after, limit, current: None }).await;
+        let page = app.sessions.find_sessions(Wanted { filter: filter.clone(), after, limit, current: None }).await;
         let page = page.expect("a page");
         assert!(page.sessions.len() <= limit);
         found.extend(page.sessions.iter().map(|found| found.detail.session.id.to_string()));
@@ -167,8 +167,8 @@ fn means_what_it_says(database: Database, cases: u32) {
     let (users, rows) = runtime.block_on(async {
         let (mut users, mut rows) = (Vec::new(), Vec::new());
         for _ in 0..3 {
-            let user = user(app.ledger(), now).await;
-            rows.extend(gather(app.ledger(), user, now, 300, vary).await);
+            let user = user(app.core.ledger(), now).await;
+            rows.extend(gather(app.core.ledger(), user, now, 300, vary).await);
             users.push(user);
         }
         (users, rows)
@@ -293,9 +293,9 @@ fn plan(database: &Database, statement: &str) -> String {
 async fn is_served_by_an_index(database: Database) {
     let app = app(&database).await;
     let now = SystemClock::new().now();
-    let (somebody, everybody) = (user(app.ledger(), now).await, user(app.ledger(), now).await);
-    gather(app.ledger(), everybody, now, 6_000, common_or_rare).await;
-    gather(app.ledger(), somebody, now, 20, common_or_rare).await;
+    let (somebody, everybody) = (user(app.core.ledger(), now).await, user(app.core.ledger(), now).await);
+    gather(app.core.ledger(), everybody, now, 6_000, common_or_rare).await;
+    gather(app.core.ledger(), somebody, now, 20, common_or_rare).await;
     // As autovacuum does. SQLite is told nothing: there nobody runs it.
     if !matches!(database, Database::Sqlite(_)) {
         database.execute("ANALYZE sessions");
@@ -310,7 +310,7 @@ async fn is_served_by_an_index(database: Database) {
         };
         let fields: Vec<_> = fields.iter().map(|(field, text)| (*field, value(text))).collect();
         let search = Search { filter: filter(&fields), after: None, now, limit: 50 };
-        let statements = app.ledger().read(move |db| search::statements(db, &search)).await.expect("statements");
+        let statements = app.core.ledger().read(move |db| search::statements(db, &search)).await.expect("statements");
         let mut used = BTreeSet::new();
         for statement in &statements {
             let plan = plan(&database, &statement.to_string());
@@ -335,7 +335,7 @@ async fn is_served_by_an_index(database: Database) {
         let fields: Vec<_> = wide.iter().map(|(field, text)| (*field, value(text))).collect();
         assert_eq!(all_pages(&app, filter(&fields), 200).await.len(), count, "{wide:?}");
         let search = Search { filter: filter(&fields), after: None, now, limit: 50 };
-        let first = app.ledger().read(move |db| search::page(db, &search)).await.expect("a page");
+        let first = app.core.ledger().read(move |db| search::page(db, &search)).await.expect("a page");
         assert!(first.next.is_some(), "{wide:?}: a page looks at {} rows and no more", search::WINDOW);
     }
 }

@@ -54,8 +54,8 @@ impl World {
         let app = App::open(&settings.config().expect("settings")).await.expect("the ledger");
         let admin = Admin::create(&settings, &node.url()).await;
         let now = SystemClock::new().now();
-        let owner = user(app.ledger(), now).await;
-        let members = gather(app.ledger(), owner, now, size, |number, row| {
+        let owner = user(app.core.ledger(), now).await;
+        let members = gather(app.core.ledger(), owner, now, size, |number, row| {
             row.country = Some(if number.is_multiple_of(SPARED_OF) { "PT" } else { "BR" }.to_owned());
         })
         .await;

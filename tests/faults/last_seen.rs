@@ -106,7 +106,7 @@ async fn overdue_last_seen_times_are_the_first_thing_written_when_sql_is_back() 
             tokio::spawn(async move {
                 let mut written = Vec::new();
                 while !stop.load(Ordering::SeqCst) {
-                    match app.issue(user, false, &[], &client()).await {
+                    match app.sign_in.issue(user, false, &[], &client()).await {
                         Ok(issued) => written.push(issued.session.id.to_string()),
                         Err(_) => tokio::task::yield_now().await,
                     }

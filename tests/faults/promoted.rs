@@ -142,7 +142,7 @@ async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_beli
     let watch = stopwatch();
     until("B is with the new primary", PATIENCE, async || {
         assert_dead(&victims, &[&a, &b]).await;
-        status(&owner, &b).await == 200 && b.app().readiness().await.redis == Condition::Ok
+        status(&owner, &b).await == 200 && b.app().fence.readiness().await.redis == Condition::Ok
     })
     .await;
     println!("B was back after {:?}", watch());
@@ -187,7 +187,7 @@ async fn a_node_that_is_left_behind_learns_it_from_redis_and_refuses() {
     let ((confirmed, then), refused) = tokio::join!(ended, refused);
     println!("B refused {refused:?} after the promotion; a session was ended by A {confirmed:?} after it");
     assert_eq!(then, [503, 503], "when it was confirmed, B had refused");
-    let ready = b.app().readiness().await;
+    let ready = b.app().fence.readiness().await;
     assert_eq!((ready.ready, ready.ledger), (false, Condition::Outdated));
     world.move_over(&world.ways[1]);
     until("B is with the new primary", PATIENCE, async || {

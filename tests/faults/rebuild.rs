@@ -165,7 +165,7 @@ async fn flushall_under_load_signs_nobody_out_and_is_over_soon() {
     // No touch falls due meanwhile: what is counted are checks.
     let server = Process::start(&stores.settings().with("SESSIOND_LAST_SEEN_RESOLUTION", "90s"));
     let app = App::open(&stores.settings().config().expect("settings")).await.expect("the ledger");
-    let bound = app.ledger().connection_bound();
+    let bound = app.core.ledger().connection_bound();
     drop(app);
     let crowd = Arc::new(Crowd::new(&stores, &server).await);
     let number = crowd.cookies.len();

@@ -74,11 +74,12 @@ pub async fn refusal(settings: &Settings) -> String {
 /// record to believe.
 pub async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
     let token = Token::parse(&person.token()).expect("a token");
-    let checked = match node.app().check(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
-        Ok(Some(_)) => 200,
-        Ok(None) => 401,
-        Err(_) => 503,
-    };
+    let checked =
+        match node.app().check.authenticate(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
+            Ok(Some(_)) => 200,
+            Ok(None) => 401,
+            Err(_) => 503,
+        };
     [person.copy_at(&node.url()).me().await.status, checked]
 }
 
@@ -185,14 +186,14 @@ impl Ended {
             let again = node.anonymous().sign_in(&self.owner.email, PASSWORD).await;
             until("Redis is used again", PATIENCE, async || {
                 assert_eq!(statuses(&again, node).await, [200, 200]);
-                node.app().readiness().await.redis == Condition::Ok
+                node.app().fence.readiness().await.redis == Condition::Ok
             })
             .await;
             let other = again.sign_in_again().await;
             assert_eq!(statuses(&other, node).await, [200, 200]);
             again.end_session(&other.session_id).await.assert_status(204);
             assert_eq!(statuses(&other, node).await, [401, 401]);
-            assert!(node.app().readiness().await.ready);
+            assert!(node.app().fence.readiness().await.ready);
         }
         self.assert_all(nodes, 401, "at the end").await;
     }
@@ -526,11 +527,11 @@ async fn an_idle_server_writes_nothing() {
     let a = node(&stores.settings()).await;
     let owner = a.anonymous().sign_up().await;
     tokio::time::sleep(A_FEW_LOOKS).await;
-    let (before, written) = (height(&stores), a.app().ledger().written());
+    let (before, written) = (height(&stores), a.app().core.ledger().written());
     assert!(before > 0);
     let watch = stopwatch();
     while watch() < A_FEW_LOOKS {
         assert!(owner.is_signed_in().await);
     }
-    assert_eq!((height(&stores), a.app().ledger().written()), (before, written));
+    assert_eq!((height(&stores), a.app().core.ledger().written()), (before, written));
 }

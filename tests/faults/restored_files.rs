@@ -94,7 +94,7 @@ async fn a_file_that_is_gone_is_refused_too() {
     let a = node(&stores.settings()).await;
     let owner = a.anonymous().sign_up().await;
     let file = files(&stores.database).remove(0);
-    let refused = async || a.app().readiness().await.ledger == Condition::Outdated;
+    let refused = async || a.app().fence.readiness().await.ledger == Condition::Outdated;
     fs::rename(&file, format!("{file}.aside")).expect("it is moved");
     until("it is noticed", PATIENCE, refused).await;
     fs::rename(format!("{file}.aside"), &file).expect("it is moved back");

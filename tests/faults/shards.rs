@@ -87,13 +87,13 @@ async fn cluster_a_shard_that_is_away_keeps_only_its_own_sessions_waiting() {
     assert_eq!(forward(&there[1]).await, 401);
     let waiting = stores.database.count("unconfirmed", "1 = 1");
     assert!(waiting >= 2, "those of the shard that is away still wait: {waiting}");
-    let readiness = node.app().readiness().await;
+    let readiness = node.app().fence.readiness().await;
     assert!(readiness.ready && readiness.redis == Condition::Failing, "{readiness:?}");
 
     let back = stopwatch();
     servers.servers[0].restart();
     until("everything is confirmed", PATIENCE, async || stores.database.count("unconfirmed", "1 = 1") == 0).await;
-    until("every shard is used", PATIENCE, async || node.app().readiness().await.redis == Condition::Ok).await;
+    until("every shard is used", PATIENCE, async || node.app().fence.readiness().await.redis == Condition::Ok).await;
     println!("recovery: one shard away: {:?}", back());
     for victim in [&away[0], &away[1], &here[0], &here[1], &there[0], &there[1]] {
         assert_eq!(forward(victim).await, 401);

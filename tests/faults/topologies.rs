@@ -45,7 +45,7 @@ async fn status(person: &SignedIn, node: &Node) -> u16 {
 /// record is believed.
 async fn checked(person: &SignedIn, node: &Node) -> u16 {
     let token = Token::parse(&person.token()).expect("a token");
-    match node.app().check(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
+    match node.app().check.authenticate(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
         Ok(Some(_)) => 200,
         Ok(None) => 401,
         Err(_) => 503,
@@ -291,7 +291,7 @@ async fn cluster_a_shard_fails_over_to_a_replica_that_missed_a_revocation() {
     }
     until("every shard is used again", PATIENCE, async || {
         assert_eq!((status(&owner, &a).await, status(&owner, &b).await), (200, 200));
-        a.app().readiness().await.redis == Condition::Ok
+        a.app().fence.readiness().await.redis == Condition::Ok
     })
     .await;
     assert_eq!(stores.database.count("live_store", "retired_at IS NULL"), 3);

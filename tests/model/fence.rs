@@ -1,6 +1,6 @@
 //! The fence: which process may speak, and how long a node believes it.
 //!
-//! Owns the steps of `service/fence.rs`, `ledger/live_store.rs` and `live/connection.rs`. A belief begins with the read
+//! Owns the steps of `service/fence/store_fence.rs`, `ledger/live_store.rs` and `live/connection.rs`. A belief begins with the read
 //! that allows it; in the code it begins later or lasts shorter, never the other way. Must never extend a belief
 //! without a read.
 

@@ -1,6 +1,6 @@
 //! Check, fill and touch: what a request does with a token.
 //!
-//! Owns the steps of `service/fill.rs`, `service/flights.rs`, `service/touch.rs` and the compare-and-set of
+//! Owns the steps of `service/check/fill.rs`, `service/check/flights.rs`, `service/check/touch.rs` and the compare-and-set of
 //! `live/store.rs`. A check that a record answers changes nothing, so it is no step: the promises ask for it in every
 //! state. Must never read the ledger and write Redis in one step.
 

@@ -185,9 +185,9 @@ async fn stands_still_while_another_starts(number: usize) {
     assert_eq!(slow.output().matches(&told).count(), 1, "{}", slow.output());
     // One that is told to stop says so. One that crashes does not.
     if number == 0 {
-        quick.kill()
+        quick.kill();
     } else {
-        assert!(quick.terminate(), "{variable}")
+        assert!(quick.terminate(), "{variable}");
     }
     until("it is answered again", PATIENCE, async || owner.me().await.status == 200).await;
     assert_eq!(is_ready(&slow.url()).await, (200, true), "{variable}");

@@ -50,11 +50,14 @@ async fn of_two_first_sign_ins_at_once_the_second_is_compared_with_the_first() {
     let from = |device: &str| Client { user_agent: Some(device.to_owned()), ..client() };
     let (firefox, curl) = (from(FIREFOX), from(CURL));
     let mut window = hold(&server, &person);
-    let (one, other, ()) =
-        tokio::join!(app.issue(user, false, &[], &firefox), app.issue(user, false, &[], &curl), async {
+    let (one, other, ()) = tokio::join!(
+        app.sign_in.issue(user, false, &[], &firefox),
+        app.sign_in.issue(user, false, &[], &curl),
+        async {
             until_they_wait(&server, 2).await;
             window.batch_execute("COMMIT").expect("the lock is free");
-        });
+        }
+    );
     assert!(one.is_ok() && other.is_ok());
     assert_eq!(alerts(), 1, "the second one is on a device that the first one was not on");
 }

@@ -133,11 +133,11 @@ const CHANGES: &[(&str, Needs, Do)] = &[
     ("POST /reauthenticate", Needs::Life, |_, who| told(async { who.reauthenticate(PASSWORD).await })),
     ("session data", Needs::Life, |scene, who| {
         embedded(scene, who, |app, checked, _| async move {
-            app.store_data(&checked, &[("cart".to_owned(), "[1]".to_owned())].into()).await
+            app.sign_in.store_data(&checked, &[("cart".to_owned(), "[1]".to_owned())].into()).await
         })
     }),
     ("a renewal", Needs::Life, |scene, who| {
-        embedded(scene, who, |app, checked, client| async move { app.renew(&checked, &client).await.map(drop) })
+        embedded(scene, who, |app, checked, client| async move { app.sign_in.renew(&checked, &client).await.map(drop) })
     }),
     // Signing out oneself asks for nothing: it is over either way.
     ("DELETE /sessions/{id}", Needs::Recent, |scene, who| {
@@ -188,7 +188,7 @@ where
     Box::pin(async move {
         let app = scene.server.node().app().clone();
         let token = Token::parse(&who.token()).expect("a token");
-        let checked = app.check(&token, IpAddr::from([127, 0, 0, 1]), Activity::Active).await;
+        let checked = app.check.authenticate(&token, IpAddr::from([127, 0, 0, 1]), Activity::Active).await;
         match change(app, checked.expect("an answer").expect("a live session"), client()).await {
             Ok(()) => (200, String::new()),
             Err(DataError::Ended) => (401, "unauthenticated".to_owned()),

@@ -30,7 +30,7 @@ async fn at_once(server: &TestServer, owner: &SignedIn, nodes: &[&sessiond::serv
             tokio::spawn(async move {
                 let watch = stopwatch();
                 loop {
-                    match app.issue(user, false, &[], &client()).await {
+                    match app.sign_in.issue(user, false, &[], &client()).await {
                         // So many at once on one SQLite file: some wait for its lock longer than they may, and come back.
                         Err(IssueError::Unavailable(_)) if watch() < PATIENCE => {}
                         answer => return answer,

@@ -33,7 +33,7 @@ impl TestServer {
 /// One more session of the same person, issued by this service.
 pub async fn issue_at(app: &App, settings: &Settings, owner: &SignedIn, base: &str) -> SignedIn {
     let user = UserId::parse(&owner.user_id).expect("a user id");
-    let issued = app.issue(user, false, &[], &client()).await.expect("a session");
+    let issued = app.sign_in.issue(user, false, &[], &client()).await.expect("a session");
     let cookie = signed(settings, &issued.token.expose());
     owner.with_session(base, &issued.session.id.to_string(), &cookie)
 }

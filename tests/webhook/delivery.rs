@@ -199,13 +199,13 @@ on_each! {
         let user = node.anonymous().sign_up().await;
         let app = node.app().clone();
         let (owner, session) = (UserId::parse(&user.user_id).expect("id"), SessionId::parse(&user.session_id).expect("id"));
-        let alert = app.request_id();
-        node.app().ledger().write(move |db| {
+        let alert = app.core.request_id();
+        node.app().core.ledger().write(move |db| {
             let signals = [json!({"rule": "new_country", "weight": 40, "reason": "Never seen in NO before."})];
             let opened = AlertOpened {
                 id: alert, user: owner, risk: 70, action: "alert", signals: &signals, sessions: &[session],
             };
-            app.tell_alert_opened(db, &opened)
+            app.events.tell_alert_opened(db, &opened)
         }).await.expect("written");
         let taken = world.receiver.has_taken(2).await;
         assert_eq!(taken[1].json["type"], "alert.opened");

@@ -74,7 +74,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
     asked.finish()?;
     // One more than asked for tells whether there is a next page.
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut alerts = site.app.list_alerts(wanted, user, before, most).await?;
+    let mut alerts = site.app.risk.list_alerts(wanted, user, before, most).await?;
     let has_more = alerts.len() > limit;
     alerts.truncate(limit);
     let next_cursor = alerts.last().filter(|_| has_more).map(|alert| place(alert.id));
@@ -96,7 +96,7 @@ pub async fn acknowledge(
     PathId(alert): PathId<AlertId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
-    site.app.acknowledge_alert(alert, &cause).await.map_err(|error| site.refusal(error))?;
+    site.app.risk.acknowledge_alert(alert, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 

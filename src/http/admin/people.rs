@@ -53,7 +53,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<UsersA
     }
     let (after, limit) = (asked.cursor(position)?, asked.limit()?);
     asked.finish()?;
-    let (users, next) = site.app.find_users(&query, after, limit).await?.ok_or_else(no_cursor)?;
+    let (users, next) = site.app.users.find_users(&query, after, limit).await?.ok_or_else(no_cursor)?;
     Ok(Json(UsersAnswer { users, next_cursor: next.as_ref().map(place) }))
 }
 
@@ -92,7 +92,7 @@ pub async fn show(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserDetail>, Problem> {
-    site.app.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
+    site.app.users.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 /// Gives a user these roles and no others. Their sessions end, if that changes anything.
@@ -114,7 +114,7 @@ pub async fn put_roles(
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
     let roles = body.roles.into_iter().fold(Roles::new_account(), Roles::with);
-    site.app.put_roles(user, roles, &cause).await.map_err(|error| site.refusal(error))?;
+    site.app.users.put_roles(user, roles, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -136,6 +136,6 @@ pub async fn delete(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
-    site.app.delete_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    site.app.users.delete_user(user, &cause).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -88,7 +88,12 @@ pub async fn find(
 ) -> Result<Json<FoundAnswer>, Problem> {
     let asked = Asked::read(parameters)?;
     let current = Some(checked.session);
-    let page = site.app.find_sessions(Wanted { filter: asked.filter, after: asked.after, limit: asked.limit, current });
+    let page = site.app.sessions.find_sessions(Wanted {
+        filter: asked.filter,
+        after: asked.after,
+        limit: asked.limit,
+        current,
+    });
     let page = page.await?;
     Ok(Json(FoundAnswer { sessions: page.sessions, next_cursor: page.next.map(cursor) }))
 }
@@ -110,7 +115,7 @@ pub async fn revoke(
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
-    let found = site.app.end_session(id, &cause).await.map_err(|error| site.refusal(error))?;
+    let found = site.app.sessions.end_session(id, &cause).await.map_err(|error| site.refusal(error))?;
     if !found.0 {
         return Err(Problem::not_found());
     }
@@ -130,7 +135,7 @@ pub async fn of_user(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserSessionsAnswer>, Problem> {
-    let sessions = site.app.sessions_of_user(user, Some(checked.session)).await?;
+    let sessions = site.app.sessions.sessions_of_user(user, Some(checked.session)).await?;
     Ok(Json(UserSessionsAnswer { sessions: sessions.ok_or_else(Problem::not_found)? }))
 }
 
@@ -151,7 +156,7 @@ pub async fn revoke_of_user(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let cause = Cause::administrator(&checked, visit.client());
-    let revoked = site.app.end_sessions_of(user, &cause).await.map_err(|error| site.refusal(error))?;
+    let revoked = site.app.sessions.end_sessions_of(user, &cause).await.map_err(|error| site.refusal(error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }
@@ -185,7 +190,7 @@ pub async fn revoke_matching(
     }
     let after = body.cursor.map(|text| read_cursor(&text.0)).transpose()?;
     let wanted = EndMatching { filter, dry_run: body.dry_run, limit: body.limit, after };
-    let outcome = site.app.end_matching(wanted, &cause).await.map_err(|error| site.refusal(error))?;
+    let outcome = site.app.sessions.end_matching(wanted, &cause).await.map_err(|error| site.refusal(error))?;
     if outcome.unconfirmed > 0 {
         return Err(Problem::partly_unconfirmed(outcome));
     }

@@ -54,7 +54,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<AuditA
     };
     let (before, limit) = (asked.cursor(line)?, asked.limit()?);
     asked.finish()?;
-    let (events, next) = site.app.events(filter, before, limit).await?;
+    let (events, next) = site.app.audit.events(filter, before, limit).await?;
     Ok(Json(AuditAnswer { events, next_cursor: next.map(place) }))
 }
 

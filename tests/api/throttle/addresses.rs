@@ -13,9 +13,9 @@ use super::{PASSWORD, TestServer, device_of, guess, login_from, new_email, on_ea
 
 /// Moves the clock to where the next ten minutes begin, so that none end in the middle of a test. Gives that time.
 fn begin_a_window(server: &TestServer) -> Timestamp {
-    let over = server.node().app().clock().now().ms().rem_euclid(600_000);
+    let over = server.node().app().core.clock().now().ms().rem_euclid(600_000);
     server.clock.advance(Duration::from_millis(u64::try_from(600_000 - over).expect("time left")));
-    server.node().app().clock().now()
+    server.node().app().core.clock().now()
 }
 
 behind_a_proxy! {
@@ -126,7 +126,7 @@ behind_a_proxy! {
         for number in 0..100 {
             guess(&server, &format!("198.51.100.{number}"), &new_email()).await.assert_problem(401, "wrong-credentials");
         }
-        assert!(server.node().app().clock().now().since(began) < Duration::from_secs(60), "the machine is too slow for this test");
+        assert!(server.node().app().core.clock().now().since(began) < Duration::from_secs(60), "the machine is too slow for this test");
         let told = || server.stores.database.count("audit", "event = 'excess_rate_limit_exceeded'");
         until("the alarm is a line", Duration::from_secs(10), async || told() == 1).await;
         guess(&server, "203.0.113.1", &new_email()).await.assert_problem(401, "wrong-credentials");

@@ -92,7 +92,7 @@ async fn go_on(server: &TestServer, address: &str, email: &str) {
 /// Where the counters are in Redis: puts the longest one forward. False where they are not.
 fn jump_to_99(server: &TestServer) -> bool {
     let Some(redis) = server.stores.servers_if_any() else { return false };
-    let now = server.node().app().clock().now().ms().to_string();
+    let now = server.node().app().core.clock().now().ms().to_string();
     for key in redis.keys("attempts:*") {
         let is_account = redis.of(&key).cli::<String>(&["TYPE", &key]) == "hash";
         if is_account {

@@ -12,7 +12,7 @@ const WEAK: &str = "P@$$w0rd";
 
 /// To the start of the next ten minutes: a span in the middle of a test would begin a new count.
 pub(super) fn begin_span(server: &TestServer) {
-    let now = server.node().app().clock().now().ms().rem_euclid(600_000);
+    let now = server.node().app().core.clock().now().ms().rem_euclid(600_000);
     server.clock.advance(SPAN - Duration::from_millis(now.try_into().unwrap_or(0)));
 }
 

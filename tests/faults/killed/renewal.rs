@@ -25,6 +25,7 @@ async fn in_a_process_of_its_own() {
     let config = Config::from_pairs(pairs).expect("settings");
     let app = App::open_to_serve(&config, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).await.expect("stores");
     let token = Token::parse(&token).expect("a token");
-    let checked = app.check(&token, client().ip, Activity::Background).await.expect("an answer").expect("a session");
-    app.renew(&checked, &client()).await.expect("a renewed session");
+    let checked =
+        app.check.authenticate(&token, client().ip, Activity::Background).await.expect("an answer").expect("a session");
+    app.sign_in.renew(&checked, &client()).await.expect("a renewed session");
 }

@@ -146,7 +146,7 @@ impl Clients {
         let user = dice.below(self.users.len());
         let id = UserId::parse(&self.users[user].id).expect("a user id");
         let began = self.now();
-        let issued = self.app.issue(id, false, &[], &client()).await.expect("the ledger is well on this side");
+        let issued = self.app.sign_in.issue(id, false, &[], &client()).await.expect("the ledger is well on this side");
         let cookie = signed(&self.settings, &issued.token.expose());
         self.begin(began, Known { user, id: issued.session.id.to_string(), cookie });
     }

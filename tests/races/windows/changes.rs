@@ -16,13 +16,13 @@ use crate::support::wait::until;
 use super::{IP, PATIENCE, Scene, a_moment, asked, command_line, is_live, key};
 
 async fn session_of(app: &App, token: &sessiond::domain::Token) -> SessionId {
-    app.check(token, IP, Activity::Background).await.expect("an answer").expect("a live session").session
+    app.check.authenticate(token, IP, Activity::Background).await.expect("an answer").expect("a live session").session
 }
 
 /// Whether signing out was answered with yes.
 fn signed_out(app: &App, token: &sessiond::domain::Token) -> JoinHandle<bool> {
     let (app, hash) = (app.clone(), token.hash());
-    tokio::spawn(async move { app.sign_out(&[hash], &client()).await.is_ok() })
+    tokio::spawn(async move { app.sessions.sign_out(&[hash], &client()).await.is_ok() })
 }
 
 /// The row has ended in a transaction that is not committed: a fill elsewhere still reads it as live, and puts a record.
@@ -53,7 +53,7 @@ async fn a_put_that_was_on_its_way_stores_nothing_after_a_revocation() {
         let hold = scene.way.hold_first(1, contains(in_record(&session.to_string())));
         let fill = asked(&scene.slow, &victim);
         hold.caught().await;
-        scene.fast.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
+        scene.fast.sessions.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
         if !evicted {
             // Somebody else's fill has left its lease there since.
             scene.redis.cli::<()>(&["SET", &key(&victim), "lease AAAAAAAAAAAAAAAAAAAAAA", "PX", "5000"]);
@@ -74,9 +74,9 @@ async fn a_touch_that_was_on_its_way_stores_nothing_after_a_revocation() {
     let hold = scene.way.hold_first(1, contains(in_record(&session.to_string())));
     // From another address, so that it is told at once.
     let elsewhere = IpAddr::from([192, 0, 2, 7]);
-    assert!(scene.slow.check(&victim, elsewhere, Activity::Active).await.expect("an answer").is_some());
+    assert!(scene.slow.check.authenticate(&victim, elsewhere, Activity::Active).await.expect("an answer").is_some());
     hold.caught().await;
-    scene.fast.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
+    scene.fast.sessions.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
     hold.release();
     a_moment().await;
     scene.assert_dead(&victim, "after a late touch").await;
@@ -88,27 +88,30 @@ async fn a_touch_that_was_on_its_way_stores_nothing_after_a_revocation() {
 async fn a_note_that_was_made_again_meanwhile_is_not_removed_with_the_one_before() {
     let scene = Scene::open().await;
     let victim = scene.issue_on_record().await;
-    let checked = scene.slow.check(&victim, IP, Activity::Background).await.expect("an answer").expect("a session");
+    let checked =
+        scene.slow.check.authenticate(&victim, IP, Activity::Background).await.expect("an answer").expect("a session");
     let is_removal = |message: &[u8]| contains("DELETE")(message) && contains("\"unconfirmed\"")(message);
     let hold = scene.sql.hold_first(1, is_removal);
     let storing = tokio::spawn({
         let slow = scene.slow.clone();
         let data = SessionData::from([("cart".to_owned(), "[1]".to_owned())]);
-        async move { slow.store_data(&checked, &data).await }
+        async move { slow.sign_in.store_data(&checked, &data).await }
     });
     hold.caught().await;
     assert!(is_live(&scene.fast, &victim).await, "a fill puts the record again, with data this time");
     let session = session_of(&scene.fast, &victim).await;
     let command = command_line(&scene.database).await;
     // It cannot delete the record, so it is told that this is still being done.
-    let told = command.end_session(session, &Cause::command_line()).await;
+    let told = command.sessions.end_session(session, &Cause::command_line()).await;
     assert!(told.is_err(), "nobody has deleted the record");
     hold.release();
     storing.await.expect("an answer").expect("stored");
     assert_eq!(scene.database.count("unconfirmed", "1 = 1"), 1, "the later note is still there");
     let background = scene.fast.serve();
-    until("it is confirmed", PATIENCE, async || command.end_session(session, &Cause::command_line()).await.is_ok())
-        .await;
+    until("it is confirmed", PATIENCE, async || {
+        command.sessions.end_session(session, &Cause::command_line()).await.is_ok()
+    })
+    .await;
     scene.assert_dead(&victim, "after the 2xx").await;
     background.stop().await;
 }

@@ -39,7 +39,7 @@ impl Copy {
         scene.database.back_up("backup");
         let height = || scene.database.value("SELECT CAST(height AS TEXT) AS value FROM lineage");
         let before = height();
-        scene.fast.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
+        scene.fast.sessions.sign_out(&[victim.hash()], &client()).await.expect("a 2xx");
         until("Redis is told", PATIENCE, async || height() != before).await;
         tokio::time::sleep(SECOND / 2).await;
         Self { scene, background, owner, victim }
@@ -50,7 +50,7 @@ impl Copy {
     }
 
     async fn is_refused(&self) {
-        until("the copy is refused", PATIENCE, async || self.scene.slow.ledger().refuses(Refusal::Outdated)).await;
+        until("the copy is refused", PATIENCE, async || self.scene.slow.core.ledger().refuses(Refusal::Outdated)).await;
     }
 
     async fn stop(self) {
@@ -75,12 +75,12 @@ async fn a_process_that_is_enrolled_while_the_ledger_turns_out_to_be_a_copy_is_n
     let hold = scene.sql.hold_next("LOCK TABLE live_store", "COMMIT", true);
     let newcomer = tokio::spawn({
         let (worker, owner) = (late.for_worker(), copy.owner.clone());
-        async move { worker.check(&owner, IP, Activity::Background).await }
+        async move { worker.check.authenticate(&owner, IP, Activity::Background).await }
     });
     hold.caught().await;
     let background = late.serve();
     copy.put_back();
-    until("the copy is refused", PATIENCE, async || late.ledger().refuses(Refusal::Outdated)).await;
+    until("the copy is refused", PATIENCE, async || late.core.ledger().refuses(Refusal::Outdated)).await;
     hold.release();
     let answer = newcomer.await.expect("an answer");
     assert!(answer.is_err(), "a record is believed over an older copy of the ledger: {answer:?}");
@@ -107,7 +107,7 @@ async fn a_redis_is_not_believed_before_the_ledger_was_compared_with_what_it_kno
     assert!(is_live(&worker, &owner).await, "the ledger says so");
     scene.sql.refuse();
     scene.sql.cut();
-    let answer = worker.check(&owner, IP, Activity::Background).await;
+    let answer = worker.check.authenticate(&owner, IP, Activity::Background).await;
     assert!(answer.is_err(), "a record is believed: {answer:?}");
     scene.sql.pass();
     hold.release();
@@ -119,7 +119,8 @@ async fn a_redis_is_not_believed_before_the_ledger_was_compared_with_what_it_kno
 async fn what_was_read_while_the_ledger_turns_out_to_be_a_copy_is_nobodys_answer() {
     let copy = Copy::prepare().await;
     let (app, sql) = (&copy.scene.slow, &copy.scene.sql);
-    let checked = app.check(&copy.owner, IP, Activity::Background).await.expect("an answer").expect("a session");
+    let checked =
+        app.check.authenticate(&copy.owner, IP, Activity::Background).await.expect("an answer").expect("a session");
     let hash = copy.victim.hash();
     let names = [hash.as_bytes().to_vec(), checked.session.to_string().into_bytes()];
     // Both questions are on their way when the copy is put back; it answers both.
@@ -127,11 +128,11 @@ async fn what_was_read_while_the_ledger_turns_out_to_be_a_copy_is_nobodys_answer
     let answers = names.map(|name| sql.hold_answers(1, contains(name)));
     let victim = tokio::spawn({
         let (app, victim) = (app.clone(), copy.victim.clone());
-        async move { app.check(&victim, IP, Activity::Background).await.map(|found| found.is_some()) }
+        async move { app.check.authenticate(&victim, IP, Activity::Background).await.map(|found| found.is_some()) }
     });
     let owner = tokio::spawn({
         let app = app.clone();
-        async move { app.me(&checked).await.map(|found| found.is_some()) }
+        async move { app.users.me(&checked).await.map(|found| found.is_some()) }
     });
     for question in &questions {
         question.caught().await;
@@ -168,14 +169,14 @@ async fn a_lease_is_waited_out_from_the_commit_of_a_retirement() {
     let hold = scene.sql.hold_next("LOCK TABLE live_store", "COMMIT", false);
     let enrolling = tokio::spawn({
         let (worker, victim) = (slow.for_worker(), victim.clone());
-        async move { worker.check(&victim, IP, Activity::Background).await }
+        async move { worker.check.authenticate(&victim, IP, Activity::Background).await }
     });
     hold.caught().await;
     tokio::time::sleep(LEASE + SECOND / 2).await;
     hold.release();
     drop(enrolling.await);
     let took = stopwatch();
-    let ended = slow.sign_out(&[victim.hash()], &client()).await;
+    let ended = slow.sessions.sign_out(&[victim.hash()], &client()).await;
     assert!(ended.is_ok(), "{ended:?}");
     assert!(!is_live(&old, &victim).await, "it was told as over after {:?}, and a node believes the old one", took());
     background.stop().await;
@@ -189,13 +190,13 @@ async fn a_deletion_counts_only_in_the_redis_that_may_speak() {
     const LEASE: Duration = Duration::from_secs(2);
     let scene = Scene::with_lease(LEASE).await;
     // The connection that deletes is made before the other Redis is there.
-    scene.slow.sign_out(&[scene.issue_on_record().await.hash()], &client()).await.expect("a 2xx");
+    scene.slow.sessions.sign_out(&[scene.issue_on_record().await.hash()], &client()).await.expect("a 2xx");
     let victim = scene.issue_on_record().await;
     let new = PrivateRedis::start();
     let other = node(&scene.database.url(), Some(&new.url()), LEASE, &scene.clock);
     compared(&other).await;
     assert!(is_live(&other, &victim).await && is_live(&other, &victim).await, "it has a record there");
-    let ended = scene.slow.sign_out(&[victim.hash()], &client()).await;
+    let ended = scene.slow.sessions.sign_out(&[victim.hash()], &client()).await;
     assert!(ended.is_err(), "it was deleted where nobody asks");
     let text: Option<String> = new.cli(&["GET", &key(&victim)]);
     assert!(text.is_some_and(|text| text.starts_with("1 ")), "the record that counts stands");
@@ -227,17 +228,18 @@ async fn a_belief_lasts_a_lease_from_the_start_of_the_read_that_allows_it() {
     let new = PrivateRedis::start();
     let other = node(&scene.database.url(), Some(&new.url()), LEASE, &scene.clock);
     assert!(is_live(&other, &victims[0]).await, "another one may speak now");
-    let checked = other.check(&victims[0], IP, Activity::Background).await.expect("an answer").expect("a session");
-    other.revoke_sessions(&checked, true, &client()).await.expect("a 2xx");
+    let checked =
+        other.check.authenticate(&victims[0], IP, Activity::Background).await.expect("an answer").expect("a session");
+    other.sessions.revoke_sessions(&checked, true, &client()).await.expect("a 2xx");
     let (lapsed, told) = victims.split_at(2);
     for victim in lapsed {
-        let answer = scene.slow.check(victim, IP, Activity::Background).await;
+        let answer = scene.slow.check.authenticate(victim, IP, Activity::Background).await;
         assert!(!matches!(answer, Ok(Some(_))), "believed beyond its lease: {answer:?}");
     }
     hold.release();
     // What it has read allows it to believe until a moment that has passed.
     for victim in told {
-        let answer = scene.slow.check(victim, IP, Activity::Background).await;
+        let answer = scene.slow.check.authenticate(victim, IP, Activity::Background).await;
         assert!(!matches!(answer, Ok(Some(_))), "believed on the strength of an old answer: {answer:?}");
         tokio::time::sleep(SECOND / 50).await;
     }
@@ -312,8 +314,8 @@ impl Stray {
     /// Has a revocation wait, and watches for as long as nothing may come of it.
     async fn wait_almost(&self, user: sessiond::domain::UserId) {
         let begun = self.clock.monotonic();
-        let token = self.command.issue(user, false, &[], &client()).await.expect("a session").token;
-        self.command.sign_out(&[token.hash()], &client()).await.expect_err("nobody confirms it");
+        let token = self.command.sign_in.issue(user, false, &[], &client()).await.expect("a session").token;
+        self.command.sessions.sign_out(&[token.hash()], &client()).await.expect_err("nobody confirms it");
         assert_eq!(self.waiting(), 1);
         self.clock.advance(5 * SECOND);
         loop {
@@ -332,10 +334,10 @@ impl Stray {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_counts_as_left_behind_after_ten_seconds_of_one_revocation_and_no_sooner() {
     let stray = Stray::beside_another_nodes_redis().await;
-    let user = crowd::user(stray.app.ledger(), stray.clock.now()).await;
+    let user = crowd::user(stray.app.core.ledger(), stray.clock.now()).await;
     let background = stray.app.serve();
-    let token = stray.command.issue(user, false, &[], &client()).await.expect("a session").token;
-    stray.command.sign_out(&[token.hash()], &client()).await.expect_err("nobody confirms it");
+    let token = stray.command.sign_in.issue(user, false, &[], &client()).await.expect("a session").token;
+    stray.command.sessions.sign_out(&[token.hash()], &client()).await.expect_err("nobody confirms it");
     tokio::time::sleep(SECOND).await;
     stray.clock.advance(4 * SECOND);
     // Another node confirms it; the next one is another one's business.

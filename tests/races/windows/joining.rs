@@ -100,7 +100,7 @@ async fn a_record_that_the_taking_of_a_lease_found_answers_nobody() {
     assert!(scene.stands(&victim).is_some_and(|text| text.starts_with("1 ")));
     request.release();
     answer.caught().await;
-    scene.fast.sign_out(&[victim.hash()], &crate::support::issue::client()).await.expect("a 2xx");
+    scene.fast.sessions.sign_out(&[victim.hash()], &crate::support::issue::client()).await.expect("a 2xx");
     let after = asked(&elsewhere, &victim);
     a_moment().await;
     answer.release();
@@ -125,6 +125,6 @@ async fn whoever_finds_the_lease_of_another_fill_asks_the_ledger_and_puts_nothin
     hold.release();
     assert!(first.await.expect("an answer"));
     assert!(scene.stands(&victim).is_some_and(|text| text.starts_with("1 ")), "its own fill puts the record");
-    scene.fast.sign_out(&[victim.hash()], &crate::support::issue::client()).await.expect("a 2xx");
+    scene.fast.sessions.sign_out(&[victim.hash()], &crate::support::issue::client()).await.expect("a 2xx");
     scene.assert_dead(&victim, "at the end").await;
 }

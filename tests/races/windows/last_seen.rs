@@ -17,7 +17,7 @@ use crate::support::wait::until;
 use super::{IP, LONG_LEASE, MINUTE, PATIENCE, SECOND, Scene, a_moment, asked, command_line, node};
 
 async fn use_of(app: &App, token: &Token) -> bool {
-    app.check(token, IP, Activity::Active).await.expect("an answer").is_some()
+    app.check.authenticate(token, IP, Activity::Active).await.expect("an answer").is_some()
 }
 
 /// What the ledger knows of the last use, after the sign-in.
@@ -35,8 +35,8 @@ async fn a_use_that_goes_from_the_notes_into_the_row_between_two_looks_counts() 
     let (sql, clock) = (Proxy::start(private.address()), Arc::new(MovableClock::default()));
     drop(command_line(&database).await);
     let app = node(&sql.in_url(&database.url()), None, LONG_LEASE, &clock);
-    let user = crowd::user(app.ledger(), clock.now()).await;
-    let issued = app.issue(user, false, &[], &client()).await.expect("a session");
+    let user = crowd::user(app.core.ledger(), clock.now()).await;
+    let issued = app.sign_in.issue(user, false, &[], &client()).await.expect("a session");
     let (token, session) = (issued.token, issued.session.id.to_string());
     assert!(use_of(&app, &token).await);
     let background = app.serve();

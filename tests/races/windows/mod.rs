@@ -65,13 +65,13 @@ impl Scene {
         let fast = node(&database.url(), Some(&redis.url()), lease, &clock);
         compared(&slow).await;
         compared(&fast).await;
-        let user = crowd::user(fast.ledger(), clock.now()).await;
+        let user = crowd::user(fast.core.ledger(), clock.now()).await;
         Self { database, redis, sql, way, clock, slow, fast, user }
     }
 
     /// A session that nobody has asked about yet.
     async fn issue(&self) -> Token {
-        self.fast.issue(self.user, false, &[], &client()).await.expect("a session").token
+        self.fast.sign_in.issue(self.user, false, &[], &client()).await.expect("a session").token
     }
 
     /// One whose record stands, with every service connected.
@@ -139,7 +139,7 @@ async fn command_line(database: &Database) -> App {
 
 /// Whether a check that is made now is answered yes. It is no use of the session.
 async fn is_live(app: &App, token: &Token) -> bool {
-    app.check(token, IP, Activity::Background).await.expect("an answer").is_some()
+    app.check.authenticate(token, IP, Activity::Background).await.expect("an answer").is_some()
 }
 
 /// The same by another worker of this node, meanwhile.

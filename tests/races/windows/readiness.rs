@@ -14,7 +14,7 @@ async fn however_many_ask_whether_a_node_is_ready_the_database_is_asked_once_at_
     let hold = scene.sql.hold(contains("clock_timestamp"));
     let strangers = (0..STRANGERS).map(|_| {
         let app = scene.slow.clone();
-        tokio::spawn(async move { app.readiness().await })
+        tokio::spawn(async move { app.fence.readiness().await })
     });
     let strangers: Vec<_> = strangers.collect();
     hold.caught().await;

@@ -1,0 +1,20 @@
+//! Audit: what happened, for whoever is asked afterwards.
+//!
+//! Owns the lines of the audit log and the limit on what strangers can have written into it. Must never decide anything.
+
+pub(in crate::service) mod entry;
+pub(in crate::service) mod refusals;
+pub(in crate::service) mod refused;
+pub(in crate::service) mod trail;
+
+use std::sync::Arc;
+
+use crate::service::core::Core;
+use refusals::Refusals;
+
+/// The audit log, written and read.
+#[derive(Clone)]
+pub struct Audit {
+    pub(in crate::service) core: Arc<Core>,
+    pub(in crate::service) refusals: Arc<Refusals>,
+}

@@ -1,0 +1,220 @@
+//! What was refused, on its way into the audit log.
+//!
+//! Owns how many lines that may be. Each refusal is a line of its own while there is room in its minute: so many for one
+//! account or address, so many for each event, so that a flood of one hides no other. Whatever is more, and whatever the throttle did not even compare, is counted for
+//! each account (where there is none: each address) and becomes one line when the minute is over. So lines are bounded in
+//! any minute, and memory at any time, whatever comes. Off the requests' path: a request leaves its line here, and a
+//! background task writes it within a second. Must never hold what somebody typed longer than it takes to learn whose
+//! account it is, and must never hold a password.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::event::Event;
+use crate::domain::{Timestamp, UserId};
+use crate::ledger::audit::Entry;
+
+/// Lines of single refusals of one event in a minute.
+const LINES: usize = 300;
+/// Of these, lines about one account or address.
+const LINES_EACH: u32 = 100;
+/// Accounts and addresses that are told apart in a minute, for each event; the others are one.
+const SUBJECTS: usize = 300;
+/// After how long counts become lines.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whom a refusal is counted for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::service) enum Subject {
+    /// An account.
+    User(UserId),
+    /// The account of this address, if there is one; else where it came from.
+    Named(String, IpAddr),
+    /// An address, or the network of one subscriber.
+    From(IpAddr),
+    /// All for whom there was no place.
+    Others,
+}
+
+/// One subject's refusals of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::service) struct Tally {
+    lines: u32,
+    pub(in crate::service) more: u64,
+}
+
+pub(in crate::service) type Tallies = HashMap<(Event, Subject), Tally>;
+
+/// The refusals of one node that are not written yet.
+pub(in crate::service) struct Refusals {
+    collected: Mutex<Collected>,
+    /// Lines that the ledger did not take; held while it is asked.
+    pub(in crate::service) written: tokio::sync::Mutex<Vec<Entry>>,
+}
+
+pub(in crate::service) struct Collected {
+    since: Timestamp,
+    lines: Vec<Entry>,
+    used: HashMap<Event, Used>,
+    tallies: Tallies,
+}
+
+/// What one event has used of its minute.
+#[derive(Default)]
+struct Used {
+    lines: usize,
+    subjects: usize,
+}
+
+impl Refusals {
+    pub(in crate::service) fn new(now: Timestamp) -> Self {
+        let collected = Collected { since: now, lines: Vec::new(), used: HashMap::new(), tallies: Tallies::new() };
+        Self { collected: Mutex::new(collected), written: tokio::sync::Mutex::default() }
+    }
+
+    pub(in crate::service) fn lock(&self) -> MutexGuard<'_, Collected> {
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Collected {
+    /// Collects a line, or counts it.
+    pub(in crate::service) fn note(&mut self, subject: Subject, line: Entry) {
+        let event = line.event;
+        let has_room = self.used.get(&event).is_none_or(|used| used.lines < LINES);
+        let tally = self.tally(event, subject);
+        if has_room && tally.lines < LINES_EACH {
+            tally.lines += 1;
+            self.used.entry(event).or_default().lines += 1;
+            self.lines.push(line);
+        } else {
+            tally.more += 1;
+        }
+    }
+
+    pub(in crate::service) fn tally(&mut self, event: Event, subject: Subject) -> &mut Tally {
+        let key = (event, subject);
+        let used = self.used.entry(event).or_default();
+        let is_new = !self.tallies.contains_key(&key);
+        let fits = !is_new || used.subjects < SUBJECTS;
+        used.subjects += usize::from(is_new && fits);
+        self.tallies.entry(if fits { key } else { (event, Subject::Others) }).or_default()
+    }
+
+    /// What is to be written now: the lines, and when the minute is over, or at the end, the counts with their beginning.
+    pub(in crate::service) fn take(
+        &mut self,
+        now: Timestamp,
+        at_end: bool,
+    ) -> (Vec<Entry>, Option<(Timestamp, Tallies)>) {
+        let lines = std::mem::take(&mut self.lines);
+        // A clock that was put back must not keep the minute open.
+        if !at_end && now >= self.since && now.since(self.since) < MINUTE {
+            return (lines, None);
+        }
+        self.used.clear();
+        let since = std::mem::replace(&mut self.since, now);
+        (lines, Some((since, std::mem::take(&mut self.tallies))))
+    }
+
+    /// Takes counts back that could not be written.
+    pub(in crate::service) fn put_back(&mut self, since: Timestamp, tallies: Tallies) {
+        self.since = since;
+        for ((event, subject), tally) in tallies {
+            self.tally(event, subject).more += tally.more;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::event::Actor;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_ms(seconds * 1_000)
+    }
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits(number))
+    }
+
+    fn line(ip: IpAddr) -> Entry {
+        Entry {
+            id: Uuid::nil(),
+            at: at(0),
+            event: Event::LoginFail,
+            actor: Actor::Anonymous,
+            user: None,
+            session: None,
+            ip: Some(ip),
+            request_id: None,
+            detail: None,
+        }
+    }
+
+    fn collected(refusals: u32, addresses: u32) -> (usize, usize, u64) {
+        let all = Refusals::new(at(0));
+        for number in 0..refusals {
+            let from = address(number % addresses);
+            all.lock().note(Subject::From(from), line(from));
+        }
+        let (lines, counts) = all.lock().take(at(60), false);
+        let (_, tallies) = counts.unwrap();
+        let more: Vec<u64> = tallies.values().map(|tally| tally.more).filter(|more| *more > 0).collect();
+        (lines.len(), more.len(), more.iter().sum())
+    }
+
+    #[test]
+    fn lines_are_bounded_whatever_comes_and_nothing_goes_uncounted() {
+        assert_eq!(collected(99, 1), (99, 0, 0), "each is a line");
+        assert_eq!(collected(5_000, 1), (100, 1, 4_900));
+        let (lines, counts, sum) = collected(100_000, 50_000);
+        assert_eq!((lines, lines + usize::try_from(sum).unwrap()), (LINES, 100_000));
+        assert!(counts <= SUBJECTS + 1, "{counts}");
+    }
+
+    #[test]
+    fn a_flood_of_one_event_hides_no_other() {
+        let all = Refusals::new(at(0));
+        for number in 0..100_000 {
+            let forged = Entry { event: Event::Forgery, ..line(address(number)) };
+            all.lock().note(Subject::From(address(number)), forged);
+        }
+        all.lock().note(Subject::From(address(7)), line(address(7)));
+        all.lock().tally(Event::LoginFailMax, Subject::From(address(8))).more += 1;
+        let (lines, counts) = all.lock().take(at(60), false);
+        let of = |event| lines.iter().filter(|line| line.event == event).count();
+        assert_eq!((of(Event::Forgery), of(Event::LoginFail)), (LINES, 1));
+        let (_, tallies) = counts.unwrap();
+        assert!(tallies.contains_key(&(Event::LoginFailMax, Subject::From(address(8)))), "nor whose it was");
+        assert!(tallies.len() <= SUBJECTS + 3, "{}", tallies.len());
+    }
+
+    #[test]
+    fn lines_go_at_once_and_counts_when_their_minute_is_over() {
+        let all = Refusals::new(at(0));
+        for _ in 0..LINES_EACH + 1 {
+            all.lock().note(Subject::From(address(1)), line(address(1)));
+        }
+        let (lines, counts) = all.lock().take(at(59), false);
+        assert!(lines.len() == 100 && counts.is_none());
+        all.lock().note(Subject::From(address(1)), line(address(1)));
+        let (lines, counts) = all.lock().take(at(60), false);
+        let (since, tallies) = counts.unwrap();
+        assert!(lines.is_empty() && since == at(0));
+        assert_eq!(tallies.values().next().unwrap().more, 2);
+        // Whatever could not be written is counted on.
+        all.lock().put_back(since, tallies);
+        let (_, counts) = all.lock().take(at(61), true);
+        assert_eq!(counts.unwrap().1.values().next().unwrap().more, 2);
+        all.lock().note(Subject::From(address(1)), line(address(1)));
+        assert!(all.lock().take(at(1), false).1.is_some(), "a clock that was put back keeps no minute open");
+    }
+}

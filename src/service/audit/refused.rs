@@ -1,0 +1,170 @@
+//! What was refused becomes lines of the audit log.
+//!
+//! Owns what is said of each kind of refusal, and the writing, which a background task does within a second. How many lines
+//! that may be is for [`super::refusals`] to say.
+
+use std::collections::HashMap;
+
+use crate::domain::event::{Actor, Event};
+use crate::domain::throttle::subscriber;
+use crate::domain::{Client, Email, Timestamp, UserId};
+use crate::ledger::audit::Entry;
+use crate::ledger::{LedgerError, audit, users};
+use crate::service::audit::Audit;
+use crate::service::audit::refusals::{Subject, Tallies};
+use crate::service::core::alarm::MANY;
+use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
+use crate::service::core::throttled::Throttled;
+
+/// A sign-in whose password may be compared by now: whoever hangs up before the answer has failed, as the throttle says.
+#[must_use = "what is dropped has failed"]
+pub(in crate::service) struct Unanswered<'a> {
+    room: &'a Audit,
+    client: &'a Client,
+    open: bool,
+}
+
+impl<'a> Unanswered<'a> {
+    pub(in crate::service) fn new(room: &'a Audit, client: &'a Client) -> Self {
+        Self { room, client, open: true }
+    }
+
+    /// It is answered, whatever the answer is.
+    pub(in crate::service) fn answer(mut self) {
+        self.open = false;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.room.note_login_failure(None, self.client, Some("hung up"));
+        }
+    }
+}
+
+impl Audit {
+    /// A refusal that nobody throttles: of something that the session may not do, or of a request that is not its own.
+    /// `detail` is what of, if that can be said without what somebody typed.
+    pub fn note_refusal(&self, event: Event, session: Option<&Checked>, client: &Client, detail: Option<String>) {
+        let user = session.map(|checked| checked.user);
+        let actor = user.filter(|_| event == Event::AccessFail).map_or(Actor::Anonymous, Actor::User);
+        let cause = Cause { actor, client: Some(client.clone()), authority: None, forced: false };
+        self.note_line(Entry { detail, ..self.entry(event, &cause, user, session.map(|checked| checked.session)) });
+    }
+
+    /// A sign-in that was refused, of this account if there is one; why, if it was not the password.
+    pub(in crate::service) fn note_login_failure(&self, user: Option<UserId>, client: &Client, why: Option<&str>) {
+        let line = self.entry(Event::LoginFail, &Cause::anonymous(client), user, None);
+        self.note_line(Entry { detail: why.map(ToOwned::to_owned), ..line });
+    }
+
+    /// Very many wrong passwords in one minute, whoever they were for: for whoever looks after the server, at once.
+    pub(in crate::service) fn note_flood(&self) {
+        let said = format!("{MANY} wrong passwords within a minute");
+        let name = Event::GuessingFlood.name();
+        log::warn!(target: "sessiond::security", "event={name} request=- ip=- user=- session=-: {said}");
+        let cause = Cause::server(None);
+        self.note_line(Entry { detail: Some(said), ..self.entry(Event::GuessingFlood, &cause, None, None) });
+    }
+
+    /// A wrong password of somebody who is signed in.
+    pub(in crate::service) fn note_password_failure(&self, checked: &Checked, client: &Client) {
+        let cause = Cause::user(checked.user, client);
+        self.note_line(self.entry(Event::PasswordFail, &cause, Some(checked.user), Some(checked.session)));
+    }
+
+    /// A password that was not compared, because there were too many wrong ones of the account or from the address.
+    pub(in crate::service) fn note_throttled(&self, email_key: &str, throttled: &Throttled, client: &Client) {
+        let from = subscriber(client.ip);
+        // What no account can have is not kept: it may be as long as a body.
+        let named = throttled.is_of_account() && Email::parse(email_key).is_ok();
+        let subject = if named { Subject::Named(email_key.to_owned(), from) } else { Subject::From(from) };
+        self.refusals.lock().tally(Event::LoginFailMax, subject).more += 1;
+    }
+
+    fn note_line(&self, line: Entry) {
+        let from = line.ip.map_or(Subject::Others, |ip| Subject::From(subscriber(ip)));
+        let subject = line.user.map_or(from, Subject::User);
+        self.refusals.lock().note(subject, line);
+    }
+
+    /// Writes what was collected; at the end, also what is counted of a minute that is not over. What the ledger does not
+    /// take stays, and until it does no more is taken for it.
+    pub(in crate::service) async fn write_refusals(&self, at_end: bool) -> Result<(), LedgerError> {
+        let mut unwritten = self.refusals.written.lock().await;
+        self.append_all(&mut unwritten).await?;
+        let (lines, counts) = self.refusals.lock().take(self.core.clock().now(), at_end);
+        *unwritten = lines;
+        if let Some((since, tallies)) = counts {
+            unwritten.extend(self.counted(since, tallies).await?);
+        }
+        self.append_all(&mut unwritten).await
+    }
+
+    async fn append_all(&self, lines: &mut Vec<Entry>) -> Result<(), LedgerError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let batch = lines.clone();
+        // Once, also when the ledger did not say that it had them.
+        let append = self.core.ledger.write_aside(move |db| batch.iter().try_for_each(|it| audit::append_once(db, it)));
+        append.await?;
+        lines.clear();
+        Ok(())
+    }
+
+    /// The lines that counts become.
+    async fn counted(&self, since: Timestamp, mut tallies: Tallies) -> Result<Vec<Entry>, LedgerError> {
+        tallies.retain(|_, tally| tally.more > 0);
+        if tallies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = tallies.keys().filter_map(|(_, subject)| match subject {
+            Subject::Named(key, _) => Some(key.clone()),
+            _ => None,
+        });
+        let names: Vec<String> = names.collect();
+        let owners = self.core.ledger.read_at_entrance(move |db| {
+            let owner = |name: String| Ok((users::find_by_email(db, &name)?.map(|user| user.id), name));
+            names.into_iter().map(owner).collect::<Result<Vec<_>, LedgerError>>()
+        });
+        let owners = match owners.await {
+            Ok(owners) => owners.into_iter().filter_map(|(id, name)| Some((name, id?))).collect::<HashMap<_, _>>(),
+            Err(error) => {
+                self.refusals.lock().put_back(since, tallies);
+                return Err(error);
+            }
+        };
+        let mut resolved: HashMap<(Event, Subject), u64> = HashMap::new();
+        for ((event, subject), tally) in tallies {
+            let subject = match subject {
+                Subject::Named(key, from) => owners.get(&key).map_or(Subject::From(from), |id| Subject::User(*id)),
+                other => other,
+            };
+            *resolved.entry((event, subject)).or_default() += tally.more;
+        }
+        Ok(resolved.into_iter().map(|((event, subject), more)| self.count_line(since, event, &subject, more)).collect())
+    }
+
+    fn count_line(&self, since: Timestamp, event: Event, subject: &Subject, more: u64) -> Entry {
+        let now = self.core.clock().now();
+        let (user, ip) = match subject {
+            Subject::User(id) => (Some(*id), None),
+            Subject::Named(_, from) | Subject::From(from) => (None, Some(*from)),
+            Subject::Others => (None, None),
+        };
+        Entry {
+            id: self.core.line_id(now),
+            at: now,
+            event,
+            actor: Actor::Anonymous,
+            user,
+            session: None,
+            ip,
+            request_id: None,
+            detail: Some(format!("{more} since {}", since.to_rfc3339())),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Check: is this token a live session's? The hot path.
+//!
+//! Owns the question that every request asks. A trusted record answers yes with one Redis command and no SQL;
+//! everything else is a question to the ledger ([`super::fill`]). Must never answer no on Redis' word, and never
+//! answer yes on the word of a store that may have forgotten.
+
+use std::net::IpAddr;
+
+use crate::domain::{Timestamp, Token, TokenHash};
+use crate::live::{Doubt, Seen, SeenRecord};
+use crate::service::check::Check;
+use crate::service::core::checked::{Activity, Checked};
+use crate::service::core::unavailable::Unavailable;
+
+impl Check {
+    /// Looks a token up, for a client at this address. None: there is no such live session. An error: nobody can tell.
+    pub async fn authenticate(
+        &self,
+        token: &Token,
+        from: IpAddr,
+        activity: Activity,
+    ) -> Result<Option<Checked>, Unavailable> {
+        let token_hash = token.hash();
+        let now = self.core.clock().now();
+        let doubt = match self.read_record(&token_hash, now).await {
+            Reading::Yes(seen) => return Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
+            Reading::Doubt(doubt) => Some(doubt),
+            Reading::NoRedis => None,
+        };
+        match self.fill(token_hash, doubt, (from, activity)).await {
+            Ok(found) => {
+                if let Some(checked) = &found {
+                    self.touch_if_due(checked, None, from, activity, now);
+                }
+                Ok(found)
+            }
+            Err(unavailable) => {
+                // Redis may only have been late: its connection is made anew by now.
+                let now = self.core.clock().now();
+                match self.read_record(&token_hash, now).await {
+                    Reading::Yes(seen) => Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
+                    Reading::Doubt(_) | Reading::NoRedis => Err(unavailable),
+                }
+            }
+        }
+    }
+
+    fn say_yes(
+        &self,
+        seen: SeenRecord,
+        token_hash: TokenHash,
+        from: IpAddr,
+        activity: Activity,
+        now: Timestamp,
+    ) -> Checked {
+        let checked = Checked::of_record(&seen.record, token_hash, now);
+        self.touch_if_due(&checked, Some(seen), from, activity, now);
+        checked
+    }
+
+    async fn read_record(&self, token_hash: &TokenHash, now: Timestamp) -> Reading {
+        let Some(live) = &self.core.live else { return Reading::NoRedis };
+        match live.read(token_hash, now).await {
+            Ok(Seen::Record(seen)) => Reading::Yes(seen),
+            Ok(Seen::Doubt(doubt)) => Reading::Doubt(doubt),
+            Err(error) => {
+                log::debug!("Redis does not answer, the ledger will: {error}");
+                Reading::NoRedis
+            }
+        }
+    }
+
+    /// Notes a use of the session, off the request's latency.
+    fn touch_if_due(
+        &self,
+        checked: &Checked,
+        seen: Option<SeenRecord>,
+        from: IpAddr,
+        activity: Activity,
+        now: Timestamp,
+    ) {
+        let configured = self.core.policy.last_seen_resolution;
+        if let Some(used_at) = checked.use_to_write(activity, now, from, configured) {
+            self.touch(checked, seen, used_at, now, from);
+        }
+    }
+}
+
+enum Reading {
+    Yes(SeenRecord),
+    Doubt(Doubt),
+    NoRedis,
+}

@@ -1,0 +1,153 @@
+//! A live session that is shown by another device than the one it is bound to, and what follows from that.
+//!
+//! Owns the comparison, which every request pays for, and the answer to a change, which is the operator's to choose. Must
+//! never ask a store about a request whose device is the session's, nor twice about the same other one.
+
+use std::time::Duration;
+
+use crate::domain::event::Event;
+use crate::domain::{Client, Device, DeviceMark, EndReason};
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{Db, LedgerError, audit, locks, proofs};
+use crate::service::check::Check;
+use crate::service::check::devices::mark_of;
+use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
+use crate::service::core::policy::OnDeviceChange;
+use crate::service::core::unavailable::Unavailable;
+
+/// Lines that one session can add to the audit log by changing its device, from one proof to the next.
+const MAX_LINES: usize = 16;
+/// Before a change that the ledger did not take is told again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// A change, as the transaction needs it.
+#[derive(Clone)]
+struct Change {
+    checked: Checked,
+    shown: DeviceMark,
+    client: Client,
+    answer: OnDeviceChange,
+}
+
+impl Check {
+    /// Judges the device that shows a session which was just checked. None: that ended it. `client` is asked for only
+    /// where there is something to tell.
+    pub async fn recognise(
+        &self,
+        mut checked: Checked,
+        user_agent: Option<&str>,
+        client: impl FnOnce() -> Client,
+    ) -> Result<Option<Checked>, Unavailable> {
+        let shown = mark_of(user_agent);
+        if !shown.differs_from(checked.device) {
+            return Ok(Some(checked));
+        }
+        let answer = self.core.policy.on_device_change;
+        if answer == OnDeviceChange::StepUp {
+            // Whatever becomes of the rest: nobody is told that this request comes from a proven owner.
+            checked.proven_at = None;
+        }
+        let change = (checked.token_hash, shown);
+        if self.device_changes.has(change) {
+            return Ok(Some(checked));
+        }
+        let told = Change { checked: checked.clone(), shown, client: client(), answer };
+        match answer {
+            OnDeviceChange::Log => self.tell_later(told),
+            OnDeviceChange::StepUp => match self.tell(told).await {
+                Ok(records) => {
+                    self.device_changes.add(change);
+                    self.sessions
+                        .confirm(&records)
+                        .await
+                        .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+                }
+                // What would change something asks the same ledger.
+                Err(error) => log::warn!("another device of session {} is not told: {error}", checked.session),
+            },
+            OnDeviceChange::Revoke => {
+                let records = self.tell(told).await?;
+                self.sessions
+                    .confirm(&records)
+                    .await
+                    .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+                return Ok(None);
+            }
+        }
+        Ok(Some(checked))
+    }
+
+    /// Off the request's latency, once at a time: nothing depends on it but a line.
+    fn tell_later(&self, told: Change) {
+        let change = (told.checked.token_hash, told.shown);
+        if !self.device_changes.add(change) {
+            return;
+        }
+        let room = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = room.tell(told).await {
+                log::warn!("another device of a session is not in the audit log yet: {error}");
+                tokio::time::sleep(PAUSE).await;
+                room.device_changes.forget(change);
+            }
+        });
+    }
+
+    async fn tell(&self, told: Change) -> Result<Vec<Unconfirmed>, Unavailable> {
+        let room = self.clone();
+        Ok(self.core.write(move |db| room.answer_change(db, &told)).await?)
+    }
+
+    /// The transaction, under the user's lock, so that two nodes write one line. What records have to go.
+    fn answer_change(&self, db: &mut Db, told: &Change) -> Result<Vec<Unconfirmed>, LedgerError> {
+        let Checked { user, session, token_hash, .. } = told.checked;
+        let locked = locks::users(db, &[user])?;
+        let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none() && row.token_hash == token_hash);
+        let Some(row) = row else { return Ok(Vec::new()) };
+        let cause = Cause::server(Some(told.client.clone()));
+        self.write_line(db, &row, told, &cause)?;
+        match told.answer {
+            OnDeviceChange::Log => Ok(Vec::new()),
+            OnDeviceChange::StepUp => {
+                let now = self.core.clock().now();
+                if !proofs::challenge(db, session, now)? {
+                    return Ok(Vec::new());
+                }
+                // The record tells applications of a proof that does not count any more.
+                let outdated = self.sessions.obligation(token_hash, session);
+                unconfirmed::add(db, &[outdated], now)?;
+                Ok(vec![outdated])
+            }
+            OnDeviceChange::Revoke => {
+                let which = Which::One(session, user);
+                Ok(self.sessions.end_rows(db, &locked, &which, EndReason::DeviceChanged, &cause)?.records)
+            }
+        }
+    }
+
+    /// One line for each other device since the last proof; of many, the first.
+    fn write_line(&self, db: &mut Db, row: &Session, told: &Change, cause: &Cause) -> Result<(), LedgerError> {
+        let detail = format!(
+            "{} -> {}",
+            name(&Device::from_user_agent(row.user_agent.as_deref())),
+            name(&Device::from_user_agent(told.client.user_agent.as_deref()))
+        );
+        let limit = i64::try_from(MAX_LINES).unwrap_or(i64::MAX);
+        let (user, session) = (row.user_id, row.id);
+        let said = audit::details(db, Event::DeviceChanged, user, session, row.authenticated_at, limit)?;
+        if said.len() >= MAX_LINES || said.iter().any(|line| line.as_deref() == Some(&detail)) {
+            return Ok(());
+        }
+        let mut line = self.audit.entry(Event::DeviceChanged, cause, Some(user), Some(session));
+        line.detail = Some(detail);
+        audit::append(db, &line)
+    }
+}
+
+/// What a device calls itself, in the words of the list of sessions.
+fn name(device: &Device) -> String {
+    let known = |family: &Option<String>| family.clone().unwrap_or_else(|| "unknown".to_owned());
+    format!("{} on {}", known(&device.browser), known(&device.os))
+}

@@ -1,0 +1,166 @@
+//! Probing: many different tokens from one address that are nobody's session.
+//!
+//! Owns the count of them, on this node, in a table of a fixed size. A token that opens a session is never counted and
+//! never asked about, so signed-in people behind the same address do not notice. One dead token that is shown again and
+//! again is a browser that was left open, and counts once a minute. Must never keep a token, not even its hash.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::domain::throttle::Window;
+
+/// Different unknown tokens that an address may show in a minute: as many sessions as end at once in a large office.
+pub(in crate::service) const WINDOW: Window = Window { limit: 100, length: Duration::from_secs(60) };
+
+/// Addresses that are counted at once, in about half a megabyte.
+const PLACES: usize = 4_096;
+
+/// Tokens that are known again, by so many of their address: others in between make one count anew.
+const KNOWN: usize = 8;
+
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Which address, and in which minute.
+    whose: Option<(IpAddr, i64)>,
+    count: u32,
+    known: [u64; KNOWN],
+}
+
+/// Addresses and what they showed.
+pub(in crate::service) struct Probing {
+    places: Mutex<Vec<Place>>,
+}
+
+impl Default for Probing {
+    fn default() -> Self {
+        Self { places: Mutex::new(Vec::new()) }
+    }
+}
+
+/// What the count says about one more unknown token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Judgement {
+    /// Not too many.
+    Fine,
+    /// Too many, by this one.
+    First,
+    /// Too many before it.
+    TooMany,
+}
+
+impl Probing {
+    /// Counts one more token of an address, unless it is one of the last that were.
+    pub(in crate::service) fn note(&self, subscriber: IpAddr, fingerprint: u64, now: Timestamp) -> Judgement {
+        let minute = WINDOW.number(now);
+        let mut places = self.lock();
+        // Most nodes never need it.
+        if places.is_empty() {
+            places.resize(PLACES, Place::default());
+        }
+        let Some(place) = place_of(&mut places, subscriber, minute) else { return Judgement::Fine };
+        if place.whose != Some((subscriber, minute)) {
+            *place = Place { whose: Some((subscriber, minute)), ..Place::default() };
+        }
+        let again = place.known.iter().take(usize::try_from(place.count).unwrap_or(KNOWN)).any(|it| *it == fingerprint);
+        if !again {
+            place.known.rotate_right(1);
+            let [latest, ..] = &mut place.known;
+            *latest = fingerprint;
+            place.count = place.count.saturating_add(1);
+        }
+        match place.count.saturating_sub(WINDOW.limit) {
+            0 => Judgement::Fine,
+            1 if !again => Judgement::First,
+            _ => Judgement::TooMany,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of an address: its own, or of the few that it may take the one with the least to lose.
+fn place_of(places: &mut [Place], subscriber: IpAddr, minute: i64) -> Option<&mut Place> {
+    const WAYS: usize = 8;
+    let sets = places.len() / WAYS;
+    let start = spread(subscriber).checked_rem(sets)?.checked_mul(WAYS)?;
+    let set = places.get_mut(start..start.checked_add(WAYS)?)?;
+    let cost = |place: &Place| match place.whose {
+        Some((address, then)) if then == minute && address == subscriber => None,
+        Some((_, then)) if then == minute => Some(place.count),
+        _ => Some(0),
+    };
+    set.iter_mut().min_by_key(|place| cost(place))
+}
+
+/// Spreads addresses over the places. Who chooses addresses to share one with others only loses a count.
+fn spread(subscriber: IpAddr) -> usize {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    subscriber.hash(&mut hasher);
+    usize::try_from(hasher.finish() >> 32).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_ms(0).plus(Duration::from_secs(seconds))
+    }
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
+    }
+
+    #[test]
+    fn different_tokens_are_counted_and_one_that_comes_again_is_not() {
+        let probing = Probing::default();
+        for _ in 0..10_000 {
+            for token in 0..4 {
+                assert_eq!(probing.note(address(1), token, at(1)), Judgement::Fine);
+            }
+        }
+        for token in 4..100 {
+            assert_eq!(probing.note(address(1), token, at(2)), Judgement::Fine);
+        }
+        assert_eq!(probing.note(address(1), 100, at(3)), Judgement::First);
+        assert_eq!(probing.note(address(1), 100, at(3)), Judgement::TooMany);
+        assert_eq!(probing.note(address(1), 101, at(59)), Judgement::TooMany);
+        assert_eq!(probing.note(address(2), 101, at(59)), Judgement::Fine, "another address");
+        assert_eq!(probing.note(address(1), 102, at(60)), Judgement::Fine, "the next minute");
+    }
+
+    #[test]
+    fn a_token_that_hashes_to_zero_counts_too() {
+        let probing = Probing::default();
+        probing.note(address(1), 0, at(1));
+        for token in 1..100 {
+            assert_eq!(probing.note(address(1), token, at(1)), Judgement::Fine);
+        }
+        assert_eq!(probing.note(address(1), 100, at(1)), Judgement::First);
+    }
+
+    /// A million with SESSIOND_TEST_SOAK.
+    fn names() -> u32 {
+        if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000_000 } else { 100_000 }
+    }
+
+    #[test]
+    fn v_06_tokens_from_any_number_of_addresses_take_no_more_room() {
+        let probing = Probing::default();
+        for token in 0..=100 {
+            probing.note(address(7), token, at(1));
+        }
+        for number in 0..names() {
+            probing.note(address(0x0A00_0000 + number), 1, at(1));
+        }
+        let places = probing.lock().len();
+        println!("{} addresses: {places} places", names());
+        assert_eq!(places, PLACES);
+        assert_eq!(probing.note(address(7), 200, at(2)), Judgement::TooMany, "still counted");
+    }
+}

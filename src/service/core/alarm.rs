@@ -1,0 +1,55 @@
+//! The alarm: many wrong passwords in one minute, whoever they were for and wherever they came from.
+//!
+//! Owns the count of a whole node. It refuses nobody, or anybody could keep all people out: it tells whoever looks after
+//! the server, once for each minute in which it is reached. Guessing at very many accounts from very many addresses shows
+//! nowhere else.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::domain::Timestamp;
+
+/// Wrong passwords in a minute, on one node.
+pub(in crate::service) const MANY: u32 = 100;
+const MINUTE_MS: i64 = 60_000;
+
+/// What was counted in the present minute.
+#[derive(Default)]
+pub(in crate::service) struct Alarm {
+    present: Mutex<Minute>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Minute {
+    number: i64,
+    failures: u32,
+}
+
+impl Alarm {
+    /// Counts a wrong password. True for the one that makes them many.
+    pub(in crate::service) fn rings(&self, now: Timestamp) -> bool {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = now.ms().div_euclid(MINUTE_MS);
+        if present.number != number {
+            *present = Minute { number, failures: 0 };
+        }
+        present.failures = present.failures.saturating_add(1);
+        present.failures == MANY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l_27_many_failures_in_a_minute_are_told_once() {
+        let alarm = Alarm::default();
+        let rung =
+            |second: i64, times: u32| (0..times).filter(|_| alarm.rings(Timestamp::from_ms(second * 1_000))).count();
+        assert_eq!(rung(0, MANY - 1), 0);
+        assert_eq!(rung(59, 1), 1, "the last second of the minute counts");
+        assert_eq!(rung(59, 10 * MANY), 0, "once");
+        assert_eq!(rung(60, MANY - 1), 0, "the next minute begins at nothing");
+        assert_eq!(rung(119, 1), 1);
+    }
+}

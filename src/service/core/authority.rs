@@ -1,0 +1,112 @@
+//! Authority: by which session somebody acts, and what that has to show when the change is made.
+//!
+//! Owns what can be wanted of it, and the reasons to refuse. Must never be judged but by [`super::lock`].
+
+use std::time::Duration;
+
+use crate::domain::{Proof, Role, Roles, SessionId, Timestamp, TokenHash, UserId};
+use crate::service::core::checked::Checked;
+
+/// A change that needs a younger proof: give the password again, then repeat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session's owner has to prove again who they are")]
+pub struct StepUpRequired {
+    /// How old a proof may be.
+    pub max_age: Duration,
+}
+
+/// Why a session may not change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Unproven {
+    /// The proof is too old, or does not count any more.
+    StepUp(StepUpRequired),
+    /// The session has ended since it was checked, or has another token now; or its account may not act any more.
+    Ended,
+    /// The account has lost the role since it was asked for.
+    Forbidden,
+}
+
+/// What a transaction did, or why it did nothing.
+pub(in crate::service) type Granted<T> = Result<T, Unproven>;
+
+/// A session by which somebody acts, and what it has to show.
+#[derive(Clone, Copy, Debug)]
+pub struct Authority {
+    user: UserId,
+    session: SessionId,
+    token_hash: TokenHash,
+    proof: Wanted,
+    role: Option<Role>,
+}
+
+/// Which proof of who its owner is.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// None: it lives, and that is enough.
+    Any,
+    /// One of any age that still counts.
+    Counting,
+    /// One that is younger than the operator's limit.
+    Recent,
+}
+
+impl Authority {
+    fn of(checked: &Checked, proof: Wanted) -> Self {
+        let Checked { user, session, token_hash, .. } = *checked;
+        Self { user, session, token_hash, proof, role: None }
+    }
+
+    /// A live session, whatever its owner has proven.
+    pub(in crate::service) fn live(checked: &Checked) -> Self {
+        Self::of(checked, Wanted::Any)
+    }
+
+    /// A live session whose proof counts, however old.
+    pub(in crate::service) fn unchallenged(checked: &Checked) -> Self {
+        Self::of(checked, Wanted::Counting)
+    }
+
+    /// A live session with a recent proof.
+    pub(in crate::service) fn recent(checked: &Checked) -> Self {
+        Self::of(checked, Wanted::Recent)
+    }
+
+    /// A live session with a recent proof, of somebody with this role.
+    pub(in crate::service) fn with_role(checked: &Checked, role: Role) -> Self {
+        Self { role: Some(role), ..Self::recent(checked) }
+    }
+
+    /// Who acts.
+    pub(in crate::service) fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// The session by which they act.
+    pub(in crate::service) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The token that it was shown with.
+    pub(in crate::service) fn token_hash(&self) -> &TokenHash {
+        &self.token_hash
+    }
+
+    /// Whether these roles and this proof are enough at this moment; a recent one is younger than `max_age`.
+    pub(in crate::service) fn judge(
+        &self,
+        roles: &Roles,
+        proof: Proof,
+        max_age: Duration,
+        now: Timestamp,
+    ) -> Granted<()> {
+        if self.role.is_some_and(|role| !roles.has(role)) {
+            return Err(Unproven::Forbidden);
+        }
+        let suffices = match self.proof {
+            Wanted::Any => true,
+            Wanted::Counting => !proof.challenged,
+            Wanted::Recent => proof.is_younger_than(max_age, now),
+        };
+        if suffices { Ok(()) } else { Err(Unproven::StepUp(StepUpRequired { max_age })) }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a check says yes with.
+//!
+//! Owns [`Checked`], the proof that a token was a live session's a moment ago. Good for one request; must never be
+//! kept for the next.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::domain::session::{Deadlines, resolution};
+use crate::domain::{DeviceMark, Proof, SessionId, Timestamp, TokenHash, UserId};
+use crate::live::Record;
+
+/// Whether a request counts as use of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Somebody does something.
+    Active,
+    /// A poll in the background, an event stream: keeps nobody signed in.
+    Background,
+}
+
+/// A live session, as a check found it.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The session's public id.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The hash of the token that was shown.
+    pub token_hash: TokenHash,
+    /// When it ends by itself.
+    pub deadlines: Deadlines,
+    /// The address it was last used from before this request.
+    pub ip: IpAddr,
+    /// Whether the application keeps anything in it.
+    pub has_data: bool,
+    /// The device that it is bound to.
+    pub device: DeviceMark,
+    /// When its owner last proved who they are, to the second; none when that counts no more. For applications: what
+    /// changes something here asks the ledger.
+    pub proven_at: Option<Timestamp>,
+}
+
+impl Checked {
+    pub(in crate::service) fn of_record(record: &Record, token_hash: TokenHash, now: Timestamp) -> Self {
+        Self {
+            session: record.session,
+            user: record.user,
+            token_hash,
+            deadlines: Deadlines { last_seen: record.last_seen, idle: record.idle, expires: record.expires },
+            ip: record.ip,
+            has_data: record.has_data,
+            device: record.device,
+            proven_at: record.proven_at.and_then(|at| Proof { at, challenged: false }.counting(now)),
+        }
+    }
+
+    /// Whether the ledger was never told of a use: its last-seen time is that of the sign-in.
+    pub(in crate::service) fn is_unused(&self) -> bool {
+        self.deadlines.last_seen <= self.session.made_at()
+    }
+
+    /// The last-seen time to write, given a request now from this address; none when nothing is to be written. What keeps
+    /// nobody signed in hides nobody either: from elsewhere, its address is written beside the last-seen time that there is.
+    pub(in crate::service) fn use_to_write(
+        &self,
+        activity: Activity,
+        now: Timestamp,
+        ip: IpAddr,
+        configured: Duration,
+    ) -> Option<Timestamp> {
+        let last_seen = self.deadlines.last_seen;
+        match activity {
+            Activity::Active => {
+                (self.ip != ip || now.since(last_seen) >= resolution(configured, self.deadlines.idle)).then_some(now)
+            }
+            Activity::Background => (self.ip != ip).then_some(last_seen),
+        }
+    }
+}

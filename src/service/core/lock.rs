@@ -1,0 +1,57 @@
+//! Lock, then judge: the way into every change that people cause.
+//!
+//! Owns the order: lock the rows of whoever acts and of whoever is acted upon, and only then read whether the account may
+//! act, whether its session lives under the token that was shown, how old the proof is and which role there is. Must never
+//! judge before the locks: a request that waits for them goes on after whatever it was judged by. Who locks whom, and
+//! judges what, is in docs/transactions.md.
+
+use crate::domain::UserId;
+use crate::fault_point;
+use crate::ledger::locks::{self, Locked};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, proofs};
+use crate::service::core::Core;
+use crate::service::core::authority::Authority;
+use crate::service::core::authority::{Granted, Unproven};
+use crate::service::core::cause::Cause;
+
+impl Core {
+    /// Locks whoever acts and these users, in the order of their ids, and then judges whoever acts. Once in a
+    /// transaction, and before anything else that it goes by is read.
+    pub(in crate::service) fn lock(
+        &self,
+        db: &mut Db,
+        by: Option<&Authority>,
+        upon: &[UserId],
+    ) -> Result<Granted<Locked>, LedgerError> {
+        let acting = by.map(Authority::user);
+        let locked = locks::users(db, &acting.into_iter().chain(upon.iter().copied()).collect::<Vec<_>>())?;
+        let judged = match by {
+            Some(by) => self.judge_authority(db, by, locked.user(by.user()))?,
+            None => Ok(()),
+        };
+        Ok(judged.map(|()| locked))
+    }
+
+    /// What would be judged now, so that whoever may not do it is told before anything is done. What counts is judged
+    /// again under the locks.
+    pub(in crate::service) async fn ask_first(&self, cause: &Cause) -> Result<Granted<()>, LedgerError> {
+        let Some(by) = cause.authority else { return Ok(Ok(())) };
+        let room = self.clone();
+        let judged = self.ledger.read(move |db| {
+            let owner = users::find(db, by.user())?;
+            room.judge_authority(db, &by, owner.as_ref())
+        });
+        judged.await
+    }
+
+    fn judge_authority(&self, db: &mut Db, by: &Authority, owner: Option<&User>) -> Result<Granted<()>, LedgerError> {
+        let now = self.clock().now();
+        let Some(owner) = owner.filter(|user| !user.is_disabled() && !user.is_deleted()) else {
+            return Ok(Err(Unproven::Ended));
+        };
+        let proof = proofs::find(db, by.session(), by.token_hash(), now)?;
+        fault_point::reach("step-up: judged");
+        Ok(proof.ok_or(Unproven::Ended).and_then(|proof| by.judge(&owner.roles, proof, self.policy.step_up_age, now)))
+    }
+}

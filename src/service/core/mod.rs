@@ -1,0 +1,92 @@
+//! Core: what every room of the service needs.
+//!
+//! Owns the stores, the clock, chance, the operator's rules, and what this node knows of sessions before the ledger does.
+//! Must never know a use case.
+
+pub(in crate::service) mod admin_views;
+pub(in crate::service) mod alarm;
+pub(in crate::service) mod authority;
+pub(in crate::service) mod cause;
+pub(in crate::service) mod checked;
+pub(in crate::service) mod complaint;
+pub(in crate::service) mod last_use;
+pub(in crate::service) mod location;
+pub(in crate::service) mod lock;
+pub(in crate::service) mod notes;
+pub(in crate::service) mod outlet;
+pub(in crate::service) mod page;
+pub(in crate::service) mod policy;
+pub(in crate::service) mod spans;
+pub(in crate::service) mod start_error;
+pub(in crate::service) mod tallies;
+pub(in crate::service) mod throttle;
+pub(in crate::service) mod throttled;
+pub(in crate::service) mod unavailable;
+pub(in crate::service) mod views;
+pub(in crate::service) mod write;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::domain::{Clock, LedgerClock, PasswordRules, Random, Timestamp, random};
+use crate::ledger::Ledger;
+use crate::live::Live;
+use location::Locator;
+use notes::Notes;
+use outlet::Outlet;
+use policy::Policy;
+use throttle::Throttle;
+
+/// What every room of the service needs.
+#[derive(Clone)]
+pub struct Core {
+    pub(in crate::service) ledger: Ledger,
+    /// The records, over a connection of this thread's own.
+    pub(in crate::service) live: Option<Live>,
+    pub(in crate::service) clock: Arc<LedgerClock>,
+    pub(in crate::service) random: Arc<dyn Random>,
+    pub(in crate::service) policy: Arc<Policy>,
+    pub(in crate::service) last_seen: Arc<Notes>,
+    pub(in crate::service) locator: Option<Arc<Locator>>,
+    pub(in crate::service) outlet: Option<Arc<Outlet>>,
+    pub(in crate::service) throttle: Arc<Throttle>,
+}
+
+impl Core {
+    /// The same with a connection of its own to Redis, for the thread that uses it.
+    pub(in crate::service) fn for_worker(&self) -> Self {
+        Self { live: self.live.as_ref().map(Live::for_worker), ..self.clone() }
+    }
+
+    /// The ledger, for tests and the command line.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What time it is for this service: what the ledger's clock shows.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Which passwords may be chosen here.
+    pub fn password_rules(&self) -> &PasswordRules {
+        &self.policy.password_rules
+    }
+
+    /// A new id of something that happens now, a UUIDv7.
+    pub fn request_id(&self) -> Uuid {
+        self.line_id(self.clock().now())
+    }
+
+    /// A new id of something that happens at this moment, a UUIDv7.
+    pub(in crate::service) fn line_id(&self, now: Timestamp) -> Uuid {
+        let ms = u64::try_from(now.ms()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(ms, &random::bytes(self.random())).into_uuid()
+    }
+
+    /// Chance, for this service.
+    pub(in crate::service) fn random(&self) -> &dyn Random {
+        self.random.as_ref()
+    }
+}

@@ -1,0 +1,193 @@
+//! Notes: which sessions were used on this node since the ledger was last told.
+//!
+//! Owns the buffer between a use and its row, with a limit. Must never be the only place that knows for longer than
+//! the ledger may lag.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::domain::{SessionId, Timestamp};
+
+/// Most sessions with an untold use on one node; beyond it a use may be forgotten, and is logged.
+const MAX_NOTES: usize = 500_000;
+/// A use that the ledger has not been told.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::service) struct Note {
+    pub(in crate::service) seen_at: Timestamp,
+    pub(in crate::service) ip: IpAddr,
+    /// When the ledger must know, on the stopwatch.
+    pub(in crate::service) due: Duration,
+}
+
+/// Uses that the ledger may not know yet.
+#[derive(Default)]
+struct Untold {
+    waiting: HashMap<SessionId, Note>,
+    /// Taken to be written, and not yet known to be.
+    telling: HashMap<SessionId, Note>,
+    /// Whether the log says that uses are forgotten.
+    is_full: bool,
+}
+
+/// The notes of one node.
+pub(in crate::service) struct Notes {
+    notes: Mutex<Untold>,
+    urgent: Notify,
+    /// Whether the ledger was away when it should have been told.
+    overdue: watch::Sender<bool>,
+    /// Whether records in Redis learn of a use at once, so that the ledger may lag.
+    pub(in crate::service) has_records: bool,
+}
+
+impl Notes {
+    pub(in crate::service) fn new(has_records: bool) -> Self {
+        Self { notes: Mutex::default(), urgent: Notify::new(), overdue: watch::Sender::new(false), has_records }
+    }
+
+    /// The latest use that this node knows and the ledger may not.
+    pub(in crate::service) fn noted(&self, session: SessionId) -> Option<Timestamp> {
+        let notes = self.lock();
+        [&notes.waiting, &notes.telling].into_iter().filter_map(|of| of.get(&session)).map(|note| note.seen_at).max()
+    }
+
+    /// Notes a use. False: it was noted a moment ago, by another request of the same page.
+    pub(in crate::service) fn note(&self, session: SessionId, note: Note, resolution: Duration) -> bool {
+        let untold = &mut *self.lock();
+        let notes = &mut untold.waiting;
+        let earlier = notes.get(&session).copied();
+        if earlier.is_some_and(|old| old.ip == note.ip && note.seen_at.since(old.seen_at) < resolution) {
+            return false;
+        }
+        if earlier.is_none() && notes.len() >= MAX_NOTES {
+            if !std::mem::replace(&mut untold.is_full, true) {
+                log::warn!(
+                    "{MAX_NOTES} sessions wait for their last-seen time to be written: uses of others are forgotten"
+                );
+            }
+            return false;
+        }
+        untold.is_full &= notes.len() >= MAX_NOTES / 2;
+        // A use that was noted earlier stays due when it was.
+        let due = earlier.map_or(note.due, |old| old.due.min(note.due));
+        let seen_at = earlier.map_or(note.seen_at, |old| old.seen_at.max(note.seen_at));
+        notes.insert(session, Note { seen_at, due, ..note });
+        true
+    }
+
+    pub(in crate::service) fn make_due(&self, session: SessionId) {
+        if let Some(note) = self.lock().waiting.get_mut(&session) {
+            note.due = Duration::ZERO;
+        }
+        self.call();
+    }
+
+    /// Wakes whoever writes.
+    pub(in crate::service) fn call(&self) {
+        self.urgent.notify_one();
+    }
+
+    /// What is due, to be written: until [`Notes::told`] or [`Notes::give_back`] it stays known.
+    pub(in crate::service) fn take_due(&self, now: Duration) -> Vec<(SessionId, Note)> {
+        let mut notes = self.lock();
+        let due: Vec<_> = notes.waiting.extract_if(|_, note| note.due <= now).collect();
+        notes.telling.extend(due.iter().copied());
+        due
+    }
+
+    /// The ledger knows these now.
+    pub(in crate::service) fn told(&self, told: &[(SessionId, Note)]) {
+        let mut notes = self.lock();
+        for (id, _) in told {
+            notes.telling.remove(id);
+        }
+    }
+
+    /// The ledger does not know these. A use that was noted meanwhile is due when the one before it was.
+    pub(in crate::service) fn give_back(&self, untold: &[(SessionId, Note)]) {
+        let mut notes = self.lock();
+        for (id, note) in untold {
+            notes.telling.remove(id);
+            let newer = notes.waiting.entry(*id).and_modify(|newer| newer.due = newer.due.min(note.due));
+            newer.or_insert(*note);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Untold> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether the ledger has yet to be told what is due, because it is away.
+    pub(in crate::service) fn set_overdue(&self, overdue: bool) {
+        self.overdue.send_replace(overdue);
+    }
+
+    pub(in crate::service) fn overdue(&self) -> bool {
+        *self.overdue.borrow()
+    }
+
+    /// Waits until nothing is overdue; false when it still is after `at_most`.
+    pub(in crate::service) async fn until_told(&self, at_most: Duration) -> bool {
+        if !self.overdue() {
+            return true;
+        }
+        let mut overdue = self.overdue.subscribe();
+        tokio::time::timeout(at_most, overdue.wait_for(|overdue| !overdue)).await.is_ok()
+    }
+
+    /// Waits until something is due at once, or for `at_most`.
+    pub(in crate::service) async fn until_urgent(&self, at_most: Duration) {
+        let _elapsed = tokio::time::timeout(at_most, self.urgent.notified()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    fn note(ms: i64, due: u64) -> Note {
+        Note { seen_at: Timestamp::from_ms(ms), ip: IpAddr::from([127, 0, 0, 1]), due: Duration::from_secs(due) }
+    }
+
+    #[test]
+    fn a_burst_of_requests_is_one_use_and_the_first_sets_the_deadline() {
+        let notes = Notes::new(true);
+        let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
+        let ten = Duration::from_secs(10);
+        assert!(notes.note(id, note(0, 30), ten));
+        assert!(!notes.note(id, note(9_999, 39), ten));
+        assert!(notes.note(id, note(10_000, 40), ten));
+        assert!(notes.take_due(Duration::from_secs(29)).is_empty());
+        let due = notes.take_due(Duration::from_secs(30));
+        assert!(matches!(due.as_slice(), [(session, told)] if *session == id && told.seen_at.ms() == 10_000));
+    }
+
+    #[test]
+    fn what_the_ledger_did_not_take_is_kept_unless_there_is_news() {
+        let notes = Notes::new(true);
+        let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
+        notes.note(id, note(0, 0), Duration::ZERO);
+        let untold = notes.take_due(Duration::ZERO);
+        assert_eq!(notes.noted(id), Some(Timestamp::from_ms(0)), "known while it is written");
+        notes.note(id, note(5, 0), Duration::ZERO);
+        notes.give_back(&untold);
+        assert_eq!(notes.noted(id), Some(Timestamp::from_ms(5)));
+        notes.told(&notes.take_due(Duration::from_secs(1)));
+        assert_eq!(notes.noted(id), None);
+    }
+    #[test]
+    fn what_was_due_stays_due_when_the_ledger_did_not_take_it() {
+        let notes = Notes::new(true);
+        let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
+        notes.note(id, note(0, 10), Duration::ZERO);
+        let untold = notes.take_due(Duration::from_secs(10));
+        notes.note(id, note(5_000, 40), Duration::ZERO);
+        notes.give_back(&untold);
+        let due = notes.take_due(Duration::from_secs(10));
+        assert!(matches!(due.as_slice(), [(session, told)] if *session == id && told.seen_at.ms() == 5_000));
+    }
+}

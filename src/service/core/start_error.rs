@@ -1,0 +1,23 @@
+//! Why a node does not start.
+//!
+//! Owns the one sentence that a person reads. Must never repeat a secret.
+
+use crate::ledger::LedgerError;
+use crate::live::LiveError;
+
+/// Why the program could not start, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+impl From<LedgerError> for StartError {
+    fn from(error: LedgerError) -> Self {
+        Self(format!("The database cannot be used: {error}."))
+    }
+}
+
+impl From<LiveError> for StartError {
+    fn from(error: LiveError) -> Self {
+        Self(format!("REDIS_URL: {error}."))
+    }
+}

@@ -1,0 +1,211 @@
+//! This node's own counters of attempts, in a table of a fixed size.
+//!
+//! Owns the counting where there is no Redis, and beside it: what one node lets through holds also when Redis is away or
+//! has forgotten. Must never grow: when a place is needed, the counter with the fewest failures makes room, so that a
+//! flood of names that were never seen before does not wash out one that is guessed at.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::throttle::{Backoff, Permit, Tally};
+use crate::domain::{BucketId, Timestamp};
+
+/// Places that one counter can be in.
+const WAYS: usize = 8;
+/// Together 32 768 counters, in about two megabytes.
+const SETS: usize = 4_096;
+
+#[derive(Clone, Copy)]
+struct Place {
+    bucket: BucketId,
+    count: u32,
+    last: Timestamp,
+}
+
+/// Counters by their names.
+pub(in crate::service) struct Tallies {
+    sets: Mutex<Vec<[Option<Place>; WAYS]>>,
+    /// How long so many are remembered after the last one.
+    memory: fn(u32) -> Duration,
+}
+
+impl Tallies {
+    /// Counters that are forgotten as `memory` says.
+    pub(in crate::service) fn new(memory: fn(u32) -> Duration) -> Self {
+        Self { sets: Mutex::new(vec![[None; WAYS]; SETS]), memory }
+    }
+
+    /// Counts an attempt, if the rule permits one more. Gives what was counted before, in either case.
+    pub(in crate::service) fn reserve(&self, bucket: BucketId, rule: Backoff, now: Timestamp) -> Result<Tally, Tally> {
+        self.at(bucket, now, |tally| {
+            let before = *tally;
+            if rule.judge(before, now) != Permit::Go {
+                return Err(before);
+            }
+            *tally = Tally { count: before.count.saturating_add(1), last: Some(now) };
+            Ok(before)
+        })
+    }
+
+    /// Takes back an attempt that was counted after `before`.
+    pub(in crate::service) fn give_back(&self, bucket: BucketId, before: Tally, now: Timestamp) {
+        self.at(bucket, now, |tally| {
+            let last = if tally.count == before.count.saturating_add(1) { before.last } else { tally.last };
+            *tally = Tally { count: tally.count.saturating_sub(1), last };
+        });
+    }
+
+    /// Counts up to a limit, which holds for the life of the bucket; false when it is reached.
+    pub(in crate::service) fn count(&self, bucket: BucketId, limit: u32, now: Timestamp) -> bool {
+        self.at(bucket, now, |tally| {
+            let fits = tally.count < limit;
+            if fits {
+                *tally = Tally { count: tally.count.saturating_add(1), last: Some(now) };
+            }
+            fits
+        })
+    }
+
+    /// How many were counted.
+    pub(in crate::service) fn counted(&self, bucket: BucketId, now: Timestamp) -> u32 {
+        self.at(bucket, now, |tally| tally.count)
+    }
+
+    /// Takes one back that was counted.
+    pub(in crate::service) fn uncount(&self, bucket: BucketId, now: Timestamp) {
+        self.at(bucket, now, |tally| tally.count = tally.count.saturating_sub(1));
+    }
+
+    /// Forgets a counter.
+    pub(in crate::service) fn clear(&self, bucket: BucketId, now: Timestamp) {
+        self.at(bucket, now, |tally| *tally = Tally::default());
+    }
+
+    /// Changes one counter while nobody else does. What it is left at with nothing counted takes no place.
+    fn at<T>(&self, bucket: BucketId, now: Timestamp, change: impl FnOnce(&mut Tally) -> T) -> T {
+        let mut sets = self.lock();
+        let number = set_of(&bucket);
+        let mut nowhere = [None; WAYS];
+        let set = sets.get_mut(number).unwrap_or(&mut nowhere);
+        for place in set.iter_mut() {
+            place.take_if(|place| now.since(place.last) >= (self.memory)(place.count));
+        }
+        let found = set.iter_mut().find(|place| place.is_some_and(|place| place.bucket == bucket));
+        let mut tally = Tally::default();
+        if let Some(place) = found.as_ref().and_then(|place| place.as_ref()) {
+            tally = Tally { count: place.count, last: Some(place.last) };
+        }
+        let answer = change(&mut tally);
+        let new = match tally {
+            Tally { count: 1.., last: Some(last) } => Some(Place { bucket, count: tally.count, last }),
+            _ => None,
+        };
+        match found {
+            Some(place) => *place = new,
+            None if new.is_some() => {
+                // Nothing is less than a failure, and an older failure less than a younger one.
+                let least = set.iter_mut().min_by_key(|place| place.map(|place| (place.count, place.last)));
+                if let Some(least) = least {
+                    *least = new;
+                }
+            }
+            None => {}
+        }
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<[Option<Place>; WAYS]>> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn held(&self) -> usize {
+        self.lock().iter().flatten().flatten().count()
+    }
+}
+
+/// The names look random, so any bytes of them will do.
+fn set_of(bucket: &BucketId) -> usize {
+    let [first, second, ..] = *bucket.as_bytes();
+    usize::from(u16::from_be_bytes([first, second])) % SETS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::throttle::{ONE_FORGOTTEN, memory};
+    use crate::domain::{SystemRandom, ThrottleKey, random};
+
+    fn key() -> ThrottleKey {
+        ThrottleKey::derive(&[7; 64])
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_ms(1_000_000).plus(Duration::from_secs(seconds))
+    }
+
+    fn fail(tallies: &Tallies, bucket: BucketId, times: u32) {
+        for _ in 0..times {
+            assert!(tallies.count(bucket, u32::MAX, at(0)));
+        }
+    }
+
+    #[test]
+    fn attempts_are_counted_before_anything_is_known_of_them() {
+        let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
+        for count in 0..5 {
+            assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(0)).map(|before| before.count), Ok(count));
+        }
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(0)), Err(Tally { count: 5, last: Some(at(0)) }));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(1)).map(|before| before.count), Ok(5));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(1)) }));
+        tallies.clear(bucket, at(2));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Ok(Tally::default()));
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_counted() {
+        let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
+        fail(&tallies, bucket, 6);
+        let before = tallies.reserve(bucket, Backoff::RULE, at(2)).unwrap();
+        tallies.give_back(bucket, before, at(2));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Ok(before));
+        // Another one began meanwhile: its time stays.
+        tallies.give_back(bucket, Tally { count: 3, last: Some(at(0)) }, at(2));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(2)) }));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
+        fail(&tallies, bucket, 20);
+        let days = ONE_FORGOTTEN.as_secs();
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(20 * days - 1)).map(|before| before.count), Ok(20));
+        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(41 * days)), Ok(Tally::default()));
+        assert_eq!(tallies.held(), 1);
+    }
+
+    /// A million with SESSIOND_TEST_SOAK.
+    fn names() -> u32 {
+        if std::env::var_os("SESSIOND_TEST_SOAK").is_some() { 1_000_000 } else { 200_000 }
+    }
+
+    /// L-23.
+    #[test]
+    fn l_23_any_number_of_names_takes_no_more_room_and_washes_nobody_out_who_is_guessed_at() {
+        let (tallies, key) = (Tallies::new(memory), key());
+        let victims: Vec<BucketId> = (0..100).map(|number| key.account(&format!("victim {number}"))).collect();
+        for victim in &victims {
+            fail(&tallies, *victim, 7);
+        }
+        for _ in 0..names() {
+            let bucket = BucketId::of(random::bytes(&SystemRandom));
+            assert!(tallies.reserve(bucket, Backoff::RULE, at(1)).is_ok());
+        }
+        println!("{} names: {} counters of {}", names(), tallies.held(), SETS * WAYS);
+        assert!(tallies.held() <= SETS * WAYS);
+        for victim in victims {
+            assert!(tallies.reserve(victim, Backoff::RULE, at(1)).is_err(), "still throttled");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The streams of this node, and which sessions are to be looked at for them.
+//!
+//! Owns the way between whoever says that something about a session has changed, and the one task that asks the ledger
+//! what. Hints may be lost, doubled or wrong: they only say where to look. What waits is bounded; where it is too much,
+//! everything is looked at.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::domain::session::Deadlines;
+use crate::domain::{SessionId, UserId};
+use crate::service::events::mailbox::{Mailbox, Notice};
+use crate::service::events::registry::{Full, Registry};
+
+/// Most hints that wait: more are answered by a look at everything.
+const MOST_HINTS: usize = 10_000;
+
+/// All streams of a node.
+pub(in crate::service) struct Hub {
+    registry: Mutex<Registry>,
+    hints: Mutex<Hints>,
+    news: Notify,
+    /// Whether what other nodes say cannot be heard.
+    deaf: AtomicBool,
+    most: usize,
+}
+
+#[derive(Default)]
+pub(in crate::service) struct Hints {
+    /// What is to be looked at next.
+    pub(in crate::service) sessions: HashSet<SessionId>,
+    /// Whether something may have been missed.
+    pub(in crate::service) all: bool,
+}
+
+impl Hub {
+    /// Without a stream yet.
+    pub(in crate::service) fn new(most: usize) -> Self {
+        Self {
+            registry: Mutex::default(),
+            hints: Mutex::default(),
+            news: Notify::new(),
+            deaf: AtomicBool::new(true),
+            most,
+        }
+    }
+
+    /// Something about these sessions may have changed.
+    pub(in crate::service) fn hint(&self, sessions: impl IntoIterator<Item = SessionId>) {
+        if self.registry().streams() == 0 {
+            return;
+        }
+        let mut hints = self.hints();
+        for session in sessions {
+            if hints.sessions.len() >= MOST_HINTS {
+                hints.all = true;
+                hints.sessions.clear();
+            }
+            if !hints.all {
+                hints.sessions.insert(session);
+            }
+        }
+        drop(hints);
+        self.news.notify_one();
+    }
+
+    /// Hints may have been missed.
+    pub(in crate::service) fn hint_missed(&self) {
+        self.hints().all = true;
+        self.news.notify_one();
+    }
+
+    /// Other nodes can be heard from now on, or not any more. Either way something may have been missed.
+    pub(in crate::service) fn set_deaf(&self, deaf: bool) {
+        if self.deaf.swap(deaf, Ordering::SeqCst) != deaf || !deaf {
+            self.hint_missed();
+        }
+    }
+
+    /// Whether other nodes cannot be heard.
+    pub(in crate::service) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::SeqCst)
+    }
+
+    /// Waits for a hint.
+    pub(in crate::service) async fn hinted(&self) {
+        self.news.notified().await;
+    }
+
+    /// So many hints of those that wait.
+    pub(in crate::service) fn take_hints(&self, most: usize) -> Hints {
+        let mut hints = self.hints();
+        let taken: HashSet<_> = hints.sessions.iter().take(most).copied().collect();
+        hints.sessions.retain(|session| !taken.contains(session));
+        Hints { sessions: taken, all: std::mem::take(&mut hints.all) }
+    }
+
+    /// Ends all streams and takes no more.
+    pub(in crate::service) fn close(&self) {
+        self.registry().close();
+    }
+
+    /// How many streams there are.
+    pub(in crate::service) fn streams(&self) -> usize {
+        self.registry().streams()
+    }
+
+    /// The streams themselves, for a moment.
+    pub(in crate::service) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hints(&self) -> MutexGuard<'_, Hints> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for one more stream.
+    pub(in crate::service) fn has_room(&self, session: SessionId, user: UserId) -> Result<(), Full> {
+        self.registry().room((session, user), self.most)
+    }
+
+    /// Adds a stream. What happened since its session was checked is looked at first of all.
+    pub(in crate::service) fn open(
+        self: &Arc<Self>,
+        session: SessionId,
+        user: UserId,
+        deadlines: Deadlines,
+    ) -> Result<EventStream, Full> {
+        let mailbox = Arc::new(Mailbox::default());
+        self.registry().add((session, user), deadlines, Arc::clone(&mailbox), self.most)?;
+        let stream = EventStream { hub: Arc::clone(self), session, mailbox };
+        self.hint([session]);
+        Ok(stream)
+    }
+}
+
+/// One open stream. It is forgotten when it is dropped.
+pub struct EventStream {
+    hub: Arc<Hub>,
+    session: SessionId,
+    mailbox: Arc<Mailbox>,
+}
+
+impl EventStream {
+    /// Whose it is.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Waits for something to tell. Whoever stops waiting misses nothing.
+    pub async fn next(&self) -> Notice {
+        self.mailbox.next().await
+    }
+
+    /// Waits for something to tell, but not longer than that.
+    pub async fn next_within(&self, at_most: Duration) -> Option<Notice> {
+        tokio::time::timeout(at_most, self.next()).await.ok()
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.hub.registry().remove(self.session, &self.mailbox);
+    }
+}

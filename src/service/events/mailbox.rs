@@ -1,0 +1,97 @@
+//! What one stream is still to be told.
+//!
+//! Owns [`Mailbox`]: a few flags instead of a queue, so that what comes twice is told once and nothing grows while a
+//! client does not read.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The user's list of sessions is another one now.
+    SessionsChanged,
+    /// The session has ended, for this reason. Nothing comes after it.
+    Ended(Arc<str>),
+    /// The server closes the stream, which says nothing about the session. Nothing comes after it.
+    Closed,
+}
+
+/// One stream's.
+#[derive(Default)]
+pub(in crate::service) struct Mailbox {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    last: Option<Notice>,
+    changed: bool,
+}
+
+impl Mailbox {
+    /// The list of sessions is another one.
+    pub(in crate::service) fn sessions_changed(&self) {
+        self.lock().changed = true;
+        self.news.notify_one();
+    }
+
+    /// The session has ended.
+    pub(in crate::service) fn end(&self, reason: Arc<str>) {
+        self.finish(Notice::Ended(reason));
+    }
+
+    /// The stream ends.
+    pub(in crate::service) fn close(&self) {
+        self.finish(Notice::Closed);
+    }
+
+    /// What was said first stands.
+    fn finish(&self, last: Notice) {
+        self.lock().last.get_or_insert(last);
+        self.news.notify_one();
+    }
+
+    /// Waits for something to tell. Whoever stops waiting misses nothing.
+    pub(in crate::service) async fn next(&self) -> Notice {
+        loop {
+            if let Some(notice) = self.take() {
+                return notice;
+            }
+            self.news.notified().await;
+        }
+    }
+
+    /// Once it is over, the list does not matter any more.
+    fn take(&self) -> Option<Notice> {
+        let mut waiting = self.lock();
+        let changed = std::mem::take(&mut waiting.changed);
+        waiting.last.clone().or(changed.then_some(Notice::SessionsChanged))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_twice_is_told_once_and_the_end_stays_what_it_was() {
+        let mailbox = Mailbox::default();
+        mailbox.sessions_changed();
+        mailbox.sessions_changed();
+        assert_eq!(mailbox.next().await, Notice::SessionsChanged);
+        assert_eq!(mailbox.take(), None);
+        mailbox.sessions_changed();
+        mailbox.end("revoked".into());
+        mailbox.close();
+        for _ in 0..2 {
+            assert_eq!(mailbox.next().await, Notice::Ended("revoked".into()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The watch over this node's clock.
+//!
+//! Owns the comparison with SQL's clock, once a second and before anything is served, and what follows: while the two
+//! disagree, nobody is answered and no record is believed. Must never judge a deadline by the node's own clock.
+
+use crate::domain::{MAX_SKEW, Reading, Skew, Timestamp};
+use crate::ledger::{self, Db, LedgerError, Refusal};
+use crate::service::fence::Fence;
+
+impl Fence {
+    /// Compares the clocks. Also when SQL does not answer: how time has passed here since it last did is known.
+    pub(in crate::service) async fn compare_clocks(&self) -> Result<Skew, LedgerError> {
+        let room = self.clone();
+        let read = self.core.ledger.watch(move |db| room.read_clock(db)).await;
+        let clock = &self.core.clock;
+        let skew = read.as_ref().map_or_else(|_| clock.skew(), |reading| clock.correct(reading));
+        self.obey(skew);
+        read.map(|_| skew)
+    }
+
+    /// Goes by SQL's clock from now on, whatever this machine's shows: for a command, which may be what ends a session
+    /// in a hurry.
+    pub(in crate::service) async fn follow_clock(&self) -> Result<(), LedgerError> {
+        let room = self.clone();
+        let reading = self.core.ledger.watch(move |db| room.read_clock(db)).await?;
+        self.core.clock.follow(&reading);
+        Ok(())
+    }
+
+    /// The moment by which this transaction may purge: SQL's own, while this node's clock agrees with it.
+    pub(in crate::service) fn purge_moment(&self, db: &mut Db) -> Result<Timestamp, LedgerError> {
+        let reading = self.read_clock(db)?;
+        self.core.clock.purge_moment(&reading).ok_or(LedgerError::Clock)
+    }
+
+    /// SQL's clock at this moment of a transaction.
+    pub(in crate::service) fn ledger_now(&self, db: &mut Db) -> Result<Timestamp, LedgerError> {
+        Ok(self.core.clock().travel(Timestamp::from_ms(ledger::now_ms(db)?)))
+    }
+
+    fn read_clock(&self, db: &mut Db) -> Result<Reading, LedgerError> {
+        let before = self.core.clock().monotonic();
+        let there = Timestamp::from_ms(ledger::now_ms(db)?);
+        Ok(Reading { before, there, after: self.core.clock().monotonic() })
+    }
+
+    fn obey(&self, skew: Skew) {
+        let is_news = self.core.ledger.refuse(Refusal::Clock, skew != Skew::Small);
+        match skew {
+            Skew::Small if is_news => log::info!("this node's clock agrees with the database's: requests are answered"),
+            Skew::Large(ahead) if is_news => log::error!(
+                "this node's clock is {ahead} ms ahead of the database's, and may differ by {} ms: nobody is answered \
+                 until they agree; see that both machines keep their time (NTP)",
+                MAX_SKEW.as_millis()
+            ),
+            _ => {}
+        }
+        // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+        if skew != Skew::Small {
+            self.believe_nobody();
+        }
+    }
+}

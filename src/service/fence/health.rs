@@ -1,0 +1,54 @@
+//! Readiness: can this node answer?
+//!
+//! Owns the questions that a load balancer's probe asks. Ready means: send me requests. A node is, as long as it can say
+//! who is signed in: from the ledger, or from Redis while that may be believed without it. All nodes share both, so that a
+//! probe which takes a node out for what fails everywhere would take out all of them.
+
+use crate::domain::Skew;
+use crate::ledger::{self, Refusal};
+use crate::service::core::complaint::Complaint;
+use crate::service::fence::Fence;
+use crate::service::fence::readiness::{Condition, Readiness};
+
+impl Fence {
+    /// Asks each part, with a bound on each answer. One question at a time: whoever asks meanwhile gets its answer, so that
+    /// no number of strangers who ask can keep a balancer from its own.
+    pub async fn readiness(&self) -> Readiness {
+        let asked = self.core.clock().monotonic();
+        let mut probe = self.probe.lock().await;
+        if let Some((_, told)) = probe.told.as_ref().filter(|(at, _)| *at > asked) {
+            return told.clone();
+        }
+        let told = self.ask_all(&mut probe.complaint).await;
+        probe.told = Some((self.core.clock().monotonic(), told.clone()));
+        told
+    }
+
+    async fn ask_all(&self, complaint: &mut Complaint) -> Readiness {
+        // Also over the connections that checks are answered from.
+        let answer = self.core.ledger.read_regardless(ledger::now_ms);
+        let (compared, answer) = tokio::join!(self.compare_clocks(), answer);
+        let compared = answer.and(compared);
+        complaint.about("asking the database whether it answers", compared.as_ref().err());
+        let (ledger, clock) = match compared {
+            _ if self.core.ledger.refuses(Refusal::Outdated) => (Condition::Outdated, Condition::Unknown),
+            Ok(Skew::Small) => (Condition::Ok, Condition::Ok),
+            Ok(Skew::Large(_)) => (Condition::Ok, Condition::Failing),
+            Ok(Skew::Unknown) => (Condition::Ok, Condition::Unknown),
+            Err(_) => (Condition::Failing, Condition::Unknown),
+        };
+        let redis = match &self.core.live {
+            None => Condition::Unused,
+            Some(live) => live.ping().await.map_or(Condition::Failing, |()| Condition::Ok),
+        };
+        let by_redis = || redis == Condition::Ok && self.fence.as_ref().is_some_and(|fence| fence.believes_any());
+        let answers = match ledger {
+            Condition::Ok => true,
+            Condition::Failing => by_redis(),
+            _ => false,
+        };
+        let displaced = self.core.ledger.refuses(Refusal::Displaced) || self.core.ledger.place_ran_out();
+        let settings = if displaced { Condition::Failing } else { Condition::Ok };
+        Readiness { ready: answers && clock != Condition::Failing && !displaced, ledger, redis, clock, settings }
+    }
+}

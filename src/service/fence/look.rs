@@ -1,0 +1,219 @@
+//! Look: is the ledger still the one that was seen, or was an older copy of it put back?
+//!
+//! Owns the look at both memories, once a second and at the start. Redis keeps how far the ledger was seen to come, and
+//! so does this node for itself; a ledger that does not go on from there holds sessions as living that were ended
+//! since, and is refused until an operator has declared it. Must never believe the ledger's own word for its age, and
+//! never raise its height without having read what Redis knows: a copy would grow until it passes for the ledger.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::domain::{Lineage, Mark};
+use crate::fault_point;
+use crate::ledger::{Db, Ledger, LedgerError, Refusal, lineage, timeline};
+use crate::live::{Live, LiveError, Marker};
+use crate::service::core::start_error::StartError;
+use crate::service::fence::Fence;
+use crate::service::fence::witness::{Witness, judge};
+
+/// How often, and after which pause, a Redis that does not answer is asked again before a node starts without.
+const RETRIES: usize = 3;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Why nobody is answered.
+const REPLACED: &str = "the database file was replaced under this process, which has the old one open: nobody is answered \
+    until it is restarted; if the file was restored from a backup, run `sessiond ledger restored` first";
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Outlook {
+    /// It is the ledger.
+    Continues,
+    /// It is an older copy.
+    Outdated,
+}
+
+/// Why a look did not come to its end. The text is for the log.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::service) enum Blind {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Redis(#[from] LiveError),
+}
+
+impl Fence {
+    /// Refuses to start over an older copy of the ledger. A Redis that cannot be asked now is asked later, while it
+    /// serves; one that a busy machine let answer too late, a moment later.
+    pub(in crate::service) async fn look_before_serving(&self) -> Result<(), StartError> {
+        let mut outlook = self.look().await;
+        for _ in 0..RETRIES {
+            if !matches!(outlook, Err(Blind::Redis(_))) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            outlook = self.look().await;
+        }
+        match outlook {
+            Ok(Outlook::Outdated) => Err(StartError(
+                "The database is older than what Redis has seen of it: it was restored from a backup, and sessions \
+                 that were ended since would live again. Put the newer database back, or run `sessiond ledger \
+                 restored`, which ends every session."
+                    .to_owned(),
+            )),
+            Ok(Outlook::Continues) => Ok(()),
+            Err(error) => {
+                log::warn!("whether the database is older than what Redis has seen of it is not known yet: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Compares the ledger with what was seen of it; refuses it, or accepts it and notes how far it has come. Where it comes
+    /// back after a copy, or goes on in another place, it begins another history first, and every Redis process gets a
+    /// new stamp with it: nothing is believed that may have been filled from the other one.
+    pub(in crate::service) async fn look(&self) -> Result<Outlook, Blind> {
+        if self.core.ledger.file_was_replaced() {
+            self.refuse(REPLACED);
+            return Ok(Outlook::Outdated);
+        }
+        let Some(live) = &self.core.live else { return Ok(Outlook::Continues) };
+        let mut witness = self.witness.lock().await;
+        let ledger = &self.core.ledger;
+        let Some(name) = witness.ledger(ledger).await? else { return Ok(Outlook::Continues) };
+        // Before the ledger is read: whatever is counted and whatever was noted is committed, so that it is seen there.
+        let written = ledger.written();
+        let marker = live.marker(&name).await;
+        let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
+        match &self.fence {
+            // Perhaps it cannot be read any more: what was filled from it must not be believed meanwhile.
+            Some(fence) if witness.was_given_up(noted) => fence.retire_all(),
+            Some(fence) if marker.is_ok() => fence.hear(),
+            _ => {}
+        }
+        let read = |db: &mut Db| Ok((lineage::read(db)?, timeline::settled(db)?));
+        // Redis is to be heard again soon, whether the ledger answers or not.
+        let answer = timeout(self.core.policy.store_lease / 2, ledger.read_regardless(read)).await;
+        let (history, settled) = answer.map_err(|_| LedgerError::Silent("no answer in time"))??;
+        witness.own = history.as_ref().map(|history| history.mark.lineage);
+        let Some(mark) = judge(history.as_ref(), [witness.seen.as_ref(), noted]) else {
+            witness.seen = noted.or(witness.seen.as_ref()).cloned();
+            self.refuse(&older(&live.marker_key(&name)));
+            if let Ok(marker) = &marker {
+                self.doubt(&mut witness, live, &name, marker).await;
+            }
+            return Ok(Outlook::Outdated);
+        };
+        let from = history.map_or_else(|| mark.clone(), |history| history.mark);
+        let doubted =
+            witness.doubted == Some(from.lineage) || marker.as_ref().is_ok_and(|marker| marker.doubts(from.lineage));
+        if doubted || !settled {
+            // Never without having read what Redis knows: what begins now passes for the ledger.
+            let marker = marker?;
+            return self.begin(&mut witness, live, &name, &marker, [from, mark]).await;
+        }
+        self.accept();
+        let marker = marker?;
+        let up_to_date = from == mark && witness.raised_for == Some(written);
+        witness.seen = Some(mark.clone());
+        let raised = if up_to_date { Some(mark) } else { raise(ledger, from, mark.raised()).await? };
+        witness.raised_for = Some(written);
+        if let Some(mark) = raised {
+            witness.seen = Some(mark.clone());
+            note(live, &name, &marker, &mark).await?;
+        }
+        self.judged();
+        Ok(Outlook::Continues)
+    }
+
+    /// Notes, for whoever finds the ledger itself in its place again, that an older copy of this very history was there:
+    /// it bears the same stamps, and records may have been filled from it.
+    async fn doubt(&self, witness: &mut Witness, live: &Live, name: &Lineage, marker: &Marker) {
+        let Some(seen) = witness.seen.as_ref().map(|seen| seen.lineage) else { return };
+        // Of a history that was given up, nothing is believed any more.
+        if witness.own.is_none_or(|own| own == seen) {
+            witness.doubted = Some(seen);
+        }
+        let noted = marker.mark.as_ref().map(|mark| mark.lineage);
+        let is_new = witness.doubted == noted && noted.is_some_and(|noted| !marker.doubts(noted));
+        if is_new && let Err(error) = live.doubt(name, marker).await {
+            log::debug!("Redis was not told of the copy: {error}");
+        }
+    }
+
+    /// Begins another history where the ledger stands, and accepts it. The stamps are retired before anything is believed.
+    async fn begin(
+        &self,
+        witness: &mut Witness,
+        live: &Live,
+        name: &Lineage,
+        marker: &Marker,
+        [from, mark]: [Mark; 2],
+    ) -> Result<Outlook, Blind> {
+        let to = mark.begin(Lineage::generate(self.core.random()));
+        let begun = to.clone();
+        let ledger = &self.core.ledger;
+        if ledger.write_regardless(move |db| lineage::begin(db, &from, &begun)).await?.is_none() {
+            // Another node was faster: the next look finds what it has begun.
+            return Ok(if ledger.refuses(Refusal::Outdated) { Outlook::Outdated } else { Outlook::Continues });
+        }
+        fault_point::reach("look: begun");
+        log::warn!("the database came back after an older copy, or goes on in another place: Redis is filled anew");
+        self.believe_nobody();
+        witness.seen = Some(to.clone());
+        witness.own = Some(to.lineage);
+        self.accept();
+        note(live, name, marker, &to).await?;
+        self.judged();
+        Ok(Outlook::Continues)
+    }
+
+    fn refuse(&self, why: &str) {
+        if self.core.ledger.refuse(Refusal::Outdated, true) {
+            log::error!("{why}");
+        }
+        // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+        self.believe_nobody();
+    }
+
+    pub(in crate::service) fn believe_nobody(&self) {
+        if let Some(fence) = &self.fence {
+            fence.retire_all();
+        }
+    }
+
+    fn judged(&self) {
+        if let Some(fence) = &self.fence {
+            fence.set_judged();
+        }
+    }
+
+    fn accept(&self) {
+        if self.core.ledger.refuse(Refusal::Outdated, false) {
+            log::warn!("the database goes on from what was seen of it: requests are answered again");
+        }
+    }
+}
+
+fn older(key: &str) -> String {
+    format!(
+        "the database is older than what was seen of it, or goes on elsewhere, as Redis has under {key}: nobody is answered \
+         until the newer one is back, or `sessiond ledger restored` has ended every session"
+    )
+}
+
+/// Raises the height. None when another node was faster: since this one has read where the ledger stood, and so after
+/// all that it wanted to be covered.
+async fn raise(ledger: &Ledger, from: Mark, to: Mark) -> Result<Option<Mark>, LedgerError> {
+    let raised = to.clone();
+    let moved = ledger.write_aside(move |db| lineage::advance(db, &from, &to)).await?;
+    Ok(moved.then_some(raised))
+}
+
+async fn note(live: &Live, name: &Lineage, marker: &Marker, mark: &Mark) -> Result<(), LiveError> {
+    if marker.mark.as_ref() != Some(mark) && !live.mark(name, marker, mark).await? {
+        log::debug!("another node has noted how far the ledger has come");
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Fence: which Redis process, which ledger and which clock may be believed by this node.
+//!
+//! Owns the node's doubts, and the refusal to answer while there is one. Must never believe a store's own word for itself.
+
+pub(in crate::service) mod clock_watch;
+pub(in crate::service) mod health;
+pub(in crate::service) mod look;
+pub(in crate::service) mod membership;
+pub(in crate::service) mod nodes;
+pub(in crate::service) mod readiness;
+pub(in crate::service) mod store_fence;
+pub(in crate::service) mod witness;
+
+use std::sync::Arc;
+
+use crate::service::core::Core;
+use membership::Membership;
+use readiness::Probe;
+use store_fence::StoreFence;
+use witness::Witness;
+
+/// What this node believes, and among which others it serves.
+#[derive(Clone)]
+pub struct Fence {
+    pub(in crate::service) core: Arc<Core>,
+    pub(in crate::service) fence: Option<Arc<StoreFence>>,
+    pub(in crate::service) witness: Arc<tokio::sync::Mutex<Witness>>,
+    pub(in crate::service) membership: Arc<std::sync::OnceLock<Membership>>,
+    pub(in crate::service) probe: Arc<tokio::sync::Mutex<Probe>>,
+}

@@ -1,0 +1,217 @@
+//! Nodes: what is set on one must be set on all that serve from the same database.
+//!
+//! Owns a node's row among the others: its place. A node that differs from a living one does not start, and changes nothing;
+//! that one lives is seen on this node's own stopwatch, by its row's being renewed. A node that stood still for so long that another took its
+//! place answers nobody until that one is gone. Must never refuse a node that is alone, whatever it is set to, and never
+//! name a secret.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::domain::Clock;
+use crate::ledger::nodes::{self, Node};
+use crate::ledger::{Db, Ledger, LedgerError, Refusal};
+use crate::service::core::complaint::{Complaint, stopped};
+use crate::service::core::start_error::StartError;
+use crate::service::fence::Fence;
+use crate::service::fence::membership::{GONE, Membership, Shared};
+
+/// How often a node renews its row.
+const EVERY: Duration = Duration::from_secs(2);
+/// How often a node that has no place looks for one.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long it waits for what it sees there: two looks and what is between them take less than after which it counts for gone.
+const LOOK_WAIT: Duration = Duration::from_secs(2);
+
+/// What came of looking for a place.
+struct Outcome {
+    /// Whether this node has it.
+    placed: bool,
+    others: Vec<Node>,
+}
+
+/// Nodes beside which this one may not serve: what each last wrote, and since when it has stood still on the stopwatch.
+#[derive(Default)]
+struct Rivals(HashMap<String, (i64, Duration)>);
+
+impl Rivals {
+    /// Takes note of them. The one that was seen to live, and whether all are gone.
+    fn watch<'a>(&mut self, rivals: &'a [Node], now: Duration) -> (Option<&'a Node>, bool) {
+        self.0.retain(|name, _| rivals.iter().any(|node| node.name == *name));
+        let (mut living, mut gone) = (None, true);
+        for node in rivals {
+            let (beat_at, since) = self.0.entry(node.name.clone()).or_insert((node.beat_at, now));
+            if *beat_at != node.beat_at {
+                (*beat_at, *since) = (node.beat_at, now);
+                living = Some(node);
+            }
+            gone &= now.saturating_sub(*since) >= Membership::patience(node);
+        }
+        (living, gone)
+    }
+}
+
+impl Fence {
+    /// Takes this node's place among the others; refuses to where a living one is set to something else.
+    pub(in crate::service) async fn join(&self, membership: &Membership) -> Result<(), StartError> {
+        let rivals = async || {
+            let Outcome { placed, others } = self.take_place(membership).await?;
+            Ok(if placed { Vec::new() } else { membership.rivals(others) })
+        };
+        loop {
+            let gone = outlived(self.core.clock(), membership, &rivals).await?;
+            if gone.is_empty() {
+                return Ok(());
+            }
+            self.bury(gone).await?;
+        }
+    }
+
+    /// Renews this node's row. Where it is gone, writes it anew, unless somebody is there who must not be set to something
+    /// else.
+    async fn take_place(&self, membership: &Membership) -> Result<Outcome, LedgerError> {
+        let own = membership.clone();
+        let take = move |db: &mut Db| {
+            let others = nodes::others(db, &own.name)?;
+            let placed = nodes::is_there(db, &own.name)? || !others.iter().any(|node| own.clash(node).is_some());
+            if placed {
+                nodes::beat(db, &own.name, &own.text())?;
+            }
+            Ok(Outcome { placed, others })
+        };
+        // Also while this node answers nobody: its place is kept for when it does.
+        self.core.ledger.write_regardless(take).await
+    }
+
+    async fn bury(&self, gone: Vec<Node>) -> Result<(), LedgerError> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let bury = move |db: &mut Db| gone.iter().try_for_each(|node| nodes::remove(db, node));
+        self.core.ledger.write_regardless(bury).await
+    }
+
+    /// Keeps this node's place, and says when another is set to something else.
+    pub(in crate::service) async fn keep_place(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let Some(membership) = self.membership.get() else { return };
+        let (mut complaint, mut told, mut watched) = (Complaint::default(), None, Rivals::default());
+        let (mut pause, ledger) = (EVERY, &self.core.ledger);
+        ledger.keep_place(ledger.stopwatch().saturating_add(GONE));
+        while !stopped(&mut stop, pause).await {
+            let started = ledger.stopwatch();
+            let looked = timeout(LOOK_WAIT, self.take_place(membership)).await;
+            let outcome = match looked.unwrap_or(Err(LedgerError::Silent("no look at the other nodes in time"))) {
+                Ok(Outcome { placed, others }) => {
+                    let differs = others.iter().find_map(|node| membership.differing(node).next().cloned());
+                    pause = if placed { EVERY } else { PAUSE };
+                    self.obey_place(placed, others.iter().find_map(|node| membership.clash(node)));
+                    // Not before: whoever is answered meanwhile knows what came of it.
+                    ledger.keep_place(started.saturating_add(GONE));
+                    if placed && differs != told {
+                        tell(differs.as_ref());
+                        told = differs;
+                    }
+                    let rivals = if placed { Vec::new() } else { membership.rivals(others) };
+                    let (_, gone) = watched.watch(&rivals, self.core.clock().monotonic());
+                    if gone { self.bury(rivals).await } else { Ok(()) }
+                }
+                Err(error) => {
+                    pause = PAUSE;
+                    // Where SQL takes no writes, nobody takes a place. But once it ran out, only looking tells.
+                    if !ledger.place_ran_out() {
+                        ledger.keep_place(ledger.stopwatch().saturating_add(GONE));
+                    }
+                    Err(error)
+                }
+            };
+            complaint.about("telling the other nodes of this one", outcome.err());
+        }
+    }
+
+    fn obey_place(&self, placed: bool, clash: Option<&Shared>) {
+        let is_news = self.core.ledger.refuse(Refusal::Displaced, !placed);
+        if !placed {
+            // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+            self.believe_nobody();
+        }
+        match (is_news, placed) {
+            (true, false) => log::error!(
+                "{} is set to something else on a node that started while this one stood still: nobody is answered here \
+                 until that one is gone; give all nodes the same",
+                named(clash)
+            ),
+            (true, true) => log::warn!("the node that was set to something else is gone: requests are answered again"),
+            (false, _) => {}
+        }
+    }
+
+    /// This node stops: the next one may be set to something else.
+    pub(in crate::service) async fn leave(&self) -> Result<(), LedgerError> {
+        let Some(membership) = self.membership.get() else { return Ok(()) };
+        let name = membership.name.clone();
+        self.core.ledger.write_regardless(move |db| nodes::leave(db, &name)).await
+    }
+}
+
+impl Membership {
+    /// Refuses to start beside a living node that is set to something else, and writes nothing: before the tables are
+    /// brought up to date, which all nodes share. Whoever comes after this look is found by [`App::join`].
+    pub(in crate::service) async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
+        let rivals = async || {
+            let seen = ledger.read_regardless(nodes::seen).await?;
+            Ok(self.rivals(seen))
+        };
+        outlived(clock, self, rivals).await.map(drop)
+    }
+}
+
+/// The rivals that stood still for so long that they are gone; none where there is no rival. Refuses where one lives.
+async fn outlived(
+    clock: &dyn Clock,
+    membership: &Membership,
+    rivals: impl AsyncFn() -> Result<Vec<Node>, LedgerError>,
+) -> Result<Vec<Node>, StartError> {
+    let mut watched = Rivals::default();
+    loop {
+        let there = rivals().await?;
+        if !there.is_empty() && watched.0.is_empty() {
+            log::info!("another node is set to something else: waiting whether it is still there");
+        }
+        match watched.watch(&there, clock.monotonic()) {
+            (Some(living), _) => return Err(refusal(membership.clash(living))),
+            (None, true) => return Ok(there),
+            (None, false) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn refusal(clash: Option<&Shared>) -> StartError {
+    StartError(format!(
+        "{} is set to something else on a node that serves from the same database: give all nodes the same, or stop \
+         the others before you change it.",
+        named(clash)
+    ))
+}
+
+fn named(shared: Option<&Shared>) -> &'static str {
+    shared.map_or("A setting", |shared| shared.variable)
+}
+
+fn tell(differs: Option<&Shared>) {
+    match differs {
+        Some(Shared { variable, must: true, .. }) => log::error!(
+            "{variable} is set to something else on another node that serves from the same database: people are let in by one \
+             and not by the other; give all nodes the same"
+        ),
+        Some(Shared { variable, .. }) => log::warn!(
+            "{variable} is set to something else on another node that serves from the same database; give all nodes the same \
+             when the change is done"
+        ),
+        None => log::info!("all nodes that serve from the same database are set to the same"),
+    }
+}

@@ -1,0 +1,223 @@
+//! The fence: which Redis process may be believed, as this node knows it.
+//!
+//! Owns the beliefs of this node and their renewal from `live_store`. A belief lasts a lease from the start of the
+//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again. A
+//! connection that is made anew to a process that is believed needs no ledger: it is worth as much as the one before. Until
+//! the ledger was compared with what Redis knows of it, and while it is refused, connections are made, so that Redis can be
+//! asked what it knows, but nothing is believed over them.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::timeout;
+
+use crate::domain::{Clock, Process, Random, Stamp};
+use crate::ledger::live_store::{self, Enrolment};
+use crate::ledger::{Ledger, LedgerError};
+use crate::live::{Belief, Enrolled, Fence, FenceError};
+
+/// The part of a lease after which a ledger that is still silent counts as one that does not answer: soon enough that
+/// no belief has run out by then.
+const SILENCE: u32 = 3;
+
+/// For so many leases a Redis is believed alone after it last told how far the ledger was seen to come: it might say by
+/// now that the ledger goes on elsewhere.
+const HEARSAY: u32 = 2;
+
+/// The fence in SQL.
+pub struct StoreFence {
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    lease: Duration,
+    beliefs: Mutex<HashMap<Stamp, Believed>>,
+    /// Of connections over which nothing is believed.
+    unbelieved: Mutex<Vec<Arc<Belief>>>,
+    judged: AtomicBool,
+    /// When Redis last told how far the ledger was seen to come.
+    heard: Mutex<Option<Duration>>,
+    /// The runs of processes of which the log says that they were retired.
+    told: Mutex<HashSet<String>>,
+}
+
+/// A process that the ledger has named, and how long its word counts.
+struct Believed {
+    process: Process,
+    belief: Arc<Belief>,
+}
+
+impl StoreFence {
+    /// A fence that believes nothing yet. `lease` must be the same on every node.
+    pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
+        let (beliefs, unbelieved) = (Mutex::default(), Mutex::default());
+        let (judged, heard, told) = (AtomicBool::default(), Mutex::default(), Mutex::default());
+        Self { ledger, clock, random, lease, beliefs, unbelieved, judged, heard, told }
+    }
+
+    /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
+    /// stands alone is believed for as long as it lives: no replica can have taken its place. (An
+    /// operator who replaces it while it goes on running can: the manual says so.) Any other is believed until its
+    /// lease is over.
+    pub(in crate::service) async fn renew(&self) -> Result<Vec<Stamp>, LedgerError> {
+        if self.ledger.place_ran_out() {
+            self.retire_all();
+        }
+        let started = self.clock.monotonic();
+        // What is enrolled while the ledger is read is younger than the answer.
+        let known: Vec<Stamp> = self.lock().keys().copied().collect();
+        let mut reading = pin!(self.ledger.watch(live_store::current));
+        let current = loop {
+            match timeout(self.lease / SILENCE, &mut reading).await {
+                Ok(current) => break current,
+                Err(_) => self.go_on_alone(),
+            }
+        };
+        let until = started.saturating_add(self.lease);
+        match &current {
+            Ok(current) => {
+                self.lock().retain(|stamp, Believed { belief, .. }| {
+                    let holds = current.contains(stamp) || !known.contains(stamp);
+                    if holds {
+                        belief.believe_until(until);
+                    } else {
+                        belief.retire();
+                    }
+                    holds
+                });
+                self.retire_unbelieved();
+            }
+            // Nobody else of this node asks this way: when it is too busy, it is the database that does not answer.
+            Err(
+                LedgerError::Unreachable(_)
+                | LedgerError::Unavailable(_)
+                | LedgerError::Unfit(_)
+                | LedgerError::Silent(_)
+                | LedgerError::Busy(_),
+            ) => self.go_on_alone(),
+            Err(_) => {}
+        }
+        current
+    }
+
+    /// Believes nobody any more: nothing that any of them says can be checked against the ledger.
+    pub(in crate::service) fn retire_all(&self) {
+        self.lock().drain().for_each(|(_, believed)| believed.belief.retire());
+    }
+
+    /// Whether any Redis process may be believed now.
+    pub(in crate::service) fn believes_any(&self) -> bool {
+        let now = self.clock.monotonic();
+        self.lock().values().any(|believed| believed.belief.holds(now))
+    }
+
+    /// The ledger was compared with what Redis knows of it, and is the one.
+    pub(in crate::service) fn set_judged(&self) {
+        let _beliefs = self.lock();
+        if !self.judged.swap(true, Ordering::SeqCst) {
+            self.retire_unbelieved();
+        }
+    }
+
+    /// Their connections are made anew, and may be believed then.
+    fn retire_unbelieved(&self) {
+        let unbelieved = std::mem::take(&mut *self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner));
+        unbelieved.iter().for_each(|belief| belief.retire());
+    }
+
+    /// Redis has told how far the ledger was seen to come.
+    pub(in crate::service) fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.monotonic());
+    }
+
+    /// The ledger does not answer: a Redis that stands alone is believed for one lease more.
+    fn go_on_alone(&self) {
+        let now = self.clock.monotonic();
+        let until = now.saturating_add(self.lease);
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        // A process that stood still may have been replaced meanwhile.
+        if self.ledger.place_ran_out()
+            || heard.is_none_or(|heard| now > heard.saturating_add(self.lease.saturating_mul(HEARSAY)))
+        {
+            return;
+        }
+        let beliefs = self.lock();
+        let solo = beliefs.values().map(|believed| &believed.belief).filter(|belief| belief.solo());
+        solo.for_each(|belief| belief.believe_until(until));
+    }
+
+    /// Says, once for each process, that it was retired: every worker meets it again with each attempt to connect.
+    fn tell_retired(&self, run: &str) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned()) {
+            log::warn!(
+                "the Redis process {run} was retired: it may have missed revocations and stays unused; restart it, or set \
+                 another SESSIOND_REDIS_PREFIX on every node; if nobody has replaced it, REDIS_URL leads to several servers \
+                 in turn: name one"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Believed>> {
+        self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The very process, if it is believed now. One that was started anew, promoted, or given other slots is another one.
+    fn known(&self, process: &Process) -> Option<Enrolled> {
+        let now = self.clock.monotonic();
+        let beliefs = self.lock();
+        let mut known = beliefs.iter().filter(|(_, it)| it.process == *process && it.belief.holds(now));
+        known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, belief: Arc::clone(&it.belief) })
+    }
+
+    fn believe(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
+        let mut beliefs = self.lock();
+        // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
+        if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
+            return self.believe_nothing(stamp);
+        }
+        let belief = beliefs.get(&stamp).map_or_else(Arc::default, |known| Arc::clone(&known.belief));
+        beliefs.insert(stamp, Believed { process, belief: Arc::clone(&belief) });
+        belief.believe_until(started.saturating_add(self.lease));
+        Enrolled { stamp, belief }
+    }
+
+    /// A connection over which nothing is believed, and which is made anew soon.
+    fn believe_nothing(&self, stamp: Stamp) -> Enrolled {
+        let belief = Arc::default();
+        self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&belief));
+        Enrolled { stamp, belief }
+    }
+}
+
+impl Fence for StoreFence {
+    fn enroll(&self, process: Process) -> BoxFuture<'_, Result<Enrolled, FenceError>> {
+        Box::pin(async move {
+            if let Some(enrolled) = self.known(&process) {
+                return Ok(enrolled);
+            }
+            let started = self.clock.monotonic();
+            let fresh = Stamp::generate(self.random.as_ref());
+            let asked = process.clone();
+            let mut enrolment = self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await;
+            if matches!(enrolment, Err(LedgerError::Outdated | LedgerError::Clock | LedgerError::Displaced)) {
+                let asked = process.clone();
+                enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
+            }
+            match enrolment {
+                Ok(Enrolment::Current(stamp)) => Ok(self.believe(process, stamp, started)),
+                Ok(Enrolment::Unsettled) => Ok(self.believe_nothing(fresh)),
+                Ok(Enrolment::Retired) => {
+                    self.tell_retired(&process.run_id);
+                    Err(FenceError("this Redis process was retired".to_owned()))
+                }
+                Ok(Enrolment::Outranked) => {
+                    Err(FenceError("its cluster has given what it serves to another node".to_owned()))
+                }
+                Err(error) => Err(FenceError(error.to_string())),
+            }
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! What a serving node does by itself: go on believing the right Redis, watch the ledger's age and the clock, delete
+//! records that are still unconfirmed, write last-seen times and what was refused, purge what is old enough, tell open pages.
+//!
+//! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
+//! when [`Background::stop`] is called.
+
+use crate::service::core::complaint::{Complaint, stopped};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::domain::Clock;
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{LedgerError, live_store};
+use crate::service::jobs::Jobs;
+use crate::service::jobs::retention::{self};
+
+/// How often which Redis may speak is read, and what is unconfirmed is swept.
+const EVERY: Duration = Duration::from_secs(1);
+/// How soon last-seen times that are overdue are tried again.
+const OVERDUE_AGAIN: Duration = Duration::from_millis(100);
+/// Records swept in one go.
+const BATCH: i64 = 500;
+/// What stays unconfirmed for so long has no node with Redis any more.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
+/// How long stopping waits for the last writes.
+const STOP_WAIT: Duration = Duration::from_secs(3);
+
+/// The running background tasks.
+pub struct Background {
+    jobs: Arc<Jobs>,
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    pub(in crate::service) async fn keep_believing(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let Some(fence) = self.fence.fence.clone() else { return };
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            let current = fence.renew().await;
+            // The sooner a switch is seen, the less a revocation after it has to wait.
+            if let Ok(stamps) = &current {
+                let stamps = stamps.clone();
+                let standing = self.core.ledger.watch(move |db| live_store::standing(db, &stamps)).await;
+                let _seen = standing.map(|standing| self.sessions.sight(standing));
+            }
+            complaint.about("reading which Redis may speak", current.err());
+        }
+    }
+
+    pub(in crate::service) async fn keep_looking(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            complaint.about("comparing the database with what Redis has seen of it", self.fence.look().await.err());
+        }
+    }
+
+    pub(in crate::service) async fn keep_comparing_clocks(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            complaint.about("reading the database's clock", self.fence.compare_clocks().await.err());
+        }
+    }
+
+    pub(in crate::service) async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let (mut complaint, mut left_behind) = (Complaint::default(), LeftBehind::default());
+        let mut unretired = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            let swept = self.sweep_once().await;
+            if self.core.live.is_none()
+                && swept.is_err()
+                && left_behind.is_it(self.oldest_unconfirmed().await, self.core.clock())
+            {
+                let left = self.leave_redis_behind().await;
+                unretired.about("retiring the Redis that this deployment left behind", left.err());
+            }
+            complaint.about("confirming revocations", swept.err());
+        }
+    }
+
+    pub(in crate::service) async fn write_record(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !stopped(&mut stop, EVERY).await {
+            complaint.about("writing to the audit log what was refused", self.audit.write_refusals(false).await.err());
+        }
+    }
+
+    pub(in crate::service) async fn housekeep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let (mut complaint, mut done) = (Complaint::default(), None);
+        while !stopped(&mut stop, EVERY).await {
+            let now = self.core.clock().now();
+            if done.is_none_or(|at| now < at || now.since(at) >= retention::EVERY) {
+                let kept = tokio::select! {
+                    kept = self.keep_house() => kept.err(),
+                    // What is left of it is done next time.
+                    _ = stop.changed() => return,
+                };
+                done = Some(now);
+                complaint.about("purging what is old enough", kept);
+            }
+        }
+    }
+
+    async fn oldest_unconfirmed(&self) -> Option<Uuid> {
+        let oldest = self.core.ledger.read(|db| unconfirmed::oldest(db, None, 1)).await.ok()?;
+        oldest.first().map(|record| record.id)
+    }
+
+    /// This deployment used Redis once and goes on without: revocations need not wait for it.
+    async fn leave_redis_behind(&self) -> Result<(), LedgerError> {
+        if self.core.ledger.write(live_store::retire_current).await? {
+            log::warn!(
+                "no node has confirmed a revocation for {} s: the Redis of this deployment is retired until it is \
+                 restarted, and every check reads the ledger",
+                LEFT_BEHIND.as_secs()
+            );
+        }
+        Ok(())
+    }
+
+    /// Confirms what has waited longest, to the end. What cannot be confirmed now holds nothing else up: in a cluster
+    /// one master may be away. Gives the last failure.
+    async fn sweep_once(&self) -> Result<(), String> {
+        let (mut after, mut outcome) = (None, Ok(()));
+        loop {
+            let waiting = self.core.ledger.read(move |db| unconfirmed::oldest(db, after, BATCH)).await;
+            let waiting = waiting.map_err(|error| error.to_string())?;
+            let Some(last) = waiting.last() else { return outcome };
+            after = Some(last.id);
+            let shares = self.shares(&waiting).await;
+            let confirmed = join_all(shares.iter().map(|share| self.sessions.confirm_left_over(share, EVERY))).await;
+            let failed = confirmed.into_iter().find_map(Result::err);
+            outcome = failed.map_or(outcome, |error| Err(error.to_string()));
+        }
+    }
+
+    /// The records that each process of Redis holds, or would.
+    async fn shares(&self, records: &[Unconfirmed]) -> Vec<Vec<Unconfirmed>> {
+        let Some(live) = &self.core.live else { return vec![records.to_vec()] };
+        let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
+        let shares = live.shares(&hashes).await.into_iter();
+        shares.map(|share| share.into_iter().filter_map(|at| records.get(at).copied()).collect()).collect()
+    }
+
+    pub(in crate::service) async fn write_last_seen(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        while !*stop.borrow_and_update() {
+            let pause = if self.core.last_seen.overdue() { OVERDUE_AGAIN } else { EVERY };
+            tokio::select! {
+                () = self.core.last_seen.until_urgent(pause) => {}
+                _ = stop.changed() => {}
+            }
+            complaint.about("writing last-seen times", self.check.flush_last_seen(false).await.err());
+        }
+    }
+}
+
+impl Background {
+    pub(in crate::service) fn new(jobs: Arc<Jobs>, stopping: watch::Sender<bool>, tasks: Vec<JoinHandle<()>>) -> Self {
+        Self { jobs, stopping, tasks }
+    }
+
+    /// Ends the tasks, writes what is still to be written and tells what is still to be told, within a bound.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        for task in self.tasks {
+            let _ended = tokio::time::timeout(STOP_WAIT, task).await;
+        }
+        match tokio::time::timeout(STOP_WAIT, self.jobs.check.flush_last_seen(true)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("the last last-seen times were not written: {error}"),
+            Err(_) => log::warn!("the last last-seen times were not written in time"),
+        }
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.audit.write_refusals(true)).await, Ok(Ok(()))) {
+            log::warn!("what was refused last is not in the audit log");
+        }
+        // So that Redis knows of the last revocation: an older copy may be put back before anybody looks again.
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.look()).await, Ok(Ok(_))) {
+            log::warn!("Redis was not told how far the database has come");
+        }
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.leave()).await, Ok(Ok(()))) {
+            log::warn!("the other nodes were not told that this one stops");
+        }
+    }
+}
+
+/// Tells when a deployment has left its Redis behind: nodes with Redis sweep every second, so what stays
+/// unconfirmed for long has no such node. A single node that was started without Redis by mistake changes nothing.
+#[derive(Default)]
+struct LeftBehind {
+    waiting: Option<(Uuid, Duration)>,
+}
+
+impl LeftBehind {
+    fn is_it(&mut self, oldest: Option<Uuid>, clock: &dyn Clock) -> bool {
+        let now = clock.monotonic();
+        let since = match (oldest, self.waiting) {
+            (Some(id), Some((known, since))) if id == known => since,
+            _ => now,
+        };
+        self.waiting = oldest.map(|id| (id, since));
+        oldest.is_some() && now.saturating_sub(since) >= LEFT_BEHIND
+    }
+}

@@ -1,0 +1,244 @@
+//! Delivery: what a serving node does to bring waiting messages to the receiver.
+//!
+//! Owns the task. It claims, sends, and writes down what came of it, so that several nodes share the work and the
+//! messages of a dead one come free. Must never write down as delivered what the receiver did not take, and never let a
+//! receiver hold up anything but this task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::fault_point;
+use crate::ledger::outbox::{self, Due, Outcome};
+use crate::ledger::{Db, Ledger, LedgerError};
+use crate::service::core::complaint::Complaint;
+use crate::service::core::outlet::Outlet;
+use crate::service::jobs::Jobs;
+use crate::service::jobs::pace::{self, Pace};
+use crate::webhook::ANSWER_WAIT;
+
+/// How often is looked for messages of other nodes, of the command line, and for those whose turn has come again.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a claim holds: longer than an attempt and what is written after it, with clocks that differ.
+const CLAIM: Duration = ANSWER_WAIT.saturating_add(Duration::from_secs(30));
+/// How long messages that are on their way when the node stops may still take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a message is tried.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 86_400);
+/// How long the receiver must have failed before those are given up, too, whose turn never came.
+const SURELY_DOWN: Duration = Duration::from_secs(3_600);
+/// How long what was delivered, and what was given up, is kept to be looked at.
+const KEEP_DELIVERED: Duration = Duration::from_secs(3 * 86_400);
+const KEEP_GIVEN_UP: Duration = Duration::from_secs(30 * 86_400);
+/// How often the table is tidied; rows in one transaction, and transactions in one go.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+const BATCH: i64 = 500;
+const BATCHES: usize = 20;
+/// A backlog that is worth a line in the log; the next when it has doubled.
+const BACKLOG: i64 = 100;
+/// After so many attempts it is worth a line that an operator sees.
+const TROUBLE: i64 = 3;
+
+/// One node's share of the work.
+struct Courier<'a> {
+    room: &'a Jobs,
+    outlet: &'a Outlet,
+    name: Uuid,
+    pace: Pace,
+    tidied: Option<Timestamp>,
+    backlog_said: i64,
+}
+
+impl Jobs {
+    /// Brings messages to the receiver until it is time to stop.
+    pub(in crate::service) async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let Some(outlet) = self.core.outlet.clone() else { return };
+        let name = self.core.request_id();
+        let (pace, tidied) = (Pace::default(), None);
+        let mut courier = Courier { room: &self, outlet: &outlet, name, pace, tidied, backlog_said: 0 };
+        let mut complaint = Complaint::default();
+        while !*stop.borrow_and_update() {
+            let round = tokio::select! {
+                round = courier.round() => Some(round),
+                _ = stop.changed() => None,
+            };
+            match round {
+                Some(Ok(true)) => continue,
+                Some(done) => complaint.about("reading what the webhook is to tell", done.err()),
+                None => break,
+            }
+            tokio::select! {
+                () = outlet.until_called(EVERY) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        // What was on its way: another node, or the next start, tells it again.
+        let given_back = self.core.ledger.write_aside({
+            let now = self.core.clock().now();
+            move |db| outbox::release(db, name, now)
+        });
+        if !matches!(timeout(LAST_WORDS, given_back).await, Ok(Ok(()))) {
+            log::info!("messages of the webhook that were on their way are told again in {} s", CLAIM.as_secs());
+        }
+    }
+}
+
+impl Courier<'_> {
+    fn ledger(&self) -> &Ledger {
+        &self.room.core.ledger
+    }
+
+    fn now(&self) -> Timestamp {
+        self.room.core.clock().now()
+    }
+
+    /// Claims some messages and sends them. Whether there may be more at once.
+    async fn round(&mut self) -> Result<bool, LedgerError> {
+        self.tidy().await?;
+        let now = self.now();
+        let room = self.pace.room(now);
+        if room == 0 || !self.ledger().read(move |db| outbox::any_due(db, now)).await? {
+            return Ok(false);
+        }
+        let (name, until) = (self.name, now.plus(CLAIM));
+        let claimed = self.ledger().write_aside(move |db| outbox::claim(db, name, now, until, room)).await?;
+        fault_point::reach("webhook: claimed");
+        let (room, outlet) = (self.room, self.outlet);
+        let sent: FuturesUnordered<_> = claimed.iter().map(|message| attempt(room, outlet, message)).collect();
+        let mut sent = sent.ready_chunks(claimed.len().max(1));
+        while let Some(attempts) = sent.next().await {
+            fault_point::reach("webhook: answered");
+            self.settle(attempts).await?;
+        }
+        Ok(!claimed.is_empty())
+    }
+
+    async fn settle(&mut self, attempts: Vec<Attempt<'_>>) -> Result<(), LedgerError> {
+        let (name, now) = (self.name, self.now());
+        let outcomes: Vec<_> = attempts.into_iter().map(|attempt| self.judge(attempt, now)).collect();
+        let back = outcomes.iter().any(|(_, _, back)| *back);
+        self.ledger()
+            .write_aside(move |db| {
+                if back {
+                    outbox::hasten(db, now)?;
+                }
+                outcomes.iter().try_for_each(|(id, outcome, _)| outbox::settle(db, name, id, outcome, now))
+            })
+            .await?;
+        fault_point::reach("webhook: settled");
+        Ok(())
+    }
+
+    /// What an attempt means, and whether it shows that the receiver is back.
+    fn judge(&mut self, attempt: Attempt<'_>, now: Timestamp) -> (String, Outcome, bool) {
+        let Attempt { message, failure } = attempt;
+        let id = message.id.clone();
+        let Some(Failure { why, away }) = failure else {
+            let back = self.pace.delivered();
+            if back {
+                log::info!("the webhook's receiver takes messages again");
+            }
+            return (id, Outcome::Delivered, back);
+        };
+        let random = self.room.core.random();
+        if self.pace.failed(&id, away, now, random) {
+            log::warn!(
+                "the webhook's receiver at {} fails, and is asked now and then: {why}",
+                self.outlet.sender.url()
+            );
+        } else if message.attempts + 1 == TROUBLE {
+            log::warn!("the webhook's receiver has not taken {} {id} yet: {why}", message.event);
+        } else {
+            log::debug!("the webhook's receiver has not taken {} {id}: {why}", message.event);
+        }
+        if now.since(message.created_at) >= GIVE_UP_AFTER {
+            log::error!("the webhook's receiver is not told of {} {id} any more: {why}", message.event);
+            return (id, Outcome::GivenUp(why), false);
+        }
+        let failures = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let wait = pace::next_wait(failures, random).max(away.unwrap_or_default());
+        (id, Outcome::Again(now.plus(wait), why), false)
+    }
+
+    /// Deletes what is old, brings back what a wrong clock has put off, gives up what nobody will take, and says how much waits; once a minute.
+    async fn tidy(&mut self) -> Result<(), LedgerError> {
+        let now = self.now();
+        if self.tidied.is_some_and(|then| then <= now && now.since(then) < TIDY_EVERY) {
+            return Ok(());
+        }
+        self.tidied = Some(now);
+        let room = self.room.clone();
+        let purge = move |db: &mut Db| {
+            let now = room.fence.purge_moment(db)?;
+            outbox::bring_back(db, now.plus(pace::LONGEST_WAIT.saturating_mul(2)), now)?;
+            outbox::purge(db, now.minus(KEEP_DELIVERED), now.minus(KEEP_GIVEN_UP), BATCH)
+        };
+        for _ in 0..BATCHES {
+            if self.ledger().write_aside(purge.clone()).await? == 0 {
+                break;
+            }
+        }
+        if self.pace.failing_since().is_some_and(|since| now.since(since) >= SURELY_DOWN) {
+            self.give_up().await?;
+        }
+        self.say_backlog().await
+    }
+
+    async fn give_up(&self) -> Result<(), LedgerError> {
+        let (room, mut total) = (self.room.clone(), 0);
+        let give_up = move |db: &mut Db| {
+            let now = room.fence.purge_moment(db)?;
+            outbox::give_up(db, now.minus(GIVE_UP_AFTER), now, BATCH)
+        };
+        for _ in 0..BATCHES {
+            let some = self.ledger().write_aside(give_up.clone()).await?;
+            total += some;
+            if some == 0 {
+                break;
+            }
+        }
+        if total > 0 {
+            log::error!("the webhook's receiver has taken nothing for days: {total} messages are not told any more");
+        }
+        Ok(())
+    }
+
+    async fn say_backlog(&mut self) -> Result<(), LedgerError> {
+        let backlog = self.ledger().read(outbox::backlog).await?;
+        if backlog.waiting >= BACKLOG.max(self.backlog_said.saturating_mul(2)) {
+            let since = backlog.since.map(Timestamp::to_rfc3339).unwrap_or_default();
+            log::warn!("{} messages wait for the webhook's receiver, the oldest since {since}", backlog.waiting);
+            self.backlog_said = backlog.waiting;
+        } else if backlog.waiting < BACKLOG / 2 && self.backlog_said > 0 {
+            log::info!("{} messages wait for the webhook's receiver", backlog.waiting);
+            self.backlog_said = 0;
+        }
+        Ok(())
+    }
+}
+
+/// What was tried, and why it failed if it did.
+struct Attempt<'a> {
+    message: &'a Due,
+    failure: Option<Failure>,
+}
+
+struct Failure {
+    why: String,
+    away: Option<Duration>,
+}
+
+async fn attempt<'a>(room: &Jobs, outlet: &Outlet, message: &'a Due) -> Attempt<'a> {
+    let failed = |why: String, away| Attempt { message, failure: Some(Failure { why, away }) };
+    let Ok(id) = Uuid::try_parse(&message.id) else { return failed("its id cannot be read".to_owned(), None) };
+    match outlet.sender.send(id, &message.body, room.core.clock().now()).await {
+        Ok(answer) if answer.delivered() => Attempt { message, failure: None },
+        Ok(answer) => failed(format!("it answered {}", answer.in_words()), answer.away()),
+        Err(error) => failed(error.to_string(), None),
+    }
+}

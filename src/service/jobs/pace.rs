@@ -1,0 +1,154 @@
+//! The pace: how many messages go out at a time, and how long one that failed waits.
+//!
+//! Owns the judgement whether it is the receiver that fails or one message that it does not like: a receiver that is
+//! down is asked by one message now and then, however many wait; one message that is refused holds no other up. Must
+//! never ask for the time: every rule takes the moment that it is judged at.
+
+use std::time::Duration;
+
+use crate::domain::{Random, Timestamp, random};
+
+/// Messages on their way at a time.
+pub(in crate::service) const MOST: i64 = 16;
+/// So many different messages that failed, and none that did not: it is the receiver.
+const SEVERAL: usize = 3;
+/// The longest pause before a receiver that fails is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The first wait of a message, and the longest one.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+pub(in crate::service) const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+/// No receiver may keep us away for longer; a moment that is further off is a clock that was set back.
+const LONGEST_AWAY: Duration = Duration::from_secs(3_600);
+
+/// How the receiver does, as one node knows it.
+#[derive(Default)]
+pub(in crate::service) struct Pace {
+    failed: Vec<String>,
+    since: Option<Timestamp>,
+    pauses: u32,
+    paused: Option<Timestamp>,
+    away: Option<Timestamp>,
+}
+
+impl Pace {
+    /// How many messages may go out now.
+    pub(in crate::service) fn room(&self, now: Timestamp) -> i64 {
+        let ahead =
+            |until: Option<Timestamp>| until.is_some_and(|until| now < until && until.since(now) <= LONGEST_AWAY);
+        match () {
+            () if ahead(self.away) || ahead(self.paused) => 0,
+            () if self.paused.is_some() => 1,
+            () => MOST,
+        }
+    }
+
+    /// Since when the receiver has taken nothing; none when it does, as far as anybody knows.
+    pub(in crate::service) fn failing_since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// A message has arrived. Whether the receiver was taken for one that fails.
+    pub(in crate::service) fn delivered(&mut self) -> bool {
+        let was_paused = self.paused.is_some();
+        *self = Self { away: self.away, ..Self::default() };
+        was_paused
+    }
+
+    /// A message has not. Whether the receiver is taken for one that fails from now on.
+    pub(in crate::service) fn failed(
+        &mut self,
+        id: &str,
+        away: Option<Duration>,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> bool {
+        self.since = self.since.or(Some(now));
+        self.away = away.map(|away| now.plus(away.min(LONGEST_AWAY))).or(self.away);
+        if self.failed.len() < SEVERAL && !self.failed.iter().any(|known| known == id) {
+            self.failed.push(id.to_owned());
+        }
+        if self.failed.len() < SEVERAL || self.room(now) == 0 {
+            return false;
+        }
+        let is_news = self.paused.is_none();
+        self.paused = Some(now.plus(wait(Duration::from_secs(1), LONGEST_PAUSE, self.pauses, random)));
+        self.pauses = self.pauses.saturating_add(1);
+        is_news
+    }
+}
+
+/// How long a message waits that has failed so often before this time.
+pub(in crate::service) fn next_wait(failures: u32, random: &dyn Random) -> Duration {
+    wait(FIRST_WAIT, LONGEST_WAIT, failures, random)
+}
+
+/// Doubles each time, up to a longest; by chance between a half and the whole of that, so that what failed together does
+/// not come back together.
+fn wait(first: Duration, longest: Duration, failures: u32, random: &dyn Random) -> Duration {
+    let whole = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest);
+    let [chance] = random::bytes::<1>(random);
+    whole / 2 + whole / 512 * u32::from(chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SystemRandom;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_795_331_082_007);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn one_message_that_is_refused_holds_no_other_up() {
+        let mut pace = Pace::default();
+        for round in 0..100 {
+            assert!(!pace.failed("poison", None, NOW.plus(seconds(round)), &SystemRandom));
+            assert_eq!(pace.room(NOW.plus(seconds(round))), MOST);
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_is_down_is_asked_now_and_then() {
+        let (mut pace, mut now, mut asked) = (Pace::default(), NOW, 0);
+        let news: Vec<_> = (0..16).map(|id| pace.failed(&id.to_string(), None, now, &SystemRandom)).collect();
+        assert_eq!(news.iter().filter(|news| **news).count(), 1, "it is said once: {news:?}");
+        for _ in 0..3_600 {
+            now = now.plus(seconds(1));
+            let room = pace.room(now);
+            assert!(room <= 1, "{room}");
+            if room == 1 {
+                asked += 1;
+                assert!(!pace.failed("next", None, now, &SystemRandom));
+            }
+        }
+        assert!((60..=130).contains(&asked), "asked {asked} times in an hour");
+        assert_eq!(pace.failing_since(), Some(NOW));
+        assert!(pace.delivered() && !pace.delivered(), "it is said once that it is back");
+        assert_eq!((pace.room(now), pace.failing_since()), (MOST, None));
+    }
+
+    #[test]
+    fn a_receiver_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
+        let mut pace = Pace::default();
+        pace.failed("a", Some(seconds(30)), NOW, &SystemRandom);
+        pace.delivered();
+        assert_eq!((pace.room(NOW.plus(seconds(29))), pace.room(NOW.plus(seconds(30)))), (0, MOST));
+        pace.failed("a", Some(seconds(1_000_000)), NOW, &SystemRandom);
+        assert_eq!((pace.room(NOW.plus(seconds(3_599))), pace.room(NOW.plus(seconds(3_600)))), (0, MOST));
+        assert_eq!(pace.room(NOW.minus(seconds(10_000))), MOST, "the clock was set back");
+    }
+
+    #[test]
+    fn waits_double_up_to_an_hour_and_differ() {
+        let waits: Vec<_> = (0..40).map(|failures| next_wait(failures, &SystemRandom)).collect();
+        for (failures, wait) in waits.iter().enumerate() {
+            let whole = seconds(2 << failures.min(20)).min(LONGEST_WAIT);
+            assert!(*wait >= whole / 2 && *wait <= whole, "{failures}: {wait:?}");
+        }
+        let last: std::collections::BTreeSet<_> = waits.iter().skip(20).collect();
+        assert!(last.len() > 5, "{last:?}");
+    }
+}

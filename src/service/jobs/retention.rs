@@ -1,0 +1,89 @@
+//! What is kept for how long: lines of the audit log, and the rows of sessions that are over.
+//!
+//! Owns the order of the housekeeping, a bounded number of rows at a time. Several nodes do it side by side: each deletes
+//! what is still there. A session's row stays until its absolute deadline at the least (P1 needs it). How old something
+//! is, the transaction that deletes it asks SQL's own clock; it deletes nothing while this node's disagrees with that.
+
+use std::time::Duration;
+
+use crate::domain::{MAX_SKEW, SessionId, Timestamp};
+use crate::ledger::sessions::{self, Which};
+use crate::ledger::{Db, LedgerError, locks, retention, unconfirmed};
+use crate::service::jobs::Jobs;
+
+/// Rows that one transaction deletes.
+const BATCH: i64 = 500;
+/// Live sessions that are looked at in one go.
+const PART: i64 = 500;
+/// Between two transactions, so that others get their turn.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often it is looked for what is old enough.
+pub(in crate::service) const EVERY: Duration = Duration::from_secs(600);
+
+impl Jobs {
+    /// Finishes what was begun, mends times that are yet to come, and purges what is old enough.
+    pub(in crate::service) async fn keep_house(&self) -> Result<(), LedgerError> {
+        self.users.name_accounts().await?;
+        self.mend_times().await?;
+        self.users.finish_deletions().await?;
+        let policy = &self.core.policy;
+        self.purge(policy.audit_retention, retention::purge_lines).await?;
+        self.purge(policy.session_retention, retention::purge_sessions).await?;
+        self.purge(Duration::ZERO, retention::purge_links).await?;
+        self.purge(Duration::ZERO, |db, _, limit| retention::purge_users(db, limit)).await
+    }
+
+    async fn purge(
+        &self,
+        kept_for: Duration,
+        some: fn(&mut Db, Timestamp, i64) -> Result<usize, LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let room = self.clone();
+        let purge = move |db: &mut Db| {
+            let now = room.fence.purge_moment(db)?;
+            some(db, now.minus(kept_for), BATCH)
+        };
+        while self.core.ledger.write_aside(purge.clone()).await? > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// A clock that was wrong may have written times that are yet to come: no session gains by them. What its record says
+    /// is outdated with them: the record of the token that it has now, which only the owner's lock keeps it.
+    async fn mend_times(&self) -> Result<(), LedgerError> {
+        let mut after = None;
+        loop {
+            let latest = self.core.clock().now().plus(MAX_SKEW);
+            let part = self.core.ledger.read(move |db| retention::yet_to_come(db, after, latest, PART)).await?;
+            if !part.wrong.is_empty() {
+                self.mend(part.wrong).await?;
+            }
+            after = part.last;
+            if after.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn mend(&self, found: Vec<SessionId>) -> Result<(), LedgerError> {
+        let room = self.clone();
+        let mend = move |db: &mut Db| {
+            let which = Which::These(found.clone());
+            let owners = sessions::owners(db, &which)?;
+            let locked = locks::users(db, &owners)?;
+            let now = room.fence.purge_moment(db)?;
+            let mended = retention::mend_times(db, &locked, &found, now, now.plus(MAX_SKEW))?;
+            let outdated =
+                mended.iter().map(|(session, hash)| room.sessions.obligation(*hash, *session)).collect::<Vec<_>>();
+            unconfirmed::add(db, &outdated, now)?;
+            Ok(mended.len())
+        };
+        let mended = self.core.ledger.write(mend).await?;
+        if mended > 0 {
+            log::warn!("a clock was wrong: times of {mended} sessions were yet to come, and count as of now");
+        }
+        Ok(())
+    }
+}

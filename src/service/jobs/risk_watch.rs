@@ -1,0 +1,160 @@
+//! What a serving node does by itself about risk: exchange location files that have changed, judge sessions that have
+//! moved, and look at all live sessions in turn.
+//!
+//! Owns these background tasks. Each is bounded in what it reads at a time, and none stands in the way of a request. The
+//! rounds find what sign-ins and moves cannot: what was there before a file was, or a node that died with moves in hand.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::domain::risk::{Finding, News, Sighting};
+use crate::domain::{Timestamp, UserId};
+use crate::ledger::users::User;
+use crate::ledger::whereabouts::{self, Whereabouts};
+use crate::ledger::{alerts, locks};
+use crate::service::core::cause::Cause;
+use crate::service::core::complaint::{Complaint, stopped};
+use crate::service::core::unavailable::Unavailable;
+use crate::service::jobs::Jobs;
+use crate::service::risk::judge::HISTORY;
+use crate::service::risk::moves::{Destination, Move};
+
+/// How often it is looked whether a location file has changed.
+const FILES_EVERY: Duration = Duration::from_secs(2);
+/// How often a part of the live sessions is looked at.
+const PART_EVERY: Duration = Duration::from_secs(5);
+/// How many sessions that part has: a million take some 80 minutes.
+const PART: i64 = 1_000;
+/// A user's newest alerts, among which an earlier one about the same is looked for.
+const ALERTS: i64 = 50;
+/// The part of a moment that is an hour.
+const HOUR_MS: i64 = 3_600_000;
+
+impl Jobs {
+    pub(in crate::service) async fn keep_files(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !stopped(&mut stop, FILES_EVERY).await {
+            let Some(locator) = self.core.locator.clone() else { return };
+            if tokio::task::spawn_blocking(move || locator.reload()).await.is_err() {
+                log::error!("reading a location file anew has failed in a way that nobody foresaw");
+            }
+        }
+    }
+
+    pub(in crate::service) async fn follow_moves(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut complaint = Complaint::default();
+        loop {
+            let moves = tokio::select! {
+                moves = self.risk.moves.take() => moves,
+                _ = stop.changed() => return,
+            };
+            for moved in moves {
+                complaint.about("judging sessions that were used from elsewhere", self.follow(moved).await.err());
+                if *stop.borrow() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Judges a session that was used from elsewhere, if that is another country or network.
+    async fn follow(&self, moved: Move) -> Result<(), Unavailable> {
+        let sighting = |(ip, at): (IpAddr, Timestamp)| {
+            let place = self.core.place(ip);
+            Sighting { session: moved.session, place, at }
+        };
+        let (before, now) = (sighting(moved.from), sighting(moved.to));
+        if before.place.country == now.place.country && before.place.asn == now.place.asn {
+            return Ok(());
+        }
+        // Whoever looks for sessions by where they are asks the ledger.
+        self.core.last_seen.make_due(moved.session);
+        let hour = now.at.ms().div_euclid(HOUR_MS);
+        let destination: Destination = (now.place.country.clone(), now.place.asn, hour);
+        if !self.risk.moves.is_new(moved.session, destination.clone()) {
+            return Ok(());
+        }
+        let judged = self.judge_move(moved.user, &before, &now).await;
+        if judged.is_err() {
+            self.risk.moves.forget(moved.session, destination);
+        }
+        judged
+    }
+
+    async fn judge_move(&self, user: UserId, before: &Sighting, now: &Sighting) -> Result<(), Unavailable> {
+        let rows = self
+            .core
+            .ledger
+            .read(move |db| Ok((whereabouts::history(db, user, HISTORY)?, whereabouts::unended(db, user, HISTORY)?)));
+        let (history, unended) = rows.await?;
+        let live = self.risk.alive(&unended, self.core.clock().now());
+        let past: Vec<_> = history.into_iter().map(|row| self.risk.past(row)).collect();
+        // It may have ended meanwhile.
+        if live.iter().all(|session| session.session != now.session) {
+            return Ok(());
+        }
+        let found = self.core.policy.risk.judge_move(now, before, &past, &live);
+        self.settle_later(user, found).await
+    }
+
+    /// Looks at all live sessions, a part at a time, and begins anew at the end.
+    pub(in crate::service) async fn make_rounds(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let (mut complaint, mut after) = (Complaint::default(), None);
+        while !stopped(&mut stop, PART_EVERY).await {
+            let looked = self.look_at_part(after).await;
+            // What cannot be read now is read at the next turn.
+            after = looked.as_ref().map_or(after, |last| *last);
+            complaint.about("looking at live sessions", looked.err());
+        }
+    }
+
+    /// The last user of the part; none when it was the last part.
+    async fn look_at_part(&self, after: Option<UserId>) -> Result<Option<UserId>, Unavailable> {
+        let rows = self.core.ledger.read(move |db| whereabouts::page(db, after, PART)).await?;
+        let is_last = i64::try_from(rows.len()).is_ok_and(|count| count < PART);
+        let mut users: Vec<&[Whereabouts]> = rows.chunk_by(|one, next| one.user == next.user).collect();
+        // The last one may go on in the next part, unless that one alone is all of this.
+        if !is_last && users.len() > 1 {
+            users.pop();
+        }
+        for sessions in &users {
+            let found = self.core.policy.risk.judge_live(&self.risk.alive(sessions, self.core.clock().now()));
+            if let Some(first) = sessions.first() {
+                self.settle_later(first.user, found).await?;
+            }
+        }
+        let last = users.last().and_then(|sessions| sessions.first()).map(|session| session.user);
+        Ok(last.filter(|_| !is_last))
+    }
+
+    /// Settles what was found about live sessions in a transaction of its own, if there is something to write.
+    async fn settle_later(&self, user: UserId, found: Finding) -> Result<(), Unavailable> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        if self.core.policy.risk.is_alarming(&found) {
+            let known = self.core.ledger.read(move |db| alerts::of_user(db, user, ALERTS)).await?;
+            if matches!(found.news(&known), News::Known) {
+                return Ok(());
+            }
+        } else if found.core.len() > 1 {
+            // Something lasting that is no alert is not written at each round.
+            return Ok(());
+        }
+        let room = self.clone();
+        let records = self.core.write(move |db| {
+            // What it was found by was read before: the account may have been deleted since.
+            let locked = locks::users(db, &[user])?;
+            if locked.user(user).is_none_or(User::is_deleted) {
+                return Ok(Vec::new());
+            }
+            let server = Cause::server(None);
+            room.risk.settle(db, &locked, user, &found, &server)
+        });
+        let records = records.await?;
+        self.sessions.confirm(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+        Ok(())
+    }
+}

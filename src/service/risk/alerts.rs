@@ -1,0 +1,156 @@
+//! Alerts: what administrators are shown of them, and taking note of one.
+//!
+//! Owns these two use cases. Opening one is in [`super::risk`].
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::event::Event;
+use crate::domain::risk::Signal;
+use crate::domain::{AlertId, SessionId, Timestamp, UserId};
+pub use crate::ledger::alerts::State as AlertState;
+use crate::ledger::alerts::{self, Alert};
+use crate::ledger::audit;
+use crate::service::core::authority::{Granted, StepUpRequired, Unproven};
+use crate::service::core::cause::Cause;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::risk::Risk;
+
+/// An alert as shown to administrators.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AlertView {
+    /// The alert's id, a UUIDv7.
+    #[schema(value_type = Uuid)]
+    pub id: AlertId,
+    /// When it was opened.
+    #[schema(value_type = String, format = DateTime)]
+    pub opened_at: Timestamp,
+    /// About whom.
+    pub user: AlertUser,
+    /// The sum of the weights; an alert that has grown shows the largest.
+    pub risk: i64,
+    /// What was done about it: `alert`, `step_up` or `revoke`.
+    #[schema(example = "alert")]
+    pub action: String,
+    /// The reasons.
+    pub signals: Vec<SignalView>,
+    /// The ids of the sessions that it is about, in the order of their sign-ins.
+    #[schema(value_type = Vec<Uuid>)]
+    pub sessions: Vec<SessionId>,
+    /// When somebody took note of it; null while it is open.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub acknowledged_at: Option<Timestamp>,
+    /// Who: the administrator's id, or `command line`.
+    pub acknowledged_by: Option<String>,
+}
+
+/// Whom an alert is about.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AlertUser {
+    /// The user's id.
+    #[schema(value_type = Uuid)]
+    pub id: UserId,
+    /// Their address; null when there is no such account any more.
+    #[schema(example = "ana@example.org")]
+    pub email: Option<String>,
+}
+
+/// A rule that found something.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SignalView {
+    /// The rule's name.
+    #[schema(example = "new_country")]
+    pub rule: &'static str,
+    /// What it weighed then.
+    pub weight: u32,
+    /// Why, in words.
+    #[schema(example = "BR is a new country: earlier sessions were in PT.")]
+    pub reason: String,
+}
+
+impl From<Signal> for SignalView {
+    fn from(signal: Signal) -> Self {
+        Self { rule: signal.rule.name(), weight: signal.weight, reason: signal.reason }
+    }
+}
+
+impl From<Alert> for AlertView {
+    fn from(alert: Alert) -> Self {
+        Self {
+            id: alert.id,
+            opened_at: alert.opened_at,
+            user: AlertUser { id: alert.user, email: alert.email },
+            risk: alert.risk,
+            action: alert.action,
+            signals: alert.signals.into_iter().map(SignalView::from).collect(),
+            sessions: alert.sessions,
+            acknowledged_at: alert.acknowledged_at,
+            acknowledged_by: alert.acknowledged_by,
+        }
+    }
+}
+
+/// Why note of an alert was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AlertError {
+    /// There is no such alert.
+    #[error("there is no such alert")]
+    Unknown,
+    /// The administrator has to prove again who they are. Nothing has happened.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
+    /// The administrator's session has ended. Nothing has happened.
+    #[error("the session that asks has ended")]
+    Ended,
+    /// The administrator's role was taken away. Nothing has happened.
+    #[error("the role that this needs was taken away")]
+    Forbidden,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<Unproven> for AlertError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended => Self::Ended,
+            Unproven::Forbidden => Self::Forbidden,
+        }
+    }
+}
+
+impl Risk {
+    /// So many alerts, about everybody or one user, the newest first, older than the given one.
+    pub async fn list_alerts(
+        &self,
+        state: AlertState,
+        user: Option<UserId>,
+        before: Option<AlertId>,
+        limit: i64,
+    ) -> Result<Vec<AlertView>, Unavailable> {
+        let alerts = self.core.ledger.read(move |db| alerts::page(db, state, user, before, limit)).await?;
+        Ok(alerts.into_iter().map(AlertView::from).collect())
+    }
+
+    /// Takes note of an alert. Again is no error, and no news.
+    pub async fn acknowledge_alert(&self, id: AlertId, cause: &Cause) -> Result<(), AlertError> {
+        let (room, cause) = (self.clone(), cause.clone());
+        let noted = self.core.write(move |db| {
+            // About whom it is never changes.
+            let about = alerts::user_of(db, id)?;
+            if let Err(unproven) = room.core.lock(db, cause.authority.as_ref(), about.as_slice())? {
+                return Ok(Err(unproven));
+            }
+            let noted = alerts::acknowledge(db, id, room.core.clock().now(), &cause.actor.name())?;
+            if noted == Some(true) {
+                let mut line = room.audit.entry(Event::AlertAcknowledged, &cause, about, None);
+                line.detail = Some(id.to_string());
+                audit::append(db, &line)?;
+            }
+            Ok(Ok(noted))
+        });
+        let noted: Granted<_> = noted.await.map_err(Unavailable::from)?;
+        noted?.map(drop).ok_or(AlertError::Unknown)
+    }
+}

@@ -1,0 +1,195 @@
+//! Risk: a finding of the rules becomes an alert, and whatever the operator wants done about it.
+//!
+//! Owns the way from rows and location files to what the rules look at, and the transaction that opens an alert: one for
+//! one matter, under the user's lock. The rules themselves are in [`crate::domain::risk`]. Must never keep anybody from
+//! signing in because something could not be judged.
+
+use crate::service::core::checked::Checked;
+use crate::service::risk::moves::Move;
+use std::net::IpAddr;
+
+use crate::domain::event::Event;
+use crate::domain::risk::{Arrival, Finding, News, Past, Sighting};
+use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction, SessionId, Timestamp, UserId};
+use crate::ledger::alerts::{self, Alert};
+use crate::ledger::locks::Locked;
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::whereabouts::{self, Whereabouts};
+use crate::ledger::{Db, LedgerError, audit, proofs};
+use crate::service::core::cause::Cause;
+use crate::service::events::webhook::AlertOpened;
+use crate::service::risk::Risk;
+use crate::service::risk::alerts::SignalView;
+
+/// A user's newest sessions, with which a new one is compared.
+pub(in crate::service) const HISTORY: i64 = 200;
+/// A user's newest alerts, among which an earlier one about the same is looked for.
+const ALERTS: i64 = 50;
+
+/// How somebody came to be let in, as far as rules go by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::service) struct Entry {
+    /// How many wrong passwords came right before.
+    pub(in crate::service) failures: u32,
+    /// Whether the browser shows that its owner has signed in on it before.
+    pub(in crate::service) familiar: bool,
+}
+
+impl Risk {
+    /// Where a session was last used: where it was signed in, unless it has moved since.
+    pub(in crate::service) fn last(&self, row: &Whereabouts) -> Sighting {
+        let moved = row.last_ip != row.sign_in_ip;
+        let place = match row.last_ip.parse() {
+            Ok(ip) if moved => self.core.place(ip),
+            _ => row.signed_in.clone(),
+        };
+        Sighting { session: row.session, place, at: row.deadlines.last_seen }
+    }
+
+    pub(in crate::service) fn past(&self, row: Whereabouts) -> Past {
+        let last = self.last(&row);
+        Past { session: row.session, signed_in: row.signed_in, last, browser: row.browser, os: row.os }
+    }
+
+    /// Notes a use from another address than before: a comparison and, for few, a place in a queue.
+    pub(in crate::service) fn note_move(&self, checked: &Checked, now: Timestamp, ip: IpAddr) {
+        if ip != checked.ip && self.core.locator.is_some() {
+            let (user, session) = (checked.user, checked.session);
+            let from = (checked.ip, checked.deadlines.last_seen);
+            self.moves.note(Move { user, session, from, to: (ip, now) });
+        }
+    }
+
+    /// Judges a session that is about to be made, beside those before it and those that stay alive, under its owner's lock: of
+    /// two that are made at once, the second is compared with the first. What cannot be read is not judged.
+    pub(in crate::service) fn judge_arrival(
+        &self,
+        db: &mut Db,
+        new: &Session,
+        entry: Entry,
+        staying: &[Session],
+    ) -> Result<Finding, LedgerError> {
+        let past = match whereabouts::history(db, new.user_id, HISTORY) {
+            Err(error @ LedgerError::Corrupt(_)) => {
+                log::warn!("a sign-in is not judged: {error}");
+                return Ok(Finding::default());
+            }
+            read => read?,
+        };
+        let past: Vec<_> = past.into_iter().map(|row| self.past(row)).collect();
+        let live: Vec<_> = staying.iter().map(|row| self.last(&Whereabouts::from(row))).collect();
+        let Whereabouts { session, signed_in, browser, os, .. } = Whereabouts::from(new);
+        let sighting = Sighting { session, place: signed_in, at: new.created_at };
+        let arrival = Arrival { sighting, browser, os, failures: entry.failures, familiar: entry.familiar };
+        Ok(self.core.policy.risk.judge_arrival(&arrival, &past, &live))
+    }
+
+    /// Opens an alert about a finding if it is grave enough and nobody was told yet, and does what the operator wants.
+    /// Under the user's lock. What records have to go.
+    pub(in crate::service) fn settle(
+        &self,
+        db: &mut Db,
+        locked: &Locked,
+        user: UserId,
+        found: &Finding,
+        cause: &Cause,
+    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+        whereabouts::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
+        if !self.core.policy.risk.is_alarming(found) {
+            return Ok(Vec::new());
+        }
+        let known = alerts::of_user(db, user, ALERTS)?;
+        // What was challenged once for these reasons and has been proven since stays proven.
+        let concerned = match found.news(&known) {
+            News::Known => return Ok(Vec::new()),
+            News::More(alert) => {
+                let signals = found.signals_after(&alert.signals);
+                let risk = alert.risk.max(i64::from(found.risk()));
+                alerts::extend(db, alert.id, &signals, risk, &found.sessions_after(&alert.sessions))?;
+                found.concerned_beside(alert)
+            }
+            News::New => {
+                self.open_alert(db, user, found, cause)?;
+                found.concerned.clone()
+            }
+        };
+        self.act(db, locked, (user, self.core.policy.risk.action_on(found)), &concerned, cause)
+    }
+
+    fn open_alert(&self, db: &mut Db, user: UserId, found: &Finding, cause: &Cause) -> Result<(), LedgerError> {
+        let now = self.core.clock().now();
+        let alert = Alert {
+            id: AlertId::generate(now, self.core.random()),
+            opened_at: now,
+            user,
+            email: None,
+            risk: found.risk().into(),
+            action: self.core.policy.risk.action_on(found).name().to_owned(),
+            signals: found.signals_after(&[]),
+            sessions: found.sessions_after(&[]),
+            acknowledged_at: None,
+            acknowledged_by: None,
+        };
+        alerts::open(db, &alert)?;
+        // The newest is the one that made it strange.
+        let mut line = self.audit.entry(Event::AlertOpened, cause, Some(user), found.core.last().copied());
+        let rules: Vec<_> = found.signals.iter().map(|signal| signal.rule.name()).collect();
+        line.detail = Some(format!("{}: {} ({})", alert.id, alert.risk, rules.join(", ")));
+        audit::append(db, &line)?;
+        let Alert { id, risk, action, signals, sessions, .. } = &alert;
+        let (id, risk) = (id.uuid(), *risk);
+        let signals: Vec<_> = signals.iter().cloned().map(SignalView::from).collect();
+        self.events.tell_alert_opened(db, &AlertOpened { id, user, risk, action, signals: &signals, sessions })
+    }
+
+    fn act(
+        &self,
+        db: &mut Db,
+        locked: &Locked,
+        (user, action): (UserId, RiskAction),
+        concerned: &[SessionId],
+        cause: &Cause,
+    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+        let mut records = Vec::new();
+        for &session in concerned {
+            match action {
+                RiskAction::Alert => {}
+                RiskAction::StepUp => records.extend(self.challenge(db, session)?),
+                RiskAction::Revoke => {
+                    let which = Which::One(session, user);
+                    records.extend(self.sessions.end_rows(db, locked, &which, EndReason::Suspicious, cause)?.records);
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    /// Has a session's owner prove anew who they are; its record, which tells applications of a proof, is outdated.
+    fn challenge(&self, db: &mut Db, session: SessionId) -> Result<Option<Unconfirmed>, LedgerError> {
+        let now = self.core.clock().now();
+        let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none());
+        let Some(row) = row else { return Ok(None) };
+        if !proofs::challenge(db, session, now)? {
+            return Ok(None);
+        }
+        let outdated = self.sessions.obligation(row.token_hash, session);
+        unconfirmed::add(db, &[outdated], now)?;
+        Ok(Some(outdated))
+    }
+
+    /// Where and with what a new session is made.
+    pub(in crate::service) fn arrive(&self, session: &mut Session, client: &Client) {
+        let Place { country, city, asn, network, point } = self.core.place(client.ip);
+        (session.country, session.city, session.asn, session.network) = (country, city, asn, network);
+        (session.latitude, session.longitude) = (point.map(Point::latitude), point.map(Point::longitude));
+        let Device { browser, os, .. } = Device::from_user_agent(client.user_agent.as_deref());
+        (session.browser, session.os) = (browser, os);
+    }
+
+    /// Which of these rows are sessions that are alive.
+    pub(in crate::service) fn alive(&self, rows: &[Whereabouts], now: Timestamp) -> Vec<Sighting> {
+        let alive = rows.iter().filter(|row| row.deadlines.hold_with_lag(now));
+        alive.map(|row| self.last(row)).collect()
+    }
+}

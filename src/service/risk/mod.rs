@@ -1,0 +1,26 @@
+//! Risk: what is strange about a session, and what is done then.
+//!
+//! Owns alerts, and the use of sessions from elsewhere. The rules are in [`crate::domain::risk`]. Must never keep anybody
+//! from signing in because something could not be judged.
+
+pub(in crate::service) mod alerts;
+pub(in crate::service) mod judge;
+pub(in crate::service) mod moves;
+
+use std::sync::Arc;
+
+use crate::service::audit::Audit;
+use crate::service::core::Core;
+use crate::service::events::Events;
+use crate::service::sessions::Sessions;
+use moves::Moves;
+
+/// What looks strange.
+#[derive(Clone)]
+pub struct Risk {
+    pub(in crate::service) core: Arc<Core>,
+    pub(in crate::service) audit: Arc<Audit>,
+    pub(in crate::service) events: Arc<Events>,
+    pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) moves: Arc<Moves>,
+}

@@ -1,0 +1,185 @@
+//! Confirm: after the ledger said no, make sure that no record says yes.
+//!
+//! Owns the second half of every revocation: delete the records, then read in SQL that the Redis process they were
+//! deleted from is the one that may speak, then forget that they were unconfirmed. Must never report success
+//! without having read that (guard of the model: "check after the DEL").
+
+use std::time::Duration;
+
+use crate::domain::{SessionId, Stamp, TokenHash};
+use crate::fault_point;
+use crate::ledger::live_store::{self, Standing};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::live::Live;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::sessions::Sessions;
+
+/// Time to ask, beside what has to be waited for.
+const TIME_TO_ASK: Duration = Duration::from_secs(2);
+/// However long the lease is, a client is answered before common proxies give up on it (after 30 s the least patient).
+const LONGEST: Duration = Duration::from_secs(20);
+/// Pause before the next attempt.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// It is ended in the ledger, but a record may still stand. The sweeper goes on; asking again does, too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not confirmed: {0}")]
+pub(in crate::service) struct NotConfirmed(pub(in crate::service) String);
+
+/// How long to wait for a node that reaches the Redis which this one does not: each sweeps every second.
+const ELSEWHERE: Duration = Duration::from_millis(1_500);
+
+/// What one attempt came to.
+enum Attempt {
+    /// Nobody can believe what was to be deleted.
+    Confirmed,
+    /// It is deleted, but a node may believe a retired Redis for so long.
+    Wait(Duration),
+    /// Another Redis may speak than the one that this node reaches, if any: a node that reaches it sweeps.
+    Elsewhere(NotConfirmed),
+}
+
+impl Sessions {
+    /// Deletes these records for good. Their rows in `unconfirmed` are there already.
+    pub(in crate::service) async fn confirm(&self, records: &[Unconfirmed]) -> Result<(), NotConfirmed> {
+        self.confirm_within(records, deadline(self.core.policy.store_lease)).await
+    }
+
+    /// As [`App::confirm`], with a deadline of the caller's. This node's own streams are told before it is confirmed, and
+    /// if it is not: the ledger says it already.
+    pub(in crate::service) async fn confirm_within(
+        &self,
+        records: &[Unconfirmed],
+        deadline: Duration,
+    ) -> Result<(), NotConfirmed> {
+        let sessions = sessions_of(records);
+        self.events.hub.hint(sessions.iter().copied());
+        self.delete_for_good(records, deadline).await?;
+        self.events.spread_to_others(&sessions).await;
+        fault_point::reach("confirm: announced");
+        Ok(())
+    }
+
+    /// The same for what somebody has left over. Everybody is told, once it is confirmed.
+    pub(in crate::service) async fn confirm_left_over(
+        &self,
+        records: &[Unconfirmed],
+        deadline: Duration,
+    ) -> Result<(), NotConfirmed> {
+        self.delete_for_good(records, deadline).await?;
+        let sessions = sessions_of(records);
+        self.events.hub.hint(sessions.iter().copied());
+        self.events.spread_to_others(&sessions).await;
+        Ok(())
+    }
+
+    async fn delete_for_good(&self, records: &[Unconfirmed], deadline: Duration) -> Result<(), NotConfirmed> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let started = self.core.clock().monotonic();
+        loop {
+            let (pause, patience, why) = match self.attempt(records).await? {
+                Attempt::Confirmed => return Ok(()),
+                Attempt::Wait(left) => (left, deadline, still_believed()),
+                Attempt::Elsewhere(why) => (PAUSE, deadline.min(ELSEWHERE), why),
+            };
+            let elapsed = self.core.clock().monotonic().saturating_sub(started);
+            if elapsed.saturating_add(pause) >= patience {
+                return Err(why);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Deletes the records of tokens that are over, whose deletion was confirmed before. Whether it is confirmed now.
+    pub(in crate::service) async fn confirm_again(&self, hashes: &[TokenHash]) -> bool {
+        let deleted = match &self.core.live {
+            Some(live) => live.delete(hashes).await,
+            None => Ok(Vec::new()),
+        };
+        let Ok(stamps) = deleted else { return false };
+        matches!(self.still_believed(stamps).await, Ok(Some(Duration::ZERO)))
+    }
+
+    async fn attempt(&self, records: &[Unconfirmed]) -> Result<Attempt, NotConfirmed> {
+        let deleted = match &self.core.live {
+            Some(live) => delete(live, records).await,
+            None => Ok(Vec::new()),
+        };
+        fault_point::reach("confirm: deleted");
+        // Where nothing could be deleted, it is over only if no Redis at all may speak.
+        let stamps = deleted.clone().unwrap_or_default();
+        match self.still_believed(stamps).await? {
+            Some(Duration::ZERO) => {
+                fault_point::reach("confirm: may be forgotten");
+                let records = records.to_vec();
+                self.core.write(move |db| unconfirmed::remove(db, &records)).await.map_err(unknown)?;
+                fault_point::reach("confirm: forgotten");
+                Ok(Attempt::Confirmed)
+            }
+            Some(left) => Ok(Attempt::Wait(left)),
+            None if self.swept(records).await? => Ok(Attempt::Confirmed),
+            None => Ok(Attempt::Elsewhere(deleted.err().unwrap_or_else(still_believed))),
+        }
+    }
+
+    /// How long a node may still believe another Redis than those of `stamps`; none when one of them may not speak.
+    async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
+        let standing = self.core.ledger.read(move |db| live_store::standing(db, &stamps)).await.map_err(unknown)?;
+        Ok(self.sight(standing))
+    }
+
+    /// What follows from the standing, and since when this node knows it.
+    pub(in crate::service) fn sight(&self, standing: Standing) -> Option<Duration> {
+        let (lease, now) = (self.core.policy.store_lease, self.core.clock().monotonic());
+        self.sightings.still_believed(standing, lease, now)
+    }
+
+    async fn swept(&self, records: &[Unconfirmed]) -> Result<bool, NotConfirmed> {
+        let records = records.to_vec();
+        let waiting = self.core.ledger.read(move |db| unconfirmed::any(db, &records)).await.map_err(unknown)?;
+        Ok(!waiting)
+    }
+}
+
+/// Each session once.
+fn sessions_of(records: &[Unconfirmed]) -> Vec<SessionId> {
+    let mut sessions: Vec<_> = records.iter().map(|record| record.session).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    sessions
+}
+
+/// How long a revocation may take to be confirmed: the longest that a node can go on believing a retired Redis, and time
+/// to ask. With a lease that is longer than a client waits, a revocation right after a switch is 503 at once, until what
+/// is left of the lease can be waited for.
+fn deadline(lease: Duration) -> Duration {
+    lease.saturating_add(TIME_TO_ASK).min(LONGEST)
+}
+
+async fn delete(live: &Live, records: &[Unconfirmed]) -> Result<Vec<Stamp>, NotConfirmed> {
+    let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
+    live.delete(&hashes).await.map_err(|error| NotConfirmed(error.to_string()))
+}
+
+fn still_believed() -> NotConfirmed {
+    NotConfirmed("a node may still believe another Redis".to_owned())
+}
+
+fn unknown(error: impl Into<Unavailable>) -> NotConfirmed {
+    NotConfirmed(error.into().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_waited_out_unless_it_is_longer_than_a_client_waits() {
+        let seconds = Duration::from_secs;
+        for (lease, waited) in [(2, 4), (3, 5), (18, 20), (30, 20)] {
+            assert_eq!(deadline(seconds(lease)), seconds(waited), "a lease of {lease} s");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! End: every revocation, whoever wants it and why, takes this one path.
+//!
+//! Owns the first half: in one transaction end the rows, note their records as unconfirmed, write the audit line;
+//! then [`super::confirm`]. A revocation that is repeated deletes and confirms again and never answers on the
+//! strength of the first.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::event::{Actor, Event};
+use crate::domain::{EndReason, SessionId, TokenHash, UserId};
+use crate::fault_point;
+use crate::ledger::locks::Locked;
+use crate::ledger::sessions::{self, Ended, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, tokens};
+use crate::service::core::authority::{StepUpRequired, Unproven};
+use crate::service::core::cause::Cause;
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::sessions::Sessions;
+use crate::service::sessions::confirm::NotConfirmed;
+
+/// Whether there was such a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found(pub bool);
+
+/// Why a revocation was not answered with yes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RevokeError {
+    /// The ledger says it has ended, but a record may still stand somewhere. It will be deleted; asking again is
+    /// safe.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// Whoever wants it has to prove again who they are. Nothing has happened.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
+    /// The session that wants it has ended itself. Nothing has happened.
+    #[error("the session that asks has ended")]
+    Ended,
+    /// Whoever wants it has lost the role that it needs. Nothing has happened.
+    #[error("the role that this needs was taken away")]
+    Forbidden,
+    /// It was wanted too often while there was nothing to end. Nothing has happened.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nothing is known to have happened.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<NotConfirmed> for RevokeError {
+    fn from(error: NotConfirmed) -> Self {
+        Self::Unconfirmed(error.to_string())
+    }
+}
+
+impl From<LedgerError> for RevokeError {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<Unproven> for RevokeError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended => Self::Ended,
+            Unproven::Forbidden => Self::Forbidden,
+        }
+    }
+}
+
+/// Sessions that a transaction ended.
+#[derive(Clone, Debug, Default)]
+pub(in crate::service) struct EndedSessions {
+    /// All whose records have to go.
+    pub(in crate::service) records: Vec<Unconfirmed>,
+    /// How many rows this ended, and how many of them were alive until now.
+    pub(in crate::service) ended: usize,
+    pub(in crate::service) live: usize,
+    /// Whether there was anything, ended before or now.
+    pub(in crate::service) found: bool,
+}
+
+impl EndedSessions {
+    /// Whether all of it was over before, and confirmed.
+    pub(in crate::service) fn is_nothing(&self) -> bool {
+        self.ended == 0 && self.records.is_empty()
+    }
+}
+
+impl Sessions {
+    /// A new obligation to delete a record.
+    pub(in crate::service) fn obligation(&self, token_hash: TokenHash, session: SessionId) -> Unconfirmed {
+        Unconfirmed { id: self.core.request_id(), token_hash, session }
+    }
+
+    /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction, which has locked
+    /// their owners. What has ended before is to be deleted and confirmed again with it; it gets no second line.
+    pub(in crate::service) fn end_rows(
+        &self,
+        db: &mut Db,
+        locked: &Locked,
+        which: &Which,
+        reason: EndReason,
+        cause: &Cause,
+    ) -> Result<EndedSessions, LedgerError> {
+        let now = self.core.clock().now();
+        let ended_now = sessions::end(db, which, reason, now)?;
+        // A mistake of ours, and rolled back: whoever renews or admits is ordered by that lock alone.
+        if ended_now.iter().any(|session| locked.user(session.user_id).is_none()) {
+            return Err(LedgerError::Corrupt("a session is to end whose owner is not locked".to_owned()));
+        }
+        fault_point::reach("end: rows ended");
+        let mut before = Vec::new();
+        // Of several tokens, one may be shown for the first time and another one again.
+        if ended_now.is_empty() || matches!(which, Which::Tokens(_)) {
+            before = sessions::find_ended(db, which)?;
+            before.retain(|ended| ended_now.iter().all(|now| now.id != ended.id));
+        }
+        let records = self.obligations(db, which, &ended_now, &before)?;
+        fault_point::reach("end: records noted");
+        for session in &ended_now {
+            let cause = &by_whom(which, session, cause);
+            let mut line = self.audit.entry(Event::SessionRevoked, cause, Some(session.user_id), Some(session.id));
+            line.detail = Some(reason.name().to_owned());
+            audit::append(db, &line)?;
+            fault_point::reach("end: line written");
+            self.events.tell_session_revoked(db, session, reason, cause)?;
+        }
+        Ok(EndedSessions {
+            records,
+            ended: ended_now.len(),
+            live: ended_now.iter().filter(|session| session.deadlines.hold_with_lag(now)).count(),
+            found: !ended_now.is_empty() || !before.is_empty(),
+        })
+    }
+
+    /// All that has to be deleted before these sessions are over for good: what was ended now, what was ended before
+    /// (once, however often it is repeated), and what earlier renewals and revocations have left to be confirmed.
+    fn obligations(
+        &self,
+        db: &mut Db,
+        which: &Which,
+        ended_now: &[Ended],
+        before: &[Ended],
+    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+        let ids: Vec<_> = ended_now.iter().chain(before).map(|session| session.id).collect();
+        let mut records = match which {
+            Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
+            Which::Tokens(hashes) => unconfirmed::of_sessions_or_tokens(db, &ids, hashes)?,
+            Which::One(..) | Which::Any(_) | Which::These(_) => unconfirmed::of_sessions_or_tokens(db, &ids, &[])?,
+        };
+        let hashes = |of: &[Ended]| -> Vec<_> { of.iter().map(|session| (session.token_hash, session.id)).collect() };
+        let noted: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
+        let mut new = hashes(ended_now);
+        let mut again = hashes(before);
+        if let Which::Tokens(hashes) = which {
+            // The tokens that are shown, too, whether there are rows of them or not: a record may stand that nobody knows of.
+            let known: HashMap<_, _> = tokens::sessions_of(db, hashes)?.into_iter().collect();
+            again.extend(hashes.iter().map(|hash| (*hash, known.get(hash).copied().unwrap_or(SessionId::UNKNOWN))));
+        }
+        for (hash, session) in again {
+            if !noted.contains(&hash) && new.iter().all(|(known, _)| *known != hash) {
+                new.push((hash, session));
+            }
+        }
+        let new: Vec<_> = new.into_iter().map(|(hash, session)| self.obligation(hash, session)).collect();
+        unconfirmed::add(db, &new, self.core.clock().now())?;
+        records.extend(new);
+        Ok(records)
+    }
+
+    /// Whether all that these tokens open, or ever opened, ended before and nothing of it is left to be confirmed. Its records
+    /// are deleted and confirmed once more, as for any repetition, but nothing is written: whoever shows a dead cookie over
+    /// and over must not take the turns of those who change something. False where one lives, or cannot be confirmed by that.
+    pub(in crate::service) async fn is_over(&self, shown: &[TokenHash]) -> Result<bool, Unavailable> {
+        let shown = shown.to_vec();
+        let over = self.core.ledger.read(move |db| {
+            let before = sessions::find_ended(db, &Which::Tokens(shown.clone()))?;
+            let ids: Vec<_> = before.iter().map(|session| session.id).collect();
+            let lives = tokens::sessions_of(db, &shown)?.iter().any(|(_, session)| !ids.contains(session));
+            let left = lives || !unconfirmed::of_sessions_or_tokens(db, &ids, &shown)?.is_empty();
+            let last = before.iter().map(|session| session.token_hash);
+            let hashes = || last.chain(shown.iter().copied()).collect::<Vec<_>>();
+            Ok((!left).then(hashes))
+        });
+        match over.await? {
+            Some(hashes) => Ok(self.confirm_again(&hashes).await),
+            None => Ok(false),
+        }
+    }
+
+    /// Ends sessions under the locks of their owners, whose epochs stay as they are, and confirms it.
+    pub(in crate::service) async fn end(
+        &self,
+        which: Which,
+        reason: EndReason,
+        cause: &Cause,
+    ) -> Result<EndedSessions, RevokeError> {
+        let (room, cause) = (self.clone(), cause.clone());
+        let ended = self.core.write(move |db| {
+            let owners = sessions::owners(db, &which)?;
+            match room.core.lock(db, cause.authority.as_ref(), &owners)? {
+                Ok(locked) => room.end_rows(db, &locked, &which, reason, &cause).map(Ok),
+                Err(unproven) => Ok(Err(unproven)),
+            }
+        });
+        let ended = ended.await??;
+        fault_point::reach("revoke: committed");
+        self.confirm(&ended.records).await?;
+        Ok(ended)
+    }
+
+    /// Ends all of a user's sessions but the excepted one, and confirms it. Raises the epoch under the user's lock
+    /// first: a sign-in that has verified its password but not yet been admitted is refused. None when there is no such
+    /// user. With `throttled`, it is refused where nothing is to end, and only there.
+    pub(in crate::service) async fn end_all(
+        &self,
+        user: UserId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        cause: &Cause,
+        throttled: Option<Throttled>,
+    ) -> Result<Option<EndedSessions>, RevokeError> {
+        let (room, cause) = (self.clone(), cause.clone());
+        let ended = self
+            .core
+            .write(move |db| {
+                let locked = match room.core.lock(db, cause.authority.as_ref(), &[user])? {
+                    Ok(locked) => locked,
+                    Err(unproven) => return Ok(Err(unproven.into())),
+                };
+                if locked.user(user).is_none_or(User::is_deleted) {
+                    return Ok(Ok(None));
+                }
+                let ended = room.end_rows(db, &locked, &Which::OfUser(user, except), reason, &cause)?;
+                if let Some(throttled) = throttled.filter(|_| ended.is_nothing()) {
+                    return Ok(Err(RevokeError::Throttled(throttled)));
+                }
+                users::raise_epoch(db, user)?;
+                fault_point::reach("revoke all: epoch raised");
+                Ok(Ok(Some(ended)))
+            })
+            .await??;
+        let Some(ended) = ended else { return Ok(None) };
+        fault_point::reach("revoke all: committed");
+        self.confirm(&ended.records).await?;
+        Ok(Some(ended))
+    }
+}
+
+/// Whoever shows a session's token to end it is its owner, as far as anybody can tell; whose it is, its row alone says.
+/// Whoever shows a former one has no more than that.
+fn by_whom<'a>(which: &Which, session: &Ended, cause: &'a Cause) -> Cow<'a, Cause> {
+    match (which, cause.actor) {
+        (Which::Tokens(shown), Actor::Anonymous) if shown.contains(&session.token_hash) => {
+            Cow::Owned(Cause { actor: Actor::User(session.user_id), ..cause.clone() })
+        }
+        _ => Cow::Borrowed(cause),
+    }
+}

@@ -1,0 +1,178 @@
+//! End what matches: sessions that fit a filter, a bounded number at a time, by the path of every revocation.
+//!
+//! Owns the loop over pages. Each page is one transaction and one confirmation; what could not be confirmed is counted
+//! apart and never as ended. What an earlier command of the same filter left unconfirmed is confirmed first, so that a
+//! repetition never answers on the strength of the first. The session that asks is left out.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::event::Event;
+use crate::domain::{EndReason, Filter, SessionId};
+use crate::fault_point;
+use crate::ledger::audit::{self, Entry};
+use crate::ledger::sessions::{self, Which};
+use crate::ledger::unconfirmed::Unconfirmed;
+use crate::ledger::{LedgerError, search};
+use crate::service::core::cause::Cause;
+use crate::service::sessions::Sessions;
+use crate::service::sessions::end::EndedSessions;
+use crate::service::sessions::end::RevokeError;
+
+/// Sessions in one transaction: others wait for it where there is one writer.
+const PAGE: usize = 250;
+/// After so long the answer is given, with what is left to be asked for again.
+const BUDGET: Duration = Duration::from_secs(15);
+/// Once one page could not be confirmed, the next ones get one attempt each: ending them comes first.
+const IMPATIENT: Duration = Duration::ZERO;
+
+/// What to end.
+#[derive(Clone, Debug)]
+pub struct EndMatching {
+    /// Which sessions.
+    pub filter: Filter,
+    /// Only count them.
+    pub dry_run: bool,
+    /// Most sessions.
+    pub limit: usize,
+    /// Only those that are older than this one: where an earlier answer left off.
+    pub after: Option<SessionId>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Outcome {
+    /// Live sessions that fit.
+    pub matched: usize,
+    /// How many of them this has ended, for good. None in a dry run.
+    pub revoked: usize,
+    /// How many have ended in the ledger, now or by an earlier request of this filter, but may still be answered by a
+    /// node: they are being confirmed.
+    pub unconfirmed: usize,
+    /// Whether there may be more.
+    pub more: bool,
+    /// Where to go on, if there may be more.
+    #[serde(skip)]
+    pub next: Option<SessionId>,
+}
+
+impl Sessions {
+    /// Ends sessions that fit, or counts them. Unconfirmed ones are told in the outcome, not as an error.
+    pub async fn end_matching(&self, wanted: EndMatching, cause: &Cause) -> Result<Outcome, RevokeError> {
+        if wanted.dry_run {
+            return self.walk(&wanted, cause, &mut Outcome::default()).await;
+        }
+        self.core.ask_first(cause).await??;
+        let mut outcome = Outcome { unconfirmed: self.confirm_left(&wanted.filter).await?, ..Outcome::default() };
+        let outcome = self.walk(&wanted, cause, &mut outcome).await?;
+        if outcome.matched == 0 {
+            self.note_nothing(&wanted.filter, cause).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn walk(&self, wanted: &EndMatching, cause: &Cause, so_far: &mut Outcome) -> Result<Outcome, RevokeError> {
+        let started = self.core.clock().monotonic();
+        so_far.next = wanted.after;
+        loop {
+            let room = wanted.limit.saturating_sub(so_far.matched).min(PAGE);
+            let page = self.fitting(wanted.filter.clone(), so_far.next, room).await?;
+            let own = cause.authority.map(|authority| authority.session());
+            let ids: Vec<_> = page.rows.iter().map(|(row, _)| row.id).filter(|id| Some(*id) != own).collect();
+            drop(page.rows);
+            if wanted.dry_run {
+                so_far.matched += ids.len();
+            } else if !ids.is_empty() {
+                self.end_page(&wanted.filter, ids, cause, so_far).await?;
+            }
+            so_far.next = page.next;
+            so_far.more = page.next.is_some();
+            let elapsed = self.core.clock().monotonic().saturating_sub(started);
+            if !so_far.more || so_far.matched >= wanted.limit || elapsed >= BUDGET {
+                return Ok(so_far.clone());
+            }
+        }
+    }
+
+    async fn end_page(
+        &self,
+        filter: &Filter,
+        ids: Vec<SessionId>,
+        cause: &Cause,
+        outcome: &mut Outcome,
+    ) -> Result<(), RevokeError> {
+        let (room, cause, filter) = (self.clone(), cause.clone(), filter.clone());
+        let is_first = outcome.matched == 0;
+        let found = Which::These(ids.clone());
+        let ended = self.core.write(move |db| {
+            let owners = sessions::owners(db, &found)?;
+            let locked = match room.core.lock(db, cause.authority.as_ref(), &owners)? {
+                Ok(locked) => locked,
+                Err(unproven) => return Ok(Err(unproven)),
+            };
+            // What was used, or moved, since it was found does not fit any more.
+            let ids = search::still(db, &filter, &ids)?;
+            let ended = room.end_rows(db, &locked, &Which::These(ids), EndReason::Revoked, &cause)?;
+            // Others may have ended all of them meanwhile: then it comes with the next ones.
+            if is_first && ended.ended > 0 {
+                audit::append(db, &room.line(&filter, &cause))?;
+            }
+            Ok(Ok(ended))
+        });
+        let ended: EndedSessions = ended.await??;
+        fault_point::reach("end matching: committed");
+        outcome.matched += ended.ended;
+        let confirmed = match outcome.unconfirmed {
+            0 => self.confirm(&ended.records).await,
+            _ => self.confirm_within(&ended.records, IMPATIENT).await,
+        };
+        match confirmed {
+            Ok(()) => outcome.revoked += ended.ended,
+            Err(why) => {
+                log::warn!("{} sessions that were ended by a filter wait to be confirmed: {why}", ended.ended);
+                outcome.unconfirmed += ended.ended;
+            }
+        }
+        fault_point::reach("end matching: page done");
+        Ok(())
+    }
+
+    /// The command's line where nothing was ended that it could have been written with.
+    async fn note_nothing(&self, filter: &Filter, cause: &Cause) -> Result<(), RevokeError> {
+        let (room, cause, line) = (self.clone(), cause.clone(), self.line(filter, cause));
+        let noted = self.core.write(move |db| match room.core.lock(db, cause.authority.as_ref(), &[])? {
+            Ok(_) => audit::append(db, &line).map(Ok),
+            Err(unproven) => Ok(Err(unproven)),
+        });
+        Ok(noted.await??)
+    }
+
+    /// Confirms what stands unconfirmed of sessions that fit and have ended. How many sessions still are.
+    async fn confirm_left(&self, filter: &Filter) -> Result<usize, LedgerError> {
+        let (mut after, mut left) = (None, HashSet::new());
+        loop {
+            let wanted = filter.clone();
+            let found = self.core.ledger.read(move |db| search::unconfirmed(db, &wanted, after, PAGE)).await?;
+            let Some(last) = found.last() else { return Ok(left.len()) };
+            after = Some(last.id);
+            let confirmed = match left.is_empty() {
+                true => self.confirm(&found).await,
+                false => self.confirm_within(&found, IMPATIENT).await,
+            };
+            if confirmed.is_err() {
+                left.extend(found.iter().map(|record: &Unconfirmed| record.session));
+            }
+        }
+    }
+
+    /// One line for the command, with the first sessions that it ends: whatever becomes of this node, it is known by which
+    /// filter they ended. Each has a line of its own besides, of the same request.
+    fn line(&self, filter: &Filter, cause: &Cause) -> Entry {
+        let mut line = self.audit.entry(Event::SessionsRevokedByFilter, cause, filter.user, None);
+        line.detail = Some(filter.to_string());
+        line
+    }
+}

@@ -1,0 +1,28 @@
+//! Sessions: see them, and end them by the one path of every revocation.
+//!
+//! Owns the order: rows end in the ledger, records are deleted, and only then it is said that they are over. Must never
+//! answer on the strength of an earlier revocation.
+
+pub(in crate::service) mod confirm;
+pub(in crate::service) mod end;
+pub(in crate::service) mod end_matching;
+pub(in crate::service) mod find;
+pub(in crate::service) mod own;
+pub(in crate::service) mod restored;
+pub(in crate::service) mod sightings;
+
+use std::sync::Arc;
+
+use crate::service::audit::Audit;
+use crate::service::core::Core;
+use crate::service::events::Events;
+use sightings::Sightings;
+
+/// Sessions, shown and ended.
+#[derive(Clone)]
+pub struct Sessions {
+    pub(in crate::service) core: Arc<Core>,
+    pub(in crate::service) audit: Arc<Audit>,
+    pub(in crate::service) events: Arc<Events>,
+    pub(in crate::service) sightings: Arc<Sightings>,
+}

@@ -1,0 +1,108 @@
+//! My sessions: show them, end one, end the others, sign out.
+//!
+//! Owns what a user can do with their own sessions. Another user's session does not exist here.
+
+use crate::domain::throttle::Counts;
+use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
+use crate::ledger::sessions::{self, Session, Which};
+use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
+use crate::service::core::last_use::LastUse;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::SessionView;
+use crate::service::sessions::Sessions;
+use crate::service::sessions::end::{Found, RevokeError};
+
+impl Sessions {
+    /// The user's live sessions, the one that asks among them, the last used first.
+    pub async fn list_sessions(&self, checked: &Checked) -> Result<Vec<SessionView>, Unavailable> {
+        self.sessions_of(checked.user, Some(checked.session)).await
+    }
+
+    /// A user's live sessions as the ledger and, where they are newer, the records know them.
+    pub async fn sessions_of(&self, user: UserId, current: Option<SessionId>) -> Result<Vec<SessionView>, Unavailable> {
+        Ok(self.known_sessions(user, current).await?.into_iter().map(|(_, _, view)| view).collect())
+    }
+
+    /// The same with their rows and last uses.
+    pub(in crate::service) async fn known_sessions(
+        &self,
+        user: UserId,
+        current: Option<SessionId>,
+    ) -> Result<Vec<(Session, LastUse, SessionView)>, Unavailable> {
+        let now = self.core.clock().now();
+        let rows = self.core.ledger.read(move |db| sessions::of_user(db, user, now)).await?;
+        let hashes: Vec<_> = rows.iter().map(|row| row.token_hash).collect();
+        let records = match &self.core.live {
+            Some(live) => live.read_many(&hashes, now).await,
+            None => Vec::new(),
+        };
+        let records = records.into_iter().chain(std::iter::repeat(None));
+        let views = rows.into_iter().zip(records).map(|(row, record)| {
+            let last = self.core.last_use(&row, record.as_ref());
+            let view = SessionView::new(&row, last.clone(), current);
+            (row, last, view)
+        });
+        // The one that asks is alive: its check said so a moment ago.
+        let mut views: Vec<_> = views.filter(|(_, _, view)| view.current || now < view.idle_expires_at).collect();
+        views.sort_by_key(|(_, _, view)| std::cmp::Reverse(view.last_seen_at));
+        Ok(views)
+    }
+
+    /// Ends one of the user's sessions. Another one than that which asks wants a recent proof.
+    pub async fn revoke_session(
+        &self,
+        checked: &Checked,
+        session: SessionId,
+        client: &Client,
+    ) -> Result<Found, RevokeError> {
+        let own = checked.session == session;
+        let reason = if own { EndReason::SignedOut } else { EndReason::SignedOutElsewhere };
+        let cause = if own { Cause::user(checked.user, client) } else { Cause::proven(checked, client) };
+        let ended = self.end(Which::One(session, checked.user), reason, &cause).await?;
+        Ok(Found(ended.found))
+    }
+
+    /// Ends all of the user's sessions but the one that asks, or that one, too. Wants a recent proof. How many were alive.
+    /// While there is anything to end, it is never too often.
+    pub async fn revoke_sessions(
+        &self,
+        checked: &Checked,
+        include_current: bool,
+        client: &Client,
+    ) -> Result<usize, RevokeError> {
+        let except = (!include_current).then_some(checked.session);
+        let cause = Cause::proven(checked, client);
+        let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
+        let throttled = counted.as_ref().err().copied();
+        let ended = self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &cause, throttled).await;
+        if let Ok(counted) = &counted
+            && !matches!(&ended, Ok(Some(ended)) if ended.is_nothing())
+        {
+            self.core.uncount(counted).await;
+        }
+        Ok(ended?.map_or(0, |ended| ended.live))
+    }
+
+    /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there is
+    /// none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its session and
+    /// never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
+    pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), RevokeError> {
+        if token_hashes.is_empty() || self.is_over(token_hashes).await? {
+            return Ok(());
+        }
+        let cause = Cause::anonymous(client);
+        self.end(Which::Tokens(token_hashes.to_vec()), EndReason::SignedOut, &cause).await.map(drop)
+    }
+
+    /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
+    pub async fn end_sessions_of(&self, user: UserId, cause: &Cause) -> Result<Option<usize>, RevokeError> {
+        Ok(self.end_all(user, None, EndReason::Revoked, cause, None).await?.map(|ended| ended.live))
+    }
+
+    /// Ends any session, for an operator.
+    pub async fn end_session(&self, session: SessionId, cause: &Cause) -> Result<Found, RevokeError> {
+        let ended = self.end(Which::Any(session), EndReason::Revoked, cause).await?;
+        Ok(Found(ended.found))
+    }
+}

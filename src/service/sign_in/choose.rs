@@ -1,0 +1,82 @@
+//! Choose: a password that somebody wants to have, counted, judged and hashed.
+//!
+//! Owns the one way to a stored hash, for a new account, a change, a reset and the command line alike. A judgement takes as
+//! long as a hash: it is limited like attempts, whatever comes of it, and made on a thread of its own, behind which nobody
+//! waits who signs in. Must never store one: what happens to it is the use case's.
+
+use std::sync::Arc;
+
+use crate::domain::password::WeakPassword;
+use crate::domain::throttle::Counts;
+use crate::domain::{Client, Password};
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::sign_in::SignIns;
+use crate::service::sign_in::gate::Source;
+
+/// Who chooses.
+pub(in crate::service) enum Chooser<'a> {
+    /// Whoever runs a command on the machine itself.
+    Operator,
+    /// Anybody, for an account that is to be made.
+    Stranger(&'a Client),
+    /// The owner of an account, who has just shown the password or a link; whose count it is: the session's or, with a
+    /// link, the account's.
+    Owner(&'a str, &'a Client),
+}
+
+/// Why it is not chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::service) enum NotChosen {
+    /// It will not do; why.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// Too many were tried.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// An error of a use case takes all three over.
+macro_rules! from_not_chosen {
+    ($error:ty) => {
+        impl From<$crate::service::sign_in::choose::NotChosen> for $error {
+            fn from(why: $crate::service::sign_in::choose::NotChosen) -> Self {
+                match why {
+                    $crate::service::sign_in::choose::NotChosen::Weak(weak) => weak.into(),
+                    $crate::service::sign_in::choose::NotChosen::Throttled(throttled) => throttled.into(),
+                    $crate::service::sign_in::choose::NotChosen::Unavailable(error) => error.into(),
+                }
+            }
+        }
+    };
+}
+pub(in crate::service) use from_not_chosen;
+
+impl SignIns {
+    /// The hash of a password that may be chosen, or why it may not. `address` and `name` are the owner's: what others
+    /// may know of them is tried first.
+    pub(in crate::service) async fn choose_password(
+        &self,
+        chooser: Chooser<'_>,
+        password: Password,
+        address: &str,
+        name: Option<&str>,
+    ) -> Result<String, NotChosen> {
+        self.core.password_rules().check_length(&password)?;
+        let (source, spans) = match chooser {
+            Chooser::Operator => (Source::operator(), Vec::new()),
+            Chooser::Stranger(client) => {
+                (Source::stranger(client), self.core.spans_of_address(client, Counts::Choices))
+            }
+            Chooser::Owner(whose, client) => (Source::familiar(client), self.core.spans_of(whose, Counts::Choices)),
+        };
+        self.core.count_in(&spans).await?;
+        let personal = [Some(address), name].into_iter().flatten().map(str::to_owned).collect();
+        let rules = Arc::clone(&self.core.policy.password_rules);
+        self.judges.judge(source, password.clone(), rules, personal).await??;
+        Ok(self.gate.hash(source, password).await?)
+    }
+}

@@ -1,0 +1,224 @@
+//! The password gate: the only place where passwords are hashed and judged.
+//!
+//! Owns the hashing threads and who waits for them. A hash takes tens of milliseconds and 19 MiB, so that a flood of
+//! sign-ins would take the machine down: here a few threads work off a short queue that is fair between addresses, and
+//! whoever does not fit is told so at once. Must never run on an async thread, and never give a place back before its
+//! hash is done: a client that hangs up stops waiting, but a hash that has begun is computed to its end.
+
+mod queue;
+mod source;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::domain::password::{HashingFailed, Verdict, WeakPassword};
+use crate::domain::{Clock, Password, PasswordRules, Random};
+use crate::service::core::unavailable::Unavailable;
+
+pub(in crate::service) use source::Source;
+pub use worker::Hashing;
+
+use queue::{Pushed, Queue};
+use worker::{Counts, Worker};
+
+/// How long a job waits for its turn: its client has been told then.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+/// How long a hash that has begun may take, on a machine that has more to do.
+const MAX_HASH: Duration = Duration::from_secs(4);
+/// What everybody is told who finds no place, or waits too long for a turn.
+const FULL: Unavailable = Unavailable::Busy("the password gate is full");
+
+type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
+
+/// Handle to the hashing threads, which end when it is dropped.
+pub(in crate::service) struct Gate {
+    hall: Arc<Hall>,
+    workers: usize,
+    random: Arc<dyn Random>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Where those who ask and those who hash meet.
+#[derive(Default)]
+struct Hall {
+    state: Mutex<State>,
+    news: Condvar,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Queue<Job>,
+    closed: bool,
+}
+
+impl Gate {
+    /// Starts one thread fewer than there are cores, at least one and at most four.
+    pub(in crate::service) fn start(random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with_workers(cores.saturating_sub(1).clamp(1, 4), random, clock)
+    }
+
+    /// One more thread with a queue of its own, where nothing is hashed.
+    pub(in crate::service) fn to_judge(random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
+        Self::with_workers(1, random, clock)
+    }
+
+    fn with_workers(workers: usize, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
+        let hall = Arc::new(Hall::default());
+        for number in 0..workers {
+            let hall = Arc::clone(&hall);
+            let thread = std::thread::Builder::new().name(format!("passwords-{number}"));
+            if let Err(error) = thread.spawn(move || hall.work()) {
+                log::error!("a thread for hashing passwords could not be started: {error}");
+            }
+        }
+        Self { hall, workers, random, clock }
+    }
+
+    /// Whether a hash for this source would find a place now: to be asked before anything is looked up for it.
+    pub(in crate::service) fn has_room(&self, source: Source) -> Result<(), Unavailable> {
+        if self.hall.lock().queue.has_room(source) { Ok(()) } else { Err(FULL) }
+    }
+
+    /// Hashes a password that was judged already.
+    pub(in crate::service) async fn hash(&self, source: Source, password: Password) -> Result<String, Unavailable> {
+        let random = Arc::clone(&self.random);
+        self.run(source, move |worker| worker.hash(&password, random.as_ref())).await
+    }
+
+    /// Judges a password that somebody has chosen. `personal` is what others may know of its owner. At a gate of its own
+    /// ([`Gate::to_judge`]): who signs in does not wait for it.
+    pub(in crate::service) async fn judge(
+        &self,
+        source: Source,
+        password: Password,
+        rules: Arc<PasswordRules>,
+        personal: Vec<String>,
+    ) -> Result<Result<(), WeakPassword>, Unavailable> {
+        self.run(source, move |_| Ok(rules.check(&password, &personal))).await
+    }
+
+    /// Compares a password with a stored hash; without one, costs the same and does not match.
+    pub(in crate::service) async fn verify(
+        &self,
+        source: Source,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Verdict, Unavailable> {
+        self.run(source, move |worker| worker.verify(&password, stored.as_deref())).await
+    }
+
+    /// What was done so far.
+    pub(in crate::service) fn hashing(&self) -> Hashing {
+        let waiting = self.hall.lock().queue.len();
+        self.hall.counts.told(self.workers, waiting)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        source: Source,
+        task: impl FnOnce(&mut Worker<'_>) -> Result<T, HashingFailed> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, mut answered) = oneshot::channel();
+        let clock = Arc::clone(&self.clock);
+        let asked_at = clock.monotonic();
+        let place = self.hall.enter(
+            source,
+            Box::new(move |worker| {
+                let waited = clock.monotonic().saturating_sub(asked_at);
+                // A client that hung up, or was told that we are busy, needs no hash.
+                if !answer.is_closed() && waited < MAX_WAIT {
+                    drop(answer.send(task(worker)));
+                }
+            }),
+        )?;
+        let answer = match timeout(MAX_WAIT, &mut answered).await {
+            Ok(answer) => answer,
+            Err(_) if place.leave() => return Err(FULL),
+            // Its turn has come just in time.
+            Err(_) => timeout(MAX_HASH, answered).await.map_err(|_| FULL)?,
+        };
+        answer.map_err(|_| FULL)?.map_err(|failed| Unavailable::Store(failed.to_string()))
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.hall.lock().closed = true;
+        self.hall.news.notify_all();
+    }
+}
+
+impl Hall {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, source: Source, job: Job) -> Result<Place<'_>, Unavailable> {
+        let pushed = self.lock().queue.push(source, job);
+        match pushed {
+            Pushed::Waits { number, displaced } => {
+                // By this, whoever waits for it is told.
+                drop(displaced);
+                self.news.notify_one();
+                Ok(Place { hall: self, source, number })
+            }
+            Pushed::Full => Err(FULL),
+        }
+    }
+
+    /// The life of a hashing thread.
+    fn work(&self) {
+        let mut worker = Worker::new(&self.counts);
+        while let Some(job) = self.next() {
+            // A panic takes the answer of its own job and not the thread, without which nobody could sign in any more.
+            if catch_unwind(AssertUnwindSafe(|| job(&mut worker))).is_err() {
+                worker = Worker::new(&self.counts);
+            }
+        }
+    }
+
+    /// The next job; none when nobody can ask for one any more.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.queue.pop() {
+                return Some(job);
+            }
+            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A place in the queue. Whoever stops waiting, by hanging up too, leaves it to others; if the hash has begun, the
+/// thread is busy with it all the same.
+struct Place<'a> {
+    hall: &'a Hall,
+    source: Source,
+    number: u64,
+}
+
+impl Place<'_> {
+    /// Whether the turn had not come yet.
+    fn leave(&self) -> bool {
+        let job = self.hall.lock().queue.withdraw(self.source, self.number);
+        job.is_some()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

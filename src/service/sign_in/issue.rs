@@ -1,0 +1,346 @@
+//! Sign-in: the only place where sessions are issued.
+//!
+//! Owns the order: read hash and epoch → verify the password → one transaction that locks the user, refuses if the
+//! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token.
+//! No record is written: the first check does that. Must never answer with a token whose row is not committed.
+
+use std::time::Duration;
+
+use crate::domain::email::InvalidEmail;
+use crate::domain::event::Event;
+use crate::domain::password::Verdict;
+use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::fault_point;
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::Unconfirmed;
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, locks, tokens};
+use crate::service::audit::refused::Unanswered;
+use crate::service::core::cause::Cause;
+use crate::service::core::last_use::LastUse;
+use crate::service::core::policy::AtLimit;
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::{SessionView, UserView};
+use crate::service::risk::judge::Entry;
+use crate::service::sign_in::SignIns;
+use crate::service::sign_in::gate::Source;
+
+/// How long a sign-in waits for the session that it replaces to be confirmed as ended. The row has ended, and the
+/// sweeper goes on: a sick Redis does not keep anybody from signing in.
+const REPLACED_WAIT: Duration = Duration::from_millis(500);
+
+/// Who wants to sign in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The address, as typed.
+    pub email: String,
+    /// The password, as typed.
+    pub password: Password,
+    /// Whether the session shall outlive the browser.
+    pub remember: bool,
+    /// The token hashes of the sessions that the browser already has: they end.
+    pub replaces: Vec<TokenHash>,
+    /// What the browser keeps of an earlier sign-in.
+    pub device: Option<DeviceCookie>,
+}
+
+/// A session that was just issued.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The token, for the cookie alone.
+    pub token: Token,
+    /// Who signed in.
+    pub user: UserView,
+    /// The new session.
+    pub session: SessionView,
+    /// For the browser to keep: its owner has signed in on it.
+    pub device: DeviceCookie,
+}
+
+/// Why a sign-in was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// These credentials do not open an account. One answer for every cause.
+    #[error("the credentials were refused")]
+    Refused,
+    /// There is a character in the address that its owner does not see; what kind.
+    #[error(transparent)]
+    InvalidEmail(#[from] InvalidEmail),
+    /// The user has as many sessions as allowed.
+    #[error("the user has as many sessions as allowed")]
+    TooManySessions,
+    /// There were too many attempts; whether the account exists makes no difference.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a session was not issued to a user whom the application itself has recognised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssueError {
+    /// There is no such user, or the account is disabled.
+    #[error("there is no such user, or the account is disabled")]
+    UnknownUser,
+    /// The user has as many sessions as allowed.
+    #[error("the user has as many sessions as allowed")]
+    TooManySessions,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What the transaction decided.
+enum Admission {
+    Admitted { user: Box<User>, ended: Vec<Unconfirmed> },
+    Refused,
+    Full,
+}
+
+/// Who has shown who they are, and how.
+#[derive(Clone)]
+struct Proven {
+    user: UserId,
+    /// The epoch that the password was verified under; none when nothing was verified here.
+    epoch: Option<i64>,
+    /// The stored hash, and a stronger one of the same password to replace it.
+    upgrade: Option<(String, String)>,
+    /// The tokens that the browser already has.
+    replaces: Vec<TokenHash>,
+    /// What else there is to say of how they came in.
+    entry: Entry,
+}
+
+/// What the transaction needs to know; all of it drawn before it starts, so that it can be run again.
+#[derive(Clone)]
+struct Entrance {
+    proven: Proven,
+    session: Session,
+    limit: usize,
+    at_limit: AtLimit,
+    client: Client,
+}
+
+impl SignIns {
+    /// Signs a user in.
+    pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
+        Email::check_visible(&request.email)?;
+        let key = Email::key_of(&request.email);
+        // A cookie that we have issued is worth a look at whether it still counts.
+        let shown = request.device.as_ref().is_some_and(|it| self.core.throttle.key.recognise(it, &key).is_some());
+        let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
+        let owner = early.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
+        let device = owner.and_then(|owner| self.known_device(request.device.as_ref(), owner));
+        let attempt = self.reserve_attempt(&key, device, client).await;
+        let attempt = attempt.inspect_err(|throttled| self.audit.note_throttled(&key, throttled, client))?;
+        let unanswered = Unanswered::new(&self.audit, client);
+        let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
+        // In a flood, whoever finds no place at the gate is not looked up either.
+        let known = match (self.gate.has_room(source), early) {
+            (Ok(()), Some(found)) => found,
+            (Ok(()), None) => self.known(&request.email, key).await,
+            (Err(busy), _) => Err(busy),
+        };
+        let verdict = match &known {
+            Ok(user) => {
+                let stored = user.as_ref().map(|user| user.password_hash.clone());
+                self.gate.verify(source, request.password.clone(), stored).await
+            }
+            Err(cause) => Err(cause.clone()),
+        };
+        let enabled = matches!(&known, Ok(Some(user)) if !user.is_disabled());
+        unanswered.answer();
+        let entry = attempt.entry();
+        let verdict = attempt.settle(verdict, enabled).await?;
+        let (user, is_right) = (known?, matches!(verdict, Verdict::Match { .. }));
+        let id = user.as_ref().map(|user| user.id);
+        let (Some(user), Verdict::Match { outdated }, true) = (user, verdict, enabled) else {
+            self.audit.note_login_failure(id, client, (is_right && id.is_some()).then_some("disabled"));
+            return Err(SignInError::Refused);
+        };
+        let upgrade = match outdated {
+            // Where there is no time for it now, the next sign-in does it.
+            true => self.gate.hash(Source::familiar(client), request.password).await.ok(),
+            false => None,
+        };
+        let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
+        fault_point::reach("sign-in: verified");
+        let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces, entry };
+        // On the heap: most of a flood is sent away before, and holds room for what comes here all the same.
+        Box::pin(self.enter(proven, request.remember, client)).await.map_err(|error| match error {
+            IssueError::UnknownUser => {
+                self.audit.note_login_failure(id, client, Some("changed meanwhile"));
+                SignInError::Refused
+            }
+            IssueError::TooManySessions => {
+                self.audit.note_login_failure(id, client, Some("too many sessions"));
+                SignInError::TooManySessions
+            }
+            IssueError::Unavailable(cause) => SignInError::Unavailable(cause),
+        })
+    }
+
+    /// The account of what was typed, if there is one.
+    async fn known(&self, typed: &str, key: String) -> Result<Option<User>, Unavailable> {
+        // What no account can have needs no look: PostgreSQL cannot even be asked about a NUL.
+        if Email::parse(typed).is_err() {
+            return Ok(None);
+        }
+        Ok(self.core.ledger.read_at_entrance(move |db| users::find_by_email(db, &key)).await?)
+    }
+
+    /// Issues a session to a user whom the application has recognised by its own means.
+    pub async fn issue(
+        &self,
+        user: UserId,
+        remember: bool,
+        replaces: &[TokenHash],
+        client: &Client,
+    ) -> Result<SignedIn, IssueError> {
+        let replaces = replaces.to_vec();
+        self.enter(Proven { user, epoch: None, upgrade: None, replaces, entry: Entry::default() }, remember, client)
+            .await
+    }
+
+    async fn enter(&self, proven: Proven, remember: bool, client: &Client) -> Result<SignedIn, IssueError> {
+        let token = Token::generate(self.core.random());
+        let session = self.new_session(proven.user, &token, remember, client);
+        let policy = &self.core.policy;
+        let entrance = Entrance {
+            proven,
+            session: session.clone(),
+            limit: policy.max_sessions,
+            at_limit: policy.at_limit,
+            client: client.clone(),
+        };
+        let room = self.clone();
+        let admission = self.core.write(move |db| room.admit(db, &entrance)).await;
+        match admission.map_err(Unavailable::from)? {
+            Admission::Refused => Err(IssueError::UnknownUser),
+            Admission::Full => Err(IssueError::TooManySessions),
+            Admission::Admitted { user, ended } => {
+                fault_point::reach("sign-in: committed");
+                self.events.spread(session.id);
+                if let Err(error) = self.sessions.confirm_within(&ended, REPLACED_WAIT).await {
+                    log::info!("left to the sweeper: {error}");
+                }
+                let view = SessionView::new(&session, LastUse::of(&session), Some(session.id));
+                let device = self.new_device(&user, user.epoch);
+                Ok(SignedIn { token, user: UserView::from(user.as_ref()), session: view, device })
+            }
+        }
+    }
+
+    fn new_session(&self, user: UserId, token: &Token, remember: bool, client: &Client) -> Session {
+        let policy = &self.core.policy;
+        let terms = if remember { policy.remember_terms } else { policy.terms };
+        let now = self.core.clock().now();
+        let mut session = Session {
+            id: SessionId::generate(now, self.core.random()),
+            user_id: user,
+            token_hash: token.hash(),
+            created_at: now,
+            authenticated_at: now,
+            last_seen_at: now,
+            expires_at: now.plus(terms.absolute),
+            idle_seconds: i64::try_from(terms.idle.as_secs()).unwrap_or(i64::MAX),
+            remember,
+            sign_in_ip: client.ip.to_string(),
+            last_ip: client.ip.to_string(),
+            user_agent: client.user_agent.clone(),
+            data: None,
+            ended_at: None,
+            end_reason: None,
+            challenged_at: None,
+            country: None,
+            city: None,
+            asn: None,
+            network: None,
+            latitude: None,
+            longitude: None,
+            browser: None,
+            os: None,
+            last_ip_key: Some(sessions::ip_key(client.ip)),
+            risk: 0,
+            sign_in_ip_key: Some(sessions::ip_key(client.ip)),
+            last_country: None,
+            last_city: None,
+            last_asn: None,
+            last_network: None,
+        };
+        self.risk.arrive(&mut session, client);
+        session
+    }
+
+    /// The transaction. The lock on the user's row comes first, with those of the owners of the sessions that the browser
+    /// had: it is what orders this sign-in and whatever ends all of the user's sessions.
+    fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
+        let shown = &entrance.proven.replaces;
+        let replaced = (!shown.is_empty()).then(|| Which::Tokens(shown.clone()));
+        let mut owners = vec![entrance.proven.user];
+        let mut going = Vec::new();
+        if let Some(which) = &replaced {
+            owners.extend(sessions::owners(db, which)?);
+            going.extend(tokens::sessions_of(db, shown)?.into_iter().map(|(_, session)| session));
+        }
+        let locked = locks::users(db, &owners)?;
+        let Some(user) = locked.user(entrance.proven.user).cloned() else { return Ok(Admission::Refused) };
+        if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
+            return Ok(Admission::Refused);
+        }
+        let server = Cause::server(Some(entrance.client.clone()));
+        // Before anything is ended: a sign-in that is refused leaves everything as it was.
+        let Some(room) = make_room(db, entrance, &going)? else { return Ok(Admission::Full) };
+        let mut ended = Vec::new();
+        if let Some(which) = &replaced {
+            ended.extend(self.sessions.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
+            fault_point::reach("sign-in: replaced session ended");
+        }
+        for session in room.evicted {
+            ended.extend(
+                self.sessions.end_rows(db, &locked, &Which::Any(session), EndReason::Evicted, &server)?.records,
+            );
+            fault_point::reach("sign-in: oldest session ended");
+        }
+        if let Some((old, new)) = &entrance.proven.upgrade {
+            users::upgrade_hash(db, user.id, old, new)?;
+            fault_point::reach("sign-in: hash upgraded");
+        }
+        let mut session = entrance.session.clone();
+        let found = self.risk.judge_arrival(db, &session, entrance.proven.entry, &room.staying)?;
+        session.risk = found.risk().into();
+        sessions::insert(db, session)?;
+        fault_point::reach("sign-in: session inserted");
+        let cause = Cause::user(user.id, &entrance.client);
+        audit::append(db, &self.audit.entry(Event::LoginSuccess, &cause, Some(user.id), Some(entrance.session.id)))?;
+        fault_point::reach("sign-in: line written");
+        self.events.tell_session_created(db, &entrance.session)?;
+        if !found.is_empty() {
+            ended.extend(self.risk.settle(db, &locked, user.id, &found, &server)?);
+        }
+        Ok(Admission::Admitted { user: Box::new(user), ended })
+    }
+}
+
+/// The user's live sessions at a sign-in.
+struct Room {
+    /// Those that have to make room, the oldest first.
+    evicted: Vec<SessionId>,
+    /// The others.
+    staying: Vec<Session>,
+}
+
+/// None when there is no room and none is to be made. Some of them are going anyway.
+fn make_room(db: &mut Db, entrance: &Entrance, going: &[SessionId]) -> Result<Option<Room>, LedgerError> {
+    let now = entrance.session.created_at;
+    let mut live = sessions::of_user(db, entrance.proven.user, now)?;
+    live.retain(|session| session.deadlines().hold_with_lag(now) && !going.contains(&session.id));
+    let surplus = (live.len() + 1).saturating_sub(entrance.limit);
+    if surplus > 0 && entrance.at_limit == AtLimit::Refuse {
+        return Ok(None);
+    }
+    let staying = live.split_off(surplus.min(live.len()));
+    Ok(Some(Room { evicted: live.iter().map(|session| session.id).collect(), staying }))
+}

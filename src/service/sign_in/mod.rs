@@ -1,0 +1,41 @@
+//! Sign-in: whoever shows a password gets a session, or a new token of one.
+//!
+//! Owns the hashing of passwords, the limits on attempts, and every new token. Must never answer with a token whose row is
+//! not committed.
+
+pub(in crate::service) mod attempt;
+pub(in crate::service) mod choose;
+pub(in crate::service) mod gate;
+pub(in crate::service) mod issue;
+pub(in crate::service) mod own_password;
+pub(in crate::service) mod reauthenticate;
+pub(in crate::service) mod session_data;
+
+use std::sync::Arc;
+
+use crate::service::audit::Audit;
+use crate::service::core::Core;
+use crate::service::events::Events;
+use crate::service::risk::Risk;
+use crate::service::sessions::Sessions;
+use gate::{Gate, Hashing};
+
+/// The ways in.
+#[derive(Clone)]
+pub struct SignIns {
+    pub(in crate::service) core: Arc<Core>,
+    pub(in crate::service) audit: Arc<Audit>,
+    pub(in crate::service) events: Arc<Events>,
+    pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) risk: Arc<Risk>,
+    pub(in crate::service) gate: Arc<Gate>,
+    /// Where new passwords are judged.
+    pub(in crate::service) judges: Arc<Gate>,
+}
+
+impl SignIns {
+    /// What was done to hash passwords since the start.
+    pub fn hashing(&self) -> Hashing {
+        self.gate.hashing()
+    }
+}

@@ -1,0 +1,101 @@
+//! Re-authentication: somebody who is signed in proves again who they are.
+//!
+//! Owns the renewal of the proof, and with it of the token (invariant 6): the same session under its id, with the old
+//! token dead. Under the user's lock, so that a change of the password in between refuses it.
+
+use crate::domain::event::Event;
+use crate::domain::{Client, Password, Token, TokenHash};
+use crate::fault_point;
+use crate::ledger::sessions::{self, Session};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::{Db, LedgerError, audit, tokens};
+use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::{Renewed, SessionView};
+use crate::service::sign_in::SignIns;
+use crate::service::sign_in::own_password::{NotProven, bind};
+
+/// Why a proof was not renewed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReauthenticateError {
+    /// It is another password. The session stays as it was.
+    #[error("it is another password")]
+    WrongPassword,
+    /// Too many passwords were tried.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// The session ended meanwhile, or has another token, or the password was changed.
+    #[error("the session has ended")]
+    Ended,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<NotProven> for ReauthenticateError {
+    fn from(error: NotProven) -> Self {
+        match error {
+            NotProven::WrongPassword => Self::WrongPassword,
+            NotProven::Throttled(throttled) => Self::Throttled(throttled),
+            NotProven::Gone => Self::Ended,
+            NotProven::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
+/// What the transaction needs; drawn before it starts.
+struct Renewal {
+    checked: Checked,
+    epoch: i64,
+    renewed: TokenHash,
+    cause: Cause,
+}
+
+impl SignIns {
+    /// Renews the proof and the token of a live session. It is bound to the device that asks.
+    pub async fn reauthenticate(
+        &self,
+        checked: &Checked,
+        password: Password,
+        client: &Client,
+    ) -> Result<Renewed, ReauthenticateError> {
+        let user = self.own_password(checked, password, client).await?;
+        fault_point::reach("re-authentication: verified");
+        let token = Token::generate(self.core.random());
+        let cause = Cause::live(checked, client);
+        let renewal = Renewal { checked: checked.clone(), epoch: user.epoch, renewed: token.hash(), cause };
+        let room = self.clone();
+        let done = self.core.write(move |db| room.prove(db, &renewal)).await.map_err(Unavailable::from)?;
+        let (mut session, records) = done.ok_or(ReauthenticateError::Ended)?;
+        fault_point::reach("re-authentication: committed");
+        // This is a use; the ledger may learn of it later.
+        session.last_seen_at = session.last_seen_at.max(self.core.clock().now());
+        let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
+        let view = SessionView::new(&session, self.core.last_use(&session, None), Some(checked.session));
+        let device = self.new_device(&user, user.epoch);
+        Ok(Renewed { token, session: view, device: Some(device), confirmed })
+    }
+
+    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the token that was
+    /// shown, or the password is no longer the one that was verified.
+    fn prove(&self, db: &mut Db, renewal: &Renewal) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
+        let Checked { user, session, token_hash, .. } = renewal.checked;
+        let Ok(locked) = self.core.lock(db, renewal.cause.authority.as_ref(), &[])? else { return Ok(None) };
+        let unchanged = locked.user(user).is_some_and(|row| row.epoch == renewal.epoch);
+        let now = self.core.clock().now();
+        if !unchanged || !tokens::rotate(db, session, &token_hash, &renewal.renewed, Some(now))? {
+            return Ok(None);
+        }
+        fault_point::reach("re-authentication: token renewed");
+        bind(db, &renewal.checked, &renewal.cause)?;
+        unconfirmed::add(db, &[self.sessions.obligation(token_hash, session)], now)?;
+        fault_point::reach("re-authentication: old token noted");
+        // With whatever earlier renewals have left to be confirmed.
+        let records = unconfirmed::of_sessions_or_tokens(db, &[session], &[])?;
+        audit::append(db, &self.audit.entry(Event::Reauthenticated, &renewal.cause, Some(user), Some(session)))?;
+        fault_point::reach("re-authentication: line written");
+        Ok(sessions::find(db, session)?.map(|row| (row, records)))
+    }
+}

@@ -1,0 +1,123 @@
+//! What an application keeps in a session, and the renewal that it may ask for.
+//!
+//! Owns the data's way into the ledger. A write goes to a live session under the token that was shown, or nowhere:
+//! a request that was in flight while the session ended cannot bring it back.
+
+use std::collections::BTreeMap;
+
+use crate::domain::event::Event;
+use crate::domain::{Client, Token};
+use crate::fault_point;
+use crate::ledger::unconfirmed;
+use crate::ledger::{LedgerError, audit, session_data, sessions, tokens};
+use crate::service::core::authority::Authority;
+use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::{Renewed, SessionView};
+use crate::service::sessions::confirm::NotConfirmed;
+use crate::service::sign_in::SignIns;
+
+/// Most bytes of data in one session, as JSON.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// Names and values, both as the application wrote them.
+pub type SessionData = BTreeMap<String, String>;
+
+/// Why data was not stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// The session has ended. Nothing was stored.
+    #[error("the session has ended")]
+    Ended,
+    /// It is more than a session holds.
+    #[error("a session holds at most {MAX_BYTES} bytes of data")]
+    TooLarge,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<LedgerError> for DataError {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<NotConfirmed> for DataError {
+    fn from(error: NotConfirmed) -> Self {
+        Self::Unavailable(Unavailable::Store(error.to_string()))
+    }
+}
+
+impl SignIns {
+    /// What the application keeps in this session; none when the session has ended. No SQL while there is nothing.
+    pub async fn session_data(&self, checked: &Checked) -> Result<Option<SessionData>, Unavailable> {
+        if !checked.has_data {
+            return Ok(Some(SessionData::new()));
+        }
+        let id = checked.session;
+        let Some(stored) = self.core.ledger.read(move |db| session_data::data(db, id)).await? else {
+            return Ok(None);
+        };
+        let data = stored.as_deref().map(serde_json::from_str).transpose();
+        data.map(|data| Some(data.unwrap_or_default())).map_err(|error| Unavailable::Store(error.to_string()))
+    }
+
+    /// Replaces what the application keeps in this session.
+    pub async fn store_data(&self, checked: &Checked, data: &SessionData) -> Result<(), DataError> {
+        let text = serde_json::to_string(data).map_err(|error| Unavailable::Store(error.to_string()))?;
+        if text.len() > MAX_BYTES {
+            return Err(DataError::TooLarge);
+        }
+        let Checked { session, token_hash, has_data, .. } = *checked;
+        // The record says whether there is data: the first write makes it wrong, as a revocation would.
+        let outdated = (!has_data).then(|| self.sessions.obligation(token_hash, session));
+        let (room, by) = (self.clone(), Authority::live(checked));
+        let stored = self.core.write(move |db| {
+            if room.core.lock(db, Some(&by), &[])?.is_err() {
+                return Ok(false);
+            }
+            let now = room.core.clock().now();
+            let stored = session_data::set_data(db, session, &token_hash, Some(&text), now)?;
+            if stored {
+                unconfirmed::add(db, outdated.as_slice(), now)?;
+            }
+            Ok(stored)
+        });
+        if !stored.await? {
+            return Err(DataError::Ended);
+        }
+        Ok(self.sessions.confirm(outdated.as_slice()).await?)
+    }
+
+    /// Gives a live session a new token, if it still has the one that was shown. The old one is dead.
+    pub async fn renew(&self, checked: &Checked, client: &Client) -> Result<Renewed, DataError> {
+        let token = Token::generate(self.core.random());
+        let (room, cause, renewed) = (self.clone(), Cause::live(checked, client), token.hash());
+        let Checked { session, token_hash: shown, .. } = *checked;
+        let old = self.sessions.obligation(shown, session);
+        let done = self.core.write(move |db| {
+            let granted = room.core.lock(db, cause.authority.as_ref(), &[])?.is_ok();
+            if !granted || !tokens::rotate(db, session, &shown, &renewed, None)? {
+                return Ok(None);
+            }
+            fault_point::reach("renewal: token renewed");
+            let Some(row) = sessions::find(db, session)? else { return Ok(None) };
+            unconfirmed::add(db, &[old], room.core.clock().now())?;
+            fault_point::reach("renewal: old token noted");
+            // With whatever earlier renewals have left to be confirmed.
+            let records = unconfirmed::of_sessions_or_tokens(db, &[session], &[])?;
+            audit::append(db, &room.audit.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
+            fault_point::reach("renewal: line written");
+            Ok(Some((row, records)))
+        });
+        let (mut row, records) = done.await?.ok_or(DataError::Ended)?;
+        fault_point::reach("renewal: committed");
+        // This is a use; the ledger may learn of it later.
+        row.last_seen_at = row.last_seen_at.max(self.core.clock().now());
+        let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
+        let view = SessionView::new(&row, self.core.last_use(&row, None), Some(session));
+        Ok(Renewed { token, session: view, device: None, confirmed })
+    }
+}

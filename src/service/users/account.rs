@@ -1,0 +1,209 @@
+//! My account: who I am, what I am called, my password.
+//!
+//! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
+//! token of this one, in one transaction under the user's lock.
+
+use crate::domain::event::Event;
+use crate::domain::password::WeakPassword;
+use crate::domain::throttle::Counts;
+use crate::domain::{Client, EndReason, Password, Token, TokenHash};
+use crate::fault_point;
+use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, tokens};
+use crate::service::core::authority::{Authority, StepUpRequired, Unproven};
+use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::Renewed;
+use crate::service::core::views::{Me, SessionView, UserView};
+use crate::service::sign_in::choose::{Chooser, from_not_chosen};
+use crate::service::sign_in::own_password::{NotProven, bind};
+use crate::service::users::Users;
+use crate::service::users::register::tidy_name;
+
+/// Why a name was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenameError {
+    /// The name will not do; why.
+    #[error("{0}")]
+    InvalidName(String),
+    /// The session was shown by another device, and its owner has to prove who they are first.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
+    /// The session ended meanwhile.
+    #[error("the session has ended")]
+    Ended,
+    /// The account has been changed too often.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a password was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The current password is another one.
+    #[error("the current password is another one")]
+    WrongPassword,
+    /// The new password will not do; why, for the person who chose it.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// The session ended meanwhile, or another change of password was faster.
+    #[error("the session has ended")]
+    Ended,
+    /// There were too many attempts to show the current password, here or at sign-in, or to choose a new one.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<WeakPassword> for ChangePasswordError {
+    fn from(error: WeakPassword) -> Self {
+        Self::WeakPassword(error.0)
+    }
+}
+
+from_not_chosen!(ChangePasswordError);
+
+impl From<NotProven> for ChangePasswordError {
+    fn from(error: NotProven) -> Self {
+        match error {
+            NotProven::WrongPassword => Self::WrongPassword,
+            NotProven::Throttled(throttled) => Self::Throttled(throttled),
+            NotProven::Gone => Self::Ended,
+            NotProven::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
+impl From<Unproven> for RenameError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended | Unproven::Forbidden => Self::Ended,
+        }
+    }
+}
+
+/// What the transaction needs; drawn before it starts.
+struct Change {
+    checked: Checked,
+    epoch: i64,
+    password_hash: String,
+    renewed: TokenHash,
+    cause: Cause,
+}
+
+impl Users {
+    /// Who asks, fresh from the ledger; none when the session ended meanwhile.
+    pub async fn me(&self, checked: &Checked) -> Result<Option<Me>, Unavailable> {
+        let found = self.core.ledger.find_with_owner(checked.session).await?;
+        Ok(found.map(|(user, session)| self.me_of(&user, session, checked)))
+    }
+
+    fn me_of(&self, user: &User, mut session: Session, checked: &Checked) -> Me {
+        // What the record knows is never older than what the ledger knows.
+        session.last_seen_at = session.last_seen_at.max(checked.deadlines.last_seen);
+        Me {
+            user: UserView::from(user),
+            session: SessionView::new(&session, self.core.last_use(&session, None), Some(checked.session)),
+        }
+    }
+
+    /// Changes the name to show; none takes it away.
+    pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
+        let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
+        let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await?;
+        let (room, user, by) = (self.clone(), checked.user, Authority::unchallenged(checked));
+        let renamed = self.core.write(move |db| match room.core.lock(db, Some(&by), &[])? {
+            Ok(_) => users::set_name(db, user, name.as_deref()).map(Ok),
+            Err(unproven) => Ok(Err(unproven)),
+        });
+        let renamed = renamed.await.map_err(|error| RenameError::from(Unavailable::from(error)));
+        match renamed.and_then(|granted| granted.map_err(RenameError::from)) {
+            Ok(Some(user)) => Ok(UserView::from(&user)),
+            refused => {
+                self.core.uncount(&counted).await;
+                Err(refused.err().unwrap_or(RenameError::Ended))
+            }
+        }
+    }
+
+    /// Changes the password: every other session ends, this one gets a new token. The current password is the proof that
+    /// this wants, given in the same breath: no older one is asked for.
+    pub async fn change_password(
+        &self,
+        checked: &Checked,
+        current: Password,
+        new: Password,
+        client: &Client,
+    ) -> Result<Renewed, ChangePasswordError> {
+        self.core.password_rules().check_length(&new)?;
+        let user = self.sign_in.own_password(checked, current, client).await?;
+        let token = Token::generate(self.core.random());
+        let change = Change {
+            checked: checked.clone(),
+            epoch: user.epoch,
+            password_hash: self
+                .sign_in
+                .choose_password(
+                    Chooser::Owner(&checked.session.to_string(), client),
+                    new,
+                    &user.email,
+                    user.name.as_deref(),
+                )
+                .await?,
+            renewed: token.hash(),
+            cause: Cause::live(checked, client),
+        };
+        fault_point::reach("password: hashed");
+        let room = self.clone();
+        let changed = self.core.write(move |db| room.apply(db, &change)).await.map_err(Unavailable::from)?;
+        let (mut session, records) = changed.ok_or(ChangePasswordError::Ended)?;
+        fault_point::reach("password: committed");
+        self.sign_in.forgive(&user.email_key).await;
+        // This is a use; the ledger may learn of it later.
+        session.last_seen_at = session.last_seen_at.max(self.core.clock().now());
+        let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
+        let view = SessionView::new(&session, self.core.last_use(&session, None), Some(checked.session));
+        // The one from before has ended with the epoch.
+        let device = self.sign_in.new_device(&user, user.epoch.saturating_add(1));
+        Ok(Renewed { token, session: view, device: Some(device), confirmed })
+    }
+
+    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the
+    /// token that was shown, or the password is no longer the one that was verified.
+    fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
+        let Checked { user, session, token_hash, .. } = change.checked;
+        let Ok(locked) = self.core.lock(db, change.cause.authority.as_ref(), &[])? else { return Ok(None) };
+        let unchanged = locked.user(user).is_some_and(|row| row.epoch == change.epoch);
+        let now = self.core.clock().now();
+        if !unchanged || !tokens::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
+            return Ok(None);
+        }
+        fault_point::reach("password: token renewed");
+        bind(db, &change.checked, &change.cause)?;
+        users::set_password(db, user, &change.password_hash)?;
+        fault_point::reach("password: set");
+        users::raise_epoch(db, user)?;
+        fault_point::reach("password: epoch raised");
+        let others = Which::OfUser(user, Some(session));
+        let mut records =
+            self.sessions.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.cause)?.records;
+        fault_point::reach("password: others ended");
+        let old = self.sessions.obligation(token_hash, session);
+        unconfirmed::add(db, &[old], now)?;
+        fault_point::reach("password: old token noted");
+        records.push(old);
+        audit::append(db, &self.audit.entry(Event::PasswordChanged, &change.cause, Some(user), Some(session)))?;
+        fault_point::reach("password: line written");
+        Ok(sessions::find(db, session)?.map(|row| (row, records)))
+    }
+}

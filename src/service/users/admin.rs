@@ -1,0 +1,243 @@
+//! Administration: accounts and what they may do.
+//!
+//! Owns what operators do to users. Disabling an account and changing its roles end its sessions by the same path
+//! as any revocation (invariant 7): a privilege never changes under a token that was issued before it.
+
+use crate::domain::event::Event;
+use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
+use crate::fault_point;
+use crate::ledger::sessions::Which;
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, unconfirmed};
+use crate::service::core::authority::{StepUpRequired, Unproven};
+use crate::service::core::cause::Cause;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::{UserRow, UserView};
+use crate::service::sessions::end::RevokeError;
+use crate::service::users::Users;
+use crate::service::users::register::{NewAccount, RegisterError};
+
+/// An account that an operator makes.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The address, as typed.
+    pub email: String,
+    /// The name to show.
+    pub name: Option<String>,
+    /// The password.
+    pub password: Password,
+    /// What the user may do.
+    pub roles: Roles,
+}
+
+/// Why a change to an account was not made, or not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such user.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// It is done, but a record may still stand somewhere; it will be deleted.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// The administrator has to prove again who they are. Nothing has happened.
+    #[error(transparent)]
+    StepUpRequired(#[from] StepUpRequired),
+    /// The administrator's session has ended. Nothing has happened.
+    #[error("the session that asks has ended")]
+    Ended,
+    /// The administrator's role was taken away. Nothing has happened.
+    #[error("the role that this needs was taken away")]
+    Forbidden,
+    /// Nobody could administer any more. Nothing has happened.
+    #[error("there is no other administrator who may sign in")]
+    LastAdministrator,
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Whoever it is done to is the only one who may administer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) struct LastAdministrator;
+
+/// What a change came to: whether it was news, unless it must not be.
+pub(in crate::service) type Changed = Result<bool, LastAdministrator>;
+
+impl From<Unproven> for AdminError {
+    fn from(why: Unproven) -> Self {
+        match why {
+            Unproven::StepUp(required) => Self::StepUpRequired(required),
+            Unproven::Ended => Self::Ended,
+            Unproven::Forbidden => Self::Forbidden,
+        }
+    }
+}
+
+impl Users {
+    /// Makes an account, even where registration is closed.
+    pub async fn create_user(&self, user: NewUser, cause: Cause) -> Result<UserView, RegisterError> {
+        let account = NewAccount { email: user.email, password: user.password, name: user.name };
+        self.create_account(account, user.roles, cause).await
+    }
+
+    /// The user of an address.
+    pub async fn find_user(&self, email: &str) -> Result<Option<UserRow>, Unavailable> {
+        let Ok(email) = Email::parse(email) else { return Ok(None) };
+        let room = self.clone();
+        let row = self.core.ledger.read(move |db| {
+            let user = users::find_by_email(db, email.key())?;
+            user.map(|user| room.user_row(db, &user)).transpose()
+        });
+        Ok(row.await?)
+    }
+
+    /// The user of an id, unless it was deleted.
+    pub async fn find_user_by_id(&self, id: UserId) -> Result<Option<UserRow>, Unavailable> {
+        let room = self.clone();
+        let row = self.core.ledger.read(move |db| {
+            let user = users::find(db, id)?.filter(|user| !user.is_deleted());
+            user.map(|user| room.user_row(db, &user)).transpose()
+        });
+        Ok(row.await?)
+    }
+
+    fn user_row(&self, db: &mut Db, user: &User) -> Result<UserRow, LedgerError> {
+        let row = self.user_rows(db, std::slice::from_ref(user))?.pop();
+        row.ok_or_else(|| LedgerError::Corrupt("a user".to_owned()))
+    }
+
+    /// Whether there is any account.
+    pub async fn has_users(&self) -> Result<bool, Unavailable> {
+        Ok(self.core.ledger.read(users::any).await?)
+    }
+
+    /// Whether the user may do something, asked of the ledger at this moment.
+    pub async fn has_role(&self, user: UserId, role: Role) -> Result<bool, Unavailable> {
+        let user = self.core.ledger.read(move |db| users::find(db, user)).await?;
+        Ok(user.is_some_and(|user| !user.is_disabled() && user.roles.has(role)))
+    }
+
+    /// Keeps a user from signing in and ends all their sessions. How many were alive. Again is no error.
+    pub async fn disable_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
+        self.change_user(user, cause, Event::UserDisabled, Some(EndReason::Disabled), |room, db, user, is_last| {
+            if is_last {
+                return Ok(Err(LastAdministrator));
+            }
+            let news = !user.is_disabled();
+            if news {
+                users::set_disabled(db, user.id, Some(room.core.clock().now()))?;
+            }
+            Ok(Ok(news))
+        })
+        .await
+    }
+
+    /// Lets a user sign in again. Revives no session. Again is no error.
+    pub async fn enable_user(&self, user: UserId, cause: &Cause) -> Result<(), AdminError> {
+        let enable = |_: &Self, db: &mut Db, user: &User, _| {
+            let news = user.is_disabled();
+            if news {
+                users::set_disabled(db, user.id, None)?;
+            }
+            Ok(Ok(news))
+        };
+        self.change_user(user, cause, Event::UserEnabled, None, enable).await.map(drop)
+    }
+
+    /// Gives a role. The user's sessions end: the next one has it.
+    pub async fn grant_role(&self, user: UserId, role: Role, cause: &Cause) -> Result<(), AdminError> {
+        self.set_roles(user, cause, move |roles| roles.with(role)).await
+    }
+
+    /// Takes a role away. The user's sessions end.
+    pub async fn take_role(&self, user: UserId, role: Role, cause: &Cause) -> Result<(), AdminError> {
+        self.set_roles(user, cause, move |roles| roles.without(role)).await
+    }
+
+    /// Gives a user these roles and no others, beside the one that everybody has. Their sessions end, if that is news.
+    pub async fn put_roles(&self, user: UserId, roles: Roles, cause: &Cause) -> Result<(), AdminError> {
+        self.set_roles(user, cause, move |_| roles.clone().with(Role::User)).await
+    }
+
+    async fn set_roles(
+        &self,
+        user: UserId,
+        cause: &Cause,
+        change: impl Fn(Roles) -> Roles + Send + 'static,
+    ) -> Result<(), AdminError> {
+        let set = move |_: &Self, db: &mut Db, user: &User, is_last: bool| {
+            let roles = change(user.roles.clone());
+            if is_last && !roles.has(Role::Admin) {
+                return Ok(Err(LastAdministrator));
+            }
+            let news = roles != user.roles;
+            if news {
+                users::set_roles(db, user.id, &roles)?;
+            }
+            Ok(Ok(news))
+        };
+        self.change_user(user, cause, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
+    }
+
+    /// The one shape of a change to an account: lock whoever wants it, the user and, where it could leave nobody to
+    /// administer, all administrators; judge whoever wants it; change the row, write one line if that was news; where sessions have to go, raise the epoch and end them, news or not, so that a repetition
+    /// confirms again. `change` is told whether an administrator would leave nobody to administer: only who is at the
+    /// command line may, and has to say so.
+    pub(in crate::service) async fn change_user(
+        &self,
+        id: UserId,
+        cause: &Cause,
+        event: Event,
+        ends: Option<EndReason>,
+        change: impl Fn(&Self, &mut Db, &User, bool) -> Result<Changed, LedgerError> + Send + 'static,
+    ) -> Result<usize, AdminError> {
+        let (room, cause) = (self.clone(), cause.clone());
+        let changed = self.core.write(move |db| {
+            let others = if must_leave_one(&cause, event) { users::privileged(db)? } else { Vec::new() };
+            let locked = match room.core.lock(db, cause.authority.as_ref(), &[&[id], others.as_slice()].concat())? {
+                Ok(locked) => locked,
+                Err(unproven) => return Ok(Err(AdminError::from(unproven))),
+            };
+            let is_last = must_leave_one(&cause, event) && locked.administrators() == [id];
+            let is_here = |user: &&User| !user.is_deleted() || event == Event::UserDeleted;
+            let Some(user) = locked.user(id).filter(is_here) else { return Ok(Err(AdminError::UnknownUser)) };
+            let Ok(news) = change(&room, db, user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
+            fault_point::reach("account: changed");
+            if news {
+                let mut line = room.audit.entry(event, &cause, Some(id), None);
+                if event == Event::RolesChanged {
+                    let now = users::find(db, id)?.map(|now| now.roles.to_string()).unwrap_or_default();
+                    line.detail = Some(format!("{} -> {now}", user.roles));
+                }
+                audit::append(db, &line)?;
+                fault_point::reach("account: line written");
+                if event == Event::UserDisabled {
+                    room.events.tell_user_disabled(db, id, &cause)?;
+                }
+            }
+            match ends {
+                Some(reason) if news || reason == EndReason::Disabled => {
+                    users::raise_epoch(db, id)?;
+                    fault_point::reach("account: epoch raised");
+                    let ended = room.sessions.end_rows(db, &locked, &Which::OfUser(id, None), reason, &cause)?;
+                    fault_point::reach("account: sessions ended");
+                    Ok(Ok((ended.records, ended.live)))
+                }
+                // Nothing to do, but perhaps still something to confirm.
+                _ => Ok(Ok((unconfirmed::of_user(db, id)?, 0))),
+            }
+        });
+        let (records, live) = changed.await.map_err(Unavailable::from)??;
+        fault_point::reach("account: committed");
+        self.sessions
+            .confirm(&records)
+            .await
+            .map_err(|error| AdminError::Unconfirmed(RevokeError::from(error).to_string()))?;
+        Ok(live)
+    }
+}
+
+/// Whether this could leave nobody to administer, and must not.
+fn must_leave_one(cause: &Cause, event: Event) -> bool {
+    !cause.forced && event != Event::UserEnabled
+}

@@ -1,0 +1,75 @@
+//! Delete: an account goes, with all that is personal about it.
+//!
+//! Owns the order. One transaction ends the sessions by the path of any revocation and empties the account's row; that is
+//! confirmed; then what is personal elsewhere is erased, a bounded number of rows at a time. Can be repeated, and
+//! interrupted anywhere: what is left over, a node finishes by itself.
+
+use crate::domain::event::Event;
+use crate::domain::{EndReason, UserId};
+use crate::fault_point;
+use crate::ledger::users::User;
+use crate::ledger::{Db, LedgerError, alerts, erasure, locks};
+use crate::service::core::cause::Cause;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::users::Users;
+use crate::service::users::admin::AdminError;
+use crate::service::users::admin::LastAdministrator;
+
+/// Rows that one transaction erases.
+const BATCH: i64 = 500;
+/// Deleted accounts that are looked at in one go.
+const ACCOUNTS: i64 = 100;
+
+impl Users {
+    /// Deletes an account. How many of its sessions were alive. Again is no error, for as long as its row is there.
+    pub async fn delete_user(&self, id: UserId, cause: &Cause) -> Result<usize, AdminError> {
+        let by = cause.actor.name();
+        let empty = move |room: &Self, db: &mut Db, user: &User, is_last| {
+            if is_last {
+                return Ok(Err(LastAdministrator));
+            }
+            let news = !user.is_deleted();
+            if news {
+                erasure::delete(db, user.id, room.core.clock().now())?;
+                // Its sessions end, and nothing is left to look at.
+                alerts::acknowledge_all(db, user.id, room.core.clock().now(), &by)?;
+                fault_point::reach("deletion: row emptied");
+            }
+            Ok(Ok(news))
+        };
+        let ended = self.change_user(id, cause, Event::UserDeleted, Some(EndReason::UserDeleted), empty).await?;
+        fault_point::reach("deletion: sessions confirmed");
+        self.erase(id).await.map_err(Unavailable::from)?;
+        Ok(ended)
+    }
+
+    /// Erases what is left of a deleted account.
+    async fn erase(&self, id: UserId) -> Result<(), LedgerError> {
+        // Under its lock, so that of several nodes one does it.
+        let some = move |db: &mut Db| match locks::users(db, &[id])?.user(id).is_some_and(User::is_deleted) {
+            true => erasure::erase_some(db, id, BATCH),
+            false => Ok(false),
+        };
+        while self.core.write(some).await? {
+            fault_point::reach("deletion: some erased");
+        }
+        let room = self.clone();
+        self.core
+            .write(move |db| {
+                locks::users(db, &[id])?;
+                let now = room.fence.ledger_now(db)?;
+                erasure::finish(db, id, now)
+            })
+            .await?;
+        fault_point::reach("deletion: all erased");
+        Ok(())
+    }
+
+    /// Finishes what was interrupted.
+    pub(in crate::service) async fn finish_deletions(&self) -> Result<(), LedgerError> {
+        for id in self.core.ledger.read(|db| erasure::unfinished(db, ACCOUNTS)).await? {
+            self.erase(id).await?;
+        }
+        Ok(())
+    }
+}

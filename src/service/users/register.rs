@@ -1,0 +1,156 @@
+//! Register: make an account.
+//!
+//! Owns the rules of a new account. Does not sign in: that is [`super::sign_in`], with the same password gate.
+
+use crate::domain::email::InvalidEmail;
+use crate::domain::email::{is_invisible, turns_text};
+use crate::domain::event::Event;
+use crate::domain::password::WeakPassword;
+use crate::domain::throttle::Counts;
+use crate::domain::{Client, Email, Password, Roles, UserId};
+use crate::ledger::{audit, users};
+use crate::service::core::cause::Cause;
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::core::views::UserView;
+use crate::service::sign_in::choose::{Chooser, from_not_chosen};
+use crate::service::users::Users;
+
+/// Longest name to show, in characters.
+const MAX_NAME_CHARS: usize = 100;
+
+/// An account that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The address, as typed.
+    pub email: String,
+    /// The password, as typed.
+    pub password: Password,
+    /// The name to show.
+    pub name: Option<String>,
+}
+
+/// Why an account was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The operator makes the accounts here.
+    #[error("registration is closed")]
+    Closed,
+    /// The address is none; why, for the person who typed it.
+    #[error("{0}")]
+    InvalidEmail(String),
+    /// The password will not do; why, for the person who chose it.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// The name will not do; why.
+    #[error("{0}")]
+    InvalidName(String),
+    /// There is an account of this address.
+    #[error("there is an account of this address")]
+    EmailTaken,
+    /// Too many accounts were asked for from there.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<InvalidEmail> for RegisterError {
+    fn from(error: InvalidEmail) -> Self {
+        Self::InvalidEmail(error.to_string())
+    }
+}
+
+impl From<WeakPassword> for RegisterError {
+    fn from(error: WeakPassword) -> Self {
+        Self::WeakPassword(error.0)
+    }
+}
+
+from_not_chosen!(RegisterError);
+
+impl Users {
+    /// Makes an account for whoever asks, where the operator allows it.
+    pub async fn register(&self, account: NewAccount, client: &Client) -> Result<UserView, RegisterError> {
+        if !self.core.policy.registration_open {
+            return Err(RegisterError::Closed);
+        }
+        // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.
+        let counted = self.core.count_in(&self.core.spans_of_address(client, Counts::Registrations)).await?;
+        let made = self.create_account(account, Roles::new_account(), Cause::anonymous(client)).await;
+        if !matches!(made, Ok(_) | Err(RegisterError::EmailTaken)) {
+            self.core.uncount(&counted).await;
+        }
+        made
+    }
+
+    /// Makes an account, whoever asks.
+    pub(in crate::service) async fn create_account(
+        &self,
+        account: NewAccount,
+        roles: Roles,
+        cause: Cause,
+    ) -> Result<UserView, RegisterError> {
+        let email = Email::parse(&account.email)?;
+        let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
+        let chooser = cause.client.as_ref().map_or(Chooser::Operator, Chooser::Stranger);
+        let password_hash =
+            self.sign_in.choose_password(chooser, account.password, email.typed(), name.as_deref()).await?;
+        let user = users::NewUser {
+            id: UserId::generate(self.core.clock().now(), self.core.random()),
+            email,
+            name,
+            password_hash,
+            roles,
+            created_at: self.core.clock().now(),
+        };
+        let line = self.audit.entry(Event::UserCreated, &cause, Some(user.id), None);
+        let made = self.core.write(move |db| {
+            if !users::insert(db, &user)? {
+                return Ok(None);
+            }
+            audit::append(db, &line)?;
+            users::find(db, user.id)
+        });
+        let user = made.await.map_err(Unavailable::from)?.ok_or(RegisterError::EmailTaken)?;
+        Ok(UserView::from(&user))
+    }
+}
+
+/// A name as it is stored: trimmed; none when nothing is left. The error says what is wrong with it.
+pub(in crate::service) fn tidy_name(name: &str) -> Result<Option<String>, String> {
+    let name = name.trim();
+    if name.chars().count() > MAX_NAME_CHARS {
+        return Err(format!("A name has at most {MAX_NAME_CHARS} characters."));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("A name has no control characters.".to_owned());
+    }
+    if name.chars().any(turns_text) {
+        return Err("A name has no characters that turn text around.".to_owned());
+    }
+    if !name.is_empty() && name.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
+        return Err("A name has at least one character that can be seen.".to_owned());
+    }
+    Ok((!name.is_empty()).then(|| name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_trimmed_and_bounded() {
+        assert_eq!(tidy_name("  Ana  "), Ok(Some("Ana".to_owned())));
+        assert_eq!(tidy_name("   "), Ok(None));
+        assert!(tidy_name("a\0b").is_err());
+        assert!(tidy_name("\u{200b} \u{202e}").is_err());
+        for turning in ["Ana\u{202e}nimda", "\u{2067}Ana", "Ana\u{61c}", "A\u{200f}"] {
+            assert!(tidy_name(turning).is_err(), "{turning:?}");
+        }
+        assert!(tidy_name("\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}").is_ok(), "a word with a break in it");
+        assert!(tidy_name("\u{1f468}\u{200d}\u{1f469}").is_ok(), "joined pictures are seen");
+        assert!(tidy_name(&"x".repeat(101)).is_err());
+    }
+}

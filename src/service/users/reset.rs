@@ -1,0 +1,141 @@
+//! Reset: a one-time link to set a new password.
+//!
+//! Owns the link's life, and the lock on an account that only such a link opens. Its token is as random as a session's,
+//! stored as a hash, good once and for an hour; using it ends every session of the account.
+
+use std::time::Duration;
+
+use crate::domain::event::Event;
+use crate::domain::password::{LOCKED, WeakPassword};
+use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
+use crate::fault_point;
+use crate::ledger::sessions::Which;
+use crate::ledger::{audit, locks, resets, users};
+use crate::service::core::cause::Cause;
+use crate::service::core::throttled::Throttled;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::sessions::end::RevokeError;
+use crate::service::sign_in::choose::{Chooser, from_not_chosen};
+use crate::service::users::Users;
+use crate::service::users::admin::AdminError;
+use crate::service::users::admin::LastAdministrator;
+
+/// How long a link is good.
+const LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// A link's token, just made.
+#[derive(Debug)]
+pub struct IssuedReset {
+    /// What the link carries, in its fragment.
+    pub token: Token,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+/// Why a password was not set with a link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResetError {
+    /// The link was used, replaced by a newer one, is too old, or was never made.
+    #[error("the link is not good")]
+    Invalid,
+    /// The new password will not do; why, for the person who chose it.
+    #[error("{0}")]
+    WeakPassword(String),
+    /// Too many passwords were tried with it.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// The password is set and the sessions have ended, but that is still being confirmed.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// Nobody can tell now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<WeakPassword> for ResetError {
+    fn from(error: WeakPassword) -> Self {
+        Self::WeakPassword(error.0)
+    }
+}
+
+from_not_chosen!(ResetError);
+
+impl Users {
+    /// Takes a user's password away until a new one is set with a link: ends their sessions, and voids the links that are
+    /// out. How many sessions were alive. Again is no error.
+    pub async fn lock_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
+        self.change_user(user, cause, Event::UserLocked, Some(EndReason::PasswordReset), |_, db, user, is_last| {
+            if is_last {
+                return Ok(Err(LastAdministrator));
+            }
+            users::set_password(db, user.id, LOCKED)?;
+            resets::void(db, user.id)?;
+            Ok(Ok(!user.is_locked()))
+        })
+        .await
+    }
+
+    /// Makes a link for a user; earlier ones are void. None for an account that is disabled: its link would open nothing.
+    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<Option<IssuedReset>, AdminError> {
+        let token = Token::generate(self.core.random());
+        let now = self.core.clock().now();
+        let expires_at = now.plus(LIFETIME);
+        let (hash, line) = (token.hash(), self.audit.entry(Event::PasswordResetIssued, cause, Some(user), None));
+        let issued = self.core.write(move |db| {
+            let locked = locks::users(db, &[user])?;
+            let Some(row) = locked.user(user).filter(|row| !row.is_deleted()) else {
+                return Ok(Err(AdminError::UnknownUser));
+            };
+            if row.is_disabled() {
+                return Ok(Ok(None));
+            }
+            resets::issue(db, user, &hash, now, expires_at)?;
+            audit::append(db, &line)?;
+            Ok(Ok(Some(IssuedReset { token: token.clone(), expires_at })))
+        });
+        issued.await.map_err(Unavailable::from)?
+    }
+
+    /// Sets a new password with a link, and ends every session of the account.
+    pub async fn reset_password(&self, token: &str, new: Password, client: &Client) -> Result<(), ResetError> {
+        self.core.password_rules().check_length(&new)?;
+        let hash = Token::parse(token).ok_or(ResetError::Invalid)?.hash();
+        let now = self.core.clock().now();
+        let owner = self.core.ledger.read_at_entrance(move |db| match resets::find(db, &hash, now)? {
+            Some(user) => users::find(db, user),
+            None => Ok(None),
+        });
+        let owner = owner.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        let user = owner.id;
+        let chooser = Chooser::Owner(&owner.email_key, client);
+        let password_hash = self.sign_in.choose_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
+        let (room, cause) = (self.clone(), Cause::anonymous(client));
+        let done = self.core.write(move |db| {
+            let locked = locks::users(db, &[user])?;
+            let Some(row) = locked.user(user).filter(|row| !row.is_disabled()) else { return Ok(None) };
+            // Whether its hour is over is judged now: it may have waited for the hash and for the lock.
+            if !resets::consume(db, &hash, room.core.clock().now())? {
+                return Ok(None);
+            }
+            fault_point::reach("reset: link used");
+            users::set_password(db, user, &password_hash)?;
+            fault_point::reach("reset: password set");
+            users::raise_epoch(db, user)?;
+            fault_point::reach("reset: epoch raised");
+            let ended =
+                room.sessions.end_rows(db, &locked, &Which::OfUser(user, None), EndReason::PasswordReset, &cause)?;
+            fault_point::reach("reset: sessions ended");
+            audit::append(db, &room.audit.entry(Event::PasswordReset, &cause, Some(user), None))?;
+            fault_point::reach("reset: line written");
+            Ok(Some((ended.records, row.email_key.clone())))
+        });
+        let (records, email_key) = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        fault_point::reach("reset: committed");
+        // Whoever guessed at the old password, the owner has a new one.
+        self.sign_in.forgive(&email_key).await;
+        self.sessions
+            .confirm(&records)
+            .await
+            .map_err(|error| ResetError::Unconfirmed(RevokeError::from(error).to_string()))
+    }
+}
