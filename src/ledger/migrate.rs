@@ -4,7 +4,6 @@
 //! rows can start. Must never run on a pooled connection: those set limits that a long migration would meet.
 
 use std::fs::{self, OpenOptions};
-#[cfg(feature = "postgres")]
 use std::time::Duration;
 
 use diesel::backend::Backend;
@@ -33,6 +32,10 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long migrating may take: rows of many years.
 #[cfg(feature = "postgres")]
 const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// How often, and after which pause, a locked file is opened again: for ten seconds, as the busy timeout.
+const TRIES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What there is of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +109,8 @@ fn run_sqlite(path: &str) -> Result<(), LedgerError> {
     keep_private(path)?;
     let unusable = |error: &dyn std::fmt::Display| LedgerError::Unavailable(format!("{path}: {error}"));
     let mut c = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
-    let opened = c.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    opened.map_err(|error| unusable(&error))?;
+    let opened = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL";
+    patiently(|| c.batch_execute(opened)).map_err(|error| unusable(&error))?;
     let ran = ran_in_sqlite(&mut c).map_err(|error| unusable(&error))?;
     if Tables::of(&known::<diesel::sqlite::Sqlite>()?, &ran) == Tables::Current {
         return Ok(());
@@ -116,6 +119,18 @@ fn run_sqlite(path: &str) -> Result<(), LedgerError> {
         c.run_pending_migrations(MIGRATIONS).map_err(|error| LedgerError::Unavailable(format!("{path}: {error}")))?;
         Ok(())
     })
+}
+
+/// A file that another process is switching to WAL is locked, and SQLite asks no busy timeout then.
+fn patiently<T>(mut act: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
+    let is_locked = |error: &diesel::result::Error| matches!(error, diesel::result::Error::DatabaseError(_, said) if said.message().contains("locked"));
+    for _ in 0..TRIES {
+        match act() {
+            Err(error) if is_locked(&error) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    act()
 }
 
 fn ran_in_sqlite(c: &mut SqliteConnection) -> QueryResult<Vec<Ran>> {
