@@ -180,7 +180,7 @@ fn a_start_with_a_bad_file_is_one_sentence_and_an_exit() {
         assert_eq!((checked.status.code(), told.lines().last()), (Some(2), Some(last)), "a wrong setting: {told}");
         assert!(checked.stdout.is_empty(), "{checked:?}");
         // The command line asks for no place and needs no file.
-        assert!(command_line(&settings, &["user", "list"], "").status.success());
+        assert!(command_line(&settings, &["migrate"], "").status.success());
     }
 }
 

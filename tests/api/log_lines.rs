@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::support::process::Process;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
-use crate::support::wait::until;
+use crate::support::wait::{until, until_found};
 
 /// Refusals: more than a place in the code may write lines in a minute.
 const REFUSED: usize = 400;
@@ -85,6 +85,9 @@ async fn a_flood_of_one_refusal_hides_no_other_in_the_log_or_in_the_table() {
         call.send().await.assert_problem(403, "forbidden-origin");
     }
     stranger.login("nobody@example.org", "a wrong password").await.assert_problem(401, "wrong-credentials");
+    // Lines are written by a thread of their own.
+    let said = || process.output().contains("event=authn_login_fail ").then_some(());
+    until_found("the other refusal is in the log", Duration::from_secs(20), said);
     let log = process.output();
     assert_eq!(log.lines().filter(|line| line.contains("are counted, and not written")).count(), 1, "{log}");
     assert_eq!(log.lines().filter(|line| line.contains("event=authn_login_fail ")).count(), 1, "{log}");

@@ -76,9 +76,10 @@ fn no_address_that_cannot_be_read_is_repeated() {
         if variable.starts_with("SESSIOND_WEBHOOK_SECRET") {
             settings = settings.with("SESSIOND_WEBHOOK_URL", "https://h.example/");
         }
-        // Each is read before anything else is done, so one command stands for all but checking.
+        // Each is read before anything else is done, so one command stands for all but checking. Secrets are for who serves.
         let other: &[&[&str]] = &[&[], &["migrate"], &["user", "list"]];
-        for arguments in [&["check-config"][..], other[number % 3]] {
+        let is_for_all = !["_KEY", "_KEY_FILE", "_SECRET", "_SECRET_FILE"].iter().any(|end| variable.ends_with(end));
+        for arguments in [&["check-config"][..], other[if is_for_all { number % 3 } else { 0 }]] {
             let (code, text) = told(&settings, arguments);
             assert_not_told(&format!("{variable}={value} {arguments:?}"), &text);
             assert_eq!((code, text.lines().count()), (Some(2), 1), "{variable}={value} {arguments:?}: {text}");
@@ -147,7 +148,8 @@ fn nothing_that_another_server_repeats_is_told() {
     for query in ["", "?protocol=resp3"] {
         let settings = settings.clone().with("REDIS_URL", &format!("redis://me:hunter2@127.0.0.1:{port}/{query}"));
         let mut process = Process::start(&settings);
-        let tried = || process.output().contains("REDIS_URL") || process.output().contains("Redis");
+        // Before it serves, a signal ends it as any program.
+        let tried = || process.output().contains("sessiond serves") && process.output().contains("Redis");
         crate::support::wait::until_found("Redis was tried", std::time::Duration::from_secs(20), || {
             tried().then_some(())
         });

@@ -120,7 +120,7 @@ fn reads_of_sessions() -> Vec<(&'static str, &'static str, bool, Read)> {
         ),
         (
             "live sessions, a part at a time",
-            "sessions_live",
+            "sessions_live|sessions_pkey",
             true,
             Box::new(move |db| retention::yet_to_come(db, Some(session()), moment, 50).map(drop)),
         ),

@@ -106,13 +106,13 @@ impl Protocol {
         }
         let job = job(state, node, kind, records);
         match records == [false; TOKENS] {
-            // `App::confirm` of nothing: answered at once.
+            // `Sessions::confirm` of nothing: answered at once.
             true => tell(state, &job),
             false => place(state, job),
         }
     }
 
-    /// `App::confirm`, one attempt after the other.
+    /// `Sessions::confirm`, one attempt after the other.
     pub fn confirmations(&self, state: &State, steps: &mut Steps) {
         for slot in 0..state.jobs.len() {
             let Some(job) = state.jobs[slot] else { continue };

@@ -1,6 +1,6 @@
 //! Sessions that are issued without a password: for tests that need many.
 //!
-//! Owns the way round the password gate, which is the one that an embedding application takes ([`App::issue`]), and
+//! Owns the way round the password gate, which is the one that an embedding application takes (`SignIns::issue`), and
 //! the signing of the cookie that the server would have set.
 
 use std::net::IpAddr;

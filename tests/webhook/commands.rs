@@ -38,6 +38,7 @@ async fn a_test_message_says_what_was_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_can_be_seen() {
     let world = World::new(Backend::Embedded).await;
+    command_line_ok(&world.settings, &["migrate"], "");
     assert_eq!(
         command_line_ok(&world.settings, &["webhook", "pending"], ""),
         "Waiting: 0; given up in the last 30 days: 0.\n"
