@@ -8,11 +8,10 @@ use tokio::sync::watch;
 
 use super::audit::Audit;
 use super::audit::refusals::Refusals;
-use super::check::Answer;
-use super::check::Check;
 use super::check::devices::DealtWith;
 use super::check::flights::Flights;
 use super::check::probing::Probing;
+use super::check::{Answer, Check};
 use super::core::Core;
 use super::core::location::Locator;
 use super::core::notes::Notes;

@@ -4,7 +4,6 @@
 //! there and waits until a serving node has confirmed it. Must never change what nodes share before everything was looked
 //! at that can refuse this one.
 
-use crate::service::core::start_error::StartError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ use crate::domain::{
 };
 use crate::ledger::{self, Ledger, LedgerError, Tables, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
-use crate::service::app::App;
-use crate::service::app::Parts;
+use crate::service::app::{App, Parts};
 use crate::service::core::location::Locator;
 use crate::service::core::policy::{AtLimit, OnDeviceChange, Policy};
+use crate::service::core::start_error::StartError;
 use crate::service::fence::membership::{Membership, Shared};
 use crate::service::fence::store_fence::StoreFence;
 use crate::webhook::Sender;

@@ -9,8 +9,9 @@ pub(in crate::service) mod trail;
 
 use std::sync::Arc;
 
-use crate::service::core::Core;
 use refusals::Refusals;
+
+use crate::service::core::Core;
 
 /// The audit log, written and read.
 #[derive(Clone)]

@@ -5,6 +5,7 @@
 use uuid::Uuid;
 
 use crate::ledger::audit;
+
 pub use crate::ledger::audit::Filter as EventFilter;
 use crate::service::audit::Audit;
 use crate::service::core::admin_views::EventView;

@@ -11,10 +11,9 @@ use tokio::sync::watch;
 use crate::domain::{Nonce, Timestamp, TokenHash};
 use crate::ledger::sessions;
 use crate::live::{Doubt, Lease, NewRecord, Taken};
-use crate::service::check::Answer;
-use crate::service::check::Check;
 use crate::service::check::devices::mark_of;
 use crate::service::check::flights::{self, Seat};
+use crate::service::check::{Answer, Check};
 use crate::service::core::checked::{Activity, Checked};
 use crate::service::core::unavailable::Unavailable;
 

@@ -12,18 +12,19 @@ pub(in crate::service) mod probing;
 pub(in crate::service) mod touch;
 pub(in crate::service) mod unknown_token;
 
-use crate::service::core::checked::Checked;
-use crate::service::core::unavailable::Unavailable;
 use std::sync::Arc;
 
-use crate::service::audit::Audit;
-use crate::service::core::Core;
-use crate::service::fence::Fence;
-use crate::service::risk::Risk;
-use crate::service::sessions::Sessions;
 use devices::DealtWith;
 use flights::Flights;
 use probing::Probing;
+
+use crate::service::audit::Audit;
+use crate::service::core::Core;
+use crate::service::core::checked::Checked;
+use crate::service::core::unavailable::Unavailable;
+use crate::service::fence::Fence;
+use crate::service::risk::Risk;
+use crate::service::sessions::Sessions;
 
 /// The question that every request asks.
 #[derive(Clone)]

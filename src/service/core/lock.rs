@@ -11,8 +11,7 @@ use crate::ledger::locks::{self, Locked};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, proofs};
 use crate::service::core::Core;
-use crate::service::core::authority::Authority;
-use crate::service::core::authority::{Granted, Unproven};
+use crate::service::core::authority::{Authority, Granted, Unproven};
 use crate::service::core::cause::Cause;
 
 impl Core {

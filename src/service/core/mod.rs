@@ -27,16 +27,16 @@ pub(in crate::service) mod write;
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use crate::domain::{Clock, LedgerClock, PasswordRules, Random, Timestamp, random};
-use crate::ledger::Ledger;
-use crate::live::Live;
 use location::Locator;
 use notes::Notes;
 use outlet::Outlet;
 use policy::Policy;
 use throttle::Throttle;
+use uuid::Uuid;
+
+use crate::domain::{Clock, LedgerClock, PasswordRules, Random, Timestamp, random};
+use crate::ledger::Ledger;
+use crate::live::Live;
 
 /// What every room of the service needs.
 #[derive(Clone)]

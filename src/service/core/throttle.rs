@@ -1,7 +1,7 @@
-//! The throttle of one node: its counters, the key that names them, and the words in which it refuses.
+//! The throttle of one node: its counters, and the key that names them.
 //!
-//! Owns [`Throttle`] and [`Throttled`]. What is counted when, and what becomes of it, is in [`super::attempt`]. Must never
-//! tell more than how much and how long.
+//! Owns [`Throttle`]. What is counted when, and what becomes of it, is for those who count. Must never grow with the number of
+//! those who are counted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -2,12 +2,11 @@
 //!
 //! Owns the shapes that leave the service. None of them has a place for a token, a hash of one, or a password.
 
-use crate::domain::{DeviceCookie, Token};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::session::Deadlines;
-use crate::domain::{Device, Place, Role, SessionId, Timestamp, UserId};
+use crate::domain::{Device, DeviceCookie, Place, Role, SessionId, Timestamp, Token, UserId};
 use crate::ledger::sessions::Session;
 use crate::ledger::users::User;
 use crate::service::core::last_use::LastUse;

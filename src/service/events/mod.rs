@@ -16,8 +16,9 @@ pub(in crate::service) mod webhook;
 
 use std::sync::Arc;
 
-use crate::service::core::Core;
 use hub::Hub;
+
+use crate::service::core::Core;
 
 /// What others are told.
 #[derive(Clone)]

@@ -13,11 +13,12 @@ pub(in crate::service) mod witness;
 
 use std::sync::Arc;
 
-use crate::service::core::Core;
 use membership::Membership;
 use readiness::Probe;
 use store_fence::StoreFence;
 use witness::Witness;
+
+use crate::service::core::Core;
 
 /// What this node believes, and among which others it serves.
 #[derive(Clone)]

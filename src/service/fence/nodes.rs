@@ -160,7 +160,7 @@ impl Fence {
 
 impl Membership {
     /// Refuses to start beside a living node that is set to something else, and writes nothing: before the tables are
-    /// brought up to date, which all nodes share. Whoever comes after this look is found by [`App::join`].
+    /// brought up to date, which all nodes share. Whoever comes after this look is found by [`Fence::join`].
     pub(in crate::service) async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
         let rivals = async || {
             let seen = ledger.read_regardless(nodes::seen).await?;

@@ -4,7 +4,6 @@
 //! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
 //! when [`Background::stop`] is called.
 
-use crate::service::core::complaint::{Complaint, stopped};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use uuid::Uuid;
 use crate::domain::Clock;
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::{LedgerError, live_store};
+use crate::service::core::complaint::{Complaint, stopped};
 use crate::service::jobs::Jobs;
 use crate::service::jobs::retention::{self};
 

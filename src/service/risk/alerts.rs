@@ -1,6 +1,6 @@
 //! Alerts: what administrators are shown of them, and taking note of one.
 //!
-//! Owns these two use cases. Opening one is in [`super::risk`].
+//! Owns these two use cases. Opening one is in [`super::judge`].
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::domain::event::Event;
 use crate::domain::risk::Signal;
 use crate::domain::{AlertId, SessionId, Timestamp, UserId};
+
 pub use crate::ledger::alerts::State as AlertState;
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::audit;

@@ -4,8 +4,6 @@
 //! one matter, under the user's lock. The rules themselves are in [`crate::domain::risk`]. Must never keep anybody from
 //! signing in because something could not be judged.
 
-use crate::service::core::checked::Checked;
-use crate::service::risk::moves::Move;
 use std::net::IpAddr;
 
 use crate::domain::event::Event;
@@ -18,9 +16,11 @@ use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::whereabouts::{self, Whereabouts};
 use crate::ledger::{Db, LedgerError, audit, proofs};
 use crate::service::core::cause::Cause;
+use crate::service::core::checked::Checked;
 use crate::service::events::webhook::AlertOpened;
 use crate::service::risk::Risk;
 use crate::service::risk::alerts::SignalView;
+use crate::service::risk::moves::Move;
 
 /// A user's newest sessions, with which a new one is compared.
 pub(in crate::service) const HISTORY: i64 = 200;

@@ -9,11 +9,12 @@ pub(in crate::service) mod moves;
 
 use std::sync::Arc;
 
+use moves::Moves;
+
 use crate::service::audit::Audit;
 use crate::service::core::Core;
 use crate::service::events::Events;
 use crate::service::sessions::Sessions;
-use moves::Moves;
 
 /// What looks strange.
 #[derive(Clone)]

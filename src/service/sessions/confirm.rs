@@ -45,7 +45,7 @@ impl Sessions {
         self.confirm_within(records, deadline(self.core.policy.store_lease)).await
     }
 
-    /// As [`App::confirm`], with a deadline of the caller's. This node's own streams are told before it is confirmed, and
+    /// As [`Sessions::confirm`], with a deadline of the caller's. This node's own streams are told before it is confirmed, and
     /// if it is not: the ledger says it already.
     pub(in crate::service) async fn confirm_within(
         &self,

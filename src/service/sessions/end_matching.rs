@@ -19,8 +19,7 @@ use crate::ledger::unconfirmed::Unconfirmed;
 use crate::ledger::{LedgerError, search};
 use crate::service::core::cause::Cause;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::end::EndedSessions;
-use crate::service::sessions::end::RevokeError;
+use crate::service::sessions::end::{EndedSessions, RevokeError};
 
 /// Sessions in one transaction: others wait for it where there is one writer.
 const PAGE: usize = 250;

@@ -13,10 +13,11 @@ pub(in crate::service) mod sightings;
 
 use std::sync::Arc;
 
+use sightings::Sightings;
+
 use crate::service::audit::Audit;
 use crate::service::core::Core;
 use crate::service::events::Events;
-use sightings::Sightings;
 
 /// Sessions, shown and ended.
 #[derive(Clone)]

@@ -13,12 +13,13 @@ pub(in crate::service) mod session_data;
 
 use std::sync::Arc;
 
+use gate::{Gate, Hashing};
+
 use crate::service::audit::Audit;
 use crate::service::core::Core;
 use crate::service::events::Events;
 use crate::service::risk::Risk;
 use crate::service::sessions::Sessions;
-use gate::{Gate, Hashing};
 
 /// The ways in.
 #[derive(Clone)]

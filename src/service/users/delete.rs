@@ -12,8 +12,7 @@ use crate::ledger::{Db, LedgerError, alerts, erasure, locks};
 use crate::service::core::cause::Cause;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::users::Users;
-use crate::service::users::admin::AdminError;
-use crate::service::users::admin::LastAdministrator;
+use crate::service::users::admin::{AdminError, LastAdministrator};
 
 /// Rows that one transaction erases.
 const BATCH: i64 = 500;

@@ -1,17 +1,16 @@
 //! People: find them, and see one with all their sessions.
 //!
-//! Owns what administrators look at. Changes nothing; what they do is in [`super::admin`] and [`super::delete_user`].
+//! Owns what administrators look at. Changes nothing; what they do is in [`super::admin`] and [`super::delete`].
 
-use crate::service::core::page::cut;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::domain::{SessionId, UserId, search};
-use crate::ledger::user_names;
 use crate::ledger::user_search::{self, After};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, histories, locks};
+use crate::ledger::{Db, LedgerError, histories, locks, user_names};
 use crate::service::core::admin_views::{EndedSessionView, SessionDetail, UserDetail};
+use crate::service::core::page::cut;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{UserRow, UserView};
 use crate::service::users::Users;

@@ -1,9 +1,8 @@
 //! Register: make an account.
 //!
-//! Owns the rules of a new account. Does not sign in: that is [`super::sign_in`], with the same password gate.
+//! Owns the rules of a new account. Does not sign in: that is [`crate::service::sign_in`], with the same password gate.
 
-use crate::domain::email::InvalidEmail;
-use crate::domain::email::{is_invisible, turns_text};
+use crate::domain::email::{InvalidEmail, is_invisible, turns_text};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;

@@ -17,8 +17,7 @@ use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::end::RevokeError;
 use crate::service::sign_in::choose::{Chooser, from_not_chosen};
 use crate::service::users::Users;
-use crate::service::users::admin::AdminError;
-use crate::service::users::admin::LastAdministrator;
+use crate::service::users::admin::{AdminError, LastAdministrator};
 
 /// How long a link is good.
 const LIFETIME: Duration = Duration::from_secs(3_600);

@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::Place;
 use file::{Identity, LocationFile};
+
+use crate::domain::Place;
 
 /// The location files of a node, the first to know something about an address before the others.
 pub struct Locator {
