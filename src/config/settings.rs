@@ -74,7 +74,7 @@ pub struct Settings {
     #[arg(long, env = var::CSRF_METHOD_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
     pub csrf_method_header: Option<String>,
 
-    /// What browsers delete when somebody signs out: cache, storage, cookies (those of the whole registrable domain), with
+    /// What browsers delete at sign-out: cache, storage, cookies (those of the whole registrable domain), with
     /// commas between, or none [default: cache,storage]
     #[arg(long, env = var::CLEAR_SITE_DATA, value_name = "KINDS", global = true, hide_short_help = true)]
     pub clear_site_data: Option<String>,
@@ -121,7 +121,7 @@ pub struct Settings {
     #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
     pub sign_in_address_limit: Option<String>,
 
-    /// How old a proof of who somebody is may be, when they end other sessions or administer accounts
+    /// Maximum age of the last password proof, to end other sessions or administer accounts
     /// [default: 15m]
     #[arg(long, env = var::STEP_UP_AGE, value_name = "DURATION", global = true, hide_short_help = true)]
     pub step_up_age: Option<String>,
