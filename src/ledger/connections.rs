@@ -1,8 +1,9 @@
 //! The connections of one pool that wait to be lent again.
 //!
 //! Owns the era, which all pools of one database share. A call that is past its bound ends it: the connections of that era
-//! are not lent any more, because the server at their other end may be frozen, or no longer the primary when it wakes. How
-//! many are lent at once is the pool's.
+//! are not lent any more, because the server at their other end may be frozen, or no longer the primary when it wakes. A
+//! call that fails makes all of them suspect: the server may have closed the others, too. How many are lent at once is the
+//! pool's.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,21 +23,41 @@ struct Pooled {
     db: Db,
     era: u64,
     opened: Duration,
-    answered: Option<Duration>,
+    answered: Option<Answered>,
 }
 
-/// Which era it is: of all pools of one database.
+/// When a connection answered, and how many calls of any connection had failed by then.
+struct Answered {
+    at: Duration,
+    failures: u64,
+}
+
+/// Which era it is, and how many calls have failed: of all pools of one database.
 #[derive(Clone, Default)]
-pub(super) struct Era(Arc<AtomicU64>);
+pub(super) struct Era(Arc<Counters>);
+
+#[derive(Default)]
+struct Counters {
+    era: AtomicU64,
+    failures: AtomicU64,
+}
 
 impl Era {
     pub(super) fn now(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+        self.0.era.load(Ordering::SeqCst)
     }
 
     /// Begins another one, unless that was done since.
     pub(super) fn end(&self, era: u64) {
-        let _begun = self.0.compare_exchange(era, era.wrapping_add(1), Ordering::SeqCst, Ordering::SeqCst);
+        let _begun = self.0.era.compare_exchange(era, era.wrapping_add(1), Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::SeqCst)
+    }
+
+    fn note_failure(&self) {
+        self.0.failures.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -66,9 +87,14 @@ impl Connections {
         body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let mut pooled = self.take().map_or_else(|| self.open(), Ok)?;
+        // Read before the answer: what fails meanwhile makes this one suspect, too.
+        let failures = self.era.failures();
         let answer = if is_awaited() { body(&mut pooled.db) } else { Err(LedgerError::Busy("no connection in time")) };
         let now = self.clock.monotonic();
-        pooled.answered = answer.is_ok().then_some(now);
+        pooled.answered = answer.is_ok().then_some(Answered { at: now, failures });
+        if matches!(answer, Err(LedgerError::Unavailable(_))) {
+            self.era.note_failure();
+        }
         if now.saturating_sub(pooled.opened) < LONGEST_LIFE && self.is_of_now(&pooled) && !pooled.db.is_broken() {
             self.lock().push(pooled);
         }
@@ -80,23 +106,27 @@ impl Connections {
         let counted = move || {
             statements.fetch_add(1, Ordering::Relaxed);
         };
-        let db = self.database.open(self.purpose, counted);
-        let db = db.map_err(|error| LedgerError::Unreachable(error.to_string()))?;
-        let opened = self.clock.monotonic();
-        // However long that took: just now it has answered.
-        Ok(Pooled { db, era: self.era.now(), opened, answered: Some(opened) })
+        let db = self.database.open(self.purpose, counted).map_err(|error| {
+            self.era.note_failure();
+            LedgerError::Unreachable(error.to_string())
+        })?;
+        Ok(Pooled { db, era: self.era.now(), opened: self.clock.monotonic(), answered: None })
     }
 
     /// One that answers. Asking costs a round trip, and spares the first question after the server was restarted.
     fn take(&self) -> Option<Pooled> {
         loop {
             let mut pooled = self.lock().pop()?;
-            let since = pooled.answered.map(|then| self.clock.monotonic().saturating_sub(then));
-            let is_alive = since.is_some_and(|since| since < SURELY_ALIVE);
-            if self.is_of_now(&pooled) && (is_alive || pooled.db.answers()) {
+            if self.is_of_now(&pooled) && (self.is_surely_alive(&pooled) || pooled.db.answers()) {
                 return Some(pooled);
             }
         }
+    }
+
+    fn is_surely_alive(&self, pooled: &Pooled) -> bool {
+        let Some(answered) = &pooled.answered else { return false };
+        let since = self.clock.monotonic().saturating_sub(answered.at);
+        since < SURELY_ALIVE && answered.failures == self.era.failures()
     }
 
     fn is_of_now(&self, pooled: &Pooled) -> bool {

@@ -180,6 +180,34 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
     assert_eq!(forward(&copy).await, 401, "repeated, it ends the session");
 }
 
+/// As by a PgBouncer that is restarted: all connections are gone at once, and new ones can be had.
+#[tokio::test]
+async fn a_cut_of_all_connections_to_postgresql_costs_one_request_at_most() {
+    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
+    let proxy = Proxy::start(database.address());
+    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    let server = TestServer::on(stores, settings).await;
+    let owner = server.signed_in().await;
+    let others = [server.issue(&owner).await, server.issue(&owner).await, server.issue(&owner).await];
+    for round in 0..5 {
+        // Several connections of each kind, which have answered just now.
+        futures_util::future::join_all((0..12).map(|_| owner.me())).await;
+        futures_util::future::join_all(others.iter().map(|who| who.rename(Some("Ana")))).await;
+        proxy.cut();
+        let mut refused = 0;
+        for _ in 0..6 {
+            for answer in [owner.me().await, owner.rename(Some("Bea")).await] {
+                match answer.status {
+                    503 => refused += 1,
+                    _ => _ = answer.assert_status(200),
+                }
+            }
+        }
+        assert!(refused <= 1, "round {round}: {refused} of 12 were refused after the connections were cut");
+    }
+}
+
 #[tokio::test]
 async fn flushall_signs_nobody_out_and_nobody_in() {
     let server = start().await;
@@ -297,6 +325,11 @@ async fn readiness_means_send_me_requests() {
     becomes(200, "true ok failing", 200).await;
     server.stores.redis().restart();
     becomes(200, "true ok ok", 200).await;
+    // What answers then is the record: SQL may have answered until now, while Redis was on its way back.
+    until("Redis is used again", PATIENCE, async || {
+        forward(&owner).await == 200 && !server.stores.redis().keys("session:*").is_empty()
+    })
+    .await;
     proxy.refuse();
     proxy.cut();
     becomes(200, "true failing ok", 200).await;
