@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::audit::Audit;
 use super::audit::refusals::Refusals;
 use super::check::devices::DealtWith;
-use super::check::flights::Flights;
 use super::check::probing::Probing;
+use super::check::single_flight::SingleFlight;
 use super::check::{Answer, Check};
 use super::core::Core;
 use super::core::location::Locator;
@@ -94,7 +94,7 @@ struct States {
     probe: Arc<tokio::sync::Mutex<Probe>>,
     sightings: Arc<Sightings>,
     moves: Arc<Moves>,
-    flights: Arc<Flights<Answer>>,
+    single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
     probing: Arc<Probing>,
     gate: Arc<Gate>,
@@ -115,7 +115,7 @@ impl App {
             probe: Arc::default(),
             sightings: Arc::default(),
             moves: Arc::default(),
-            flights: Arc::default(),
+            single_flight: Arc::default(),
             device_changes: Arc::default(),
             probing: Arc::default(),
             gate: Arc::new(Gate::start(Arc::clone(&parts.random), Arc::clone(&clock))),
@@ -166,7 +166,7 @@ impl App {
             fence: Arc::clone(&fence),
             sessions: Arc::clone(&sessions),
             risk: Arc::clone(&risk),
-            flights: Arc::clone(&states.flights),
+            single_flight: Arc::clone(&states.single_flight),
             device_changes: Arc::clone(&states.device_changes),
             probing: Arc::clone(&states.probing),
         });

@@ -1,6 +1,6 @@
 //! Check, fill and touch: what a request does with a token.
 //!
-//! Owns the steps of `service/check/fill.rs`, `service/check/flights.rs`, `service/check/touch.rs` and the compare-and-set of
+//! Owns the steps of `service/check/fill.rs`, `service/check/single_flight.rs`, `service/check/touch.rs` and the compare-and-set of
 //! `live/store.rs`. A check that a record answers changes nothing, so it is no step: the promises ask for it in every
 //! state. Must never read the ledger and write Redis in one step.
 
@@ -73,7 +73,7 @@ impl Protocol {
         got
     }
 
-    /// `Flights::board`: another request joins. It matters only when that one starts after a 2xx.
+    /// `SingleFlight::board`: another request joins. It matters only when that one starts after a 2xx.
     fn board(&self, state: &State, slot: usize, flight: Flight, steps: &mut Steps) {
         let open = match flight.leg {
             Leg::Taken | Leg::Shown => true,

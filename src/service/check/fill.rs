@@ -12,7 +12,7 @@ use crate::domain::{Nonce, Timestamp, TokenHash};
 use crate::ledger::sessions;
 use crate::live::{Doubt, Lease, NewRecord, Taken};
 use crate::service::check::devices::mark_of;
-use crate::service::check::flights::{self, Seat};
+use crate::service::check::single_flight::{self, Place};
 use crate::service::check::{Answer, Check};
 use crate::service::core::checked::{Activity, Checked};
 use crate::service::core::unavailable::Unavailable;
@@ -33,14 +33,14 @@ impl Check {
         doubt: Option<Doubt>,
         used: (IpAddr, Activity),
     ) -> Answer {
-        let answered = match self.flights.board(token_hash) {
-            Seat::Joined(answered) => answered,
-            Seat::Pilot(flight, answered) => {
+        let answered = match self.single_flight.join(token_hash) {
+            Place::Joined(answered) => answered,
+            Place::Leader(lead, answered) => {
                 let room = self.clone();
                 // A task of its own: a client that hangs up must not take along those who joined it.
                 tokio::spawn(async move {
-                    let (gate, answer) = flight.take_off();
-                    let found = room.fly(token_hash, doubt, used, gate).await;
+                    let (window, answer) = lead.split();
+                    let found = room.ask_ledger(token_hash, doubt, used, window).await;
                     answer.send_replace(Some(found));
                 });
                 answered
@@ -49,12 +49,12 @@ impl Check {
         wait(answered).await
     }
 
-    async fn fly(
+    async fn ask_ledger(
         &self,
         token_hash: TokenHash,
         doubt: Option<Doubt>,
         used: (IpAddr, Activity),
-        gate: flights::BoardingGate<Answer>,
+        window: single_flight::JoinWindow<Answer>,
     ) -> Answer {
         // A record that rested too long is the witness of that: it stays where it is unless the ledger knows better.
         // A lease in its place would leave the next request with the ledger's word, which may be a minute generous.
@@ -67,7 +67,7 @@ impl Check {
         }
         let ground = self.take(&token_hash, doubt).await;
         let row =
-            self.core.ledger.read_noting(move || drop(gate), move |db| sessions::find_live(db, &token_hash)).await?;
+            self.core.ledger.read_noting(move || drop(window), move |db| sessions::find_live(db, &token_hash)).await?;
         let mut found = row.and_then(|row| self.judge(token_hash, row, ground.stale_last_seen));
         if found.is_none() && self.core.live.is_none() {
             // A use may have gone from the notes into the row just between the two looks.

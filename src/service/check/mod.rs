@@ -7,16 +7,16 @@ pub(in crate::service) mod authenticate;
 pub(in crate::service) mod device_change;
 pub(in crate::service) mod devices;
 pub(in crate::service) mod fill;
-pub(in crate::service) mod flights;
 pub(in crate::service) mod probing;
+pub(in crate::service) mod single_flight;
 pub(in crate::service) mod touch;
 pub(in crate::service) mod unknown_token;
 
 use std::sync::Arc;
 
 use devices::DealtWith;
-use flights::Flights;
 use probing::Probing;
+use single_flight::SingleFlight;
 
 use crate::service::audit::Audit;
 use crate::service::core::Core;
@@ -34,7 +34,7 @@ pub struct Check {
     pub(in crate::service) fence: Arc<Fence>,
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
-    pub(in crate::service) flights: Arc<Flights<Answer>>,
+    pub(in crate::service) single_flight: Arc<SingleFlight<Answer>>,
     pub(in crate::service) device_changes: Arc<DealtWith>,
     pub(in crate::service) probing: Arc<Probing>,
 }
