@@ -13,8 +13,8 @@ use super::check::probing::Probing;
 use super::check::single_flight::SingleFlight;
 use super::check::{Answer, Check};
 use super::core::Core;
+use super::core::last_seen_buffer::LastSeenBuffer;
 use super::core::location::Locator;
-use super::core::notes::Notes;
 use super::core::outlet::Outlet;
 use super::core::policy::Policy;
 use super::core::throttle::Throttle;
@@ -122,7 +122,7 @@ impl App {
             judges: Arc::new(Gate::to_judge(Arc::clone(&parts.random), clock)),
         };
         let core = Core {
-            last_seen: Arc::new(Notes::new(live.is_some())),
+            last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
             ledger: parts.ledger,
             live,
             clock: parts.clock,

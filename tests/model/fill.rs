@@ -73,7 +73,7 @@ impl Protocol {
         got
     }
 
-    /// `SingleFlight::board`: another request joins. It matters only when that one starts after a 2xx.
+    /// `SingleFlight::join`: another request joins. It matters only when that one starts after a 2xx.
     fn board(&self, state: &State, slot: usize, flight: Flight, steps: &mut Steps) {
         let open = match flight.leg {
             Leg::Taken | Leg::Shown => true,

@@ -17,7 +17,7 @@ pub struct Guards {
     pub check_after_del: bool,
     /// Only the ledger says no: what Redis does not have is asked there (`App::fill`).
     pub only_the_ledger_says_no: bool,
-    /// A question to the ledger is joined only before it is sent (`SingleFlight::board`).
+    /// A question to the ledger is joined only before it is sent (`SingleFlight::join`).
     pub join_only_before_sent: bool,
     /// Where a process was retired a moment ago, a revocation waits until nobody can believe it (`Standing::Wait`).
     pub waits_out_the_lease: bool,

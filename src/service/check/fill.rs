@@ -12,7 +12,7 @@ use crate::domain::{Nonce, Timestamp, TokenHash};
 use crate::ledger::sessions;
 use crate::live::{Doubt, Lease, NewRecord, Taken};
 use crate::service::check::devices::mark_of;
-use crate::service::check::single_flight::{self, Place};
+use crate::service::check::single_flight::{self, Role};
 use crate::service::check::{Answer, Check};
 use crate::service::core::checked::{Activity, Checked};
 use crate::service::core::unavailable::Unavailable;
@@ -34,12 +34,12 @@ impl Check {
         used: (IpAddr, Activity),
     ) -> Answer {
         let answered = match self.single_flight.join(token_hash) {
-            Place::Joined(answered) => answered,
-            Place::Leader(lead, answered) => {
+            Role::Joined(answered) => answered,
+            Role::Leader(leader, answered) => {
                 let room = self.clone();
                 // A task of its own: a client that hangs up must not take along those who joined it.
                 tokio::spawn(async move {
-                    let (window, answer) = lead.split();
+                    let (window, answer) = leader.split();
                     let found = room.ask_ledger(token_hash, doubt, used, window).await;
                     answer.send_replace(Some(found));
                 });

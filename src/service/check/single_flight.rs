@@ -1,4 +1,4 @@
-//! One question to the ledger for all who ask it at the same time.
+//! Single flight: concurrent requests for the same token share one question to the ledger.
 //!
 //! Owns [`SingleFlight`]. A request may join another's question only until that question is sent: an answer that was
 //! read before the request began could be older than a revocation that it must see (guard of the model:
@@ -24,21 +24,21 @@ impl<T> Default for SingleFlight<T> {
     }
 }
 
-/// A place on a lead.
-pub(in crate::service) enum Place<T> {
-    /// Somebody else asks; the answer comes here.
+/// Who asks.
+pub(in crate::service) enum Role<T> {
+    /// Another request asks; the answer comes here.
     Joined(watch::Receiver<Option<T>>),
-    /// Nobody asks yet: the caller has to, and tell the answer.
-    Leader(Lead<T>, watch::Receiver<Option<T>>),
+    /// The caller asks, and shares the answer.
+    Leader(Leader<T>, watch::Receiver<Option<T>>),
 }
 
-/// A question that the holder asks on behalf of all who joined.
-pub(in crate::service) struct Lead<T> {
+/// Asks the question for all that joined.
+pub(in crate::service) struct Leader<T> {
     answer: watch::Sender<Option<T>>,
     window: JoinWindow<T>,
 }
 
-/// Closes the open of one lead; also when dropped.
+/// While it exists, other requests may join the question.
 pub(in crate::service) struct JoinWindow<T> {
     token_hash: TokenHash,
     number: u64,
@@ -47,22 +47,22 @@ pub(in crate::service) struct JoinWindow<T> {
 
 impl<T: Clone> SingleFlight<T> {
     /// Joins the question about this token, or becomes the one who asks it.
-    pub(in crate::service) fn join(&self, token_hash: TokenHash) -> Place<T> {
+    pub(in crate::service) fn join(&self, token_hash: TokenHash) -> Role<T> {
         let mut open = lock(&self.open);
         if let Some((_, answer)) = open.1.get(&token_hash) {
-            return Place::Joined(answer.clone());
+            return Role::Joined(answer.clone());
         }
         open.0 = open.0.wrapping_add(1);
         let number = open.0;
         let (answer, answered) = watch::channel(None);
         open.1.insert(token_hash, (number, answered.clone()));
         let window = JoinWindow { token_hash, number, open: Arc::clone(&self.open) };
-        Place::Leader(Lead { answer, window }, answered)
+        Role::Leader(Leader { answer, window }, answered)
     }
 }
 
-impl<T> Lead<T> {
-    /// Splits the lead: the window, to be closed when the question is sent, and the answer's way back.
+impl<T> Leader<T> {
+    /// Splits into the window, to be dropped when the question is sent, and the sender of the answer.
     pub(in crate::service) fn split(self) -> (JoinWindow<T>, watch::Sender<Option<T>>) {
         (self.window, self.answer)
     }
@@ -90,22 +90,22 @@ mod tests {
     fn a_question_is_joined_only_before_it_is_sent() {
         let single_flight = SingleFlight::<u8>::default();
         let hash = Token::generate(&SystemRandom).hash();
-        let Place::Leader(lead, _) = single_flight.join(hash) else { panic!("nobody was asking") };
-        assert!(matches!(single_flight.join(hash), Place::Joined(_)));
-        let (window, _answer) = lead.split();
+        let Role::Leader(leader, _) = single_flight.join(hash) else { panic!("nobody was asking") };
+        assert!(matches!(single_flight.join(hash), Role::Joined(_)));
+        let (window, _answer) = leader.split();
         drop(window);
-        assert!(matches!(single_flight.join(hash), Place::Leader(..)), "what was sent can no longer be joined");
+        assert!(matches!(single_flight.join(hash), Role::Leader(..)), "what was sent can no longer be joined");
     }
 
     #[test]
     fn a_closed_gate_does_not_close_its_successor() {
         let single_flight = SingleFlight::<u8>::default();
         let hash = Token::generate(&SystemRandom).hash();
-        let Place::Leader(first, _) = single_flight.join(hash) else { panic!("nobody was asking") };
+        let Role::Leader(first, _) = single_flight.join(hash) else { panic!("nobody was asking") };
         let (window, _answer) = first.split();
         lock(&single_flight.open).1.clear();
-        let Place::Leader(_second, _) = single_flight.join(hash) else { panic!("nobody was asking") };
+        let Role::Leader(_second, _) = single_flight.join(hash) else { panic!("nobody was asking") };
         drop(window);
-        assert!(matches!(single_flight.join(hash), Place::Joined(_)));
+        assert!(matches!(single_flight.join(hash), Role::Joined(_)));
     }
 }

@@ -12,7 +12,7 @@ use crate::ledger::{LedgerError, last_seen};
 use crate::live::SeenRecord;
 use crate::service::check::Check;
 use crate::service::core::checked::Checked;
-use crate::service::core::notes::Note;
+use crate::service::core::last_seen_buffer::UnwrittenUse;
 use crate::service::core::unavailable::Unavailable;
 
 /// How soon the ledger is told of a session's first use: long enough for a page's burst of requests to be one use.
@@ -30,9 +30,9 @@ impl Check {
         now: Timestamp,
         ip: IpAddr,
     ) {
-        let notes = &self.core.last_seen;
+        let buffer = &self.core.last_seen;
         let idle = checked.deadlines.idle;
-        let delay = if !notes.has_records {
+        let delay = if !buffer.has_records {
             Duration::ZERO
         } else if checked.is_unused() {
             // Soon, so that a row which knows of no use can be taken at its word.
@@ -41,16 +41,16 @@ impl Check {
             // Half the lag: the other half is for a ledger that does not answer at once.
             session::ledger_lag(idle) / 2
         };
-        let note = Note { seen_at: used_at, ip, due: self.core.clock().monotonic().saturating_add(delay) };
+        let note = UnwrittenUse { seen_at: used_at, ip, due: self.core.clock().monotonic().saturating_add(delay) };
         let resolution = session::resolution(self.core.policy.last_seen_resolution, idle);
-        let is_news = notes.note(checked.session, note, resolution);
+        let is_news = buffer.note(checked.session, note, resolution);
         // After the note: whoever follows a move has it told at once.
         self.risk.note_move(checked, now, ip);
         if !is_news {
             return;
         }
-        if !notes.has_records {
-            notes.call();
+        if !buffer.has_records {
+            buffer.call();
         }
         if let Some(seen) = seen {
             self.touch_record(seen, used_at, now, ip);

@@ -9,10 +9,10 @@ pub(in crate::service) mod authority;
 pub(in crate::service) mod cause;
 pub(in crate::service) mod checked;
 pub(in crate::service) mod complaint;
+pub(in crate::service) mod last_seen_buffer;
 pub(in crate::service) mod last_use;
 pub(in crate::service) mod location;
 pub(in crate::service) mod lock;
-pub(in crate::service) mod notes;
 pub(in crate::service) mod outlet;
 pub(in crate::service) mod page;
 pub(in crate::service) mod policy;
@@ -27,8 +27,8 @@ pub(in crate::service) mod write;
 
 use std::sync::Arc;
 
+use last_seen_buffer::LastSeenBuffer;
 use location::Locator;
-use notes::Notes;
 use outlet::Outlet;
 use policy::Policy;
 use throttle::Throttle;
@@ -47,7 +47,7 @@ pub struct Core {
     pub(in crate::service) clock: Arc<LedgerClock>,
     pub(in crate::service) random: Arc<dyn Random>,
     pub(in crate::service) policy: Arc<Policy>,
-    pub(in crate::service) last_seen: Arc<Notes>,
+    pub(in crate::service) last_seen: Arc<LastSeenBuffer>,
     pub(in crate::service) locator: Option<Arc<Locator>>,
     pub(in crate::service) outlet: Option<Arc<Outlet>>,
     pub(in crate::service) throttle: Arc<Throttle>,

@@ -1,4 +1,4 @@
-//! Notes: which sessions were used on this node since the ledger was last told.
+//! The write-behind buffer of last-seen times: which sessions this node has seen since the ledger was last told.
 //!
 //! Owns the buffer between a use and its row, with a limit. Must never be the only place that knows for longer than
 //! the ledger may lag.
@@ -13,10 +13,10 @@ use tokio::sync::{Notify, watch};
 use crate::domain::{SessionId, Timestamp};
 
 /// Most sessions with an untold use on one node; beyond it a use may be forgotten, and is logged.
-const MAX_NOTES: usize = 500_000;
+const MAX_WAITING: usize = 500_000;
 /// A use that the ledger has not been told.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::service) struct Note {
+pub(in crate::service) struct UnwrittenUse {
     pub(in crate::service) seen_at: Timestamp,
     pub(in crate::service) ip: IpAddr,
     /// When the ledger must know, on the stopwatch.
@@ -26,16 +26,16 @@ pub(in crate::service) struct Note {
 /// Uses that the ledger may not know yet.
 #[derive(Default)]
 struct Untold {
-    waiting: HashMap<SessionId, Note>,
+    waiting: HashMap<SessionId, UnwrittenUse>,
     /// Taken to be written, and not yet known to be.
-    telling: HashMap<SessionId, Note>,
+    telling: HashMap<SessionId, UnwrittenUse>,
     /// Whether the log says that uses are forgotten.
     is_full: bool,
 }
 
-/// The notes of one node.
-pub(in crate::service) struct Notes {
-    notes: Mutex<Untold>,
+/// The unwritten uses of one node.
+pub(in crate::service) struct LastSeenBuffer {
+    uses: Mutex<Untold>,
     urgent: Notify,
     /// Whether the ledger was away when it should have been told.
     overdue: watch::Sender<bool>,
@@ -43,38 +43,38 @@ pub(in crate::service) struct Notes {
     pub(in crate::service) has_records: bool,
 }
 
-impl Notes {
+impl LastSeenBuffer {
     pub(in crate::service) fn new(has_records: bool) -> Self {
-        Self { notes: Mutex::default(), urgent: Notify::new(), overdue: watch::Sender::new(false), has_records }
+        Self { uses: Mutex::default(), urgent: Notify::new(), overdue: watch::Sender::new(false), has_records }
     }
 
     /// The latest use that this node knows and the ledger may not.
     pub(in crate::service) fn noted(&self, session: SessionId) -> Option<Timestamp> {
-        let notes = self.lock();
-        [&notes.waiting, &notes.telling].into_iter().filter_map(|of| of.get(&session)).map(|note| note.seen_at).max()
+        let uses = self.lock();
+        [&uses.waiting, &uses.telling].into_iter().filter_map(|of| of.get(&session)).map(|note| note.seen_at).max()
     }
 
-    /// Notes a use. False: it was noted a moment ago, by another request of the same page.
-    pub(in crate::service) fn note(&self, session: SessionId, note: Note, resolution: Duration) -> bool {
+    /// Adds a use. False: it was noted a moment ago, by another request of the same page.
+    pub(in crate::service) fn note(&self, session: SessionId, note: UnwrittenUse, resolution: Duration) -> bool {
         let untold = &mut *self.lock();
-        let notes = &mut untold.waiting;
-        let earlier = notes.get(&session).copied();
+        let uses = &mut untold.waiting;
+        let earlier = uses.get(&session).copied();
         if earlier.is_some_and(|old| old.ip == note.ip && note.seen_at.since(old.seen_at) < resolution) {
             return false;
         }
-        if earlier.is_none() && notes.len() >= MAX_NOTES {
+        if earlier.is_none() && uses.len() >= MAX_WAITING {
             if !std::mem::replace(&mut untold.is_full, true) {
                 log::warn!(
-                    "{MAX_NOTES} sessions wait for their last-seen time to be written: uses of others are forgotten"
+                    "{MAX_WAITING} sessions wait for their last-seen time to be written: uses of others are forgotten"
                 );
             }
             return false;
         }
-        untold.is_full &= notes.len() >= MAX_NOTES / 2;
+        untold.is_full &= uses.len() >= MAX_WAITING / 2;
         // A use that was noted earlier stays due when it was.
         let due = earlier.map_or(note.due, |old| old.due.min(note.due));
         let seen_at = earlier.map_or(note.seen_at, |old| old.seen_at.max(note.seen_at));
-        notes.insert(session, Note { seen_at, due, ..note });
+        uses.insert(session, UnwrittenUse { seen_at, due, ..note });
         true
     }
 
@@ -90,37 +90,37 @@ impl Notes {
         self.urgent.notify_one();
     }
 
-    /// What is due, to be written: until [`Notes::told`] or [`Notes::give_back`] it stays known.
-    pub(in crate::service) fn take_due(&self, now: Duration) -> Vec<(SessionId, Note)> {
-        let mut notes = self.lock();
-        let due: Vec<_> = notes.waiting.extract_if(|_, note| note.due <= now).collect();
-        notes.telling.extend(due.iter().copied());
+    /// What is due, to be written: until [`LastSeenBuffer::told`] or [`LastSeenBuffer::give_back`] it stays known.
+    pub(in crate::service) fn take_due(&self, now: Duration) -> Vec<(SessionId, UnwrittenUse)> {
+        let mut uses = self.lock();
+        let due: Vec<_> = uses.waiting.extract_if(|_, note| note.due <= now).collect();
+        uses.telling.extend(due.iter().copied());
         due
     }
 
     /// The ledger knows these now.
-    pub(in crate::service) fn told(&self, told: &[(SessionId, Note)]) {
-        let mut notes = self.lock();
+    pub(in crate::service) fn told(&self, told: &[(SessionId, UnwrittenUse)]) {
+        let mut uses = self.lock();
         for (id, _) in told {
-            notes.telling.remove(id);
+            uses.telling.remove(id);
         }
     }
 
     /// The ledger does not know these. A use that was noted meanwhile is due when the one before it was.
-    pub(in crate::service) fn give_back(&self, untold: &[(SessionId, Note)]) {
-        let mut notes = self.lock();
+    pub(in crate::service) fn give_back(&self, untold: &[(SessionId, UnwrittenUse)]) {
+        let mut uses = self.lock();
         for (id, note) in untold {
-            notes.telling.remove(id);
-            let newer = notes.waiting.entry(*id).and_modify(|newer| newer.due = newer.due.min(note.due));
+            uses.telling.remove(id);
+            let newer = uses.waiting.entry(*id).and_modify(|newer| newer.due = newer.due.min(note.due));
             newer.or_insert(*note);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Untold> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes whether the ledger has yet to be told what is due, because it is away.
+    /// Records whether the ledger has yet to be told what is due, because it is away.
     pub(in crate::service) fn set_overdue(&self, overdue: bool) {
         self.overdue.send_replace(overdue);
     }
@@ -149,45 +149,49 @@ mod tests {
     use super::*;
     use crate::domain::SystemRandom;
 
-    fn note(ms: i64, due: u64) -> Note {
-        Note { seen_at: Timestamp::from_ms(ms), ip: IpAddr::from([127, 0, 0, 1]), due: Duration::from_secs(due) }
+    fn note(ms: i64, due: u64) -> UnwrittenUse {
+        UnwrittenUse {
+            seen_at: Timestamp::from_ms(ms),
+            ip: IpAddr::from([127, 0, 0, 1]),
+            due: Duration::from_secs(due),
+        }
     }
 
     #[test]
     fn a_burst_of_requests_is_one_use_and_the_first_sets_the_deadline() {
-        let notes = Notes::new(true);
+        let uses = LastSeenBuffer::new(true);
         let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
         let ten = Duration::from_secs(10);
-        assert!(notes.note(id, note(0, 30), ten));
-        assert!(!notes.note(id, note(9_999, 39), ten));
-        assert!(notes.note(id, note(10_000, 40), ten));
-        assert!(notes.take_due(Duration::from_secs(29)).is_empty());
-        let due = notes.take_due(Duration::from_secs(30));
+        assert!(uses.note(id, note(0, 30), ten));
+        assert!(!uses.note(id, note(9_999, 39), ten));
+        assert!(uses.note(id, note(10_000, 40), ten));
+        assert!(uses.take_due(Duration::from_secs(29)).is_empty());
+        let due = uses.take_due(Duration::from_secs(30));
         assert!(matches!(due.as_slice(), [(session, told)] if *session == id && told.seen_at.ms() == 10_000));
     }
 
     #[test]
     fn what_the_ledger_did_not_take_is_kept_unless_there_is_news() {
-        let notes = Notes::new(true);
+        let uses = LastSeenBuffer::new(true);
         let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
-        notes.note(id, note(0, 0), Duration::ZERO);
-        let untold = notes.take_due(Duration::ZERO);
-        assert_eq!(notes.noted(id), Some(Timestamp::from_ms(0)), "known while it is written");
-        notes.note(id, note(5, 0), Duration::ZERO);
-        notes.give_back(&untold);
-        assert_eq!(notes.noted(id), Some(Timestamp::from_ms(5)));
-        notes.told(&notes.take_due(Duration::from_secs(1)));
-        assert_eq!(notes.noted(id), None);
+        uses.note(id, note(0, 0), Duration::ZERO);
+        let untold = uses.take_due(Duration::ZERO);
+        assert_eq!(uses.noted(id), Some(Timestamp::from_ms(0)), "known while it is written");
+        uses.note(id, note(5, 0), Duration::ZERO);
+        uses.give_back(&untold);
+        assert_eq!(uses.noted(id), Some(Timestamp::from_ms(5)));
+        uses.told(&uses.take_due(Duration::from_secs(1)));
+        assert_eq!(uses.noted(id), None);
     }
     #[test]
     fn what_was_due_stays_due_when_the_ledger_did_not_take_it() {
-        let notes = Notes::new(true);
+        let uses = LastSeenBuffer::new(true);
         let id = SessionId::generate(Timestamp::from_ms(1), &SystemRandom);
-        notes.note(id, note(0, 10), Duration::ZERO);
-        let untold = notes.take_due(Duration::from_secs(10));
-        notes.note(id, note(5_000, 40), Duration::ZERO);
-        notes.give_back(&untold);
-        let due = notes.take_due(Duration::from_secs(10));
+        uses.note(id, note(0, 10), Duration::ZERO);
+        let untold = uses.take_due(Duration::from_secs(10));
+        uses.note(id, note(5_000, 40), Duration::ZERO);
+        uses.give_back(&untold);
+        let due = uses.take_due(Duration::from_secs(10));
         assert!(matches!(due.as_slice(), [(session, told)] if *session == id && told.seen_at.ms() == 5_000));
     }
 }
