@@ -28,7 +28,7 @@ use super::fence::witness::Witness;
 use super::jobs::Jobs;
 use super::jobs::background::Background;
 use super::risk::Risk;
-use super::risk::moves::Moves;
+use super::risk::address_changes::AddressChanges;
 use super::sessions::Sessions;
 use super::sessions::sightings::Sightings;
 use super::sign_in::SignIns;
@@ -93,7 +93,7 @@ struct States {
     membership: Arc<OnceLock<Membership>>,
     probe: Arc<tokio::sync::Mutex<Probe>>,
     sightings: Arc<Sightings>,
-    moves: Arc<Moves>,
+    address_changes: Arc<AddressChanges>,
     single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
     probing: Arc<Probing>,
@@ -114,7 +114,7 @@ impl App {
             membership: Arc::default(),
             probe: Arc::default(),
             sightings: Arc::default(),
-            moves: Arc::default(),
+            address_changes: Arc::default(),
             single_flight: Arc::default(),
             device_changes: Arc::default(),
             probing: Arc::default(),
@@ -158,7 +158,7 @@ impl App {
             audit: Arc::clone(&audit),
             events: Arc::clone(&events),
             sessions: Arc::clone(&sessions),
-            moves: Arc::clone(&states.moves),
+            address_changes: Arc::clone(&states.address_changes),
         });
         let check = Arc::new(Check {
             core: Arc::clone(&core),

@@ -19,8 +19,8 @@ use crate::service::core::cause::Cause;
 use crate::service::core::complaint::{Complaint, stopped};
 use crate::service::core::unavailable::Unavailable;
 use crate::service::jobs::Jobs;
+use crate::service::risk::address_changes::{AddressChange, Destination};
 use crate::service::risk::judge::HISTORY;
-use crate::service::risk::moves::{Destination, Move};
 
 /// How often it is looked whether a location file has changed.
 const FILES_EVERY: Duration = Duration::from_secs(2);
@@ -46,11 +46,11 @@ impl Jobs {
     pub(in crate::service) async fn follow_moves(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut complaint = Complaint::default();
         loop {
-            let moves = tokio::select! {
-                moves = self.risk.moves.take() => moves,
+            let address_changes = tokio::select! {
+                address_changes = self.risk.address_changes.take() => address_changes,
                 _ = stop.changed() => return,
             };
-            for moved in moves {
+            for moved in address_changes {
                 complaint.about("judging sessions that were used from elsewhere", self.follow(moved).await.err());
                 if *stop.borrow() {
                     return;
@@ -60,7 +60,7 @@ impl Jobs {
     }
 
     /// Judges a session that was used from elsewhere, if that is another country or network.
-    async fn follow(&self, moved: Move) -> Result<(), Unavailable> {
+    async fn follow(&self, moved: AddressChange) -> Result<(), Unavailable> {
         let sighting = |(ip, at): (IpAddr, Timestamp)| {
             let place = self.core.place(ip);
             Sighting { session: moved.session, place, at }
@@ -73,12 +73,12 @@ impl Jobs {
         self.core.last_seen.make_due(moved.session);
         let hour = now.at.ms().div_euclid(HOUR_MS);
         let destination: Destination = (now.place.country.clone(), now.place.asn, hour);
-        if !self.risk.moves.is_new(moved.session, destination.clone()) {
+        if !self.risk.address_changes.is_new(moved.session, destination.clone()) {
             return Ok(());
         }
         let judged = self.judge_move(moved.user, &before, &now).await;
         if judged.is_err() {
-            self.risk.moves.forget(moved.session, destination);
+            self.risk.address_changes.forget(moved.session, destination);
         }
         judged
     }

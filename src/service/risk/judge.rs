@@ -19,8 +19,8 @@ use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
 use crate::service::events::webhook::AlertOpened;
 use crate::service::risk::Risk;
+use crate::service::risk::address_changes::AddressChange;
 use crate::service::risk::alerts::SignalView;
-use crate::service::risk::moves::Move;
 
 /// A user's newest sessions, with which a new one is compared.
 pub(in crate::service) const HISTORY: i64 = 200;
@@ -57,7 +57,7 @@ impl Risk {
         if ip != checked.ip && self.core.locator.is_some() {
             let (user, session) = (checked.user, checked.session);
             let from = (checked.ip, checked.deadlines.last_seen);
-            self.moves.note(Move { user, session, from, to: (ip, now) });
+            self.address_changes.note(AddressChange { user, session, from, to: (ip, now) });
         }
     }
 

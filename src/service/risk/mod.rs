@@ -3,13 +3,13 @@
 //! Owns alerts, and the use of sessions from elsewhere. The rules are in [`crate::domain::risk`]. Must never keep anybody
 //! from signing in because something could not be judged.
 
+pub(in crate::service) mod address_changes;
 pub(in crate::service) mod alerts;
 pub(in crate::service) mod judge;
-pub(in crate::service) mod moves;
 
 use std::sync::Arc;
 
-use moves::Moves;
+use address_changes::AddressChanges;
 
 use crate::service::audit::Audit;
 use crate::service::core::Core;
@@ -23,5 +23,5 @@ pub struct Risk {
     pub(in crate::service) audit: Arc<Audit>,
     pub(in crate::service) events: Arc<Events>,
     pub(in crate::service) sessions: Arc<Sessions>,
-    pub(in crate::service) moves: Arc<Moves>,
+    pub(in crate::service) address_changes: Arc<AddressChanges>,
 }

@@ -18,7 +18,7 @@ const MAX_JUDGED: usize = 16_384;
 
 /// A session that was used from another address than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service) struct Move {
+pub(in crate::service) struct AddressChange {
     pub(in crate::service) user: UserId,
     pub(in crate::service) session: SessionId,
     pub(in crate::service) from: (IpAddr, Timestamp),
@@ -31,15 +31,15 @@ pub(in crate::service) type Destination = (Option<String>, Option<i64>, i64);
 
 /// The moves of one node.
 #[derive(Default)]
-pub(in crate::service) struct Moves {
-    waiting: Mutex<Vec<Move>>,
+pub(in crate::service) struct AddressChanges {
+    waiting: Mutex<Vec<AddressChange>>,
     judged: Mutex<HashSet<(SessionId, Destination)>>,
     news: Notify,
 }
 
-impl Moves {
+impl AddressChanges {
     /// Notes a move.
-    pub(in crate::service) fn note(&self, moved: Move) {
+    pub(in crate::service) fn note(&self, moved: AddressChange) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {
             waiting.push(moved);
@@ -48,7 +48,7 @@ impl Moves {
     }
 
     /// Waits for some, and takes all that there are.
-    pub(in crate::service) async fn take(&self) -> Vec<Move> {
+    pub(in crate::service) async fn take(&self) -> Vec<AddressChange> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {
@@ -78,36 +78,36 @@ mod tests {
     use super::*;
     use crate::domain::SystemRandom;
 
-    fn moved() -> Move {
+    fn moved() -> AddressChange {
         let at = Timestamp::from_ms(1);
         let (from, to) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         let (user, session) = (UserId::generate(at, &SystemRandom), SessionId::generate(at, &SystemRandom));
-        Move { user, session, from: (from, at), to: (to, at) }
+        AddressChange { user, session, from: (from, at), to: (to, at) }
     }
 
     #[tokio::test]
     async fn what_waits_and_what_is_remembered_is_bounded() {
-        let moves = Moves::default();
+        let address_changes = AddressChanges::default();
         for _ in 0..MAX_WAITING + 7 {
-            moves.note(moved());
+            address_changes.note(moved());
         }
-        assert_eq!(moves.take().await.len(), MAX_WAITING);
-        moves.note(moved());
-        assert_eq!(moves.take().await.len(), 1);
+        assert_eq!(address_changes.take().await.len(), MAX_WAITING);
+        address_changes.note(moved());
+        assert_eq!(address_changes.take().await.len(), 1);
         for _ in 0..=MAX_JUDGED {
-            moves.is_new(moved().session, (None, None, 0));
+            address_changes.is_new(moved().session, (None, None, 0));
         }
-        assert!(moves.judged.lock().unwrap().len() <= MAX_JUDGED);
+        assert!(address_changes.judged.lock().unwrap().len() <= MAX_JUDGED);
     }
 
     #[test]
     fn a_session_comes_to_a_place_once() {
-        let (moves, session) = (Moves::default(), moved().session);
+        let (address_changes, session) = (AddressChanges::default(), moved().session);
         let portugal = || (Some("PT".to_owned()), Some(3_243), 0);
-        assert!(moves.is_new(session, portugal()) && !moves.is_new(session, portugal()));
-        assert!(moves.is_new(session, (Some("PT".to_owned()), None, 0)));
-        assert!(moves.is_new(session, (Some("PT".to_owned()), Some(3_243), 1)), "an hour later");
-        moves.forget(session, portugal());
-        assert!(moves.is_new(session, portugal()));
+        assert!(address_changes.is_new(session, portugal()) && !address_changes.is_new(session, portugal()));
+        assert!(address_changes.is_new(session, (Some("PT".to_owned()), None, 0)));
+        assert!(address_changes.is_new(session, (Some("PT".to_owned()), Some(3_243), 1)), "an hour later");
+        address_changes.forget(session, portugal());
+        assert!(address_changes.is_new(session, portugal()));
     }
 }
