@@ -28,6 +28,7 @@
 //! SETINFO`, but can go without.
 
 mod address;
+mod attempt_counters;
 mod belief;
 mod channel;
 mod cluster;
@@ -49,7 +50,6 @@ mod sentinel;
 mod settings;
 mod slot;
 mod store;
-mod tallies;
 
 pub use belief::{Belief, Enrolled, Fence, FenceError};
 pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};

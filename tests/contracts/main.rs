@@ -2,6 +2,8 @@
 //! Redis of every shape.
 
 #[cfg(test)]
+mod attempt_counters;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fence;
@@ -30,7 +32,5 @@ mod shards;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
-#[cfg(test)]
-mod tallies;
 #[cfg(test)]
 mod world;

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use crate::domain::throttle::{Counts, DAY, Permit, TEN_MINUTES, Window, networks};
 use crate::domain::{BucketId, Client};
 use crate::service::core::Core;
-use crate::service::core::tallies::Tallies;
+use crate::service::core::local_attempts::LocalAttempts;
 use crate::service::core::throttled::{Throttled, ThrottledBy};
 
 /// Of an address' limit, this node alone allows one part of so many while it does not know what the others allow.
@@ -140,7 +140,7 @@ impl Core {
         }
     }
 
-    fn table(&self, window: Window) -> &Tallies {
+    fn table(&self, window: Window) -> &LocalAttempts {
         let throttle = &self.throttle;
         if window.length >= DAY { &throttle.days } else { &throttle.spans }
     }

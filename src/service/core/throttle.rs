@@ -9,15 +9,15 @@ use crate::domain::ThrottleKey;
 use crate::domain::throttle::{DAY, TEN_MINUTES, memory};
 use crate::live::LiveError;
 use crate::service::core::alarm::Alarm;
-use crate::service::core::tallies::Tallies;
+use crate::service::core::local_attempts::LocalAttempts;
 
 /// What the throttle of a node needs.
 pub(in crate::service) struct Throttle {
     pub(in crate::service) key: ThrottleKey,
-    pub(in crate::service) accounts: Tallies,
+    pub(in crate::service) accounts: LocalAttempts,
     /// What is counted in spans of ten minutes, and of a day.
-    pub(in crate::service) spans: Tallies,
-    pub(in crate::service) days: Tallies,
+    pub(in crate::service) spans: LocalAttempts,
+    pub(in crate::service) days: LocalAttempts,
     /// Of all that fails on this node.
     pub(in crate::service) alarm: Alarm,
     /// Whether the log says that Redis refuses to count.
@@ -28,9 +28,9 @@ impl Throttle {
     pub(in crate::service) fn new(key: ThrottleKey) -> Self {
         Self {
             key,
-            accounts: Tallies::new(memory),
-            spans: Tallies::new(|_| TEN_MINUTES),
-            days: Tallies::new(|_| DAY),
+            accounts: LocalAttempts::new(memory),
+            spans: LocalAttempts::new(|_| TEN_MINUTES),
+            days: LocalAttempts::new(|_| DAY),
             alarm: Alarm::default(),
             muted: AtomicBool::default(),
         }

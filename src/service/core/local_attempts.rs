@@ -23,13 +23,13 @@ struct Place {
 }
 
 /// Counters by their names.
-pub(in crate::service) struct Tallies {
+pub(in crate::service) struct LocalAttempts {
     sets: Mutex<Vec<[Option<Place>; WAYS]>>,
     /// How long so many are remembered after the last one.
     memory: fn(u32) -> Duration,
 }
 
-impl Tallies {
+impl LocalAttempts {
     /// Counters that are forgotten as `memory` says.
     pub(in crate::service) fn new(memory: fn(u32) -> Duration) -> Self {
         Self { sets: Mutex::new(vec![[None; WAYS]; SETS]), memory }
@@ -144,45 +144,45 @@ mod tests {
         Timestamp::from_ms(1_000_000).plus(Duration::from_secs(seconds))
     }
 
-    fn fail(tallies: &Tallies, bucket: BucketId, times: u32) {
+    fn fail(attempts: &LocalAttempts, bucket: BucketId, times: u32) {
         for _ in 0..times {
-            assert!(tallies.count(bucket, u32::MAX, at(0)));
+            assert!(attempts.count(bucket, u32::MAX, at(0)));
         }
     }
 
     #[test]
     fn attempts_are_counted_before_anything_is_known_of_them() {
-        let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
+        let (attempts, bucket) = (LocalAttempts::new(memory), key().account("a"));
         for count in 0..5 {
-            assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(0)).map(|before| before.count), Ok(count));
+            assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(0)).map(|before| before.count), Ok(count));
         }
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(0)), Err(Tally { count: 5, last: Some(at(0)) }));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(1)).map(|before| before.count), Ok(5));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(1)) }));
-        tallies.clear(bucket, at(2));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Ok(Tally::default()));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(0)), Err(Tally { count: 5, last: Some(at(0)) }));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(1)).map(|before| before.count), Ok(5));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(1)) }));
+        attempts.clear(bucket, at(2));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Ok(Tally::default()));
     }
 
     #[test]
     fn what_is_given_back_was_never_counted() {
-        let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
-        fail(&tallies, bucket, 6);
-        let before = tallies.reserve(bucket, Backoff::RULE, at(2)).unwrap();
-        tallies.give_back(bucket, before, at(2));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Ok(before));
+        let (attempts, bucket) = (LocalAttempts::new(memory), key().account("a"));
+        fail(&attempts, bucket, 6);
+        let before = attempts.reserve(bucket, Backoff::RULE, at(2)).unwrap();
+        attempts.give_back(bucket, before, at(2));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Ok(before));
         // Another one began meanwhile: its time stays.
-        tallies.give_back(bucket, Tally { count: 3, last: Some(at(0)) }, at(2));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(2)) }));
+        attempts.give_back(bucket, Tally { count: 3, last: Some(at(0)) }, at(2));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(2)) }));
     }
 
     #[test]
     fn what_is_over_is_forgotten() {
-        let (tallies, bucket) = (Tallies::new(memory), key().account("a"));
-        fail(&tallies, bucket, 20);
+        let (attempts, bucket) = (LocalAttempts::new(memory), key().account("a"));
+        fail(&attempts, bucket, 20);
         let days = ONE_FORGOTTEN.as_secs();
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(20 * days - 1)).map(|before| before.count), Ok(20));
-        assert_eq!(tallies.reserve(bucket, Backoff::RULE, at(41 * days)), Ok(Tally::default()));
-        assert_eq!(tallies.held(), 1);
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(20 * days - 1)).map(|before| before.count), Ok(20));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(41 * days)), Ok(Tally::default()));
+        assert_eq!(attempts.held(), 1);
     }
 
     /// A million with SESSIOND_TEST_SOAK.
@@ -193,19 +193,19 @@ mod tests {
     /// L-23.
     #[test]
     fn l_23_any_number_of_names_takes_no_more_room_and_washes_nobody_out_who_is_guessed_at() {
-        let (tallies, key) = (Tallies::new(memory), key());
+        let (attempts, key) = (LocalAttempts::new(memory), key());
         let victims: Vec<BucketId> = (0..100).map(|number| key.account(&format!("victim {number}"))).collect();
         for victim in &victims {
-            fail(&tallies, *victim, 7);
+            fail(&attempts, *victim, 7);
         }
         for _ in 0..names() {
             let bucket = BucketId::of(random::bytes(&SystemRandom));
-            assert!(tallies.reserve(bucket, Backoff::RULE, at(1)).is_ok());
+            assert!(attempts.reserve(bucket, Backoff::RULE, at(1)).is_ok());
         }
-        println!("{} names: {} counters of {}", names(), tallies.held(), SETS * WAYS);
-        assert!(tallies.held() <= SETS * WAYS);
+        println!("{} names: {} counters of {}", names(), attempts.held(), SETS * WAYS);
+        assert!(attempts.held() <= SETS * WAYS);
         for victim in victims {
-            assert!(tallies.reserve(victim, Backoff::RULE, at(1)).is_err(), "still throttled");
+            assert!(attempts.reserve(victim, Backoff::RULE, at(1)).is_err(), "still throttled");
         }
     }
 }
