@@ -101,5 +101,5 @@ CREATE TABLE lineage (
     -- Raised after whatever must not be forgotten.
     height      BIGINT  NOT NULL,
     -- The histories that were given up for this one, with a space between.
-    forerunners TEXT    NOT NULL
+    ancestors TEXT    NOT NULL
 );

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::{Random, random};
 
 /// A copy that is older than this many histories is not known any more.
-const FORERUNNERS: usize = 128;
+const ANCESTORS: usize = 128;
 
 /// The name of one unbroken history of a ledger, or of the ledger itself: sixteen random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,19 +52,19 @@ impl fmt::Debug for Lineage {
 
 /// How far a history has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct HistoryPosition {
     /// Which history.
     pub lineage: Lineage,
     /// How far: raised after whatever must not be forgotten.
     pub height: i64,
     /// The histories that were given up for this one.
-    pub forerunners: Vec<Lineage>,
+    pub ancestors: Vec<Lineage>,
 }
 
-impl Mark {
+impl HistoryPosition {
     /// The beginning of a history.
     pub fn first(lineage: Lineage) -> Self {
-        Self { lineage, height: 0, forerunners: Vec::new() }
+        Self { lineage, height: 0, ancestors: Vec::new() }
     }
 
     /// Whether a ledger that stands here goes on from `seen`. An unknown history under the ledger's own name is one
@@ -73,17 +73,17 @@ impl Mark {
         if self.lineage == seen.lineage {
             return self.height >= seen.height;
         }
-        !seen.forerunners.contains(&self.lineage)
+        !seen.ancestors.contains(&self.lineage)
     }
 
     /// The same place, with all that `seen` knows to be given up.
     #[must_use]
-    pub fn heir_of(mut self, seen: &Self) -> Self {
-        let given_up = seen.forerunners.iter().chain([&seen.lineage]);
-        let new: Vec<_> = given_up.filter(|one| **one != self.lineage && !self.forerunners.contains(one)).collect();
-        self.forerunners.extend(new);
-        let surplus = self.forerunners.len().saturating_sub(FORERUNNERS);
-        self.forerunners.drain(..surplus);
+    pub fn successor_of(mut self, seen: &Self) -> Self {
+        let given_up = seen.ancestors.iter().chain([&seen.lineage]);
+        let new: Vec<_> = given_up.filter(|one| **one != self.lineage && !self.ancestors.contains(one)).collect();
+        self.ancestors.extend(new);
+        let surplus = self.ancestors.len().saturating_sub(ANCESTORS);
+        self.ancestors.drain(..surplus);
         self
     }
 
@@ -97,16 +97,16 @@ impl Mark {
     /// The beginning of the history that follows this one.
     #[must_use]
     pub fn begin(&self, fresh: Lineage) -> Self {
-        Self::first(fresh).heir_of(self)
+        Self::first(fresh).successor_of(self)
     }
 
     /// The given-up histories as they are stored: with a space between.
-    pub fn forerunners_text(&self) -> String {
-        self.forerunners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    pub fn ancestors_text(&self) -> String {
+        self.ancestors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
-    /// Reads what [`Mark::forerunners_text`] writes.
-    pub fn parse_forerunners(text: &str) -> Option<Vec<Lineage>> {
+    /// Reads what [`HistoryPosition::ancestors_text`] writes.
+    pub fn parse_ancestors(text: &str) -> Option<Vec<Lineage>> {
         text.split(' ').filter(|name| !name.is_empty()).map(Lineage::parse).collect()
     }
 }
@@ -117,7 +117,7 @@ pub struct History {
     /// Which ledger it is, whatever becomes of its history: two that share a Redis do not meet.
     pub ledger: Lineage,
     /// How far it has come.
-    pub mark: Mark,
+    pub mark: HistoryPosition,
 }
 
 #[cfg(test)]
@@ -131,8 +131,8 @@ mod tests {
         Lineage([number; 16])
     }
 
-    fn mark(lineage: u8, height: i64, forerunners: &[u8]) -> Mark {
-        Mark { lineage: name(lineage), height, forerunners: forerunners.iter().map(|one| name(*one)).collect() }
+    fn mark(lineage: u8, height: i64, ancestors: &[u8]) -> HistoryPosition {
+        HistoryPosition { lineage: name(lineage), height, ancestors: ancestors.iter().map(|one| name(*one)).collect() }
     }
 
     #[test]
@@ -158,25 +158,25 @@ mod tests {
     #[test]
     fn a_copy_that_is_put_back_twice_is_noticed_twice() {
         let backup = mark(1, 3, &[]);
-        let first = backup.begin(name(2)).heir_of(&mark(1, 9, &[])).raised();
+        let first = backup.begin(name(2)).successor_of(&mark(1, 9, &[])).raised();
         assert!(!backup.continues(&first));
         let second = backup.begin(name(3));
         assert!(second.continues(&first));
         // From now on the first one is an older copy, too, although the second does not descend from it.
-        let second = second.heir_of(&first);
+        let second = second.successor_of(&first);
         assert!(!first.continues(&second) && !backup.continues(&second));
     }
 
     #[test]
     fn forerunners_are_known_once_and_the_latest_ones_stay() {
         let seen = mark(1, 5, &[7, 8]);
-        let heir = mark(2, 0, &[8, 1]).heir_of(&seen);
+        let heir = mark(2, 0, &[8, 1]).successor_of(&seen);
         assert_eq!(heir, mark(2, 0, &[8, 1, 7]));
-        assert_eq!(heir.clone().heir_of(&seen), heir);
-        assert_eq!(heir.clone().heir_of(&heir), heir);
-        let many = (3..=u8::MAX).fold(heir, |heir, one| heir.heir_of(&mark(one, 0, &[])));
-        assert_eq!(many.forerunners.len(), FORERUNNERS);
-        assert_eq!(many.forerunners.last(), Some(&name(u8::MAX)));
+        assert_eq!(heir.clone().successor_of(&seen), heir);
+        assert_eq!(heir.clone().successor_of(&heir), heir);
+        let many = (3..=u8::MAX).fold(heir, |heir, one| heir.successor_of(&mark(one, 0, &[])));
+        assert_eq!(many.ancestors.len(), ANCESTORS);
+        assert_eq!(many.ancestors.last(), Some(&name(u8::MAX)));
     }
 
     #[test]
@@ -188,8 +188,11 @@ mod tests {
             assert_eq!(Lineage::parse(text), None, "{text}");
         }
         let of = mark(2, 0, &[1, 7]);
-        assert_eq!(Mark::parse_forerunners(&of.forerunners_text()), Some(of.forerunners));
-        assert_eq!((Mark::parse_forerunners(""), Mark::parse_forerunners("x")), (Some(Vec::new()), None));
+        assert_eq!(HistoryPosition::parse_ancestors(&of.ancestors_text()), Some(of.ancestors));
+        assert_eq!(
+            (HistoryPosition::parse_ancestors(""), HistoryPosition::parse_ancestors("x")),
+            (Some(Vec::new()), None)
+        );
     }
 
     /// What can happen to a ledger and to what is seen of it.
@@ -222,13 +225,13 @@ mod tests {
     /// A ledger that keeps every step of its history, each with a number of its own.
     #[derive(Clone, Debug)]
     struct Whole {
-        mark: Mark,
+        mark: HistoryPosition,
         steps: Vec<usize>,
     }
 
     impl Whole {
-        fn raise(&mut self, seen: Option<&Mark>, number: usize) {
-            self.mark = seen.iter().fold(self.mark.clone(), |mark, seen| mark.heir_of(seen)).raised();
+        fn raise(&mut self, seen: Option<&HistoryPosition>, number: usize) {
+            self.mark = seen.iter().fold(self.mark.clone(), |mark, seen| mark.successor_of(seen)).raised();
             self.steps.push(number);
         }
     }
@@ -238,7 +241,7 @@ mod tests {
         fn an_older_copy_never_continues_and_the_ledger_itself_always_does(steps in steps()) {
             let mut ledger = Whole { mark: mark(0, 0, &[]), steps: vec![usize::MAX] };
             let (mut backups, mut met) = (vec![ledger.clone()], vec![name(0)]);
-            let (mut seen, mut last, mut told) = (None::<Mark>, usize::MAX, true);
+            let (mut seen, mut last, mut told) = (None::<HistoryPosition>, usize::MAX, true);
             for (number, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Backup => backups.push(ledger.clone()),

@@ -39,7 +39,7 @@ pub use email::Email;
 pub use filter::{Filter, FilterError, Network};
 pub use ids::{AlertId, Nonce, SessionId, Stamp, UserId};
 pub use ledger_clock::{LedgerClock, MAX_SKEW, Reading, Skew};
-pub use lineage::{History, Lineage, Mark};
+pub use lineage::{History, HistoryPosition, Lineage};
 pub use password::Password;
 pub use password_rules::PasswordRules;
 pub use place::{Place, Point};

@@ -10,21 +10,21 @@ use super::db::{Db, each};
 use super::error::LedgerError;
 use super::schema::lineage;
 use super::{live_store, timeline};
-use crate::domain::{History, Lineage, Mark};
+use crate::domain::{History, HistoryPosition, Lineage};
 
 /// There is one row.
 const ID: i32 = 1;
 
 /// What the ledger says of itself; none when it is not one yet, or was emptied.
 pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
-    let columns = (lineage::ledger, lineage::name, lineage::height, lineage::forerunners);
+    let columns = (lineage::ledger, lineage::name, lineage::height, lineage::ancestors);
     let row = lineage::table.find(ID).select(columns).get_result::<(String, String, i64, String)>(db).optional()?;
-    row.map(|(ledger, name, height, forerunners)| {
-        let parts = (Lineage::parse(&ledger), Lineage::parse(&name), Mark::parse_forerunners(&forerunners));
-        let (Some(ledger), Some(lineage), Some(forerunners)) = parts else {
+    row.map(|(ledger, name, height, ancestors)| {
+        let parts = (Lineage::parse(&ledger), Lineage::parse(&name), HistoryPosition::parse_ancestors(&ancestors));
+        let (Some(ledger), Some(lineage), Some(ancestors)) = parts else {
             return Err(LedgerError::Corrupt("the ledger's lineage".to_owned()));
         };
-        Ok(History { ledger, mark: Mark { lineage, height, forerunners } })
+        Ok(History { ledger, mark: HistoryPosition { lineage, height, ancestors } })
     })
     .transpose()
 }
@@ -37,7 +37,7 @@ pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
         lineage::ledger.eq(history.ledger.to_string()),
         lineage::name.eq(history.mark.lineage.to_string()),
         lineage::height.eq(history.mark.height),
-        lineage::forerunners.eq(history.mark.forerunners_text()),
+        lineage::ancestors.eq(history.mark.ancestors_text()),
         lineage::timeline.eq(timeline),
     );
     each!(db, c => diesel::insert_into(lineage::table).values(row).on_conflict(lineage::id).do_nothing().execute(c))?;
@@ -45,7 +45,7 @@ pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
 }
 
 /// Moves on from what was read; false when the ledger does not stand there any more.
-pub fn advance(db: &mut Db, from: &Mark, to: &Mark) -> Result<bool, LedgerError> {
+pub fn advance(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Result<bool, LedgerError> {
     let row = lineage::table
         .find(ID)
         .filter(lineage::name.eq(from.lineage.to_string()))
@@ -54,7 +54,7 @@ pub fn advance(db: &mut Db, from: &Mark, to: &Mark) -> Result<bool, LedgerError>
         .set((
             lineage::name.eq(to.lineage.to_string()),
             lineage::height.eq(to.height),
-            lineage::forerunners.eq(to.forerunners_text()),
+            lineage::ancestors.eq(to.ancestors_text()),
         ))
         .execute(db)?;
     Ok(moved == 1)
@@ -62,7 +62,7 @@ pub fn advance(db: &mut Db, from: &Mark, to: &Mark) -> Result<bool, LedgerError>
 
 /// Begins another history here, in a write transaction. None when the ledger does not stand at `from` any more; otherwise
 /// whether a Redis process was believed until now.
-pub fn begin(db: &mut Db, from: &Mark, to: &Mark) -> Result<Option<bool>, LedgerError> {
+pub fn begin(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Result<Option<bool>, LedgerError> {
     if !advance(db, from, to)? {
         return Ok(None);
     }

@@ -47,7 +47,7 @@ diesel::table! {
         ledger -> Text,
         name -> Text,
         height -> BigInt,
-        forerunners -> Text,
+        ancestors -> Text,
         timeline -> Text,
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Owns the spelling. What cannot be read stands for nothing seen, and is replaced: nobody else writes there.
 
-use crate::domain::{Lineage, Mark};
+use crate::domain::{HistoryPosition, Lineage};
 
 const VERSION: &str = "1";
 const DOUBTED: &str = "1?";
@@ -12,7 +12,7 @@ const DOUBTED: &str = "1?";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
     /// How far the ledger was seen to come, if it was seen.
-    pub mark: Option<Mark>,
+    pub mark: Option<HistoryPosition>,
     /// Whether an older copy was seen in the place of its history: records may have been filled from it.
     doubted: bool,
     text: Option<Vec<u8>>,
@@ -34,14 +34,14 @@ impl Marker {
         self.text.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn text_of(mark: &Mark, doubted: bool) -> Vec<u8> {
-        let Mark { lineage, height, .. } = mark;
+    pub(super) fn text_of(mark: &HistoryPosition, doubted: bool) -> Vec<u8> {
+        let HistoryPosition { lineage, height, .. } = mark;
         let version = if doubted { DOUBTED } else { VERSION };
-        format!("{version} {lineage} {height} {}", mark.forerunners_text()).trim_end().as_bytes().to_vec()
+        format!("{version} {lineage} {height} {}", mark.ancestors_text()).trim_end().as_bytes().to_vec()
     }
 }
 
-fn parse(text: &[u8]) -> Option<(Mark, bool)> {
+fn parse(text: &[u8]) -> Option<(HistoryPosition, bool)> {
     let mut words = std::str::from_utf8(text).ok()?.splitn(4, ' ');
     let doubted = match words.next()? {
         VERSION => false,
@@ -49,8 +49,8 @@ fn parse(text: &[u8]) -> Option<(Mark, bool)> {
         _ => return None,
     };
     let (lineage, height) = (Lineage::parse(words.next()?)?, words.next()?.parse().ok()?);
-    let forerunners = Mark::parse_forerunners(words.next().unwrap_or_default())?;
-    Some((Mark { lineage, height, forerunners }, doubted))
+    let ancestors = HistoryPosition::parse_ancestors(words.next().unwrap_or_default())?;
+    Some((HistoryPosition { lineage, height, ancestors }, doubted))
 }
 
 #[cfg(test)]
@@ -63,14 +63,14 @@ mod tests {
     #[test]
     fn a_marker_reads_back() {
         let name = || Lineage::generate(&SystemRandom);
-        for forerunners in [vec![], vec![name()], vec![name(), name()]] {
-            let mark = Mark { lineage: name(), height: 42, forerunners };
+        for ancestors in [vec![], vec![name()], vec![name(), name()]] {
+            let mark = HistoryPosition { lineage: name(), height: 42, ancestors };
             for doubted in [false, true] {
                 let marker = Marker::of(Some(Marker::text_of(&mark, doubted)));
                 assert_eq!((marker.mark, marker.doubted), (Some(mark.clone()), doubted));
             }
         }
-        let mark = Mark::first(Lineage::parse("AQEBAQEBAQEBAQEBAQEBAQ").unwrap());
+        let mark = HistoryPosition::first(Lineage::parse("AQEBAQEBAQEBAQEBAQEBAQ").unwrap());
         assert_eq!(Marker::text_of(&mark, false), b"1 AQEBAQEBAQEBAQEBAQEBAQ 0");
     }
 

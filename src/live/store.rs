@@ -23,7 +23,7 @@ use super::record::{is_lease, lease_text};
 use super::route::{Lanes, Route};
 use super::sentinel::Sentinels;
 use super::{Doubt, Fence, Lease, LiveConfig, LiveError, Marker, NewRecord, Record, Seen, SeenRecord, Taken};
-use crate::domain::{Clock, Lineage, Mark, Nonce, Stamp, SystemRandom, Timestamp, TokenHash, random};
+use crate::domain::{Clock, HistoryPosition, Lineage, Nonce, Stamp, SystemRandom, Timestamp, TokenHash, random};
 
 /// How long a fill has for reading the ledger.
 const LEASE_LIFETIME: Duration = Duration::from_secs(5);
@@ -187,7 +187,7 @@ impl Live {
     }
 
     /// Notes how far a ledger has come, if what was read still stands there: false when another node was faster.
-    pub async fn mark(&self, ledger: &Lineage, seen: &Marker, mark: &Mark) -> Result<bool, LiveError> {
+    pub async fn mark(&self, ledger: &Lineage, seen: &Marker, mark: &HistoryPosition) -> Result<bool, LiveError> {
         self.replace_marker(ledger, seen, &Marker::text_of(mark, false)).await
     }
 

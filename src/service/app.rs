@@ -23,8 +23,8 @@ use super::events::hub::Hub;
 use super::fence::Fence;
 use super::fence::membership::Membership;
 use super::fence::readiness::Probe;
+use super::fence::rollback_detector::RollbackDetector;
 use super::fence::store_fence::StoreFence;
-use super::fence::witness::Witness;
 use super::jobs::Jobs;
 use super::jobs::background::Background;
 use super::risk::Risk;
@@ -89,7 +89,7 @@ struct States {
     refusals: Arc<Refusals>,
     hub: Arc<Hub>,
     fence: Option<Arc<StoreFence>>,
-    witness: Arc<tokio::sync::Mutex<Witness>>,
+    detector: Arc<tokio::sync::Mutex<RollbackDetector>>,
     membership: Arc<OnceLock<Membership>>,
     probe: Arc<tokio::sync::Mutex<Probe>>,
     sightings: Arc<Sightings>,
@@ -110,7 +110,7 @@ impl App {
             refusals: Arc::new(Refusals::new(parts.clock.now())),
             hub: Arc::new(Hub::new(parts.policy.max_event_streams)),
             fence,
-            witness: Arc::default(),
+            detector: Arc::default(),
             membership: Arc::default(),
             probe: Arc::default(),
             sightings: Arc::default(),
@@ -204,7 +204,7 @@ impl App {
         Arc::new(Fence {
             core: Arc::clone(core),
             fence: states.fence.clone(),
-            witness: Arc::clone(&states.witness),
+            detector: Arc::clone(&states.detector),
             membership: Arc::clone(&states.membership),
             probe: Arc::clone(&states.probe),
         })

@@ -11,7 +11,8 @@ use crate::config::{
     Config, ConfigError, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration,
 };
 use crate::domain::{
-    Clock, History, LedgerClock, Lineage, Mark, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random,
+    Clock, History, HistoryPosition, LedgerClock, Lineage, PasswordRules, Random, SystemClock, SystemRandom,
+    ThrottleKey, random,
 };
 use crate::ledger::{self, Ledger, LedgerError, Tables, lineage};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
@@ -119,7 +120,8 @@ fn shared_settings(config: &Config, cookie_key: &CookieKey) -> Option<Vec<Shared
 async fn prepare(ledger: &Ledger, random: &dyn Random) -> Result<(), LedgerError> {
     ledger.migrate().await?;
     if ledger.read(lineage::read).await?.is_none() {
-        let new = History { ledger: Lineage::generate(random), mark: Mark::first(Lineage::generate(random)) };
+        let new =
+            History { ledger: Lineage::generate(random), mark: HistoryPosition::first(Lineage::generate(random)) };
         ledger.write_aside(move |db| lineage::establish(db, &new)).await?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Lineage in SQL: a height is raised a step at a time from what was read, whoever does it.
 
 use futures_util::future::join_all;
-use sessiond::domain::{History, Lineage, Mark, SystemRandom};
+use sessiond::domain::{History, HistoryPosition, Lineage, SystemRandom};
 use sessiond::ledger::{Ledger, lineage};
 
 use crate::ledger::target;
@@ -24,7 +24,7 @@ async fn history(ledger: &Ledger) -> Option<History> {
 async fn a_ledger_is_named_once(database: Database) {
     let (one, other) = (opened(&database).await, opened(&database).await);
     assert_eq!(history(&one).await, None);
-    let histories: Vec<_> = (0..8).map(|_| History { ledger: name(), mark: Mark::first(name()) }).collect();
+    let histories: Vec<_> = (0..8).map(|_| History { ledger: name(), mark: HistoryPosition::first(name()) }).collect();
     let establish = |(number, history): (usize, &History)| {
         let (ledger, history) = (if number % 2 == 0 { &one } else { &other }, history.clone());
         async move { ledger.write(move |db| lineage::establish(db, &history)).await.expect("a write") }
@@ -37,7 +37,7 @@ async fn a_ledger_is_named_once(database: Database) {
 
 async fn of_many_who_raise_one_does(database: Database) {
     let ledger = opened(&database).await;
-    let from = Mark::first(name());
+    let from = HistoryPosition::first(name());
     let new = History { ledger: name(), mark: from.clone() };
     ledger.write(move |db| lineage::establish(db, &new)).await.expect("a write");
     let raise = || {

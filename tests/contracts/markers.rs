@@ -1,6 +1,6 @@
 //! Markers: how far a ledger was seen to come is noted from what was read, or not at all.
 
-use sessiond::domain::{Lineage, Mark, SystemRandom};
+use sessiond::domain::{HistoryPosition, Lineage, SystemRandom};
 use sessiond::live::Marker;
 
 use crate::world::{World, on_each_topology};
@@ -9,8 +9,8 @@ fn name() -> Lineage {
     Lineage::generate(&SystemRandom)
 }
 
-fn at(lineage: Lineage, height: i64) -> Mark {
-    Mark { lineage, height, forerunners: vec![name()] }
+fn at(lineage: Lineage, height: i64) -> HistoryPosition {
+    HistoryPosition { lineage, height, ancestors: vec![name()] }
 }
 
 on_each_topology! {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sessiond::domain::{Lineage, Mark, SystemRandom, ThrottleKey};
+use sessiond::domain::{HistoryPosition, Lineage, SystemRandom, ThrottleKey};
 use sessiond::live::{LiveError, Seen};
 
 use crate::support::process::signal;
@@ -170,7 +170,8 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         world.live.announce(&[world.session().session]).await.unwrap();
         world.live.listen().await.unwrap();
         world.live.ping().await.unwrap();
-        let (ledger, mark) = (Lineage::generate(&SystemRandom), Mark::first(Lineage::generate(&SystemRandom)));
+        let (ledger, mark) =
+            (Lineage::generate(&SystemRandom), HistoryPosition::first(Lineage::generate(&SystemRandom)));
         let marker = world.live.marker(&ledger).await.unwrap();
         assert!(world.live.mark(&ledger, &marker, &mark).await.unwrap());
         world.live.delete(&[hash]).await.unwrap();

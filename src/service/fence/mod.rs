@@ -4,19 +4,19 @@
 
 pub(in crate::service) mod clock_watch;
 pub(in crate::service) mod health;
-pub(in crate::service) mod look;
 pub(in crate::service) mod membership;
 pub(in crate::service) mod nodes;
 pub(in crate::service) mod readiness;
+pub(in crate::service) mod rollback_check;
+pub(in crate::service) mod rollback_detector;
 pub(in crate::service) mod store_fence;
-pub(in crate::service) mod witness;
 
 use std::sync::Arc;
 
 use membership::Membership;
 use readiness::Probe;
+use rollback_detector::RollbackDetector;
 use store_fence::StoreFence;
-use witness::Witness;
 
 use crate::service::core::Core;
 
@@ -25,7 +25,7 @@ use crate::service::core::Core;
 pub struct Fence {
     pub(in crate::service) core: Arc<Core>,
     pub(in crate::service) fence: Option<Arc<StoreFence>>,
-    pub(in crate::service) witness: Arc<tokio::sync::Mutex<Witness>>,
+    pub(in crate::service) detector: Arc<tokio::sync::Mutex<RollbackDetector>>,
     pub(in crate::service) membership: Arc<std::sync::OnceLock<Membership>>,
     pub(in crate::service) probe: Arc<tokio::sync::Mutex<Probe>>,
 }

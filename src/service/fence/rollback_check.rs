@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::domain::{Lineage, Mark};
+use crate::domain::{HistoryPosition, Lineage};
 use crate::fault_point;
 use crate::ledger::{Db, Ledger, LedgerError, Refusal, lineage, timeline};
 use crate::live::{Live, LiveError, Marker};
 use crate::service::core::start_error::StartError;
 use crate::service::fence::Fence;
-use crate::service::fence::witness::{Witness, judge};
+use crate::service::fence::rollback_detector::{RollbackDetector, judge};
 
 /// How often, and after which pause, a Redis that does not answer is asked again before a node starts without.
 const RETRIES: usize = 3;
@@ -79,16 +79,16 @@ impl Fence {
             return Ok(Outlook::Outdated);
         }
         let Some(live) = &self.core.live else { return Ok(Outlook::Continues) };
-        let mut witness = self.witness.lock().await;
+        let mut detector = self.detector.lock().await;
         let ledger = &self.core.ledger;
-        let Some(name) = witness.ledger(ledger).await? else { return Ok(Outlook::Continues) };
+        let Some(name) = detector.ledger(ledger).await? else { return Ok(Outlook::Continues) };
         // Before the ledger is read: whatever is counted and whatever was noted is committed, so that it is seen there.
         let written = ledger.written();
         let marker = live.marker(&name).await;
         let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
         match &self.fence {
             // Perhaps it cannot be read any more: what was filled from it must not be believed meanwhile.
-            Some(fence) if witness.was_given_up(noted) => fence.retire_all(),
+            Some(fence) if detector.was_given_up(noted) => fence.retire_all(),
             Some(fence) if marker.is_ok() => fence.hear(),
             _ => {}
         }
@@ -96,31 +96,31 @@ impl Fence {
         // Redis is to be heard again soon, whether the ledger answers or not.
         let answer = timeout(self.core.policy.store_lease / 2, ledger.read_regardless(read)).await;
         let (history, settled) = answer.map_err(|_| LedgerError::Silent("no answer in time"))??;
-        witness.own = history.as_ref().map(|history| history.mark.lineage);
-        let Some(mark) = judge(history.as_ref(), [witness.seen.as_ref(), noted]) else {
-            witness.seen = noted.or(witness.seen.as_ref()).cloned();
+        detector.own = history.as_ref().map(|history| history.mark.lineage);
+        let Some(mark) = judge(history.as_ref(), [detector.seen.as_ref(), noted]) else {
+            detector.seen = noted.or(detector.seen.as_ref()).cloned();
             self.refuse(&older(&live.marker_key(&name)));
             if let Ok(marker) = &marker {
-                self.doubt(&mut witness, live, &name, marker).await;
+                self.doubt(&mut detector, live, &name, marker).await;
             }
             return Ok(Outlook::Outdated);
         };
         let from = history.map_or_else(|| mark.clone(), |history| history.mark);
         let doubted =
-            witness.doubted == Some(from.lineage) || marker.as_ref().is_ok_and(|marker| marker.doubts(from.lineage));
+            detector.doubted == Some(from.lineage) || marker.as_ref().is_ok_and(|marker| marker.doubts(from.lineage));
         if doubted || !settled {
             // Never without having read what Redis knows: what begins now passes for the ledger.
             let marker = marker?;
-            return self.begin(&mut witness, live, &name, &marker, [from, mark]).await;
+            return self.begin(&mut detector, live, &name, &marker, [from, mark]).await;
         }
         self.accept();
         let marker = marker?;
-        let up_to_date = from == mark && witness.raised_for == Some(written);
-        witness.seen = Some(mark.clone());
+        let up_to_date = from == mark && detector.raised_for == Some(written);
+        detector.seen = Some(mark.clone());
         let raised = if up_to_date { Some(mark) } else { raise(ledger, from, mark.raised()).await? };
-        witness.raised_for = Some(written);
+        detector.raised_for = Some(written);
         if let Some(mark) = raised {
-            witness.seen = Some(mark.clone());
+            detector.seen = Some(mark.clone());
             note(live, &name, &marker, &mark).await?;
         }
         self.judged();
@@ -129,14 +129,14 @@ impl Fence {
 
     /// Notes, for whoever finds the ledger itself in its place again, that an older copy of this very history was there:
     /// it bears the same stamps, and records may have been filled from it.
-    async fn doubt(&self, witness: &mut Witness, live: &Live, name: &Lineage, marker: &Marker) {
-        let Some(seen) = witness.seen.as_ref().map(|seen| seen.lineage) else { return };
+    async fn doubt(&self, detector: &mut RollbackDetector, live: &Live, name: &Lineage, marker: &Marker) {
+        let Some(seen) = detector.seen.as_ref().map(|seen| seen.lineage) else { return };
         // Of a history that was given up, nothing is believed any more.
-        if witness.own.is_none_or(|own| own == seen) {
-            witness.doubted = Some(seen);
+        if detector.own.is_none_or(|own| own == seen) {
+            detector.doubted = Some(seen);
         }
         let noted = marker.mark.as_ref().map(|mark| mark.lineage);
-        let is_new = witness.doubted == noted && noted.is_some_and(|noted| !marker.doubts(noted));
+        let is_new = detector.doubted == noted && noted.is_some_and(|noted| !marker.doubts(noted));
         if is_new && let Err(error) = live.doubt(name, marker).await {
             log::debug!("Redis was not told of the copy: {error}");
         }
@@ -145,11 +145,11 @@ impl Fence {
     /// Begins another history where the ledger stands, and accepts it. The stamps are retired before anything is believed.
     async fn begin(
         &self,
-        witness: &mut Witness,
+        detector: &mut RollbackDetector,
         live: &Live,
         name: &Lineage,
         marker: &Marker,
-        [from, mark]: [Mark; 2],
+        [from, mark]: [HistoryPosition; 2],
     ) -> Result<Outlook, Blind> {
         let to = mark.begin(Lineage::generate(self.core.random()));
         let begun = to.clone();
@@ -161,8 +161,8 @@ impl Fence {
         fault_point::reach("look: begun");
         log::warn!("the database came back after an older copy, or goes on in another place: Redis is filled anew");
         self.believe_nobody();
-        witness.seen = Some(to.clone());
-        witness.own = Some(to.lineage);
+        detector.seen = Some(to.clone());
+        detector.own = Some(to.lineage);
         self.accept();
         note(live, name, marker, &to).await?;
         self.judged();
@@ -205,13 +205,17 @@ fn older(key: &str) -> String {
 
 /// Raises the height. None when another node was faster: since this one has read where the ledger stood, and so after
 /// all that it wanted to be covered.
-async fn raise(ledger: &Ledger, from: Mark, to: Mark) -> Result<Option<Mark>, LedgerError> {
+async fn raise(
+    ledger: &Ledger,
+    from: HistoryPosition,
+    to: HistoryPosition,
+) -> Result<Option<HistoryPosition>, LedgerError> {
     let raised = to.clone();
     let moved = ledger.write_aside(move |db| lineage::advance(db, &from, &to)).await?;
     Ok(moved.then_some(raised))
 }
 
-async fn note(live: &Live, name: &Lineage, marker: &Marker, mark: &Mark) -> Result<(), LiveError> {
+async fn note(live: &Live, name: &Lineage, marker: &Marker, mark: &HistoryPosition) -> Result<(), LiveError> {
     if marker.mark.as_ref() != Some(mark) && !live.mark(name, marker, mark).await? {
         log::debug!("another node has noted how far the ledger has come");
     }
