@@ -18,7 +18,7 @@ use super::key::Key;
 use super::process::{Replication, shard};
 use super::reads::{Batch, Duty, Reads, Text};
 use super::sentinel::Sentinels;
-use super::{Belief, Enrolled, LiveError};
+use super::{Enrolled, LiveError, StoreLease};
 use crate::domain::{Process, Shard, Stamp};
 
 /// How often each connection asks whether it still speaks to the same master.
@@ -31,7 +31,7 @@ const CHUNK: usize = 128;
 pub(super) struct Stamped {
     redis: MultiplexedConnection,
     stamp: Stamp,
-    belief: Arc<Belief>,
+    lease: Arc<StoreLease>,
     replid: String,
     /// What it serves, if it is a node of a cluster.
     shard: Option<Shard>,
@@ -52,10 +52,10 @@ impl Stamped {
         elected: Option<(Arc<Sentinels>, Node)>,
         alone: bool,
     ) -> Arc<Self> {
-        let (Enrolled { stamp, belief }, Process { replid, shard, .. }) = (enrolled, process);
+        let (Enrolled { stamp, lease }, Process { replid, shard, .. }) = (enrolled, process);
         let broken = AtomicBool::new(false);
         let stamped =
-            Arc::new(Self { redis, stamp, belief, replid, shard, elected, alone, broken, reads: Reads::default() });
+            Arc::new(Self { redis, stamp, lease, replid, shard, elected, alone, broken, reads: Reads::default() });
         tokio::spawn(watch(Arc::downgrade(&stamped)));
         stamped
     }
@@ -76,12 +76,12 @@ impl Stamped {
 
     /// Whether an answer that this connection gave may be believed when the stopwatch shows `monotonic`.
     pub(super) fn believed(&self, monotonic: Duration) -> bool {
-        !self.broken() && self.belief.holds(monotonic)
+        !self.broken() && self.lease.holds(monotonic)
     }
 
     /// Whether anything may still be sent over it.
     pub(super) fn usable(&self) -> bool {
-        !self.broken() && !self.belief.retired()
+        !self.broken() && !self.lease.retired()
     }
 
     /// Whether it failed in a way that nothing repairs.
@@ -217,7 +217,7 @@ impl Stamped {
         question.arg("replication");
         let info: String = self.settle(question.query_async(&mut self.redis()).await)?;
         match Replication::parse(&info) {
-            Some(now) if now.master && now.replid == self.replid => self.belief.set_solo(now.solo && self.alone),
+            Some(now) if now.master && now.replid == self.replid => self.lease.set_solo(now.solo && self.alone),
             _ => return Err(LiveError::FencedOff("it is no longer the master that it was".to_owned())),
         }
         self.examine_shard().await?;

@@ -192,7 +192,7 @@ impl Manager for StampedManager {
             .map_err(|_| fenced("the ledger did not say in time whether it may speak"))?
             .map_err(|error| LiveError::FencedOff(error.to_string()))?;
         let alone = matches!(self.target, Target::Server(_));
-        enrolled.belief.set_solo(solo);
+        enrolled.lease.set_solo(solo);
         Ok(Stamped::new(redis, enrolled, process, elected, alone))
     }
 

@@ -8,7 +8,7 @@
 //! - A **record** ([`Record`]) is one line of text under `{prefix}session:{token hash}`.
 //! - A **stamp** is eight random bytes that the ledger gave to one Redis process ([`Fence`]). A record carries the
 //!   stamp of the process that it was written to, and is believed only when it is read from that process, while the
-//!   ledger still lets it speak ([`Belief`]). So what a restart, a restored backup or a promoted replica brings
+//!   ledger still lets it speak ([`StoreLease`]). So what a restart, a restored backup or a promoted replica brings
 //!   back is a doubt, not a session. The stamp belongs to the connection; a connection never reconnects.
 //! - A **lease** ([`Lease`]) is a nonce that a node puts in a record's place before it reads the ledger.
 //! - A **fill** is [`Live::take`], then the ledger, then [`Live::put`], which stores the record only over that very
@@ -29,7 +29,6 @@
 
 mod address;
 mod attempt_counters;
-mod belief;
 mod channel;
 mod cluster;
 mod connection;
@@ -50,8 +49,8 @@ mod sentinel;
 mod settings;
 mod slot;
 mod store;
+mod store_lease;
 
-pub use belief::{Belief, Enrolled, Fence, FenceError};
 pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};
 pub use error::LiveError;
 pub use listener::Listener;
@@ -59,3 +58,4 @@ pub use marker::Marker;
 pub use record::{NewRecord, Record};
 pub use settings::LiveConfig;
 pub use store::Live;
+pub use store_lease::{Enrolled, Fence, FenceError, StoreLease};

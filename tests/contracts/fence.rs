@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sessiond::domain::Process;
 use sessiond::domain::{Clock, MovableClock, Stamp, SystemRandom};
-use sessiond::live::{Belief, Enrolled, Fence, FenceError};
+use sessiond::live::{Enrolled, Fence, FenceError, StoreLease};
 
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 
@@ -43,8 +43,8 @@ impl FakeFence {
     }
 
     /// The belief in the process that was enrolled last.
-    pub fn belief(&self) -> Arc<Belief> {
-        Arc::clone(&self.last().belief)
+    pub fn lease(&self) -> Arc<StoreLease> {
+        Arc::clone(&self.last().lease)
     }
 
     /// The stamp of the process that was enrolled last.
@@ -59,7 +59,7 @@ impl FakeFence {
 
     /// Retires every process, and forgets it: the next connection gets a new stamp.
     pub fn retire_all(&self) {
-        self.known.lock().unwrap().drain(..).for_each(|(_, enrolled)| enrolled.belief.retire());
+        self.known.lock().unwrap().drain(..).for_each(|(_, enrolled)| enrolled.lease.retire());
     }
 
     /// Beliefs of new processes last only for so long.
@@ -94,9 +94,9 @@ impl FakeFence {
         if let Some((_, enrolled)) = known.iter().find(|(one, _)| *one == process) {
             return Ok(enrolled.clone());
         }
-        known.iter().filter(|(other, _)| rivals(other, &process)).for_each(|(_, other)| other.belief.retire());
-        let enrolled = Enrolled { stamp: Stamp::generate(&SystemRandom), belief: Arc::default() };
-        enrolled.belief.believe_until(self.clock.monotonic() + self.lasting.lock().unwrap().unwrap_or(AN_HOUR));
+        known.iter().filter(|(other, _)| rivals(other, &process)).for_each(|(_, other)| other.lease.retire());
+        let enrolled = Enrolled { stamp: Stamp::generate(&SystemRandom), lease: Arc::default() };
+        enrolled.lease.believe_until(self.clock.monotonic() + self.lasting.lock().unwrap().unwrap_or(AN_HOUR));
         known.push((process, enrolled.clone()));
         Ok(enrolled)
     }

@@ -111,7 +111,7 @@ impl Protocol {
     }
 }
 
-/// `StoreFence::renew` when the ledger does not answer: a Redis without a replica (`Belief::solo`) goes on being
+/// `StoreFence::renew` when the ledger does not answer: a Redis without a replica (`StoreLease::solo`) goes on being
 /// believed while its connections live.
 fn outage(state: &State, node: usize, steps: &mut Steps) {
     let lapsed = (0..PROCESSES).find(|&process| state.links[node][process] == Link::Connected);

@@ -11,7 +11,7 @@ pub struct Guards {
     pub stamp: bool,
     /// A new process retires its predecessor, for ever (`live_store::enroll`).
     pub retirement: bool,
-    /// A belief ends a lease after the read that showed it current (`Belief::holds`).
+    /// A belief ends a lease after the read that showed it current (`StoreLease::holds`).
     pub store_lease: bool,
     /// After the DEL: does the process that was deleted from still speak (`live_store::standing`)?
     pub check_after_del: bool,

@@ -76,7 +76,7 @@ fn asking_the_ledger_before_a_no() {
     breaks("asking the ledger before a no", "P2", &protocol);
 }
 
-/// The bound of `Belief::solo`, for the operator's manual: a single Redis has to be dead before another takes its
+/// The bound of `StoreLease::solo`, for the operator's manual: a single Redis has to be dead before another takes its
 /// place, or a node that SQL does not answer believes the old one for as long as it lives.
 #[test]
 fn a_redis_alone_that_is_replaced_while_it_lives() {

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::domain::{Clock, Process, Random, Stamp};
 use crate::ledger::live_store::{self, Enrolment};
 use crate::ledger::{Ledger, LedgerError};
-use crate::live::{Belief, Enrolled, Fence, FenceError};
+use crate::live::{Enrolled, Fence, FenceError, StoreLease};
 
 /// The part of a lease after which a ledger that is still silent counts as one that does not answer: soon enough that
 /// no belief has run out by then.
@@ -34,9 +34,9 @@ pub struct StoreFence {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     lease: Duration,
-    beliefs: Mutex<HashMap<Stamp, Believed>>,
+    leases: Mutex<HashMap<Stamp, Believed>>,
     /// Of connections over which nothing is believed.
-    unbelieved: Mutex<Vec<Arc<Belief>>>,
+    unbelieved: Mutex<Vec<Arc<StoreLease>>>,
     judged: AtomicBool,
     /// When Redis last told how far the ledger was seen to come.
     heard: Mutex<Option<Duration>>,
@@ -47,15 +47,15 @@ pub struct StoreFence {
 /// A process that the ledger has named, and how long its word counts.
 struct Believed {
     process: Process,
-    belief: Arc<Belief>,
+    lease: Arc<StoreLease>,
 }
 
 impl StoreFence {
     /// A fence that believes nothing yet. `lease` must be the same on every node.
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
-        let (beliefs, unbelieved) = (Mutex::default(), Mutex::default());
+        let (leases, unbelieved) = (Mutex::default(), Mutex::default());
         let (judged, heard, told) = (AtomicBool::default(), Mutex::default(), Mutex::default());
-        Self { ledger, clock, random, lease, beliefs, unbelieved, judged, heard, told }
+        Self { ledger, clock, random, lease, leases, unbelieved, judged, heard, told }
     }
 
     /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
@@ -79,12 +79,12 @@ impl StoreFence {
         let until = started.saturating_add(self.lease);
         match &current {
             Ok(current) => {
-                self.lock().retain(|stamp, Believed { belief, .. }| {
+                self.lock().retain(|stamp, Believed { lease, .. }| {
                     let holds = current.contains(stamp) || !known.contains(stamp);
                     if holds {
-                        belief.believe_until(until);
+                        lease.believe_until(until);
                     } else {
-                        belief.retire();
+                        lease.retire();
                     }
                     holds
                 });
@@ -105,13 +105,13 @@ impl StoreFence {
 
     /// Believes nobody any more: nothing that any of them says can be checked against the ledger.
     pub(in crate::service) fn retire_all(&self) {
-        self.lock().drain().for_each(|(_, believed)| believed.belief.retire());
+        self.lock().drain().for_each(|(_, believed)| believed.lease.retire());
     }
 
     /// Whether any Redis process may be believed now.
     pub(in crate::service) fn believes_any(&self) -> bool {
         let now = self.clock.monotonic();
-        self.lock().values().any(|believed| believed.belief.holds(now))
+        self.lock().values().any(|believed| believed.lease.holds(now))
     }
 
     /// The ledger was compared with what Redis knows of it, and is the one.
@@ -125,7 +125,7 @@ impl StoreFence {
     /// Their connections are made anew, and may be believed then.
     fn retire_unbelieved(&self) {
         let unbelieved = std::mem::take(&mut *self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner));
-        unbelieved.iter().for_each(|belief| belief.retire());
+        unbelieved.iter().for_each(|lease| lease.retire());
     }
 
     /// Redis has told how far the ledger was seen to come.
@@ -144,9 +144,9 @@ impl StoreFence {
         {
             return;
         }
-        let beliefs = self.lock();
-        let solo = beliefs.values().map(|believed| &believed.belief).filter(|belief| belief.solo());
-        solo.for_each(|belief| belief.believe_until(until));
+        let leases = self.lock();
+        let solo = leases.values().map(|believed| &believed.lease).filter(|lease| lease.solo());
+        solo.for_each(|lease| lease.believe_until(until));
     }
 
     /// Says, once for each process, that it was retired: every worker meets it again with each attempt to connect.
@@ -161,34 +161,34 @@ impl StoreFence {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Believed>> {
-        self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The very process, if it is believed now. One that was started anew, promoted, or given other slots is another one.
     fn known(&self, process: &Process) -> Option<Enrolled> {
         let now = self.clock.monotonic();
-        let beliefs = self.lock();
-        let mut known = beliefs.iter().filter(|(_, it)| it.process == *process && it.belief.holds(now));
-        known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, belief: Arc::clone(&it.belief) })
+        let leases = self.lock();
+        let mut known = leases.iter().filter(|(_, it)| it.process == *process && it.lease.holds(now));
+        known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, lease: Arc::clone(&it.lease) })
     }
 
     fn believe(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
-        let mut beliefs = self.lock();
+        let mut leases = self.lock();
         // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
         if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
             return self.believe_nothing(stamp);
         }
-        let belief = beliefs.get(&stamp).map_or_else(Arc::default, |known| Arc::clone(&known.belief));
-        beliefs.insert(stamp, Believed { process, belief: Arc::clone(&belief) });
-        belief.believe_until(started.saturating_add(self.lease));
-        Enrolled { stamp, belief }
+        let lease = leases.get(&stamp).map_or_else(Arc::default, |known| Arc::clone(&known.lease));
+        leases.insert(stamp, Believed { process, lease: Arc::clone(&lease) });
+        lease.believe_until(started.saturating_add(self.lease));
+        Enrolled { stamp, lease }
     }
 
     /// A connection over which nothing is believed, and which is made anew soon.
     fn believe_nothing(&self, stamp: Stamp) -> Enrolled {
-        let belief = Arc::default();
-        self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&belief));
-        Enrolled { stamp, belief }
+        let lease = Arc::default();
+        self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lease));
+        Enrolled { stamp, lease }
     }
 }
 

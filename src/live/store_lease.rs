@@ -1,6 +1,6 @@
 //! Belief: how long the word of one Redis process counts.
 //!
-//! Owns [`Belief`], and the question that every new connection puts to the ledger ([`Fence`]). Must never
+//! Owns [`StoreLease`], and the question that every new connection puts to the ledger ([`Fence`]). Must never
 //! extend a belief by itself: only whoever read the ledger may.
 
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::domain::{Process, Stamp};
 /// Whether records of one Redis process may be believed now. Shared by all connections to that process, and by
 /// whoever watches the ledger.
 #[derive(Debug, Default)]
-pub struct Belief {
+pub struct StoreLease {
     /// Milliseconds on the clock's stopwatch; zero at first, so that a new belief holds never.
     until: AtomicU64,
     retired: AtomicBool,
     solo: AtomicBool,
 }
 
-impl Belief {
+impl StoreLease {
     /// Believes until the stopwatch shows `monotonic`. Never shortens what was granted before, and never brings
     /// a retired belief back.
     pub fn believe_until(&self, monotonic: Duration) {
@@ -73,7 +73,7 @@ pub struct Enrolled {
     /// What the records that are written to it carry.
     pub stamp: Stamp,
     /// How long its word counts.
-    pub belief: std::sync::Arc<Belief>,
+    pub lease: std::sync::Arc<StoreLease>,
 }
 
 /// Why a process may not speak, in plain words for the log.
@@ -96,32 +96,32 @@ mod tests {
 
     #[test]
     fn a_new_belief_does_not_hold() {
-        assert!(!Belief::default().holds(Duration::ZERO));
-        assert!(!Belief::default().solo());
+        assert!(!StoreLease::default().holds(Duration::ZERO));
+        assert!(!StoreLease::default().solo());
     }
 
     #[test]
     fn a_belief_holds_up_to_its_end_and_not_at_it() {
-        let belief = Belief::default();
-        belief.believe_until(3 * SECOND);
-        assert!(belief.holds(3 * SECOND - Duration::from_millis(1)));
-        assert!(!belief.holds(3 * SECOND));
+        let lease = StoreLease::default();
+        lease.believe_until(3 * SECOND);
+        assert!(lease.holds(3 * SECOND - Duration::from_millis(1)));
+        assert!(!lease.holds(3 * SECOND));
     }
 
     #[test]
     fn an_earlier_end_that_arrives_late_shortens_nothing() {
-        let belief = Belief::default();
-        belief.believe_until(4 * SECOND);
-        belief.believe_until(3 * SECOND);
-        assert!(belief.holds(3 * SECOND));
+        let lease = StoreLease::default();
+        lease.believe_until(4 * SECOND);
+        lease.believe_until(3 * SECOND);
+        assert!(lease.holds(3 * SECOND));
     }
 
     #[test]
     fn a_retired_belief_never_comes_back() {
-        let belief = Belief::default();
-        belief.believe_until(SECOND);
-        belief.retire();
-        belief.believe_until(9 * SECOND);
-        assert!(belief.retired() && !belief.holds(Duration::ZERO));
+        let lease = StoreLease::default();
+        lease.believe_until(SECOND);
+        lease.retire();
+        lease.believe_until(9 * SECOND);
+        assert!(lease.retired() && !lease.holds(Duration::ZERO));
     }
 }
