@@ -225,7 +225,7 @@ fn enrolled(db: &mut Db) -> Result<Vec<Stamp>, LedgerError> {
 
 /// How things are with the processes that something was deleted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum FenceStatus {
     /// They may speak, and none was ever retired.
     Always,
     /// They may speak, but some were retired. The moment of the last time was noted before that retirement was
@@ -241,18 +241,18 @@ pub enum Standing {
 }
 
 /// Judges the processes of `stamps` (none: there is no Redis) as those that something was deleted from.
-pub fn standing(db: &mut Db, stamps: &[Stamp]) -> Result<Standing, LedgerError> {
+pub fn status(db: &mut Db, stamps: &[Stamp]) -> Result<FenceStatus, LedgerError> {
     let enrolled = enrolled(db)?;
     let all_current = stamps.iter().all(|stamp| enrolled.contains(stamp));
     if !all_current || stamps.is_empty() != enrolled.is_empty() || !(enrolled.is_empty() || timeline::settled(db)?) {
-        return Ok(Standing::Superseded);
+        return Ok(FenceStatus::Superseded);
     }
     let retired = live_store::table.filter(live_store::retired_at.is_not_null());
     let (count, last): (i64, Option<i64>) =
         retired.select((diesel::dsl::count_star(), diesel::dsl::max(live_store::retired_at))).get_result(db)?;
-    let Some(last) = last else { return Ok(Standing::Always) };
+    let Some(last) = last else { return Ok(FenceStatus::Always) };
     let ago = Duration::from_millis(u64::try_from(now_ms(db)?.saturating_sub(last)).unwrap_or(0));
-    Ok(Standing::Since { retired: count, ago })
+    Ok(FenceStatus::Since { retired: count, ago })
 }
 
 fn read(bytes: &[u8]) -> Result<Stamp, LedgerError> {

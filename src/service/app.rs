@@ -30,7 +30,7 @@ use super::jobs::background::Background;
 use super::risk::Risk;
 use super::risk::address_changes::AddressChanges;
 use super::sessions::Sessions;
-use super::sessions::sightings::Sightings;
+use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
 use super::sign_in::gate::Gate;
 use super::users::Users;
@@ -92,7 +92,7 @@ struct States {
     detector: Arc<tokio::sync::Mutex<RollbackDetector>>,
     membership: Arc<OnceLock<Membership>>,
     probe: Arc<tokio::sync::Mutex<Probe>>,
-    sightings: Arc<Sightings>,
+    lease_grace: Arc<LeaseGrace>,
     address_changes: Arc<AddressChanges>,
     single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
@@ -113,7 +113,7 @@ impl App {
             detector: Arc::default(),
             membership: Arc::default(),
             probe: Arc::default(),
-            sightings: Arc::default(),
+            lease_grace: Arc::default(),
             address_changes: Arc::default(),
             single_flight: Arc::default(),
             device_changes: Arc::default(),
@@ -151,7 +151,7 @@ impl App {
             core: Arc::clone(&core),
             audit: Arc::clone(&audit),
             events: Arc::clone(&events),
-            sightings: Arc::clone(&states.sightings),
+            lease_grace: Arc::clone(&states.lease_grace),
         });
         let risk = Arc::new(Risk {
             core: Arc::clone(&core),

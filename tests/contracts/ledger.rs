@@ -13,7 +13,7 @@ use sessiond::domain::{
     Clock, Email, EndReason, Place, Process, Roles, SessionId, Stamp, SystemClock, SystemRandom, Timestamp, Token,
     TokenHash, UserId,
 };
-use sessiond::ledger::live_store::{self, Enrolment, Standing};
+use sessiond::ledger::live_store::{self, Enrolment, FenceStatus};
 use sessiond::ledger::sessions::{self, Session, Which};
 use sessiond::ledger::unconfirmed::{self, Unconfirmed};
 use sessiond::ledger::{
@@ -332,18 +332,18 @@ on_each_database! {
     }
 
     async fn a_process_knows_whether_another_was_retired_for_it(it: Fixture) {
-        let standing = |stamp: Option<Stamp>| it.ledger.read(move |db| live_store::standing(db, stamp.as_slice()));
-        assert_eq!(standing(None).await.expect("read"), Standing::Always, "no Redis ever");
+        let status = |stamp: Option<Stamp>| it.ledger.read(move |db| live_store::status(db, stamp.as_slice()));
+        assert_eq!(status(None).await.expect("read"), FenceStatus::Always, "no Redis ever");
         let (old, new) = (Stamp::generate(&SystemRandom), Stamp::generate(&SystemRandom));
         it.ledger.write(move |db| live_store::enroll(db, &process("a"), old)).await.expect("enroll");
-        assert_eq!(standing(Some(old)).await.expect("read"), Standing::Always, "there was no predecessor");
-        assert_eq!(standing(None).await.expect("read"), Standing::Superseded);
+        assert_eq!(status(Some(old)).await.expect("read"), FenceStatus::Always, "there was no predecessor");
+        assert_eq!(status(None).await.expect("read"), FenceStatus::Superseded);
         it.ledger.write(move |db| live_store::enroll(db, &process("b"), new)).await.expect("enroll");
-        assert_eq!(standing(Some(old)).await.expect("read"), Standing::Superseded);
-        let Standing::Since { retired, ago } = standing(Some(new)).await.expect("read") else { panic!("a successor") };
+        assert_eq!(status(Some(old)).await.expect("read"), FenceStatus::Superseded);
+        let FenceStatus::Since { retired, ago } = status(Some(new)).await.expect("read") else { panic!("a successor") };
         assert!(ago < Duration::from_secs(5), "{ago:?}");
         assert!(it.ledger.write(live_store::retire_current).await.expect("retire"));
-        let Standing::Since { retired: later, .. } = standing(None).await.expect("read") else { panic!("no Redis") };
+        let FenceStatus::Since { retired: later, .. } = status(None).await.expect("read") else { panic!("no Redis") };
         assert_eq!((retired, later), (1, 2));
     }
 

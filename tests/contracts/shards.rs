@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sessiond::domain::{Process, Shard, Slots, Stamp, SystemRandom};
 use sessiond::ledger::Ledger;
-use sessiond::ledger::live_store::{self, Enrolment, Standing};
+use sessiond::ledger::live_store::{self, Enrolment, FenceStatus};
 
 use crate::ledger::target;
 use crate::support::database::Database;
@@ -34,9 +34,9 @@ impl Book {
         set(&self.0.read(live_store::current).await.expect("read"))
     }
 
-    async fn standing(&self, stamps: &[Stamp]) -> Standing {
+    async fn status(&self, stamps: &[Stamp]) -> FenceStatus {
         let stamps = stamps.to_vec();
-        self.0.read(move |db| live_store::standing(db, &stamps)).await.expect("read")
+        self.0.read(move |db| live_store::status(db, &stamps)).await.expect("read")
     }
 }
 
@@ -59,16 +59,16 @@ fn whole(run_id: &str) -> Process {
 async fn a_successor_is_whoever_claims_the_same_slots(book: Book) {
     let (a, b) = (book.stamp(node("a", "0-99", 1)).await, book.stamp(node("b", "100-199", 2)).await);
     assert_eq!(book.current().await, set(&[a, b]));
-    assert_eq!(book.standing(&[a, b]).await, Standing::Always);
-    assert_eq!(book.standing(&[b]).await, Standing::Always, "a deletion may concern only some");
+    assert_eq!(book.status(&[a, b]).await, FenceStatus::Always);
+    assert_eq!(book.status(&[b]).await, FenceStatus::Always, "a deletion may concern only some");
     // The node restarts; then its replica takes over.
     let a2 = book.stamp(node("a2", "0-99", 1)).await;
     let c = book.stamp(node("c", "0-99", 3)).await;
     assert_eq!(book.current().await, set(&[b, c]));
     assert_eq!(book.enroll(node("a2", "0-99", 1)).await, Enrolment::Retired);
-    assert_eq!(book.standing(&[a2, b]).await, Standing::Superseded);
-    assert_eq!(book.standing(&[]).await, Standing::Superseded, "there is a Redis");
-    assert!(matches!(book.standing(&[b]).await, Standing::Since { retired: 2, .. }), "a retirement counts anywhere");
+    assert_eq!(book.status(&[a2, b]).await, FenceStatus::Superseded);
+    assert_eq!(book.status(&[]).await, FenceStatus::Superseded, "there is a Redis");
+    assert!(matches!(book.status(&[b]).await, FenceStatus::Since { retired: 2, .. }), "a retirement counts anywhere");
 }
 
 async fn a_node_that_the_cluster_voted_out_is_refused(book: Book) {

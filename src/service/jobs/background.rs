@@ -46,8 +46,8 @@ impl Jobs {
             // The sooner a switch is seen, the less a revocation after it has to wait.
             if let Ok(stamps) = &current {
                 let stamps = stamps.clone();
-                let standing = self.core.ledger.watch(move |db| live_store::standing(db, &stamps)).await;
-                let _seen = standing.map(|standing| self.sessions.sight(standing));
+                let status = self.core.ledger.watch(move |db| live_store::status(db, &stamps)).await;
+                let _seen = status.map(|status| self.sessions.sight(status));
             }
             complaint.about("reading which Redis may speak", current.err());
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{SessionId, Stamp, TokenHash};
 use crate::fault_point;
-use crate::ledger::live_store::{self, Standing};
+use crate::ledger::live_store::{self, FenceStatus};
 use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::live::Live;
 use crate::service::core::unavailable::Unavailable;
@@ -126,14 +126,14 @@ impl Sessions {
 
     /// How long a node may still believe another Redis than those of `stamps`; none when one of them may not speak.
     async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
-        let standing = self.core.ledger.read(move |db| live_store::standing(db, &stamps)).await.map_err(unknown)?;
-        Ok(self.sight(standing))
+        let status = self.core.ledger.read(move |db| live_store::status(db, &stamps)).await.map_err(unknown)?;
+        Ok(self.sight(status))
     }
 
     /// What follows from the standing, and since when this node knows it.
-    pub(in crate::service) fn sight(&self, standing: Standing) -> Option<Duration> {
+    pub(in crate::service) fn sight(&self, status: FenceStatus) -> Option<Duration> {
         let (lease, now) = (self.core.policy.store_lease, self.core.clock().monotonic());
-        self.sightings.still_believed(standing, lease, now)
+        self.lease_grace.still_believed(status, lease, now)
     }
 
     async fn swept(&self, records: &[Unconfirmed]) -> Result<bool, NotConfirmed> {

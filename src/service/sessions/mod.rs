@@ -7,13 +7,13 @@ pub(in crate::service) mod confirm;
 pub(in crate::service) mod end;
 pub(in crate::service) mod end_matching;
 pub(in crate::service) mod find;
+pub(in crate::service) mod lease_grace;
 pub(in crate::service) mod own;
 pub(in crate::service) mod restored;
-pub(in crate::service) mod sightings;
 
 use std::sync::Arc;
 
-use sightings::Sightings;
+use lease_grace::LeaseGrace;
 
 use crate::service::audit::Audit;
 use crate::service::core::Core;
@@ -25,5 +25,5 @@ pub struct Sessions {
     pub(in crate::service) core: Arc<Core>,
     pub(in crate::service) audit: Arc<Audit>,
     pub(in crate::service) events: Arc<Events>,
-    pub(in crate::service) sightings: Arc<Sightings>,
+    pub(in crate::service) lease_grace: Arc<LeaseGrace>,
 }

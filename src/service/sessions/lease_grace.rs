@@ -6,30 +6,30 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::ledger::live_store::Standing;
+use crate::ledger::live_store::FenceStatus;
 
 /// A retirement that is this old by the database's clock was committed long ago: no statement runs for longer.
 const LONG_AGO: Duration = Duration::from_secs(60);
 
 /// The last number of retirements that this node saw, and since when on the stopwatch.
 #[derive(Default)]
-pub(in crate::service) struct Sightings {
+pub(in crate::service) struct LeaseGrace {
     seen: Mutex<Option<(i64, Duration)>>,
 }
 
-impl Sightings {
+impl LeaseGrace {
     /// How long a node may still believe other processes than those that stand so now; none when one of them may
     /// not speak.
     pub(in crate::service) fn still_believed(
         &self,
-        standing: Standing,
+        status: FenceStatus,
         lease: Duration,
         now: Duration,
     ) -> Option<Duration> {
-        match standing {
-            Standing::Superseded => None,
-            Standing::Always => Some(Duration::ZERO),
-            Standing::Since { retired, ago } => {
+        match status {
+            FenceStatus::Superseded => None,
+            FenceStatus::Always => Some(Duration::ZERO),
+            FenceStatus::Since { retired, ago } => {
                 let since = self.first_seen(retired, now);
                 let over = ago > lease.saturating_add(LONG_AGO);
                 Some(if over { Duration::ZERO } else { lease.saturating_sub(now.saturating_sub(since)) })
@@ -59,26 +59,26 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn since(retired: i64, ago: u64) -> Standing {
-        Standing::Since { retired, ago: seconds(ago) }
+    fn since(retired: i64, ago: u64) -> FenceStatus {
+        FenceStatus::Since { retired, ago: seconds(ago) }
     }
 
     #[test]
     fn a_lease_is_waited_out_from_the_first_sighting() {
-        let sightings = Sightings::default();
+        let lease_grace = LeaseGrace::default();
         // Noted five seconds ago, but perhaps committed just now.
-        assert_eq!(sightings.still_believed(since(7, 5), LEASE, seconds(100)), Some(LEASE));
-        assert_eq!(sightings.still_believed(since(7, 7), LEASE, seconds(102)), Some(seconds(1)));
-        assert_eq!(sightings.still_believed(since(7, 8), LEASE, seconds(103)), Some(Duration::ZERO));
+        assert_eq!(lease_grace.still_believed(since(7, 5), LEASE, seconds(100)), Some(LEASE));
+        assert_eq!(lease_grace.still_believed(since(7, 7), LEASE, seconds(102)), Some(seconds(1)));
+        assert_eq!(lease_grace.still_believed(since(7, 8), LEASE, seconds(103)), Some(Duration::ZERO));
         // Another retirement: from the start.
-        assert_eq!(sightings.still_believed(since(8, 0), LEASE, seconds(104)), Some(LEASE));
+        assert_eq!(lease_grace.still_believed(since(8, 0), LEASE, seconds(104)), Some(LEASE));
     }
 
     #[test]
     fn what_is_long_over_is_not_waited_for() {
-        let sightings = Sightings::default();
-        assert_eq!(sightings.still_believed(since(7, 64), LEASE, seconds(1)), Some(Duration::ZERO));
-        assert_eq!(sightings.still_believed(Standing::Always, LEASE, seconds(1)), Some(Duration::ZERO));
-        assert_eq!(sightings.still_believed(Standing::Superseded, LEASE, seconds(1)), None);
+        let lease_grace = LeaseGrace::default();
+        assert_eq!(lease_grace.still_believed(since(7, 64), LEASE, seconds(1)), Some(Duration::ZERO));
+        assert_eq!(lease_grace.still_believed(FenceStatus::Always, LEASE, seconds(1)), Some(Duration::ZERO));
+        assert_eq!(lease_grace.still_believed(FenceStatus::Superseded, LEASE, seconds(1)), None);
     }
 }
