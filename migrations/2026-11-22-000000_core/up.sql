@@ -39,14 +39,14 @@ CREATE INDEX sessions_previous_token ON sessions (previous_token_hash) WHERE pre
 CREATE INDEX sessions_live_of_user ON sessions (user_id, created_at) WHERE ended_at IS NULL;
 
 -- Records in Redis that may still stand although the ledger has said no: one row for each time that it did.
-CREATE TABLE unconfirmed (
+CREATE TABLE pending_invalidations (
     id         TEXT   PRIMARY KEY NOT NULL,
     token_hash BYTEA  NOT NULL,
     session_id TEXT   NOT NULL,
     since      BIGINT NOT NULL
 );
-CREATE INDEX unconfirmed_session ON unconfirmed (session_id);
-CREATE INDEX unconfirmed_token ON unconfirmed (token_hash);
+CREATE INDEX pending_invalidations_session ON pending_invalidations (session_id);
+CREATE INDEX pending_invalidations_token ON pending_invalidations (token_hash);
 
 -- Which Redis process may speak. A process that was retired stays so for ever.
 CREATE TABLE live_store (

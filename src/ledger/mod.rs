@@ -26,6 +26,7 @@ pub mod locks;
 mod migrate;
 pub mod nodes;
 pub mod outbox;
+pub mod pending_invalidations;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -40,7 +41,6 @@ pub mod sessions;
 pub mod states;
 pub mod timeline;
 pub mod tokens;
-pub mod unconfirmed;
 pub mod user_names;
 pub mod user_search;
 pub mod users;

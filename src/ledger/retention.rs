@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use super::db::Db;
 use super::error::LedgerError;
 use super::locks::Locked;
-use super::schema::{audit, password_resets, sessions, unconfirmed, users};
+use super::schema::{audit, password_resets, pending_invalidations, sessions, users};
 use crate::domain::{MAX_SKEW, Proof, SessionId, Timestamp, TokenHash, ids};
 
 /// How long links to set a password stay that are over.
@@ -20,7 +20,7 @@ const LINKS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Purges so many sessions whose absolute deadline was before then; how many there were.
 pub fn purge_sessions(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, LedgerError> {
-    let awaited = unconfirmed::table.filter(unconfirmed::session_id.eq(sessions::id));
+    let awaited = pending_invalidations::table.filter(pending_invalidations::session_id.eq(sessions::id));
     let rows = sessions::table.filter(sessions::expires_at.lt(before.ms())).filter(not(exists(awaited)));
     let old: Vec<String> = rows.order(sessions::expires_at).limit(limit).select(sessions::id).load(db)?;
     Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&old))).execute(db)?)

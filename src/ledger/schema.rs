@@ -122,7 +122,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    unconfirmed (id) {
+    pending_invalidations (id) {
         id -> Text,
         token_hash -> Binary,
         session_id -> Text,
@@ -187,7 +187,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     nodes,
     password_resets,
     sessions,
-    unconfirmed,
+    pending_invalidations,
     user_names,
     users,
     webhook_outbox,

@@ -18,8 +18,8 @@ use statement::Bind;
 
 use super::db::{Db, MultiBackend};
 use super::error::LedgerError;
+use super::pending_invalidations::PendingInvalidation;
 use super::sessions::{self, Session};
-use super::unconfirmed::Unconfirmed;
 use crate::domain::{Filter, SessionId, Timestamp, TokenHash};
 
 /// Most entries of the leading index that one page looks at.
@@ -63,7 +63,7 @@ struct Id {
 }
 
 #[derive(QueryableByName)]
-struct Obligation {
+struct PendingRow {
     #[diesel(sql_type = Text)]
     id: String,
     #[diesel(sql_type = Binary)]
@@ -94,24 +94,24 @@ pub fn still(db: &mut Db, filter: &Filter, ids: &[SessionId]) -> Result<Vec<Sess
     Ok(found)
 }
 
-/// Records that may still stand of sessions which fit and have ended: so many, after the given obligation.
-pub fn unconfirmed(
+/// Records that may still stand of sessions which fit and have ended: so many, after the given one.
+pub fn pending_invalidations(
     db: &mut Db,
     filter: &Filter,
     after: Option<uuid::Uuid>,
     limit: usize,
-) -> Result<Vec<Unconfirmed>, LedgerError> {
+) -> Result<Vec<PendingInvalidation>, LedgerError> {
     let mut statement = Statement::new(
-        "SELECT unconfirmed.id, unconfirmed.token_hash, unconfirmed.session_id FROM unconfirmed \
-         JOIN sessions ON sessions.id = unconfirmed.session_id WHERE sessions.ended_at IS NOT NULL",
+        "SELECT pending.id, pending.token_hash, pending.session_id FROM pending_invalidations AS pending \
+         JOIN sessions ON sessions.id = pending.session_id WHERE sessions.ended_at IS NOT NULL",
     );
-    statement.text(" AND unconfirmed.id > ", Bind::Text(after.map(|id| id.to_string()).unwrap_or_default()));
+    statement.text(" AND pending.id > ", Bind::Text(after.map(|id| id.to_string()).unwrap_or_default()));
     let (below, from) = id_bounds(filter);
     statement.ids_between(below, from);
     conditions(filter).iter().for_each(|condition| statement.and(condition, hide(db)));
-    statement.text.push_str(&format!(" ORDER BY unconfirmed.id LIMIT {limit}"));
-    let rows: Vec<Obligation> = statement.load(db)?;
-    rows.into_iter().map(obligation).collect()
+    statement.text.push_str(&format!(" ORDER BY pending.id LIMIT {limit}"));
+    let rows: Vec<PendingRow> = statement.load(db)?;
+    rows.into_iter().map(pending_invalidation).collect()
 }
 
 /// The statements that a page is found by: for whoever wants them explained.
@@ -326,9 +326,9 @@ impl Statement {
     }
 }
 
-fn obligation(row: Obligation) -> Result<Unconfirmed, LedgerError> {
+fn pending_invalidation(row: PendingRow) -> Result<PendingInvalidation, LedgerError> {
     let corrupt = || LedgerError::Corrupt(format!("the unconfirmed record {:?}", row.id));
-    Ok(Unconfirmed {
+    Ok(PendingInvalidation {
         id: uuid::Uuid::try_parse(&row.id).map_err(|_| corrupt())?,
         token_hash: TokenHash::from_slice(&row.token_hash).ok_or_else(corrupt)?,
         session: SessionId::parse(&row.session_id).ok_or_else(corrupt)?,

@@ -348,7 +348,7 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
             let ids = of_tokens(db, hashes)?;
             select_where!(sessions::id.eq_any(ids))
         }
-        // A user's history grows without end: what of it may still stand, `unconfirmed` knows.
+        // A user's history grows without end: what of it may still stand, `pending_invalidations` knows.
         Which::OfUser(..) | Which::These(_) => Vec::new(),
     };
     rows.into_iter().map(ended).collect()

@@ -172,7 +172,7 @@ on_each_backend! {
             }
         }
         assert!(owner.is_signed_in().await && stranger.is_signed_in().await, "what was not shown goes on");
-        assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0);
+        assert_eq!(server.stores.database.count("pending_invalidations", "1 = 1"), 0);
     }
 
     async fn a_sign_in_with_several_cookies_ends_every_session_that_they_belong_to(server: TestServer)

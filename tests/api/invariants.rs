@@ -131,7 +131,7 @@ on_each_backend! {
             let database = &server.stores.database;
             assert_eq!(database.count("sessions", &format!("id = '{}' AND end_reason = '{reason}'", victim.session_id)), 1, "{reason}");
             assert_eq!(database.count("audit", &format!("event = 'session_revoked' AND detail = '{reason}' AND {of_victim}")), 1, "{reason}");
-            assert_eq!(database.count("unconfirmed", &of_victim), 0, "{reason}: confirmed when it is answered");
+            assert_eq!(database.count("pending_invalidations", &of_victim), 0, "{reason}: confirmed when it is answered");
         }
     }
 

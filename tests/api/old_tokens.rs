@@ -103,7 +103,7 @@ on_each_backend! {
                 stranger.login(&owner.email, PASSWORD).await.assert_status(200);
                 assert_eq!(copy.get("/auth/forward").await.status, 401, "and not after the sign-in");
             }
-            assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0, "it is confirmed");
+            assert_eq!(server.stores.database.count("pending_invalidations", "1 = 1"), 0, "it is confirmed");
         }
     }
 

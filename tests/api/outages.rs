@@ -32,7 +32,7 @@ async fn forward(who: &SignedIn) -> u16 {
 }
 
 async fn until_settled(server: &TestServer) {
-    let unconfirmed = async || server.stores.database.count("unconfirmed", "1 = 1") == 0;
+    let unconfirmed = async || server.stores.database.count("pending_invalidations", "1 = 1") == 0;
     until("revocations are confirmed", PATIENCE, unconfirmed).await;
 }
 
@@ -62,7 +62,7 @@ async fn without_redis_everything_goes_on_and_a_revocation_says_that_it_is_not_c
             assert_eq!(forward(victim).await, 401, "it has ended all the same");
         }
     }
-    assert!(server.stores.database.count("unconfirmed", "1 = 1") >= 2);
+    assert!(server.stores.database.count("pending_invalidations", "1 = 1") >= 2);
     server.stores.servers().restart();
     until_settled(&server).await;
     assert_eq!(owner.end_session(&warm.session_id).await.status, 204, "and again, confirmed");

@@ -138,7 +138,7 @@ mod with_redis {
         for who in &tokens {
             assert!(checked(&app, who).await.is_none(), "a token of a session that was signed out");
         }
-        assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0);
+        assert_eq!(server.stores.database.count("pending_invalidations", "1 = 1"), 0);
     }
 
     /// Of several cookies none goes before the end of every session is recorded, and 204 is the end of all of them.
@@ -205,7 +205,7 @@ mod with_redis {
             assert!(cookies.len() == 1 && cookies[0].starts_with(&format!("{COOKIE}=;")), "{path}: {answer}");
             assert_eq!(copy.get("/auth/forward").await.status, 401, "{path}");
             server.stores.servers().restart();
-            let settled = async || server.stores.database.count("unconfirmed", "1 = 1") == 0;
+            let settled = async || server.stores.database.count("pending_invalidations", "1 = 1") == 0;
             until("it is confirmed", PATIENCE, settled).await;
         }
     }

@@ -105,7 +105,7 @@ on_each_backend! {
         old.reauthenticate(PASSWORD).await.assert_problem(401, "unauthenticated");
         let lines = format!("event = 'authn_reauthenticated' AND session_id = '{}'", owner.session_id);
         assert_eq!(server.stores.database.count("audit", &lines), 1);
-        assert_eq!(server.stores.database.count("unconfirmed", "1 = 1"), 0);
+        assert_eq!(server.stores.database.count("pending_invalidations", "1 = 1"), 0);
     }
 
     /// V-09: a prompt that is answered wrongly, or left in the middle, leaves the session as it was.

@@ -68,7 +68,7 @@ pub fn fingerprint(database: &Database) -> String {
         // What was refused is written there; it changes nothing.
         "SELECT 'audit ' || id || ' ' || event AS value FROM audit WHERE event NOT LIKE '%\\_fail%' ESCAPE '\\'",
         "SELECT 'reset ' || user_id || ' ' || coalesce(CAST(used_at AS TEXT), '-') AS value FROM password_resets",
-        "SELECT 'unconfirmed ' || session_id AS value FROM unconfirmed",
+        "SELECT 'unconfirmed ' || session_id AS value FROM pending_invalidations",
     ]
     .iter()
     .flat_map(|sql| database.values(sql))

@@ -14,8 +14,8 @@ use sessiond::domain::{
     TokenHash, UserId,
 };
 use sessiond::ledger::live_store::{self, Enrolment, FenceStatus};
+use sessiond::ledger::pending_invalidations::{self, PendingInvalidation};
 use sessiond::ledger::sessions::{self, Session, Which};
-use sessiond::ledger::unconfirmed::{self, Unconfirmed};
 use sessiond::ledger::{
     Database as Target, Ledger, audit, last_seen, locks, resets, retention, session_data, tokens, user_names,
     user_search, users,
@@ -285,20 +285,20 @@ on_each_database! {
 
     async fn an_unconfirmed_record_is_noted_until_it_is_removed(it: Fixture) {
         let session = SessionId::generate(it.now(), &SystemRandom);
-        let record = |token_hash| Unconfirmed { id: SessionId::generate(it.now(), &SystemRandom).uuid(), token_hash, session };
+        let record = |token_hash| PendingInvalidation { id: SessionId::generate(it.now(), &SystemRandom).uuid(), token_hash, session };
         let records: Vec<_> = (0..1_200).map(|_| record(Token::generate(&SystemRandom).hash())).collect();
         let now = it.now();
         let added = records.clone();
-        it.ledger.write(move |db| unconfirmed::add(db, &added, now)).await.expect("add");
-        assert_eq!(it.ledger.read(|db| unconfirmed::oldest(db, None, 5_000)).await.expect("read").len(), records.len());
+        it.ledger.write(move |db| pending_invalidations::add(db, &added, now)).await.expect("add");
+        assert_eq!(it.ledger.read(|db| pending_invalidations::oldest(db, None, 5_000)).await.expect("read").len(), records.len());
         // The same record is wrong once more: an obligation of its own, which outlives the first.
         let last = *records.last().expect("a record");
         let again = record(last.token_hash);
-        it.ledger.write(move |db| unconfirmed::add(db, &[again], now)).await.expect("add");
+        it.ledger.write(move |db| pending_invalidations::add(db, &[again], now)).await.expect("add");
         let kept = records.clone();
-        it.ledger.write(move |db| unconfirmed::remove(db, &kept)).await.expect("remove");
-        assert!(!it.ledger.read(move |db| unconfirmed::any(db, &records)).await.expect("read"));
-        assert!(it.ledger.read(move |db| unconfirmed::any(db, &[again])).await.expect("read"));
+        it.ledger.write(move |db| pending_invalidations::remove(db, &kept)).await.expect("remove");
+        assert!(!it.ledger.read(move |db| pending_invalidations::any(db, &records)).await.expect("read"));
+        assert!(it.ledger.read(move |db| pending_invalidations::any(db, &[again])).await.expect("read"));
     }
 
     async fn a_new_redis_process_retires_its_predecessor_for_ever(it: Fixture) {
@@ -395,8 +395,8 @@ on_each_database! {
         let now = it.now();
         it.end(Which::Any(ended)).await;
         it.end(Which::Any(awaited)).await;
-        let record = Unconfirmed { id: awaited.uuid(), token_hash: hash, session: awaited };
-        it.ledger.write(move |db| unconfirmed::add(db, &[record], now)).await.expect("add");
+        let record = PendingInvalidation { id: awaited.uuid(), token_hash: hash, session: awaited };
+        it.ledger.write(move |db| pending_invalidations::add(db, &[record], now)).await.expect("add");
         let purge = async |before: Timestamp, limit: i64| {
             it.ledger.write(move |db| retention::purge_sessions(db, before, limit)).await.expect("purge")
         };
@@ -405,7 +405,7 @@ on_each_database! {
         assert_eq!((purge(later, 1).await, purge(later, 9).await, purge(later, 9).await), (1, 1, 0), "in batches");
         let left = async |id: SessionId| it.ledger.read(move |db| sessions::find(db, id)).await.expect("read").is_some();
         assert!(!left(ended).await && !left(live).await && left(awaited).await);
-        it.ledger.write(move |db| unconfirmed::remove(db, &[record])).await.expect("remove");
+        it.ledger.write(move |db| pending_invalidations::remove(db, &[record])).await.expect("remove");
         assert_eq!(purge(later, 9).await, 1);
     }
 

@@ -152,7 +152,7 @@ async fn many_end(backend: Backend) {
     world.judge(true).await;
     assert_eq!(world.live(), spared);
     assert_eq!(world.lines(), all - spared.len(), "one line for each");
-    assert_eq!(world.stores.database.count("unconfirmed", "1 = 1"), 0);
+    assert_eq!(world.stores.database.count("pending_invalidations", "1 = 1"), 0);
     assert!(grown < FLAT_KIB, "{grown} KiB more");
     assert_eq!(world.revoke_all(false).await, (0, 0), "again ends nothing");
     assert_eq!(world.lines(), all - spared.len());
@@ -177,7 +177,11 @@ async fn killed_between_pages(backend: Backend) {
     // Only now was it answered 2xx.
     assert_eq!(world.live(), spared);
     assert_eq!(world.lines(), world.members.len() - spared.len());
-    assert_eq!(world.stores.database.count("unconfirmed", "1 = 1"), 0, "the repetition confirms what was left");
+    assert_eq!(
+        world.stores.database.count("pending_invalidations", "1 = 1"),
+        0,
+        "the repetition confirms what was left"
+    );
     world.judge(true).await;
 }
 

@@ -161,7 +161,7 @@ impl World {
     /// Each session has its sign-in, each end its revocation, and everything that was ended is confirmed.
     async fn assert_whole(&self, row: &str) {
         let database = &self.stores.database;
-        let settled = async || database.count("unconfirmed", "1 = 1") == 0;
+        let settled = async || database.count("pending_invalidations", "1 = 1") == 0;
         until("revocations are confirmed", PATIENCE, settled).await;
         let lines = |event: &str| database.count("audit", &format!("event = '{event}'"));
         assert_eq!(database.count("sessions", "1 = 1"), lines("authn_login_success"), "{row}");
@@ -305,7 +305,7 @@ async fn sql_read_only() {
     let world = World::start().await;
     let database = &world.stores.database;
     let watch = world.watch();
-    let tables = ["users", "sessions", "audit", "unconfirmed", "live_store"];
+    let tables = ["users", "sessions", "audit", "pending_invalidations", "live_store"];
     database.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'cannot execute in a read-only \
          transaction' USING ERRCODE = '25006'; END $$",

@@ -235,7 +235,7 @@ impl<'a> Drill<'a> {
     async fn is_as_before(&self) {
         let (row, people) = (self.row, &self.people);
         until(&format!("{row}: nothing is left to confirm"), PATIENCE, async || {
-            self.stores.database.count("unconfirmed", "1 = 1") == 0
+            self.stores.database.count("pending_invalidations", "1 = 1") == 0
         })
         .await;
         for _ in 0..2 {

@@ -98,7 +98,7 @@ impl Protocol {
         steps.push((Action::Sweep { node }, next));
     }
 
-    /// `unconfirmed::add`, at the end of the transaction.
+    /// `pending_invalidations::add`, at the end of the transaction.
     fn begin_job(&self, state: &mut State, node: usize, kind: Kind, records: [bool; TOKENS]) {
         for token in (0..TOKENS).filter(|&token| records[token]) {
             state.ledger.unconfirmed[token] = true;
@@ -162,7 +162,7 @@ impl Protocol {
         steps.push((Action::Standing { node: job.node, found }, next));
     }
 
-    /// `unconfirmed::remove`, and the answer.
+    /// `pending_invalidations::remove`, and the answer.
     fn remove(&self, state: &State, slot: usize, job: Job, steps: &mut Steps) {
         let mut next = *state;
         for token in (0..TOKENS).filter(|&token| job.records[token]) {

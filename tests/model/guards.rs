@@ -24,9 +24,9 @@ pub struct Guards {
     /// A touch changes only the very record that was read (`Live::touch`).
     pub touch_over_what_was_read: bool,
     /// A revocation deletes whatever of its sessions is still unconfirmed, from earlier renewals and revocations
-    /// (`unconfirmed::of`).
+    /// (`pending_invalidations::of`).
     pub what_is_unconfirmed: bool,
-    /// A note that was made again meanwhile is not removed (`unconfirmed::remove`).
+    /// A note that was made again meanwhile is not removed (`pending_invalidations::remove`).
     pub numbered_notes: bool,
     /// A record that `take` finds answers nobody: whoever joined meanwhile may have started after a revocation that
     /// deleted it (`App::take`).

@@ -46,7 +46,7 @@ pub struct Ledger {
     pub ended: bool,
     /// The token that opens the session; the one before it is the previous one.
     pub current: u8,
-    /// The table `unconfirmed`.
+    /// The table `pending_invalidations`.
     pub unconfirmed: [bool; TOKENS],
     /// Which note of a token is the latest.
     pub number: [u8; TOKENS],

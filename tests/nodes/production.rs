@@ -96,7 +96,7 @@ async fn a_revocation_at_the_command_line_is_confirmed_by_a_serving_node() {
     assert!(owner.is_signed_in().await, "there is a record");
     command_line_ok(&stores.settings().without("REDIS_URL"), &["sessions", "revoke", &owner.session_id], "");
     assert!(!owner.is_signed_in().await);
-    assert_eq!(stores.database.count("unconfirmed", "1 = 1"), 0);
+    assert_eq!(stores.database.count("pending_invalidations", "1 = 1"), 0);
 }
 
 /// A deployment that goes on without Redis: its nodes retire it once nobody confirms any more.
@@ -117,7 +117,7 @@ async fn a_deployment_may_leave_redis_behind() {
     })
     .await;
     assert!(owner.is_signed_in().await);
-    assert_eq!(stores.database.count("unconfirmed", "1 = 1"), 0, "what was repeated was noted once");
+    assert_eq!(stores.database.count("pending_invalidations", "1 = 1"), 0, "what was repeated was noted once");
 }
 
 /// One node that was started without Redis by mistake changes nothing for the others.

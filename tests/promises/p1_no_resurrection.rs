@@ -99,7 +99,7 @@ async fn through_a_redis_that_was_away_when_it_ended() {
         assert_eq!(late.copy_at(&node.url()).get("/auth/forward").await.status, 401);
     }
     until("nothing is left to confirm", Duration::from_secs(10), || async {
-        it.stores.database.count("unconfirmed", "1 = 1") == 0
+        it.stores.database.count("pending_invalidations", "1 = 1") == 0
     })
     .await;
 }

@@ -78,7 +78,7 @@ impl Database {
             #[cfg(feature = "postgres")]
             Self::Postgres(database) => {
                 let mut writer = database.connect();
-                let lock = "BEGIN; LOCK TABLE users, sessions, unconfirmed, audit IN EXCLUSIVE MODE";
+                let lock = "BEGIN; LOCK TABLE users, sessions, pending_invalidations, audit IN EXCLUSIVE MODE";
                 writer.batch_execute(lock).expect("the lock of all writers");
                 Box::new(writer)
             }

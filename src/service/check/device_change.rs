@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::domain::event::Event;
 use crate::domain::{Client, Device, DeviceMark, EndReason};
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session, Which};
-use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::{Db, LedgerError, audit, locks, proofs};
 use crate::service::check::Check;
 use crate::service::check::devices::mark_of;
@@ -95,13 +95,13 @@ impl Check {
         });
     }
 
-    async fn tell(&self, told: Change) -> Result<Vec<Unconfirmed>, Unavailable> {
+    async fn tell(&self, told: Change) -> Result<Vec<PendingInvalidation>, Unavailable> {
         let room = self.clone();
         Ok(self.core.write(move |db| room.answer_change(db, &told)).await?)
     }
 
     /// The transaction, under the user's lock, so that two nodes write one line. What records have to go.
-    fn answer_change(&self, db: &mut Db, told: &Change) -> Result<Vec<Unconfirmed>, LedgerError> {
+    fn answer_change(&self, db: &mut Db, told: &Change) -> Result<Vec<PendingInvalidation>, LedgerError> {
         let Checked { user, session, token_hash, .. } = told.checked;
         let locked = locks::users(db, &[user])?;
         let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none() && row.token_hash == token_hash);
@@ -116,8 +116,8 @@ impl Check {
                     return Ok(Vec::new());
                 }
                 // The record tells applications of a proof that does not count any more.
-                let outdated = self.sessions.obligation(token_hash, session);
-                unconfirmed::add(db, &[outdated], now)?;
+                let outdated = self.sessions.pending_invalidation(token_hash, session);
+                pending_invalidations::add(db, &[outdated], now)?;
                 Ok(vec![outdated])
             }
             OnDeviceChange::Revoke => {

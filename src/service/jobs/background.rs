@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::domain::Clock;
-use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::{LedgerError, live_store};
 use crate::service::core::complaint::{Complaint, stopped};
 use crate::service::jobs::Jobs;
@@ -107,7 +107,7 @@ impl Jobs {
     }
 
     async fn oldest_unconfirmed(&self) -> Option<Uuid> {
-        let oldest = self.core.ledger.read(|db| unconfirmed::oldest(db, None, 1)).await.ok()?;
+        let oldest = self.core.ledger.read(|db| pending_invalidations::oldest(db, None, 1)).await.ok()?;
         oldest.first().map(|record| record.id)
     }
 
@@ -128,7 +128,7 @@ impl Jobs {
     async fn sweep_once(&self) -> Result<(), String> {
         let (mut after, mut outcome) = (None, Ok(()));
         loop {
-            let waiting = self.core.ledger.read(move |db| unconfirmed::oldest(db, after, BATCH)).await;
+            let waiting = self.core.ledger.read(move |db| pending_invalidations::oldest(db, after, BATCH)).await;
             let waiting = waiting.map_err(|error| error.to_string())?;
             let Some(last) = waiting.last() else { return outcome };
             after = Some(last.id);
@@ -140,7 +140,7 @@ impl Jobs {
     }
 
     /// The records that each process of Redis holds, or would.
-    async fn shares(&self, records: &[Unconfirmed]) -> Vec<Vec<Unconfirmed>> {
+    async fn shares(&self, records: &[PendingInvalidation]) -> Vec<Vec<PendingInvalidation>> {
         let Some(live) = &self.core.live else { return vec![records.to_vec()] };
         let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
         let shares = live.shares(&hashes).await.into_iter();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{MAX_SKEW, SessionId, Timestamp};
 use crate::ledger::sessions::{self, Which};
-use crate::ledger::{Db, LedgerError, locks, retention, unconfirmed};
+use crate::ledger::{Db, LedgerError, locks, pending_invalidations, retention};
 use crate::service::jobs::Jobs;
 
 /// Rows that one transaction deletes.
@@ -75,9 +75,11 @@ impl Jobs {
             let locked = locks::users(db, &owners)?;
             let now = room.fence.purge_moment(db)?;
             let mended = retention::mend_times(db, &locked, &found, now, now.plus(MAX_SKEW))?;
-            let outdated =
-                mended.iter().map(|(session, hash)| room.sessions.obligation(*hash, *session)).collect::<Vec<_>>();
-            unconfirmed::add(db, &outdated, now)?;
+            let outdated = mended
+                .iter()
+                .map(|(session, hash)| room.sessions.pending_invalidation(*hash, *session))
+                .collect::<Vec<_>>();
+            pending_invalidations::add(db, &outdated, now)?;
             Ok(mended.len())
         };
         let mended = self.core.ledger.write(mend).await?;

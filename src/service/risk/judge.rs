@@ -11,8 +11,8 @@ use crate::domain::risk::{Arrival, Finding, News, Past, Sighting};
 use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction, SessionId, Timestamp, UserId};
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::locks::Locked;
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session, Which};
-use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::whereabouts::{self, Whereabouts};
 use crate::ledger::{Db, LedgerError, audit, proofs};
 use crate::service::core::cause::Cause;
@@ -94,7 +94,7 @@ impl Risk {
         user: UserId,
         found: &Finding,
         cause: &Cause,
-    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+    ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         whereabouts::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
         if !self.core.policy.risk.is_alarming(found) {
             return Ok(Vec::new());
@@ -150,7 +150,7 @@ impl Risk {
         (user, action): (UserId, RiskAction),
         concerned: &[SessionId],
         cause: &Cause,
-    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+    ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         let mut records = Vec::new();
         for &session in concerned {
             match action {
@@ -166,15 +166,15 @@ impl Risk {
     }
 
     /// Has a session's owner prove anew who they are; its record, which tells applications of a proof, is outdated.
-    fn challenge(&self, db: &mut Db, session: SessionId) -> Result<Option<Unconfirmed>, LedgerError> {
+    fn challenge(&self, db: &mut Db, session: SessionId) -> Result<Option<PendingInvalidation>, LedgerError> {
         let now = self.core.clock().now();
         let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none());
         let Some(row) = row else { return Ok(None) };
         if !proofs::challenge(db, session, now)? {
             return Ok(None);
         }
-        let outdated = self.sessions.obligation(row.token_hash, session);
-        unconfirmed::add(db, &[outdated], now)?;
+        let outdated = self.sessions.pending_invalidation(row.token_hash, session);
+        pending_invalidations::add(db, &[outdated], now)?;
         Ok(Some(outdated))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::domain::{SessionId, Stamp, TokenHash};
 use crate::fault_point;
 use crate::ledger::live_store::{self, FenceStatus};
-use crate::ledger::unconfirmed::{self, Unconfirmed};
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::live::Live;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
@@ -40,8 +40,8 @@ enum Attempt {
 }
 
 impl Sessions {
-    /// Deletes these records for good. Their rows in `unconfirmed` are there already.
-    pub(in crate::service) async fn confirm(&self, records: &[Unconfirmed]) -> Result<(), NotConfirmed> {
+    /// Deletes these records for good. Their rows in `pending_invalidations` are there already.
+    pub(in crate::service) async fn confirm(&self, records: &[PendingInvalidation]) -> Result<(), NotConfirmed> {
         self.confirm_within(records, deadline(self.core.policy.store_lease)).await
     }
 
@@ -49,7 +49,7 @@ impl Sessions {
     /// if it is not: the ledger says it already.
     pub(in crate::service) async fn confirm_within(
         &self,
-        records: &[Unconfirmed],
+        records: &[PendingInvalidation],
         deadline: Duration,
     ) -> Result<(), NotConfirmed> {
         let sessions = sessions_of(records);
@@ -63,7 +63,7 @@ impl Sessions {
     /// The same for what somebody has left over. Everybody is told, once it is confirmed.
     pub(in crate::service) async fn confirm_left_over(
         &self,
-        records: &[Unconfirmed],
+        records: &[PendingInvalidation],
         deadline: Duration,
     ) -> Result<(), NotConfirmed> {
         self.delete_for_good(records, deadline).await?;
@@ -73,7 +73,7 @@ impl Sessions {
         Ok(())
     }
 
-    async fn delete_for_good(&self, records: &[Unconfirmed], deadline: Duration) -> Result<(), NotConfirmed> {
+    async fn delete_for_good(&self, records: &[PendingInvalidation], deadline: Duration) -> Result<(), NotConfirmed> {
         if records.is_empty() {
             return Ok(());
         }
@@ -102,7 +102,7 @@ impl Sessions {
         matches!(self.still_believed(stamps).await, Ok(Some(Duration::ZERO)))
     }
 
-    async fn attempt(&self, records: &[Unconfirmed]) -> Result<Attempt, NotConfirmed> {
+    async fn attempt(&self, records: &[PendingInvalidation]) -> Result<Attempt, NotConfirmed> {
         let deleted = match &self.core.live {
             Some(live) => delete(live, records).await,
             None => Ok(Vec::new()),
@@ -114,7 +114,7 @@ impl Sessions {
             Some(Duration::ZERO) => {
                 fault_point::reach("confirm: may be forgotten");
                 let records = records.to_vec();
-                self.core.write(move |db| unconfirmed::remove(db, &records)).await.map_err(unknown)?;
+                self.core.write(move |db| pending_invalidations::remove(db, &records)).await.map_err(unknown)?;
                 fault_point::reach("confirm: forgotten");
                 Ok(Attempt::Confirmed)
             }
@@ -136,15 +136,16 @@ impl Sessions {
         self.lease_grace.still_believed(status, lease, now)
     }
 
-    async fn swept(&self, records: &[Unconfirmed]) -> Result<bool, NotConfirmed> {
+    async fn swept(&self, records: &[PendingInvalidation]) -> Result<bool, NotConfirmed> {
         let records = records.to_vec();
-        let waiting = self.core.ledger.read(move |db| unconfirmed::any(db, &records)).await.map_err(unknown)?;
+        let waiting =
+            self.core.ledger.read(move |db| pending_invalidations::any(db, &records)).await.map_err(unknown)?;
         Ok(!waiting)
     }
 }
 
 /// Each session once.
-fn sessions_of(records: &[Unconfirmed]) -> Vec<SessionId> {
+fn sessions_of(records: &[PendingInvalidation]) -> Vec<SessionId> {
     let mut sessions: Vec<_> = records.iter().map(|record| record.session).collect();
     sessions.sort_unstable();
     sessions.dedup();
@@ -158,7 +159,7 @@ fn deadline(lease: Duration) -> Duration {
     lease.saturating_add(TIME_TO_ASK).min(LONGEST)
 }
 
-async fn delete(live: &Live, records: &[Unconfirmed]) -> Result<Vec<Stamp>, NotConfirmed> {
+async fn delete(live: &Live, records: &[PendingInvalidation]) -> Result<Vec<Stamp>, NotConfirmed> {
     let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
     live.delete(&hashes).await.map_err(|error| NotConfirmed(error.to_string()))
 }

@@ -11,8 +11,8 @@ use crate::domain::event::{Actor, Event};
 use crate::domain::{EndReason, SessionId, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::locks::Locked;
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Ended, Which};
-use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::authority::{StepUpRequired, Unproven};
@@ -76,7 +76,7 @@ impl From<Unproven> for RevokeError {
 #[derive(Clone, Debug, Default)]
 pub(in crate::service) struct EndedSessions {
     /// All whose records have to go.
-    pub(in crate::service) records: Vec<Unconfirmed>,
+    pub(in crate::service) records: Vec<PendingInvalidation>,
     /// How many rows this ended, and how many of them were alive until now.
     pub(in crate::service) ended: usize,
     pub(in crate::service) live: usize,
@@ -93,8 +93,12 @@ impl EndedSessions {
 
 impl Sessions {
     /// A new obligation to delete a record.
-    pub(in crate::service) fn obligation(&self, token_hash: TokenHash, session: SessionId) -> Unconfirmed {
-        Unconfirmed { id: self.core.request_id(), token_hash, session }
+    pub(in crate::service) fn pending_invalidation(
+        &self,
+        token_hash: TokenHash,
+        session: SessionId,
+    ) -> PendingInvalidation {
+        PendingInvalidation { id: self.core.request_id(), token_hash, session }
     }
 
     /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction, which has locked
@@ -146,12 +150,14 @@ impl Sessions {
         which: &Which,
         ended_now: &[Ended],
         before: &[Ended],
-    ) -> Result<Vec<Unconfirmed>, LedgerError> {
+    ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         let ids: Vec<_> = ended_now.iter().chain(before).map(|session| session.id).collect();
         let mut records = match which {
-            Which::OfUser(user, _) => unconfirmed::of_user(db, *user)?,
-            Which::Tokens(hashes) => unconfirmed::of_sessions_or_tokens(db, &ids, hashes)?,
-            Which::One(..) | Which::Any(_) | Which::These(_) => unconfirmed::of_sessions_or_tokens(db, &ids, &[])?,
+            Which::OfUser(user, _) => pending_invalidations::of_user(db, *user)?,
+            Which::Tokens(hashes) => pending_invalidations::of_sessions_or_tokens(db, &ids, hashes)?,
+            Which::One(..) | Which::Any(_) | Which::These(_) => {
+                pending_invalidations::of_sessions_or_tokens(db, &ids, &[])?
+            }
         };
         let hashes = |of: &[Ended]| -> Vec<_> { of.iter().map(|session| (session.token_hash, session.id)).collect() };
         let noted: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
@@ -167,8 +173,8 @@ impl Sessions {
                 new.push((hash, session));
             }
         }
-        let new: Vec<_> = new.into_iter().map(|(hash, session)| self.obligation(hash, session)).collect();
-        unconfirmed::add(db, &new, self.core.clock().now())?;
+        let new: Vec<_> = new.into_iter().map(|(hash, session)| self.pending_invalidation(hash, session)).collect();
+        pending_invalidations::add(db, &new, self.core.clock().now())?;
         records.extend(new);
         Ok(records)
     }
@@ -182,7 +188,7 @@ impl Sessions {
             let before = sessions::find_ended(db, &Which::Tokens(shown.clone()))?;
             let ids: Vec<_> = before.iter().map(|session| session.id).collect();
             let lives = tokens::sessions_of(db, &shown)?.iter().any(|(_, session)| !ids.contains(session));
-            let left = lives || !unconfirmed::of_sessions_or_tokens(db, &ids, &shown)?.is_empty();
+            let left = lives || !pending_invalidations::of_sessions_or_tokens(db, &ids, &shown)?.is_empty();
             let last = before.iter().map(|session| session.token_hash);
             let hashes = || last.chain(shown.iter().copied()).collect::<Vec<_>>();
             Ok((!left).then(hashes))

@@ -14,8 +14,8 @@ use crate::domain::event::Event;
 use crate::domain::{EndReason, Filter, SessionId};
 use crate::fault_point;
 use crate::ledger::audit::{self, Entry};
+use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Which};
-use crate::ledger::unconfirmed::Unconfirmed;
 use crate::ledger::{LedgerError, search};
 use crate::service::core::cause::Cause;
 use crate::service::sessions::Sessions;
@@ -154,7 +154,8 @@ impl Sessions {
         let (mut after, mut left) = (None, HashSet::new());
         loop {
             let wanted = filter.clone();
-            let found = self.core.ledger.read(move |db| search::unconfirmed(db, &wanted, after, PAGE)).await?;
+            let found =
+                self.core.ledger.read(move |db| search::pending_invalidations(db, &wanted, after, PAGE)).await?;
             let Some(last) = found.last() else { return Ok(left.len()) };
             after = Some(last.id);
             let confirmed = match left.is_empty() {
@@ -162,7 +163,7 @@ impl Sessions {
                 false => self.confirm_within(&found, IMPATIENT).await,
             };
             if confirmed.is_err() {
-                left.extend(found.iter().map(|record: &Unconfirmed| record.session));
+                left.extend(found.iter().map(|record: &PendingInvalidation| record.session));
             }
         }
     }

@@ -11,8 +11,8 @@ use crate::domain::event::Event;
 use crate::domain::password::Verdict;
 use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
 use crate::fault_point;
+use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Session, Which};
-use crate::ledger::unconfirmed::Unconfirmed;
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, locks, tokens};
 use crate::service::audit::refused::Unanswered;
@@ -94,7 +94,7 @@ pub enum IssueError {
 
 /// What the transaction decided.
 enum Admission {
-    Admitted { user: Box<User>, ended: Vec<Unconfirmed> },
+    Admitted { user: Box<User>, ended: Vec<PendingInvalidation> },
     Refused,
     Full,
 }

@@ -6,8 +6,8 @@
 use crate::domain::event::Event;
 use crate::domain::{Client, Password, Token, TokenHash};
 use crate::fault_point;
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session};
-use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
@@ -80,7 +80,11 @@ impl SignIns {
 
     /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the token that was
     /// shown, or the password is no longer the one that was verified.
-    fn prove(&self, db: &mut Db, renewal: &Renewal) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
+    fn prove(
+        &self,
+        db: &mut Db,
+        renewal: &Renewal,
+    ) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = renewal.checked;
         let Ok(locked) = self.core.lock(db, renewal.cause.authority.as_ref(), &[])? else { return Ok(None) };
         let unchanged = locked.user(user).is_some_and(|row| row.epoch == renewal.epoch);
@@ -90,10 +94,10 @@ impl SignIns {
         }
         fault_point::reach("re-authentication: token renewed");
         bind(db, &renewal.checked, &renewal.cause)?;
-        unconfirmed::add(db, &[self.sessions.obligation(token_hash, session)], now)?;
+        pending_invalidations::add(db, &[self.sessions.pending_invalidation(token_hash, session)], now)?;
         fault_point::reach("re-authentication: old token noted");
         // With whatever earlier renewals have left to be confirmed.
-        let records = unconfirmed::of_sessions_or_tokens(db, &[session], &[])?;
+        let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
         audit::append(db, &self.audit.entry(Event::Reauthenticated, &renewal.cause, Some(user), Some(session)))?;
         fault_point::reach("re-authentication: line written");
         Ok(sessions::find(db, session)?.map(|row| (row, records)))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::domain::event::Event;
 use crate::domain::{Client, Token};
 use crate::fault_point;
-use crate::ledger::{LedgerError, audit, session_data, sessions, tokens, unconfirmed};
+use crate::ledger::{LedgerError, audit, pending_invalidations, session_data, sessions, tokens};
 use crate::service::core::authority::Authority;
 use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
@@ -71,7 +71,7 @@ impl SignIns {
         }
         let Checked { session, token_hash, has_data, .. } = *checked;
         // The record says whether there is data: the first write makes it wrong, as a revocation would.
-        let outdated = (!has_data).then(|| self.sessions.obligation(token_hash, session));
+        let outdated = (!has_data).then(|| self.sessions.pending_invalidation(token_hash, session));
         let (room, by) = (self.clone(), Authority::live(checked));
         let stored = self.core.write(move |db| {
             if room.core.lock(db, Some(&by), &[])?.is_err() {
@@ -80,7 +80,7 @@ impl SignIns {
             let now = room.core.clock().now();
             let stored = session_data::set_data(db, session, &token_hash, Some(&text), now)?;
             if stored {
-                unconfirmed::add(db, outdated.as_slice(), now)?;
+                pending_invalidations::add(db, outdated.as_slice(), now)?;
             }
             Ok(stored)
         });
@@ -95,7 +95,7 @@ impl SignIns {
         let token = Token::generate(self.core.random());
         let (room, cause, renewed) = (self.clone(), Cause::live(checked, client), token.hash());
         let Checked { session, token_hash: shown, .. } = *checked;
-        let old = self.sessions.obligation(shown, session);
+        let old = self.sessions.pending_invalidation(shown, session);
         let done = self.core.write(move |db| {
             let granted = room.core.lock(db, cause.authority.as_ref(), &[])?.is_ok();
             if !granted || !tokens::rotate(db, session, &shown, &renewed, None)? {
@@ -103,10 +103,10 @@ impl SignIns {
             }
             fault_point::reach("renewal: token renewed");
             let Some(row) = sessions::find(db, session)? else { return Ok(None) };
-            unconfirmed::add(db, &[old], room.core.clock().now())?;
+            pending_invalidations::add(db, &[old], room.core.clock().now())?;
             fault_point::reach("renewal: old token noted");
             // With whatever earlier renewals have left to be confirmed.
-            let records = unconfirmed::of_sessions_or_tokens(db, &[session], &[])?;
+            let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
             audit::append(db, &room.audit.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
             fault_point::reach("renewal: line written");
             Ok(Some((row, records)))

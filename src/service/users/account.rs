@@ -8,8 +8,8 @@ use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, EndReason, Password, Token, TokenHash};
 use crate::fault_point;
+use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session, Which};
-use crate::ledger::unconfirmed::{self, Unconfirmed};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::authority::{Authority, StepUpRequired, Unproven};
@@ -179,7 +179,7 @@ impl Users {
 
     /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the
     /// token that was shown, or the password is no longer the one that was verified.
-    fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<Unconfirmed>)>, LedgerError> {
+    fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = change.checked;
         let Ok(locked) = self.core.lock(db, change.cause.authority.as_ref(), &[])? else { return Ok(None) };
         let unchanged = locked.user(user).is_some_and(|row| row.epoch == change.epoch);
@@ -197,8 +197,8 @@ impl Users {
         let mut records =
             self.sessions.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.cause)?.records;
         fault_point::reach("password: others ended");
-        let old = self.sessions.obligation(token_hash, session);
-        unconfirmed::add(db, &[old], now)?;
+        let old = self.sessions.pending_invalidation(token_hash, session);
+        pending_invalidations::add(db, &[old], now)?;
         fault_point::reach("password: old token noted");
         records.push(old);
         audit::append(db, &self.audit.entry(Event::PasswordChanged, &change.cause, Some(user), Some(session)))?;

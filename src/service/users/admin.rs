@@ -8,7 +8,7 @@ use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, unconfirmed};
+use crate::ledger::{Db, LedgerError, audit, pending_invalidations};
 use crate::service::core::authority::{StepUpRequired, Unproven};
 use crate::service::core::cause::Cause;
 use crate::service::core::unavailable::Unavailable;
@@ -224,7 +224,7 @@ impl Users {
                     Ok(Ok((ended.records, ended.live)))
                 }
                 // Nothing to do, but perhaps still something to confirm.
-                _ => Ok(Ok((unconfirmed::of_user(db, id)?, 0))),
+                _ => Ok(Ok((pending_invalidations::of_user(db, id)?, 0))),
             }
         });
         let (records, live) = changed.await.map_err(Unavailable::from)??;

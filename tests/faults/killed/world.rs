@@ -167,7 +167,7 @@ impl World {
         let mut least = [true; 4];
         let watch = stopwatch();
         loop {
-            let confirmed = self.stores.database.count("unconfirmed", "1 = 1") == 0;
+            let confirmed = self.stores.database.count("pending_invalidations", "1 = 1") == 0;
             let alive = people.alive_at(&self.node.url()).await;
             let risen = alive.iter().zip(&least).any(|(now, before)| *now && !before);
             assert!(!risen, "{point}: a session came back: {least:?}, then {alive:?}");

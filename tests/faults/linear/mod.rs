@@ -69,8 +69,10 @@ async fn every_check_agrees_with_the_revocations_before_it() {
     let recovery = stopwatch();
     until("every node answers for every session", PATIENCE, async || clients.check_all().await).await;
     println!("every node answered for every session {:?} after the last fault", recovery());
-    until("nothing is left to confirm", PATIENCE, async || system.stores.database.count("unconfirmed", "1 = 1") == 0)
-        .await;
+    until("nothing is left to confirm", PATIENCE, async || {
+        system.stores.database.count("pending_invalidations", "1 = 1") == 0
+    })
+    .await;
     println!("nothing was left to confirm {:?} after the last fault", recovery());
     assert!(clients.check_all().await, "and so it stays");
     let verdict = judge::judge(&clients.history());

@@ -90,7 +90,7 @@ async fn a_note_that_was_made_again_meanwhile_is_not_removed_with_the_one_before
     let victim = scene.issue_on_record().await;
     let checked =
         scene.slow.check.authenticate(&victim, IP, Activity::Background).await.expect("an answer").expect("a session");
-    let is_removal = |message: &[u8]| contains("DELETE")(message) && contains("\"unconfirmed\"")(message);
+    let is_removal = |message: &[u8]| contains("DELETE")(message) && contains("\"pending_invalidations\"")(message);
     let hold = scene.sql.hold_first(1, is_removal);
     let storing = tokio::spawn({
         let slow = scene.slow.clone();
@@ -106,7 +106,7 @@ async fn a_note_that_was_made_again_meanwhile_is_not_removed_with_the_one_before
     assert!(told.is_err(), "nobody has deleted the record");
     hold.release();
     storing.await.expect("an answer").expect("stored");
-    assert_eq!(scene.database.count("unconfirmed", "1 = 1"), 1, "the later note is still there");
+    assert_eq!(scene.database.count("pending_invalidations", "1 = 1"), 1, "the later note is still there");
     let background = scene.fast.serve();
     until("it is confirmed", PATIENCE, async || {
         command.sessions.end_session(session, &Cause::command_line()).await.is_ok()

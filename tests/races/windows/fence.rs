@@ -308,7 +308,7 @@ impl Stray {
     }
 
     fn waiting(&self) -> usize {
-        self.database.count("unconfirmed", "1 = 1")
+        self.database.count("pending_invalidations", "1 = 1")
     }
 
     /// Has a revocation wait, and watches for as long as nothing may come of it.
@@ -341,7 +341,7 @@ async fn a_redis_counts_as_left_behind_after_ten_seconds_of_one_revocation_and_n
     tokio::time::sleep(SECOND).await;
     stray.clock.advance(4 * SECOND);
     // Another node confirms it; the next one is another one's business.
-    stray.database.execute("DELETE FROM unconfirmed");
+    stray.database.execute("DELETE FROM pending_invalidations");
     stray.wait_almost(user).await;
     stray.clock.advance(3 * SECOND);
     until("it is left behind", PATIENCE, async || stray.is_left_behind()).await;
