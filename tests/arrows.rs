@@ -76,7 +76,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["domain::password"]),
     ("maxminddb", &["service::core::location"]),
     ("zxcvbn", &["domain::password_rules"]),
-    ("rustix", &["service::sign_in::gate", "server::descriptors"]),
+    ("rustix", &["service::sign_in::hash_pool", "server::descriptors"]),
 ];
 
 #[test]

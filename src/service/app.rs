@@ -32,7 +32,7 @@ use super::risk::address_changes::AddressChanges;
 use super::sessions::Sessions;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
-use super::sign_in::gate::Gate;
+use super::sign_in::hash_pool::HashPool;
 use super::users::Users;
 use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
 use crate::ledger::Ledger;
@@ -97,8 +97,8 @@ struct States {
     single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
     probing: Arc<Probing>,
-    gate: Arc<Gate>,
-    judges: Arc<Gate>,
+    hash_pool: Arc<HashPool>,
+    password_judge: Arc<HashPool>,
 }
 
 impl App {
@@ -118,8 +118,8 @@ impl App {
             single_flight: Arc::default(),
             device_changes: Arc::default(),
             probing: Arc::default(),
-            gate: Arc::new(Gate::start(Arc::clone(&parts.random), Arc::clone(&clock))),
-            judges: Arc::new(Gate::to_judge(Arc::clone(&parts.random), clock)),
+            hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
+            password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
         };
         let core = Core {
             last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
@@ -176,8 +176,8 @@ impl App {
             events: Arc::clone(&events),
             sessions: Arc::clone(&sessions),
             risk: Arc::clone(&risk),
-            gate: Arc::clone(&states.gate),
-            judges: Arc::clone(&states.judges),
+            hash_pool: Arc::clone(&states.hash_pool),
+            password_judge: Arc::clone(&states.password_judge),
         });
         let users = Arc::new(Users {
             core: Arc::clone(&core),

@@ -49,7 +49,7 @@ pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView}
 pub use sessions::end::{Found, RevokeError};
 pub use sessions::end_matching::{EndMatching, Outcome};
 pub use sessions::find::{FoundPage, FoundSession, Wanted};
-pub use sign_in::gate::Hashing;
+pub use sign_in::hash_pool::Hashing;
 pub use sign_in::issue::{IssueError, SignIn, SignInError, SignedIn};
 pub use sign_in::reauthenticate::ReauthenticateError;
 pub use sign_in::session_data::{DataError, SessionData};

@@ -12,7 +12,7 @@ use crate::domain::{Client, Password};
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sign_in::SignIns;
-use crate::service::sign_in::gate::Source;
+use crate::service::sign_in::hash_pool::Source;
 
 /// Who chooses.
 pub(in crate::service) enum Chooser<'a> {
@@ -76,7 +76,7 @@ impl SignIns {
         self.core.count_in(&spans).await?;
         let personal = [Some(address), name].into_iter().flatten().map(str::to_owned).collect();
         let rules = Arc::clone(&self.core.policy.password_rules);
-        self.judges.judge(source, password.clone(), rules, personal).await??;
-        Ok(self.gate.hash(source, password).await?)
+        self.password_judge.judge(source, password.clone(), rules, personal).await??;
+        Ok(self.hash_pool.hash(source, password).await?)
     }
 }

@@ -24,7 +24,7 @@ use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{SessionView, UserView};
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
-use crate::service::sign_in::gate::Source;
+use crate::service::sign_in::hash_pool::Source;
 
 /// How long a sign-in waits for the session that it replaces to be confirmed as ended. The row has ended, and the
 /// sweeper goes on: a sick Redis does not keep anybody from signing in.
@@ -138,7 +138,7 @@ impl SignIns {
         let unanswered = Unanswered::new(&self.audit, client);
         let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
         // In a flood, whoever finds no place at the gate is not looked up either.
-        let known = match (self.gate.has_room(source), early) {
+        let known = match (self.hash_pool.has_room(source), early) {
             (Ok(()), Some(found)) => found,
             (Ok(()), None) => self.known(&request.email, key).await,
             (Err(busy), _) => Err(busy),
@@ -146,7 +146,7 @@ impl SignIns {
         let verdict = match &known {
             Ok(user) => {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
-                self.gate.verify(source, request.password.clone(), stored).await
+                self.hash_pool.verify(source, request.password.clone(), stored).await
             }
             Err(cause) => Err(cause.clone()),
         };
@@ -162,7 +162,7 @@ impl SignIns {
         };
         let upgrade = match outdated {
             // Where there is no time for it now, the next sign-in does it.
-            true => self.gate.hash(Source::familiar(client), request.password).await.ok(),
+            true => self.hash_pool.hash(Source::familiar(client), request.password).await.ok(),
             false => None,
         };
         let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));

@@ -5,7 +5,7 @@
 
 pub(in crate::service) mod attempt;
 pub(in crate::service) mod choose;
-pub(in crate::service) mod gate;
+pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod issue;
 pub(in crate::service) mod own_password;
 pub(in crate::service) mod reauthenticate;
@@ -13,7 +13,7 @@ pub(in crate::service) mod session_data;
 
 use std::sync::Arc;
 
-use gate::{Gate, Hashing};
+use hash_pool::{HashPool, Hashing};
 
 use crate::service::audit::Audit;
 use crate::service::core::Core;
@@ -29,14 +29,14 @@ pub struct SignIns {
     pub(in crate::service) events: Arc<Events>,
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
-    pub(in crate::service) gate: Arc<Gate>,
+    pub(in crate::service) hash_pool: Arc<HashPool>,
     /// Where new passwords are judged.
-    pub(in crate::service) judges: Arc<Gate>,
+    pub(in crate::service) password_judge: Arc<HashPool>,
 }
 
 impl SignIns {
     /// What was done to hash passwords since the start.
     pub fn hashing(&self) -> Hashing {
-        self.gate.hashing()
+        self.hash_pool.hashing()
     }
 }

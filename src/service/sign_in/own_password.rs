@@ -12,7 +12,7 @@ use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sign_in::SignIns;
-use crate::service::sign_in::gate::Source;
+use crate::service::sign_in::hash_pool::Source;
 
 /// Why somebody has not proven who they are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,7 @@ impl SignIns {
         let user = found.ok_or(NotProven::Gone)?;
         let attempt = self.reserve_attempt_in(checked.session, client).await;
         let attempt = attempt.inspect_err(|throttled| self.audit.note_throttled(&user.email_key, throttled, client))?;
-        let verdict = self.gate.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;
+        let verdict = self.hash_pool.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;
         match attempt.settle(verdict, true).await? {
             Verdict::Match { .. } => Ok(user),
             Verdict::Mismatch | Verdict::Unusable => {

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use crate::service::sign_in::gate::source::Source;
+use crate::service::sign_in::hash_pool::source::Source;
 
 /// Places in all. With one worker and 40 ms for a hash, the last of them waits two and a half seconds.
 pub(super) const PLACES: usize = 64;

@@ -7,10 +7,10 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::domain::{Client, SystemClock, SystemRandom};
-use crate::service::sign_in::gate::{queue::OF_A_KIND, queue::OF_A_SOURCE};
+use crate::service::sign_in::hash_pool::{queue::OF_A_KIND, queue::OF_A_SOURCE};
 
-fn gate(workers: usize) -> Arc<Gate> {
-    Arc::new(Gate::with_workers(workers, Arc::new(SystemRandom), Arc::new(SystemClock::new())))
+fn hash_pool(workers: usize) -> Arc<HashPool> {
+    Arc::new(HashPool::with_workers(workers, Arc::new(SystemRandom), Arc::new(SystemClock::new())))
 }
 
 fn client(number: u32) -> Client {
@@ -22,74 +22,82 @@ fn from(number: u32) -> Source {
 }
 
 /// Keeps one thread busy until the sender is dropped; the task is the client that waits for it.
-async fn hold(gate: &Arc<Gate>) -> (mpsc::Sender<()>, JoinHandle<Result<(), Unavailable>>) {
+async fn hold(hash_pool: &Arc<HashPool>) -> (mpsc::Sender<()>, JoinHandle<Result<(), Unavailable>>) {
     let ((release, until), (tell, begun)) = (mpsc::channel(), oneshot::channel());
     let gate = Arc::clone(gate);
     let waiting = tokio::spawn(async move {
-        gate.run(from(0), move |_| {
-            tell.send(()).unwrap();
-            // Its sender is dropped, never used.
-            let _ = until.recv();
-            Ok(())
-        })
-        .await
+        hash_pool
+            .run(from(0), move |_| {
+                tell.send(()).unwrap();
+                // Its sender is dropped, never used.
+                let _ = until.recv();
+                Ok(())
+            })
+            .await
     });
     begun.await.unwrap();
     (release, waiting)
 }
 
 /// A client whose job, when it runs, writes its name down.
-fn ask(gate: &Arc<Gate>, source: Source, name: &'static str, ran: &Names) -> JoinHandle<Result<(), Unavailable>> {
-    let (gate, ran) = (Arc::clone(gate), Arc::clone(ran));
+fn ask(
+    hash_pool: &Arc<HashPool>,
+    source: Source,
+    name: &'static str,
+    ran: &Names,
+) -> JoinHandle<Result<(), Unavailable>> {
+    let (hash_pool, ran) = (Arc::clone(gate), Arc::clone(ran));
     tokio::spawn(async move {
-        gate.run(source, move |_| {
-            ran.lock().unwrap().push(name);
-            Ok(())
-        })
-        .await
+        hash_pool
+            .run(source, move |_| {
+                ran.lock().unwrap().push(name);
+                Ok(())
+            })
+            .await
     })
 }
 
 type Names = Arc<Mutex<Vec<&'static str>>>;
 
-async fn until_waiting(gate: &Gate, count: usize) {
+async fn until_waiting(hash_pool: &HashPool, count: usize) {
     let reached = async {
-        while gate.hashing().waiting != count {
+        while hash_pool.hashing().waiting != count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     timeout(Duration::from_secs(10), reached)
         .await
-        .unwrap_or_else(|_| panic!("{count} never wait: {:?}", gate.hashing()));
+        .unwrap_or_else(|_| panic!("{count} never wait: {:?}", hash_pool.hashing()));
 }
 
 #[tokio::test]
 async fn l_02_who_finds_no_place_is_told_at_once_and_who_waits_too_long_in_time() {
-    let (gate, ran) = (gate(1), Names::default());
+    let (hash_pool, ran) = (hash_pool(1), Names::default());
     let (release, _) = hold(&gate).await;
-    let waiting: Vec<_> = (1..=OF_A_KIND).map(|n| ask(&gate, from(u32::try_from(n).unwrap()), "waits", &ran)).collect();
-    until_waiting(&gate, OF_A_KIND).await;
-    assert_eq!(gate.has_room(from(7_000)), Err(FULL));
-    assert_eq!(ask(&gate, from(7_000), "too many", &ran).await.unwrap(), Err(FULL));
+    let waiting: Vec<_> =
+        (1..=OF_A_KIND).map(|n| ask(&hash_pool, from(u32::try_from(n).unwrap()), "waits", &ran)).collect();
+    until_waiting(&hash_pool, OF_A_KIND).await;
+    assert_eq!(hash_pool.has_room(from(7_000)), Err(FULL));
+    assert_eq!(ask(&hash_pool, from(7_000), "too many", &ran).await.unwrap(), Err(FULL));
     for answer in waiting {
         assert_eq!(answer.await.unwrap(), Err(FULL), "while the thread is still busy");
     }
-    assert_eq!(gate.hashing().waiting, 0, "nobody who was told is kept");
+    assert_eq!(hash_pool.hashing().waiting, 0, "nobody who was told is kept");
     drop(release);
-    assert_eq!(ask(&gate, from(1), "next", &ran).await.unwrap(), Ok(()));
+    assert_eq!(ask(&hash_pool, from(1), "next", &ran).await.unwrap(), Ok(()));
     assert_eq!(*ran.lock().unwrap(), ["next"], "no hash for who was told");
 }
 
 #[tokio::test]
 async fn l_03_a_hash_that_has_begun_keeps_its_place_when_its_client_has_gone() {
-    let (gate, ran) = (gate(1), Names::default());
+    let (hash_pool, ran) = (hash_pool(1), Names::default());
     let (release, client) = hold(&gate).await;
     client.abort();
     assert!(client.await.unwrap_err().is_cancelled());
-    let second = ask(&gate, from(2), "second", &ran);
-    until_waiting(&gate, 1).await;
+    let second = ask(&hash_pool, from(2), "second", &ran);
+    until_waiting(&hash_pool, 1).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(gate.hashing().waiting, 1, "it waits for the thread, not for the client");
+    assert_eq!(hash_pool.hashing().waiting, 1, "it waits for the thread, not for the client");
     assert!(ran.lock().unwrap().is_empty());
     drop(release);
     assert_eq!(second.await.unwrap(), Ok(()));
@@ -97,13 +105,13 @@ async fn l_03_a_hash_that_has_begun_keeps_its_place_when_its_client_has_gone() {
 
 #[tokio::test]
 async fn l_04_who_hangs_up_leaves_the_queue_and_costs_no_hash() {
-    let (gate, ran) = (gate(1), Names::default());
+    let (hash_pool, ran) = (hash_pool(1), Names::default());
     let (release, _client) = hold(&gate).await;
-    let gone: Vec<_> = (0..20).map(|_| ask(&gate, from(1), "gone", &ran)).collect();
-    let stays = ask(&gate, from(1), "stays", &ran);
-    until_waiting(&gate, 21).await;
+    let gone: Vec<_> = (0..20).map(|_| ask(&hash_pool, from(1), "gone", &ran)).collect();
+    let stays = ask(&hash_pool, from(1), "stays", &ran);
+    until_waiting(&hash_pool, 21).await;
     gone.iter().for_each(JoinHandle::abort);
-    until_waiting(&gate, 1).await;
+    until_waiting(&hash_pool, 1).await;
     drop(release);
     assert_eq!(stays.await.unwrap(), Ok(()));
     assert_eq!(*ran.lock().unwrap(), ["stays"]);
@@ -111,12 +119,12 @@ async fn l_04_who_hangs_up_leaves_the_queue_and_costs_no_hash() {
 
 #[tokio::test]
 async fn l_07_one_source_keeps_nobody_else_waiting() {
-    let (gate, ran) = (gate(1), Names::default());
+    let (hash_pool, ran) = (hash_pool(1), Names::default());
     let (release, _client) = hold(&gate).await;
-    let flood: Vec<_> = (0..200).map(|_| ask(&gate, from(1), "flood", &ran)).collect();
-    until_waiting(&gate, OF_A_SOURCE).await;
-    let neighbour = ask(&gate, from(2), "neighbour", &ran);
-    until_waiting(&gate, OF_A_SOURCE + 1).await;
+    let flood: Vec<_> = (0..200).map(|_| ask(&hash_pool, from(1), "flood", &ran)).collect();
+    until_waiting(&hash_pool, OF_A_SOURCE).await;
+    let neighbour = ask(&hash_pool, from(2), "neighbour", &ran);
+    until_waiting(&hash_pool, OF_A_SOURCE + 1).await;
     drop(release);
     assert_eq!(neighbour.await.unwrap(), Ok(()));
     let before = ran.lock().unwrap().iter().position(|name| *name == "neighbour").unwrap();
@@ -128,12 +136,12 @@ async fn l_07_one_source_keeps_nobody_else_waiting() {
 
 #[tokio::test]
 async fn l_07_a_share_is_kept_for_who_has_signed_in_here_before() {
-    let (gate, ran) = (gate(1), Names::default());
+    let (hash_pool, ran) = (hash_pool(1), Names::default());
     let (release, _client) = hold(&gate).await;
-    let flood: Vec<_> = (0..1_000).map(|n| ask(&gate, from(n), "flood", &ran)).collect();
-    until_waiting(&gate, OF_A_KIND).await;
-    let known = ask(&gate, Source::familiar(&client(5_000)), "known", &ran);
-    until_waiting(&gate, OF_A_KIND + 1).await;
+    let flood: Vec<_> = (0..1_000).map(|n| ask(&hash_pool, from(n), "flood", &ran)).collect();
+    until_waiting(&hash_pool, OF_A_KIND).await;
+    let known = ask(&hash_pool, Source::familiar(&client(5_000)), "known", &ran);
+    until_waiting(&hash_pool, OF_A_KIND + 1).await;
     drop(release);
     assert_eq!(known.await.unwrap(), Ok(()));
     let before = ran.lock().unwrap().iter().position(|name| *name == "known").unwrap();
@@ -143,18 +151,18 @@ async fn l_07_a_share_is_kept_for_who_has_signed_in_here_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l_01_no_more_hashes_at_once_than_threads_and_every_one_is_counted() {
-    let gate = gate(2);
+    let gate = hash_pool(2);
     let password = || Password::new("anything".to_owned());
     let jobs: Vec<_> = (0..6)
         .map(|number| {
             let gate = Arc::clone(&gate);
-            tokio::spawn(async move { gate.verify(from(number), password(), None).await })
+            tokio::spawn(async move { hash_pool.verify(from(number), password(), None).await })
         })
         .collect();
     for job in jobs {
         assert_eq!(job.await.unwrap(), Ok(Verdict::Mismatch));
     }
-    let told = gate.hashing();
+    let told = hash_pool.hashing();
     assert_eq!((told.computed, told.workers, told.waiting), (6, 2, 0));
     assert!((1..=2).contains(&told.most_at_once), "{told:?}");
 }
@@ -162,17 +170,17 @@ async fn l_01_no_more_hashes_at_once_than_threads_and_every_one_is_counted() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_panic_takes_its_own_answer_and_not_the_thread() {
-    let gate = gate(1);
-    let panicked = gate.run(from(1), |_| -> Result<(), HashingFailed> { panic!("a test") }).await;
+    let gate = hash_pool(1);
+    let panicked = hash_pool.run(from(1), |_| -> Result<(), HashingFailed> { panic!("a test") }).await;
     assert!(panicked.is_err());
-    assert!(gate.run(from(1), |_| Ok(())).await.is_ok());
+    assert!(hash_pool.run(from(1), |_| Ok(())).await.is_ok());
 }
 
 #[tokio::test]
 async fn who_signs_in_does_not_wait_for_passwords_that_are_judged() {
-    let app_gate = gate(1);
-    let judges = Arc::new(Gate::to_judge(Arc::new(SystemRandom), Arc::new(SystemClock::new())));
-    let (release, _client) = hold(&judges).await;
+    let app_gate = hash_pool(1);
+    let password_judge = Arc::new(HashPool::to_judge(Arc::new(SystemRandom), Arc::new(SystemClock::new())));
+    let (release, _client) = hold(&password_judge).await;
     let hash = app_gate.hash(from(1), Password::new("a password".to_owned())).await;
     assert!(hash.is_ok(), "although a judgement goes on");
     drop(release);
@@ -180,9 +188,9 @@ async fn who_signs_in_does_not_wait_for_passwords_that_are_judged() {
 
 #[tokio::test]
 async fn the_threads_step_back_and_the_process_does_not() {
-    let gate = gate(1);
+    let gate = hash_pool(1);
     let niceness = |thread| rustix::process::getpriority_process(Some(thread)).unwrap();
-    let of_hashing = gate.run(from(1), move |_| Ok(niceness(rustix::thread::gettid()))).await.unwrap();
+    let of_hashing = hash_pool.run(from(1), move |_| Ok(niceness(rustix::thread::gettid()))).await.unwrap();
     let of_this = niceness(rustix::thread::gettid());
     assert_eq!(of_hashing, (of_this + 5).min(19));
     assert_eq!(niceness(rustix::process::getpid()), of_this);

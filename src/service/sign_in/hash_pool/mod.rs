@@ -38,8 +38,8 @@ const FULL: Unavailable = Unavailable::Busy("the password gate is full");
 type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
 
 /// Handle to the hashing threads, which end when it is dropped.
-pub(in crate::service) struct Gate {
-    hall: Arc<Hall>,
+pub(in crate::service) struct HashPool {
+    shared: Arc<Shared>,
     workers: usize,
     random: Arc<dyn Random>,
     clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub(in crate::service) struct Gate {
 
 /// Where those who ask and those who hash meet.
 #[derive(Default)]
-struct Hall {
+struct Shared {
     state: Mutex<State>,
     news: Condvar,
     counts: Counts,
@@ -59,7 +59,7 @@ struct State {
     closed: bool,
 }
 
-impl Gate {
+impl HashPool {
     /// Starts one thread fewer than there are cores, at least one and at most four.
     pub(in crate::service) fn start(random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -72,20 +72,20 @@ impl Gate {
     }
 
     fn with_workers(workers: usize, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
-        let hall = Arc::new(Hall::default());
+        let shared = Arc::new(Shared::default());
         for number in 0..workers {
-            let hall = Arc::clone(&hall);
+            let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("passwords-{number}"));
-            if let Err(error) = thread.spawn(move || hall.work()) {
+            if let Err(error) = thread.spawn(move || shared.work()) {
                 log::error!("a thread for hashing passwords could not be started: {error}");
             }
         }
-        Self { hall, workers, random, clock }
+        Self { shared, workers, random, clock }
     }
 
     /// Whether a hash for this source would find a place now: to be asked before anything is looked up for it.
     pub(in crate::service) fn has_room(&self, source: Source) -> Result<(), Unavailable> {
-        if self.hall.lock().queue.has_room(source) { Ok(()) } else { Err(FULL) }
+        if self.shared.lock().queue.has_room(source) { Ok(()) } else { Err(FULL) }
     }
 
     /// Hashes a password that was judged already.
@@ -95,7 +95,7 @@ impl Gate {
     }
 
     /// Judges a password that somebody has chosen. `personal` is what others may know of its owner. At a gate of its own
-    /// ([`Gate::to_judge`]): who signs in does not wait for it.
+    /// ([`HashPool::to_judge`]): who signs in does not wait for it.
     pub(in crate::service) async fn judge(
         &self,
         source: Source,
@@ -118,8 +118,8 @@ impl Gate {
 
     /// What was done so far.
     pub(in crate::service) fn hashing(&self) -> Hashing {
-        let waiting = self.hall.lock().queue.len();
-        self.hall.counts.told(self.workers, waiting)
+        let waiting = self.shared.lock().queue.len();
+        self.shared.counts.told(self.workers, waiting)
     }
 
     async fn run<T: Send + 'static>(
@@ -130,7 +130,7 @@ impl Gate {
         let (answer, mut answered) = oneshot::channel();
         let clock = Arc::clone(&self.clock);
         let asked_at = clock.monotonic();
-        let place = self.hall.enter(
+        let place = self.shared.enter(
             source,
             Box::new(move |worker| {
                 let waited = clock.monotonic().saturating_sub(asked_at);
@@ -150,14 +150,14 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for HashPool {
     fn drop(&mut self) {
-        self.hall.lock().closed = true;
-        self.hall.news.notify_all();
+        self.shared.lock().closed = true;
+        self.shared.news.notify_all();
     }
 }
 
-impl Hall {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +169,7 @@ impl Hall {
                 // By this, whoever waits for it is told.
                 drop(displaced);
                 self.news.notify_one();
-                Ok(Place { hall: self, source, number })
+                Ok(Place { shared: self, source, number })
             }
             Pushed::Full => Err(FULL),
         }
@@ -204,7 +204,7 @@ impl Hall {
 /// A place in the queue. Whoever stops waiting, by hanging up too, leaves it to others; if the hash has begun, the
 /// thread is busy with it all the same.
 struct Place<'a> {
-    hall: &'a Hall,
+    shared: &'a Shared,
     source: Source,
     number: u64,
 }
@@ -212,7 +212,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// Whether the turn had not come yet.
     fn leave(&self) -> bool {
-        let job = self.hall.lock().queue.withdraw(self.source, self.number);
+        let job = self.shared.lock().queue.withdraw(self.source, self.number);
         job.is_some()
     }
 }
