@@ -99,7 +99,7 @@ impl Live {
     }
 
     async fn ask_once<T: FromRedisValue>(&self, key: Key<'_>, questions: &Pipeline) -> Result<T, LiveError> {
-        self.lanes.connection(key).boxed().await?.ask(questions).await
+        self.connections.connection(key).boxed().await?.ask(questions).await
     }
 }
 

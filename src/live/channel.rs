@@ -25,7 +25,7 @@ impl Live {
         let (shared, channel) = (&self.shared, self.channel());
         let words: Vec<_> = sessions.iter().map(|session| word(&shared.own, *session)).collect();
         // A cluster passes it on by itself, from whichever node.
-        let told = self.lanes.any().boxed().await?.publish(&channel, &words).await;
+        let told = self.connections.any().boxed().await?.publish(&channel, &words).await;
         if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
             && !shared.muted.swap(true, Ordering::SeqCst)
         {

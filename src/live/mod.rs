@@ -36,7 +36,6 @@ mod contract;
 mod error;
 mod fault;
 mod key;
-mod lane;
 mod listener;
 mod manager;
 mod marker;
@@ -50,6 +49,7 @@ mod settings;
 mod slot;
 mod store;
 mod store_lease;
+mod worker_connection;
 
 pub use contract::{Doubt, Lease, Seen, SeenRecord, Taken};
 pub use error::LiveError;

@@ -17,8 +17,8 @@ use super::address::Node;
 use super::cluster::Cluster;
 use super::connection::Stamped;
 use super::key::Key;
-use super::lane::Lane;
 use super::manager::StampedPool;
+use super::worker_connection::WorkerConnection;
 use crate::domain::{Clock, Stamp};
 
 /// Who serves a key.
@@ -30,20 +30,20 @@ pub(super) enum Route {
 }
 
 /// One worker's connections.
-pub(super) struct Lanes {
+pub(super) struct WorkerConnections {
     route: Arc<Route>,
     clock: Arc<dyn Clock>,
     /// Longer than making a connection can last.
     patience: Duration,
-    whole: Option<Lane>,
-    by_master: Mutex<HashMap<Arc<Node>, Arc<Lane>>>,
+    whole: Option<WorkerConnection>,
+    by_master: Mutex<HashMap<Arc<Node>, Arc<WorkerConnection>>>,
 }
 
-impl Lanes {
+impl WorkerConnections {
     /// Lanes without a connection yet.
     pub(super) fn new(route: Arc<Route>, clock: Arc<dyn Clock>, patience: Duration) -> Self {
         let whole = match &*route {
-            Route::Whole(pool) => Some(Lane::new(pool.clone(), Arc::clone(&clock), patience)),
+            Route::Whole(pool) => Some(WorkerConnection::new(pool.clone(), Arc::clone(&clock), patience)),
             Route::Cluster(_) => None,
         };
         Self { route, clock, patience, whole, by_master: Mutex::default() }
@@ -53,7 +53,7 @@ impl Lanes {
     pub(super) async fn connection(&self, key: Key<'_>) -> Result<Arc<Stamped>, LiveError> {
         match (&*self.route, &self.whole) {
             (Route::Cluster(cluster), _) => self.in_cluster(cluster, key.slot()).boxed().await,
-            (_, Some(lane)) => lane.connection().await,
+            (_, Some(own)) => own.connection().await,
             (_, None) => Err(LiveError::Down("there is no lane".to_owned())),
         }
     }
@@ -63,11 +63,11 @@ impl Lanes {
         match (&*self.route, &self.whole) {
             (Route::Cluster(cluster), _) => {
                 let masters = cluster.masters().await?;
-                let lanes = masters.iter().map(|master| self.lane(cluster, master));
-                let lanes = lanes.collect::<Result<Vec<_>, _>>()?;
-                try_join_all(lanes.iter().map(|lane| lane.connection())).await
+                let connections = masters.iter().map(|master| self.connection_to(cluster, master));
+                let connections = connections.collect::<Result<Vec<_>, _>>()?;
+                try_join_all(connections.iter().map(|own| own.connection())).await
             }
-            (_, Some(lane)) => Ok(vec![lane.connection().await?]),
+            (_, Some(own)) => Ok(vec![own.connection().await?]),
             (_, None) => Ok(Vec::new()),
         }
     }
@@ -77,22 +77,22 @@ impl Lanes {
         match (&*self.route, &self.whole) {
             (Route::Cluster(cluster), _) => {
                 let masters = cluster.masters().await?;
-                let lanes = masters.iter().map(|master| self.lane(cluster, master));
-                let lanes = lanes.collect::<Result<Vec<_>, _>>()?;
-                if let Some(connection) = lanes.iter().find_map(|lane| lane.parked()) {
+                let connections = masters.iter().map(|master| self.connection_to(cluster, master));
+                let connections = connections.collect::<Result<Vec<_>, _>>()?;
+                if let Some(connection) = connections.iter().find_map(|own| own.parked()) {
                     return Ok(connection);
                 }
-                let (connection, _) = select_ok(lanes.iter().map(|lane| lane.connection().boxed())).await?;
+                let (connection, _) = select_ok(connections.iter().map(|own| own.connection().boxed())).await?;
                 Ok(connection)
             }
-            (_, Some(lane)) => lane.connection().await,
+            (_, Some(own)) => own.connection().await,
             (_, None) => Err(LiveError::Down("there is no lane".to_owned())),
         }
     }
 
     async fn in_cluster(&self, cluster: &Arc<Cluster>, slot: u16) -> Result<Arc<Stamped>, LiveError> {
         let master = cluster.owner(slot).await?;
-        let connection = self.lane(cluster, &master)?.connection().await;
+        let connection = self.connection_to(cluster, &master)?.connection().await;
         let fitting = connection.and_then(|connection| serving(connection, [slot]));
         if fitting.is_err() {
             cluster.refresh_behind();
@@ -100,15 +100,15 @@ impl Lanes {
         fitting
     }
 
-    fn lane(&self, cluster: &Cluster, master: &Arc<Node>) -> Result<Arc<Lane>, LiveError> {
-        let mut lanes = self.by_master.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get(master) {
-            return Ok(Arc::clone(lane));
+    fn connection_to(&self, cluster: &Cluster, master: &Arc<Node>) -> Result<Arc<WorkerConnection>, LiveError> {
+        let mut connections = self.by_master.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = connections.get(master) {
+            return Ok(Arc::clone(own));
         }
-        lanes.retain(|master, _| cluster.knows(master));
-        let lane = Arc::new(Lane::new(cluster.pool(master)?, Arc::clone(&self.clock), self.patience));
-        lanes.insert(Arc::clone(master), Arc::clone(&lane));
-        Ok(lane)
+        connections.retain(|master, _| cluster.knows(master));
+        let own = Arc::new(WorkerConnection::new(cluster.pool(master)?, Arc::clone(&self.clock), self.patience));
+        connections.insert(Arc::clone(master), Arc::clone(&own));
+        Ok(own)
     }
 }
 

@@ -20,7 +20,7 @@ use super::key::{Key, LEDGER};
 use super::listener::Post;
 use super::manager::{Target, compare_and_set, pool};
 use super::record::{is_lease, lease_text};
-use super::route::{Lanes, Route};
+use super::route::{Route, WorkerConnections};
 use super::sentinel::Sentinels;
 use super::{Doubt, Fence, Lease, LiveConfig, LiveError, Marker, NewRecord, Record, Seen, SeenRecord, Taken};
 use crate::domain::{Clock, HistoryPosition, Lineage, Nonce, Stamp, SystemRandom, Timestamp, TokenHash, random};
@@ -38,7 +38,7 @@ const ATTEMPTS: u32 = 2;
 #[derive(Clone)]
 pub struct Live {
     pub(super) shared: Arc<Shared>,
-    pub(super) lanes: Arc<Lanes>,
+    pub(super) connections: Arc<WorkerConnections>,
 }
 
 pub(super) struct Shared {
@@ -65,13 +65,13 @@ impl Live {
         let (route, script, own) = (Arc::new(route), compare_and_set(), own_name());
         let (prefix, muted) = (config.prefix.clone(), AtomicBool::default());
         let shared = Arc::new(Shared { route, clock, script, prefix, patience, own, post, config, muted });
-        Ok(Self { lanes: shared.lanes(), shared })
+        Ok(Self { connections: shared.connections(), shared })
     }
 
     /// The same store for another worker, with a connection of its own.
     #[must_use]
     pub fn for_worker(&self) -> Self {
-        Self { lanes: self.shared.lanes(), shared: Arc::clone(&self.shared) }
+        Self { connections: self.shared.connections(), shared: Arc::clone(&self.shared) }
     }
 
     /// Reads the record of a token hash: one `GETEX`, and nothing else.
@@ -182,7 +182,7 @@ impl Live {
 
     async fn marker_once(&self, ledger: &Lineage) -> Result<Marker, LiveError> {
         let key = Key::ledger(&self.shared.prefix, ledger);
-        let connection = self.lanes.connection(key).await?;
+        let connection = self.connections.connection(key).await?;
         Ok(Marker::of(connection.text(key).await?))
     }
 
@@ -199,20 +199,20 @@ impl Live {
 
     async fn replace_marker(&self, ledger: &Lineage, seen: &Marker, text: &[u8]) -> Result<bool, LiveError> {
         let key = Key::ledger(&self.shared.prefix, ledger);
-        let connection = self.lanes.connection(key).await?;
+        let connection = self.connections.connection(key).await?;
         let texts = [seen.text(), text];
         Ok(connection.compare_and_set(&self.shared.script, key, texts, MARKER_LIFETIME).await?.is_none())
     }
 
     /// Whether Redis answers; in a cluster, every master.
     pub async fn ping(&self) -> Result<(), LiveError> {
-        let connections = self.lanes.all().boxed().await?;
+        let connections = self.connections.all().boxed().await?;
         try_join_all(connections.iter().map(|connection| connection.ping())).await?;
         Ok(())
     }
 
     async fn connection(&self, hash: &TokenHash) -> Result<Arc<Stamped>, LiveError> {
-        self.lanes.connection(self.key(hash)).await
+        self.connections.connection(self.key(hash)).await
     }
 
     fn key<'a>(&'a self, hash: &'a TokenHash) -> Key<'a> {
@@ -266,8 +266,8 @@ impl Live {
 }
 
 impl Shared {
-    fn lanes(&self) -> Arc<Lanes> {
-        Arc::new(Lanes::new(Arc::clone(&self.route), Arc::clone(&self.clock), self.patience))
+    fn connections(&self) -> Arc<WorkerConnections> {
+        Arc::new(WorkerConnections::new(Arc::clone(&self.route), Arc::clone(&self.clock), self.patience))
     }
 }
 

@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const TOO_SOON: Duration = Duration::from_secs(1);
 
 /// One worker's connection, made when it is first needed and replaced when it breaks.
-pub(super) struct Lane {
+pub(super) struct WorkerConnection {
     pool: StampedPool,
     clock: Arc<dyn Clock>,
     /// Longer than one attempt can last.
@@ -45,7 +45,7 @@ struct Outage {
     until: Duration,
 }
 
-impl Lane {
+impl WorkerConnection {
     /// A lane without a connection yet.
     pub(super) fn new(pool: StampedPool, clock: Arc<dyn Clock>, patience: Duration) -> Self {
         let (parked, outage) = (Mutex::default(), Mutex::default());
