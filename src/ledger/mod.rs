@@ -17,7 +17,6 @@ mod db;
 pub mod erasure;
 mod error;
 mod file;
-mod gathered;
 pub mod histories;
 pub mod last_seen;
 pub mod lineage;
@@ -31,6 +30,7 @@ mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub mod proofs;
+mod query_batcher;
 mod refusal;
 pub mod resets;
 pub mod retention;
@@ -59,8 +59,8 @@ pub use refusal::Refusal;
 
 use connections::Era;
 use db::Purpose;
-use gathered::Gathered;
 use pool::LedgerPool;
+use query_batcher::QueryBatcher;
 use refusal::Refusals;
 use sessions::Session;
 use users::User;
@@ -75,7 +75,7 @@ pub struct Ledger {
     entrance: LedgerPool,
     watch: LedgerPool,
     writes: LedgerPool,
-    owners: Gathered<SessionId, Option<(User, Session)>>,
+    owners: QueryBatcher<SessionId, Option<(User, Session)>>,
     statements: Arc<AtomicU64>,
     refusals: Arc<Refusals>,
     written: Arc<AtomicU64>,
@@ -91,7 +91,7 @@ impl Ledger {
         let (reads, watch, writes) = (pool(Purpose::Read), pool(Purpose::Watch), pool(Purpose::Write));
         let entrance = pool(Purpose::Entrance);
         let (refusals, written, file) = (Arc::default(), Arc::default(), Arc::default());
-        let owners = Gathered::new(&reads, sessions::find_with_owners);
+        let owners = QueryBatcher::new(&reads, sessions::find_with_owners);
         Ok(Self { reads, entrance, watch, writes, owners, refusals, written, file, statements, database })
     }
 

@@ -31,7 +31,7 @@ type Look<Q, A> = fn(&mut Db, &[Q]) -> Result<Vec<A>, LedgerError>;
 type Asker<A> = oneshot::Sender<Result<A, LedgerError>>;
 
 /// One kind of question, with those that wait to be asked.
-pub(super) struct Gathered<Q, A> {
+pub(super) struct QueryBatcher<Q, A> {
     pool: LedgerPool,
     look: Look<Q, A>,
     row: Arc<Mutex<Row<Q, A>>>,
@@ -47,13 +47,13 @@ struct Row<Q, A> {
     boarding: bool,
 }
 
-impl<Q, A> Clone for Gathered<Q, A> {
+impl<Q, A> Clone for QueryBatcher<Q, A> {
     fn clone(&self) -> Self {
         Self { pool: self.pool.clone(), look: self.look, row: Arc::clone(&self.row) }
     }
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Gathered<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
     pub(super) fn new(pool: &LedgerPool, look: Look<Q, A>) -> Self {
         let row = Row { questions: Vec::new(), askers: Vec::new(), lanes: 0, boarding: false };
         Self { pool: pool.clone(), look, row: Arc::new(Mutex::new(row)) }
@@ -227,9 +227,9 @@ mod tests {
     use crate::ledger::connections::Era;
     use crate::ledger::db::Purpose;
 
-    fn gathered<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> Gathered<Q, A> {
+    fn gathered<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> QueryBatcher<Q, A> {
         let database = Database::Sqlite { path: ":memory:".to_owned() };
-        Gathered::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Era::default()), look)
+        QueryBatcher::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Era::default()), look)
     }
 
     #[tokio::test]
