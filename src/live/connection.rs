@@ -15,8 +15,8 @@ use tokio::time::sleep;
 use super::address::Node;
 use super::fault::{Fault, out_of_step};
 use super::key::Key;
+use super::pipeline::{Batch, Duty, ReadPipeline, Text};
 use super::process::{Replication, shard};
-use super::reads::{Batch, Duty, Reads, Text};
 use super::sentinel::Sentinels;
 use super::{Enrolled, LiveError, StoreLease};
 use crate::domain::{Process, Shard, Stamp};
@@ -40,7 +40,7 @@ pub(super) struct Stamped {
     /// Whether nothing but its own replicas could take its place.
     alone: bool,
     broken: AtomicBool,
-    reads: Reads,
+    reads: ReadPipeline,
 }
 
 impl Stamped {
@@ -54,8 +54,17 @@ impl Stamped {
     ) -> Arc<Self> {
         let (Enrolled { stamp, lease }, Process { replid, shard, .. }) = (enrolled, process);
         let broken = AtomicBool::new(false);
-        let stamped =
-            Arc::new(Self { redis, stamp, lease, replid, shard, elected, alone, broken, reads: Reads::default() });
+        let stamped = Arc::new(Self {
+            redis,
+            stamp,
+            lease,
+            replid,
+            shard,
+            elected,
+            alone,
+            broken,
+            reads: ReadPipeline::default(),
+        });
         tokio::spawn(watch(Arc::downgrade(&stamped)));
         stamped
     }

@@ -20,7 +20,7 @@ pub(super) type Text = Result<Option<Vec<u8>>, LiveError>;
 
 /// Reads that are yet to be sent.
 #[derive(Default)]
-pub(super) struct Reads {
+pub(super) struct ReadPipeline {
     waiting: Mutex<Batch>,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Duty {
     SendNow(Batch),
 }
 
-impl Reads {
+impl ReadPipeline {
     /// Adds a read. `GETEX` without options reads like `GET`, but counts as a write, so that a replica refuses it.
     pub(super) fn add(&self, key: Key<'_>) -> (Duty, oneshot::Receiver<Text>) {
         let (reader, answer) = oneshot::channel();
