@@ -270,8 +270,8 @@ impl Config {
         let pairs: Vec<_> = pairs.into_iter().collect();
         let mut settings = Settings::default();
         for (variable, text) in &pairs {
-            if let Some(slot) = settings.slot(variable) {
-                *slot = Some((*text).to_owned());
+            if let Some(field) = settings.field(variable) {
+                *field = Some((*text).to_owned());
             }
         }
         for slip in unknown::unknown(pairs) {

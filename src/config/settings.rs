@@ -184,7 +184,7 @@ pub struct Settings {
 
 impl Settings {
     /// The place of a variable's text; none when there is no such setting.
-    pub(super) fn slot(&mut self, variable: &str) -> Option<&mut Option<String>> {
+    pub(super) fn field(&mut self, variable: &str) -> Option<&mut Option<String>> {
         Some(match variable {
             var::LISTEN => &mut self.listen,
             var::WORKERS => &mut self.workers,

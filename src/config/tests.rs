@@ -104,7 +104,7 @@ fn every_setting_can_be_read_from_pairs() {
     let command = Settings::augment_args(Command::new("sessiond"));
     for arg in command.get_arguments() {
         let variable = arg.get_env().unwrap().to_str().unwrap();
-        *Settings::default().slot(variable).unwrap() = set("x");
+        *Settings::default().field(variable).unwrap() = set("x");
         assert!(
             arg.get_long().unwrap().replace('-', "_").eq_ignore_ascii_case(variable.trim_start_matches("SESSIOND_"))
         );

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{RedisWrite, ToRedisArgs};
 
-use super::slot::SlotOf;
+use super::hash_slot::HashSlot;
 use crate::domain::{BucketId, Lineage, Slots, TokenHash};
 
 pub(super) const SESSION: &str = "session:";
@@ -47,7 +47,7 @@ impl<'a> Key<'a> {
 
     /// Its slot in a cluster.
     pub(super) fn slot(&self) -> u16 {
-        let mut slot = SlotOf::default();
+        let mut slot = HashSlot::default();
         // It cannot fail, see below; and a wrong slot is merely one that does not answer.
         let _written = self.write(&mut slot);
         slot.slot()
@@ -67,7 +67,7 @@ pub(super) fn probe(prefix: &str, kind: &str, slots: Option<&Slots>) -> String {
     let whole = format!("{prefix}{kind}");
     let Some(slots) = slots else { return whole };
     let fits = |key: &String| {
-        let mut slot = SlotOf::default();
+        let mut slot = HashSlot::default();
         slot.write_all(key.as_bytes()).is_ok() && slots.contains(slot.slot())
     };
     (0..PROBES).map(|number| format!("{whole}{number}")).find(fits).unwrap_or(whole)
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(probe("shop:", SESSION, None), "shop:session:");
         let slots = Slots::parse("9000-9010").unwrap();
         let key = probe("", SESSION, Some(&slots));
-        let mut slot = SlotOf::default();
+        let mut slot = HashSlot::default();
         slot.write_all(key.as_bytes()).unwrap();
         assert!(slots.contains(slot.slot()), "{key}");
     }

@@ -11,16 +11,16 @@ const TABLE: [u16; 256] = table();
 
 /// Takes a key piece by piece, and tells its slot.
 #[derive(Default)]
-pub(super) struct SlotOf(u16);
+pub(super) struct HashSlot(u16);
 
-impl SlotOf {
+impl HashSlot {
     /// The slot of what was written.
     pub(super) fn slot(&self) -> u16 {
         self.0 % SLOTS
     }
 }
 
-impl io::Write for SlotOf {
+impl io::Write for HashSlot {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for byte in bytes {
             let [high, low] = self.0.to_be_bytes();
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn slot(key: &str) -> u16 {
-        let mut slot = SlotOf::default();
+        let mut slot = HashSlot::default();
         slot.write_all(key.as_bytes()).unwrap();
         slot.slot()
     }
@@ -67,7 +67,7 @@ mod tests {
     /// What Redis 7.0.15 answers to `CLUSTER KEYSLOT`, and the check value of the specification.
     #[test]
     fn slots_are_those_of_redis() {
-        let mut whole = SlotOf::default();
+        let mut whole = HashSlot::default();
         whole.write_all(b"123456789").unwrap();
         assert_eq!(whole.0, 0x31C3);
         assert_eq!(slot("foo"), 12_182);
