@@ -11,7 +11,7 @@
 //!
 //! Stamp, check and the two ids are base64url; the check is of the token hash that the record belongs to and of all that
 //! follows, so that what was damaged, or stands in another's place, is no record. The marks are whether the session has
-//! data, its device and its owner's last proof ([`super::marks`]). Every record has exactly one spelling. Whatever is spelled
+//! data, its device and its owner's last proof ([`super::flags`]). Every record has exactly one spelling. Whatever is spelled
 //! otherwise is no record, a record of another version included.
 //!
 //! The ids are not in their UUID form because of memory: with it a record is 150 bytes long, without it at most 124
@@ -26,7 +26,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::marks::Marks;
+use super::flags::Flags;
 use crate::domain::session::Deadlines;
 use crate::domain::{DeviceMark, Nonce, SessionId, Stamp, Timestamp, TokenHash, UserId};
 
@@ -112,7 +112,7 @@ impl Record {
         let last_seen = Timestamp::from_ms(number(field()?)?);
         let expires = Timestamp::from_ms(number(field()?)?);
         let idle = Duration::from_secs(number(field()?)?);
-        let Marks { has_data, device, proven_at } = Marks::parse(field()?, session.made_at())?;
+        let Flags { has_data, device, proven_at } = Flags::parse(field()?, session.made_at())?;
         let (stamp, ip) = (Stamp::from_slice(&stamp)?, address(field()?)?);
         let record = Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip };
         field().is_none().then_some(record)
@@ -123,9 +123,9 @@ impl Record {
     pub fn to_text(&self, hash: &TokenHash) -> String {
         let Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
         let (last_seen, expires, idle) = (last_seen.ms(), expires.ms(), idle.as_secs());
-        let marks = Marks { has_data, device, proven_at }.to_text(session.made_at());
+        let flags = Flags { has_data, device, proven_at }.to_text(session.made_at());
         let [session, user] = [session.uuid(), user.uuid()].map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
-        let said = format!("{session} {user} {last_seen} {expires} {idle} {marks} {ip}");
+        let said = format!("{session} {user} {last_seen} {expires} {idle} {flags} {ip}");
         let stamp = URL_SAFE_NO_PAD.encode(stamp.as_bytes());
         let check = URL_SAFE_NO_PAD.encode(hash.check_of(said.as_bytes()));
         format!("1 {stamp} {check} {said}")
@@ -203,8 +203,8 @@ mod tests {
     fn records() -> impl Strategy<Value = Record> {
         let times = (0..=i64::MAX, 0..=i64::MAX, any::<u64>());
         let ids = (any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
-        let marks = (any::<bool>(), "[-A-Za-z0-9]{2}", any::<Option<(bool, u32)>>());
-        (ids, times, marks, any::<IpAddr>()).prop_map(|(ids, times, (has_data, device, proven), ip)| {
+        let flags = (any::<bool>(), "[-A-Za-z0-9]{2}", any::<Option<(bool, u32)>>());
+        (ids, times, flags, any::<IpAddr>()).prop_map(|(ids, times, (has_data, device, proven), ip)| {
             let session = SessionId::from_bytes(ids.1);
             Record {
                 stamp: Stamp::from_slice(&ids.0).unwrap(),

@@ -16,13 +16,13 @@ use crate::domain::{DeviceMark, Timestamp};
 
 /// What is in the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marks {
+pub(super) struct Flags {
     pub(super) has_data: bool,
     pub(super) device: DeviceMark,
     pub(super) proven_at: Option<Timestamp>,
 }
 
-impl Marks {
+impl Flags {
     /// Reads the field of a session that was made at this moment; none when it is spelled otherwise.
     pub(super) fn parse(field: &[u8], made_at: Timestamp) -> Option<Self> {
         let [flag, browser, system, proof @ ..] = field else { return None };
@@ -84,8 +84,8 @@ mod tests {
 
     const MADE_AT: Timestamp = Timestamp::from_ms(1_795_331_082_007);
 
-    fn marks(text: &str) -> Option<Marks> {
-        Marks::parse(text.as_bytes(), MADE_AT)
+    fn flags(text: &str) -> Option<Flags> {
+        Flags::parse(text.as_bytes(), MADE_AT)
     }
 
     #[test]
@@ -104,17 +104,17 @@ mod tests {
             ("dCL-xc0", true, before(43_200)),
             ("-CL-1z141z3", false, before(u64::from(u32::MAX))),
         ] {
-            let expected = Marks { has_data, device: DeviceMark::from_bytes(*b"CL").unwrap(), proven_at };
-            assert_eq!(marks(text), Some(expected), "{text}");
+            let expected = Flags { has_data, device: DeviceMark::from_bytes(*b"CL").unwrap(), proven_at };
+            assert_eq!(flags(text), Some(expected), "{text}");
             assert_eq!(expected.to_text(MADE_AT), text);
         }
         for text in
             ["", "-", "d", "-C", "xCL", "-C L", "-CL0", "-CL01", "-CLA", "-CL+1", "-CL1z141z4", "-CL!!", "-CL1!"]
         {
-            assert_eq!(marks(text), None, "{text}");
+            assert_eq!(flags(text), None, "{text}");
         }
         for text in ["-CL-", "-CL-0", "-CL-01", "-CL--1", "-CL-A", "-CL-!", "-CL-1z141z4"] {
-            assert_eq!(marks(text), None, "{text}");
+            assert_eq!(flags(text), None, "{text}");
         }
     }
 
@@ -123,7 +123,7 @@ mod tests {
         let device = DeviceMark::UNKNOWN;
         let text = |ms: i64| {
             let proven_at = Some(Timestamp::from_ms(MADE_AT.ms() + ms));
-            Marks { has_data: false, device, proven_at }.to_text(MADE_AT)
+            Flags { has_data: false, device, proven_at }.to_text(MADE_AT)
         };
         for (ms, spelled) in
             [(0, "---"), (999, "---"), (1_000, "---1"), (1_999, "---1"), (-5, "----1"), (-1_001, "----2")]
