@@ -19,7 +19,7 @@ use crate::ledger::{Db, Ledger, LedgerError};
 use crate::service::core::complaint::Complaint;
 use crate::service::core::outlet::Outlet;
 use crate::service::jobs::Jobs;
-use crate::service::jobs::pace::{self, Pace};
+use crate::service::jobs::circuit_breaker::{self, CircuitBreaker};
 use crate::webhook::ANSWER_WAIT;
 
 /// How often is looked for messages of other nodes, of the command line, and for those whose turn has come again.
@@ -49,7 +49,7 @@ struct Courier<'a> {
     room: &'a Jobs,
     outlet: &'a Outlet,
     name: Uuid,
-    pace: Pace,
+    breaker: CircuitBreaker,
     tidied: Option<Timestamp>,
     backlog_said: i64,
 }
@@ -59,8 +59,8 @@ impl Jobs {
     pub(in crate::service) async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(outlet) = self.core.outlet.clone() else { return };
         let name = self.core.request_id();
-        let (pace, tidied) = (Pace::default(), None);
-        let mut courier = Courier { room: &self, outlet: &outlet, name, pace, tidied, backlog_said: 0 };
+        let (breaker, tidied) = (CircuitBreaker::default(), None);
+        let mut courier = Courier { room: &self, outlet: &outlet, name, breaker, tidied, backlog_said: 0 };
         let mut complaint = Complaint::default();
         while !*stop.borrow_and_update() {
             let round = tokio::select! {
@@ -101,7 +101,7 @@ impl Courier<'_> {
     async fn round(&mut self) -> Result<bool, LedgerError> {
         self.tidy().await?;
         let now = self.now();
-        let room = self.pace.room(now);
+        let room = self.breaker.room(now);
         if room == 0 || !self.ledger().read(move |db| outbox::any_due(db, now)).await? {
             return Ok(false);
         }
@@ -139,14 +139,14 @@ impl Courier<'_> {
         let Attempt { message, failure } = attempt;
         let id = message.id.clone();
         let Some(Failure { why, away }) = failure else {
-            let back = self.pace.delivered();
+            let back = self.breaker.delivered();
             if back {
                 log::info!("the webhook's receiver takes messages again");
             }
             return (id, Outcome::Delivered, back);
         };
         let random = self.room.core.random();
-        if self.pace.failed(&id, away, now, random) {
+        if self.breaker.failed(&id, away, now, random) {
             log::warn!(
                 "the webhook's receiver at {} fails, and is asked now and then: {why}",
                 self.outlet.sender.url()
@@ -161,7 +161,7 @@ impl Courier<'_> {
             return (id, Outcome::GivenUp(why), false);
         }
         let failures = u32::try_from(message.attempts).unwrap_or(u32::MAX);
-        let wait = pace::next_wait(failures, random).max(away.unwrap_or_default());
+        let wait = circuit_breaker::next_wait(failures, random).max(away.unwrap_or_default());
         (id, Outcome::Again(now.plus(wait), why), false)
     }
 
@@ -175,7 +175,7 @@ impl Courier<'_> {
         let room = self.room.clone();
         let purge = move |db: &mut Db| {
             let now = room.fence.purge_moment(db)?;
-            outbox::bring_back(db, now.plus(pace::LONGEST_WAIT.saturating_mul(2)), now)?;
+            outbox::bring_back(db, now.plus(circuit_breaker::LONGEST_WAIT.saturating_mul(2)), now)?;
             outbox::purge(db, now.minus(KEEP_DELIVERED), now.minus(KEEP_GIVEN_UP), BATCH)
         };
         for _ in 0..BATCHES {
@@ -183,7 +183,7 @@ impl Courier<'_> {
                 break;
             }
         }
-        if self.pace.failing_since().is_some_and(|since| now.since(since) >= SURELY_DOWN) {
+        if self.breaker.failing_since().is_some_and(|since| now.since(since) >= SURELY_DOWN) {
             self.give_up().await?;
         }
         self.say_backlog().await

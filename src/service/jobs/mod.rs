@@ -4,8 +4,8 @@
 //! stand in the way of a request, and none may die of one failure.
 
 pub(in crate::service) mod background;
+pub(in crate::service) mod circuit_breaker;
 pub(in crate::service) mod deliver;
-pub(in crate::service) mod pace;
 pub(in crate::service) mod retention;
 pub(in crate::service) mod risk_watch;
 pub(in crate::service) mod tell_streams;

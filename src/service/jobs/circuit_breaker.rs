@@ -22,7 +22,7 @@ const LONGEST_AWAY: Duration = Duration::from_secs(3_600);
 
 /// How the receiver does, as one node knows it.
 #[derive(Default)]
-pub(in crate::service) struct Pace {
+pub(in crate::service) struct CircuitBreaker {
     failed: Vec<String>,
     since: Option<Timestamp>,
     pauses: u32,
@@ -30,7 +30,7 @@ pub(in crate::service) struct Pace {
     away: Option<Timestamp>,
 }
 
-impl Pace {
+impl CircuitBreaker {
     /// How many messages may go out now.
     pub(in crate::service) fn room(&self, now: Timestamp) -> i64 {
         let ahead =
@@ -103,42 +103,42 @@ mod tests {
 
     #[test]
     fn one_message_that_is_refused_holds_no_other_up() {
-        let mut pace = Pace::default();
+        let mut pace = CircuitBreaker::default();
         for round in 0..100 {
-            assert!(!pace.failed("poison", None, NOW.plus(seconds(round)), &SystemRandom));
-            assert_eq!(pace.room(NOW.plus(seconds(round))), MOST);
+            assert!(!breaker.failed("poison", None, NOW.plus(seconds(round)), &SystemRandom));
+            assert_eq!(breaker.room(NOW.plus(seconds(round))), MOST);
         }
     }
 
     #[test]
     fn a_receiver_that_is_down_is_asked_now_and_then() {
-        let (mut pace, mut now, mut asked) = (Pace::default(), NOW, 0);
-        let news: Vec<_> = (0..16).map(|id| pace.failed(&id.to_string(), None, now, &SystemRandom)).collect();
+        let (mut breaker, mut now, mut asked) = (CircuitBreaker::default(), NOW, 0);
+        let news: Vec<_> = (0..16).map(|id| breaker.failed(&id.to_string(), None, now, &SystemRandom)).collect();
         assert_eq!(news.iter().filter(|news| **news).count(), 1, "it is said once: {news:?}");
         for _ in 0..3_600 {
             now = now.plus(seconds(1));
-            let room = pace.room(now);
+            let room = breaker.room(now);
             assert!(room <= 1, "{room}");
             if room == 1 {
                 asked += 1;
-                assert!(!pace.failed("next", None, now, &SystemRandom));
+                assert!(!breaker.failed("next", None, now, &SystemRandom));
             }
         }
         assert!((60..=130).contains(&asked), "asked {asked} times in an hour");
-        assert_eq!(pace.failing_since(), Some(NOW));
-        assert!(pace.delivered() && !pace.delivered(), "it is said once that it is back");
-        assert_eq!((pace.room(now), pace.failing_since()), (MOST, None));
+        assert_eq!(breaker.failing_since(), Some(NOW));
+        assert!(breaker.delivered() && !breaker.delivered(), "it is said once that it is back");
+        assert_eq!((breaker.room(now), breaker.failing_since()), (MOST, None));
     }
 
     #[test]
     fn a_receiver_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
-        let mut pace = Pace::default();
-        pace.failed("a", Some(seconds(30)), NOW, &SystemRandom);
-        pace.delivered();
-        assert_eq!((pace.room(NOW.plus(seconds(29))), pace.room(NOW.plus(seconds(30)))), (0, MOST));
-        pace.failed("a", Some(seconds(1_000_000)), NOW, &SystemRandom);
-        assert_eq!((pace.room(NOW.plus(seconds(3_599))), pace.room(NOW.plus(seconds(3_600)))), (0, MOST));
-        assert_eq!(pace.room(NOW.minus(seconds(10_000))), MOST, "the clock was set back");
+        let mut pace = CircuitBreaker::default();
+        breaker.failed("a", Some(seconds(30)), NOW, &SystemRandom);
+        breaker.delivered();
+        assert_eq!((breaker.room(NOW.plus(seconds(29))), breaker.room(NOW.plus(seconds(30)))), (0, MOST));
+        breaker.failed("a", Some(seconds(1_000_000)), NOW, &SystemRandom);
+        assert_eq!((breaker.room(NOW.plus(seconds(3_599))), breaker.room(NOW.plus(seconds(3_600)))), (0, MOST));
+        assert_eq!(breaker.room(NOW.minus(seconds(10_000))), MOST, "the clock was set back");
     }
 
     #[test]
