@@ -15,9 +15,9 @@ use super::check::{Answer, Check};
 use super::core::Core;
 use super::core::last_seen_buffer::LastSeenBuffer;
 use super::core::location::Locator;
-use super::core::outlet::Outlet;
 use super::core::policy::Policy;
 use super::core::throttle::Throttle;
+use super::core::webhook_client::WebhookClient;
 use super::events::Events;
 use super::events::hub::Hub;
 use super::fence::Fence;
@@ -129,7 +129,7 @@ impl App {
             random: parts.random,
             policy: Arc::new(parts.policy),
             locator: parts.locator.map(Arc::new),
-            outlet: parts.webhook.map(|sender| Arc::new(Outlet::new(sender))),
+            webhook_client: parts.webhook.map(|sender| Arc::new(WebhookClient::new(sender))),
             throttle: Arc::new(Throttle::new(parts.throttle_key)),
         };
         Self::of(core, Arc::new(states))

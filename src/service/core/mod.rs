@@ -14,7 +14,6 @@ pub(in crate::service) mod last_use;
 pub(in crate::service) mod local_attempts;
 pub(in crate::service) mod location;
 pub(in crate::service) mod lock;
-pub(in crate::service) mod outlet;
 pub(in crate::service) mod page;
 pub(in crate::service) mod policy;
 pub(in crate::service) mod spans;
@@ -23,16 +22,17 @@ pub(in crate::service) mod throttle;
 pub(in crate::service) mod throttled;
 pub(in crate::service) mod unavailable;
 pub(in crate::service) mod views;
+pub(in crate::service) mod webhook_client;
 pub(in crate::service) mod write;
 
 use std::sync::Arc;
 
 use last_seen_buffer::LastSeenBuffer;
 use location::Locator;
-use outlet::Outlet;
 use policy::Policy;
 use throttle::Throttle;
 use uuid::Uuid;
+use webhook_client::WebhookClient;
 
 use crate::domain::{Clock, LedgerClock, PasswordRules, Random, Timestamp, random};
 use crate::ledger::Ledger;
@@ -49,7 +49,7 @@ pub struct Core {
     pub(in crate::service) policy: Arc<Policy>,
     pub(in crate::service) last_seen: Arc<LastSeenBuffer>,
     pub(in crate::service) locator: Option<Arc<Locator>>,
-    pub(in crate::service) outlet: Option<Arc<Outlet>>,
+    pub(in crate::service) webhook_client: Option<Arc<WebhookClient>>,
     pub(in crate::service) throttle: Arc<Throttle>,
 }
 

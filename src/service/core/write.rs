@@ -28,8 +28,8 @@ impl Core {
         // Once more when its turn has come: it may have waited since before the ledger went away.
         let in_turn = move |db: &mut Db| if room.last_seen.overdue() { Err(OVERDUE_FIRST) } else { body(db) };
         let written = self.ledger.write(in_turn).await;
-        if let Some(outlet) = &self.outlet {
-            outlet.committed();
+        if let Some(webhook_client) = &self.webhook_client {
+            webhook_client.committed();
         }
         written
     }

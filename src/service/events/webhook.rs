@@ -97,11 +97,11 @@ impl Events {
         user: UserId,
         data: impl FnOnce() -> Value,
     ) -> Result<(), LedgerError> {
-        let Some(outlet) = &self.core.outlet else { return Ok(()) };
+        let Some(webhook_client) = &self.core.webhook_client else { return Ok(()) };
         let at = self.core.clock().now();
         let body = body(notice, at, data());
         outbox::add(db, &Message { id: self.core.request_id(), lane: user.to_string(), notice, body, at })?;
-        outlet.told();
+        webhook_client.told();
         fault_point::reach("webhook: message added");
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::fault_point;
 use crate::ledger::outbox::{self, Due, Outcome};
 use crate::ledger::{Db, Ledger, LedgerError};
 use crate::service::core::complaint::Complaint;
-use crate::service::core::outlet::Outlet;
+use crate::service::core::webhook_client::WebhookClient;
 use crate::service::jobs::Jobs;
 use crate::service::jobs::circuit_breaker::{self, CircuitBreaker};
 use crate::webhook::ANSWER_WAIT;
@@ -47,7 +47,7 @@ const TROUBLE: i64 = 3;
 /// One node's share of the work.
 struct Courier<'a> {
     room: &'a Jobs,
-    outlet: &'a Outlet,
+    webhook_client: &'a WebhookClient,
     name: Uuid,
     breaker: CircuitBreaker,
     tidied: Option<Timestamp>,
@@ -57,10 +57,11 @@ struct Courier<'a> {
 impl Jobs {
     /// Brings messages to the receiver until it is time to stop.
     pub(in crate::service) async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let Some(outlet) = self.core.outlet.clone() else { return };
+        let Some(webhook_client) = self.core.webhook_client.clone() else { return };
         let name = self.core.request_id();
         let (breaker, tidied) = (CircuitBreaker::default(), None);
-        let mut courier = Courier { room: &self, outlet: &outlet, name, breaker, tidied, backlog_said: 0 };
+        let mut courier =
+            Courier { room: &self, webhook_client: &webhook_client, name, breaker, tidied, backlog_said: 0 };
         let mut complaint = Complaint::default();
         while !*stop.borrow_and_update() {
             let round = tokio::select! {
@@ -73,7 +74,7 @@ impl Jobs {
                 None => break,
             }
             tokio::select! {
-                () = outlet.until_called(EVERY) => {}
+                () = webhook_client.until_called(EVERY) => {}
                 _ = stop.changed() => {}
             }
         }
@@ -108,8 +109,8 @@ impl Courier<'_> {
         let (name, until) = (self.name, now.plus(CLAIM));
         let claimed = self.ledger().write_aside(move |db| outbox::claim(db, name, now, until, room)).await?;
         fault_point::reach("webhook: claimed");
-        let (room, outlet) = (self.room, self.outlet);
-        let sent: FuturesUnordered<_> = claimed.iter().map(|message| attempt(room, outlet, message)).collect();
+        let (room, webhook_client) = (self.room, self.webhook_client);
+        let sent: FuturesUnordered<_> = claimed.iter().map(|message| attempt(room, webhook_client, message)).collect();
         let mut sent = sent.ready_chunks(claimed.len().max(1));
         while let Some(attempts) = sent.next().await {
             fault_point::reach("webhook: answered");
@@ -149,7 +150,7 @@ impl Courier<'_> {
         if self.breaker.failed(&id, away, now, random) {
             log::warn!(
                 "the webhook's receiver at {} fails, and is asked now and then: {why}",
-                self.outlet.sender.url()
+                self.webhook_client.sender.url()
             );
         } else if message.attempts + 1 == TROUBLE {
             log::warn!("the webhook's receiver has not taken {} {id} yet: {why}", message.event);
@@ -233,10 +234,10 @@ struct Failure {
     away: Option<Duration>,
 }
 
-async fn attempt<'a>(room: &Jobs, outlet: &Outlet, message: &'a Due) -> Attempt<'a> {
+async fn attempt<'a>(room: &Jobs, webhook_client: &WebhookClient, message: &'a Due) -> Attempt<'a> {
     let failed = |why: String, away| Attempt { message, failure: Some(Failure { why, away }) };
     let Ok(id) = Uuid::try_parse(&message.id) else { return failed("its id cannot be read".to_owned(), None) };
-    match outlet.sender.send(id, &message.body, room.core.clock().now()).await {
+    match webhook_client.sender.send(id, &message.body, room.core.clock().now()).await {
         Ok(answer) if answer.delivered() => Attempt { message, failure: None },
         Ok(answer) => failed(format!("it answered {}", answer.in_words()), answer.away()),
         Err(error) => failed(error.to_string(), None),

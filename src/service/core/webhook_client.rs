@@ -1,6 +1,6 @@
 //! The way out: the receiver, and the call that there is something for it.
 //!
-//! Owns [`Outlet`]. The call is a courtesy: what it misses is found a moment later.
+//! Owns [`WebhookClient`]. The call is a courtesy: what it misses is found a moment later.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use crate::webhook::Sender;
 
 /// The way out to the receiver; one for each process.
-pub(in crate::service) struct Outlet {
+pub(in crate::service) struct WebhookClient {
     pub(in crate::service) sender: Sender,
     told: AtomicBool,
     wake: Notify,
 }
 
-impl Outlet {
+impl WebhookClient {
     pub(in crate::service) fn new(sender: Sender) -> Self {
         Self { sender, told: AtomicBool::new(false), wake: Notify::new() }
     }
