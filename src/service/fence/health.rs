@@ -6,7 +6,7 @@
 
 use crate::domain::Skew;
 use crate::ledger::{self, Refusal};
-use crate::service::core::complaint::Complaint;
+use crate::service::core::log_on_change::LogOnChange;
 use crate::service::fence::Fence;
 use crate::service::fence::readiness::{Condition, Readiness};
 
@@ -19,17 +19,17 @@ impl Fence {
         if let Some((_, told)) = probe.told.as_ref().filter(|(at, _)| *at > asked) {
             return told.clone();
         }
-        let told = self.ask_all(&mut probe.complaint).await;
+        let told = self.ask_all(&mut probe.log_on_change).await;
         probe.told = Some((self.core.clock().monotonic(), told.clone()));
         told
     }
 
-    async fn ask_all(&self, complaint: &mut Complaint) -> Readiness {
+    async fn ask_all(&self, log_on_change: &mut LogOnChange) -> Readiness {
         // Also over the connections that checks are answered from.
         let answer = self.core.ledger.read_regardless(ledger::now_ms);
         let (compared, answer) = tokio::join!(self.compare_clocks(), answer);
         let compared = answer.and(compared);
-        complaint.about("asking the database whether it answers", compared.as_ref().err());
+        log_on_change.about("asking the database whether it answers", compared.as_ref().err());
         let (ledger, clock) = match compared {
             _ if self.core.ledger.refuses(Refusal::Outdated) => (Condition::Outdated, Condition::Unknown),
             Ok(Skew::Small) => (Condition::Ok, Condition::Ok),

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::domain::Clock;
 use crate::ledger::nodes::{self, Node};
 use crate::ledger::{Db, Ledger, LedgerError, Refusal};
-use crate::service::core::complaint::{Complaint, stopped};
+use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::core::start_error::StartError;
 use crate::service::fence::Fence;
 use crate::service::fence::membership::{GONE, Membership, Shared};
@@ -99,7 +99,7 @@ impl Fence {
     /// Keeps this node's place, and says when another is set to something else.
     pub(in crate::service) async fn keep_place(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(membership) = self.membership.get() else { return };
-        let (mut complaint, mut told, mut watched) = (Complaint::default(), None, Rivals::default());
+        let (mut log_on_change, mut told, mut watched) = (LogOnChange::default(), None, Rivals::default());
         let (mut pause, ledger) = (EVERY, &self.core.ledger);
         ledger.keep_place(ledger.stopwatch().saturating_add(GONE));
         while !stopped(&mut stop, pause).await {
@@ -129,7 +129,7 @@ impl Fence {
                     Err(error)
                 }
             };
-            complaint.about("telling the other nodes of this one", outcome.err());
+            log_on_change.about("telling the other nodes of this one", outcome.err());
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::service::core::complaint::Complaint;
+use crate::service::core::log_on_change::LogOnChange;
 
 /// What a probe is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -44,5 +44,5 @@ pub enum Condition {
 #[derive(Default)]
 pub(in crate::service) struct Probe {
     pub(in crate::service) told: Option<(Duration, Readiness)>,
-    pub(in crate::service) complaint: Complaint,
+    pub(in crate::service) log_on_change: LogOnChange,
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::domain::Clock;
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::{LedgerError, live_store};
-use crate::service::core::complaint::{Complaint, stopped};
+use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::jobs::Jobs;
 use crate::service::jobs::retention::{self};
 
@@ -40,7 +40,7 @@ pub struct Background {
 impl Jobs {
     pub(in crate::service) async fn keep_believing(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(fence) = self.fence.fence.clone() else { return };
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
             let current = fence.renew().await;
             // The sooner a switch is seen, the less a revocation after it has to wait.
@@ -49,27 +49,27 @@ impl Jobs {
                 let status = self.core.ledger.watch(move |db| live_store::status(db, &stamps)).await;
                 let _seen = status.map(|status| self.sessions.sight(status));
             }
-            complaint.about("reading which Redis may speak", current.err());
+            log_on_change.about("reading which Redis may speak", current.err());
         }
     }
 
     pub(in crate::service) async fn keep_looking(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
-            complaint.about("comparing the database with what Redis has seen of it", self.fence.look().await.err());
+            log_on_change.about("comparing the database with what Redis has seen of it", self.fence.look().await.err());
         }
     }
 
     pub(in crate::service) async fn keep_comparing_clocks(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
-            complaint.about("reading the database's clock", self.fence.compare_clocks().await.err());
+            log_on_change.about("reading the database's clock", self.fence.compare_clocks().await.err());
         }
     }
 
     pub(in crate::service) async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let (mut complaint, mut left_behind) = (Complaint::default(), LeftBehind::default());
-        let mut unretired = Complaint::default();
+        let (mut log_on_change, mut left_behind) = (LogOnChange::default(), LeftBehind::default());
+        let mut unretired = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
             let swept = self.sweep_once().await;
             if self.core.live.is_none()
@@ -79,19 +79,20 @@ impl Jobs {
                 let left = self.leave_redis_behind().await;
                 unretired.about("retiring the Redis that this deployment left behind", left.err());
             }
-            complaint.about("confirming revocations", swept.err());
+            log_on_change.about("confirming revocations", swept.err());
         }
     }
 
     pub(in crate::service) async fn write_record(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
-            complaint.about("writing to the audit log what was refused", self.audit.write_refusals(false).await.err());
+            log_on_change
+                .about("writing to the audit log what was refused", self.audit.write_refusals(false).await.err());
         }
     }
 
     pub(in crate::service) async fn housekeep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let (mut complaint, mut done) = (Complaint::default(), None);
+        let (mut log_on_change, mut done) = (LogOnChange::default(), None);
         while !stopped(&mut stop, EVERY).await {
             let now = self.core.clock().now();
             if done.is_none_or(|at| now < at || now.since(at) >= retention::EVERY) {
@@ -101,7 +102,7 @@ impl Jobs {
                     _ = stop.changed() => return,
                 };
                 done = Some(now);
-                complaint.about("purging what is old enough", kept);
+                log_on_change.about("purging what is old enough", kept);
             }
         }
     }
@@ -148,14 +149,14 @@ impl Jobs {
     }
 
     pub(in crate::service) async fn write_last_seen(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         while !*stop.borrow_and_update() {
             let pause = if self.core.last_seen.overdue() { OVERDUE_AGAIN } else { EVERY };
             tokio::select! {
                 () = self.core.last_seen.until_urgent(pause) => {}
                 _ = stop.changed() => {}
             }
-            complaint.about("writing last-seen times", self.check.flush_last_seen(false).await.err());
+            log_on_change.about("writing last-seen times", self.check.flush_last_seen(false).await.err());
         }
     }
 }

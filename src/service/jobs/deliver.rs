@@ -16,7 +16,7 @@ use crate::domain::Timestamp;
 use crate::fault_point;
 use crate::ledger::outbox::{self, Due, Outcome};
 use crate::ledger::{Db, Ledger, LedgerError};
-use crate::service::core::complaint::Complaint;
+use crate::service::core::log_on_change::LogOnChange;
 use crate::service::core::webhook_client::WebhookClient;
 use crate::service::jobs::Jobs;
 use crate::service::jobs::circuit_breaker::{self, CircuitBreaker};
@@ -62,7 +62,7 @@ impl Jobs {
         let (breaker, tidied) = (CircuitBreaker::default(), None);
         let mut courier =
             Courier { room: &self, webhook_client: &webhook_client, name, breaker, tidied, backlog_said: 0 };
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         while !*stop.borrow_and_update() {
             let round = tokio::select! {
                 round = courier.round() => Some(round),
@@ -70,7 +70,7 @@ impl Jobs {
             };
             match round {
                 Some(Ok(true)) => continue,
-                Some(done) => complaint.about("reading what the webhook is to tell", done.err()),
+                Some(done) => log_on_change.about("reading what the webhook is to tell", done.err()),
                 None => break,
             }
             tokio::select! {

@@ -16,7 +16,7 @@ use crate::ledger::users::User;
 use crate::ledger::whereabouts::{self, Whereabouts};
 use crate::ledger::{alerts, locks};
 use crate::service::core::cause::Cause;
-use crate::service::core::complaint::{Complaint, stopped};
+use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::core::unavailable::Unavailable;
 use crate::service::jobs::Jobs;
 use crate::service::risk::address_changes::{AddressChange, Destination};
@@ -44,14 +44,14 @@ impl Jobs {
     }
 
     pub(in crate::service) async fn follow_moves(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let mut complaint = Complaint::default();
+        let mut log_on_change = LogOnChange::default();
         loop {
             let address_changes = tokio::select! {
                 address_changes = self.risk.address_changes.take() => address_changes,
                 _ = stop.changed() => return,
             };
             for moved in address_changes {
-                complaint.about("judging sessions that were used from elsewhere", self.follow(moved).await.err());
+                log_on_change.about("judging sessions that were used from elsewhere", self.follow(moved).await.err());
                 if *stop.borrow() {
                     return;
                 }
@@ -101,12 +101,12 @@ impl Jobs {
 
     /// Looks at all live sessions, a part at a time, and begins anew at the end.
     pub(in crate::service) async fn make_rounds(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let (mut complaint, mut after) = (Complaint::default(), None);
+        let (mut log_on_change, mut after) = (LogOnChange::default(), None);
         while !stopped(&mut stop, PART_EVERY).await {
             let looked = self.look_at_part(after).await;
             // What cannot be read now is read at the next turn.
             after = looked.as_ref().map_or(after, |last| *last);
-            complaint.about("looking at live sessions", looked.err());
+            log_on_change.about("looking at live sessions", looked.err());
         }
     }
 

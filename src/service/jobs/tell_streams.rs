@@ -15,7 +15,7 @@ use crate::domain::session::ledger_lag;
 use crate::domain::{EndReason, SessionId, Timestamp, UserId};
 use crate::ledger::LedgerError;
 use crate::ledger::states::{self, List, State};
-use crate::service::core::complaint::Complaint;
+use crate::service::core::log_on_change::LogOnChange;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::events::hub::Hub;
 use crate::service::jobs::Jobs;
@@ -40,7 +40,7 @@ struct Rounds {
     next: Duration,
     /// Before that moment the ledger is not asked again.
     pause: Duration,
-    complaint: Complaint,
+    log_on_change: LogOnChange,
 }
 
 /// What the ledger says.
@@ -81,7 +81,7 @@ impl Jobs {
             hub.hint_missed();
         }
         let goes_on = looked.is_ok();
-        rounds.complaint.about("asking the database for those who have a page open", looked.err());
+        rounds.log_on_change.about("asking the database for those who have a page open", looked.err());
         goes_on
     }
 

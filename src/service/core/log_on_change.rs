@@ -14,11 +14,11 @@ pub(in crate::service) async fn stopped(stop: &mut watch::Receiver<bool>, wait: 
 
 /// Says once that something fails, and once that it works again.
 #[derive(Default)]
-pub(in crate::service) struct Complaint {
+pub(in crate::service) struct LogOnChange {
     failing: bool,
 }
 
-impl Complaint {
+impl LogOnChange {
     pub(in crate::service) fn about(&mut self, what: &str, error: Option<impl std::fmt::Display>) {
         let failed = error.is_some();
         match error {
