@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use super::db::Db;
 use super::error::LedgerError;
 use super::schema::{alert_sessions, alerts, users};
-use crate::domain::risk::{Signal, Told};
+use crate::domain::risk::{KnownAlert, Signal};
 use crate::domain::{AlertId, SessionId, Timestamp, UserId};
 
 /// An alert.
@@ -36,7 +36,7 @@ pub struct Alert {
     pub acknowledged_by: Option<String>,
 }
 
-impl Told for Alert {
+impl KnownAlert for Alert {
     fn is_open(&self) -> bool {
         self.acknowledged_at.is_none()
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::finding::Finding;
+use super::assessment::Assessment;
 use super::rule::Rule;
 use super::{Arrival, Past, RiskPolicy, Sighting};
 use crate::domain::{Place, SessionId};
@@ -36,8 +36,8 @@ struct Several {
 impl RiskPolicy {
     /// A sign-in, beside the user's earlier sessions and those that are alive, without the new one. The first sign-in of
     /// an account is never strange.
-    pub fn judge_arrival(&self, new: &Arrival, past: &[Past], live: &[Sighting]) -> Finding {
-        let mut found = Finding::default();
+    pub fn judge_arrival(&self, new: &Arrival, past: &[Past], live: &[Sighting]) -> Assessment {
+        let mut found = Assessment::default();
         if past.is_empty() {
             return found;
         }
@@ -64,8 +64,8 @@ impl RiskPolicy {
 
     /// A live session that was used in another country or network than before. `past` may hold the session itself: where
     /// it was signed in is known.
-    pub fn judge_move(&self, now: &Sighting, before: &Sighting, past: &[Past], live: &[Sighting]) -> Finding {
-        let mut found = Finding::default();
+    pub fn judge_move(&self, now: &Sighting, before: &Sighting, past: &[Past], live: &[Sighting]) -> Assessment {
+        let mut found = Assessment::default();
         self.judge_place(&mut found, now, past);
         // Of the session itself the sign-in counts beside what was before: a use from an address that no file knows, in
         // between, hides nobody. Of the others it does not: whoever has proven it is not asked again for an old sign-in.
@@ -81,18 +81,18 @@ impl RiskPolicy {
     }
 
     /// A user's live sessions, as they are.
-    pub fn judge_live(&self, live: &[Sighting]) -> Finding {
-        let mut found = Finding::default();
+    pub fn judge_live(&self, live: &[Sighting]) -> Assessment {
+        let mut found = Assessment::default();
         self.add_several(&mut found, several(&live.iter().collect::<Vec<_>>()));
         found.tidy()
     }
 
-    fn note(&self, found: &mut Finding, rule: Rule, reason: String) {
+    fn note(&self, found: &mut Assessment, rule: Rule, reason: String) {
         found.add(rule, self.weights.of(rule), reason);
     }
 
     /// Country and network, each beside all that are known of the user. Where none is known, none is new.
-    fn judge_place(&self, found: &mut Finding, new: &Sighting, past: &[Past]) {
+    fn judge_place(&self, found: &mut Assessment, new: &Sighting, past: &[Past]) {
         let known = || past.iter().flat_map(|past| places(past, new.session));
         if let Some(country) = &new.place.country {
             let countries: BTreeSet<_> = known().filter_map(|place| place.country.clone()).collect();
@@ -113,7 +113,7 @@ impl RiskPolicy {
         }
     }
 
-    fn judge_speed(&self, found: &mut Finding, new: &Sighting, others: &[Sighting]) {
+    fn judge_speed(&self, found: &mut Assessment, new: &Sighting, others: &[Sighting]) {
         let mut impossible = others.iter().filter_map(|other| impossible_km(new, other).map(|km| (km, other)));
         let Some((km, other)) = impossible.next() else { return };
         let reason = format!(
@@ -128,7 +128,7 @@ impl RiskPolicy {
         self.note(found, Rule::ImpossibleSpeed, reason);
     }
 
-    fn add_several(&self, found: &mut Finding, several: Option<Several>) {
+    fn add_several(&self, found: &mut Assessment, several: Option<Several>) {
         if let Some(Several { reason, sessions, oldest }) = several
             && self.weights.of(Rule::SeveralCountries) > 0
         {
@@ -147,7 +147,7 @@ impl RiskPolicy {
 }
 
 /// The session that was judged is what it is about, if there is anything.
-fn about(mut found: Finding, session: SessionId) -> Finding {
+fn about(mut found: Assessment, session: SessionId) -> Assessment {
     if !found.is_empty() {
         for list in [&mut found.sessions, &mut found.core, &mut found.concerned] {
             list.push(session);

@@ -2,13 +2,13 @@
 //!
 //! Owns the operator's choices and what the rules look at. Must never do I/O: places and earlier sessions come in.
 
-pub mod finding;
+pub mod assessment;
 pub mod judge;
 pub mod rule;
 
 use super::{Place, SessionId, Timestamp};
 
-pub use finding::{Finding, News, Signal, Told};
+pub use assessment::{Assessment, KnownAlert, News, Signal};
 pub use rule::{Rule, Weights};
 
 /// What the operator wants of the rules.
@@ -30,12 +30,12 @@ impl Default for RiskPolicy {
 
 impl RiskPolicy {
     /// What is done about a finding beside telling: nothing, where it is only alarming by what anybody can bring about.
-    pub fn action_on(&self, finding: &Finding) -> RiskAction {
+    pub fn action_on(&self, finding: &Assessment) -> RiskAction {
         if finding.risk_of_its_own() >= self.threshold { self.action } else { RiskAction::Alert }
     }
 
     /// Whether somebody is to be told.
-    pub fn is_alarming(&self, finding: &Finding) -> bool {
+    pub fn is_alarming(&self, finding: &Assessment) -> bool {
         !finding.is_empty() && finding.risk() >= self.threshold
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::super::{News, RiskAction, Signal, Told, Weights};
+use super::super::{KnownAlert, News, RiskAction, Signal, Weights};
 use super::*;
 use crate::domain::{Point, SystemRandom, Timestamp};
 
@@ -55,7 +55,7 @@ fn arrival(place: Place, hours: u64) -> Arrival {
     Arrival { sighting: sighting(place, hours), browser, os, failures: 0, familiar: false }
 }
 
-fn names(found: &Finding) -> Vec<&'static str> {
+fn names(found: &Assessment) -> Vec<&'static str> {
     found.signals.iter().map(|signal| signal.rule.name()).collect()
 }
 
@@ -136,7 +136,7 @@ fn a_use_from_nowhere_in_between_hides_no_impossible_speed() {
 fn country_and_network_come_before_kilometres() {
     let far = |asn, city: Option<&str>, country: &str| place(country, city, asn, (-23.55, -46.63));
     let speed = |new: Place, old: Place| {
-        let mut found = Finding::default();
+        let mut found = Assessment::default();
         let policy = RiskPolicy::default();
         policy.judge_speed(&mut found, &sighting(new, 0), &[sighting(old, 0)]);
         !found.is_empty()
@@ -249,7 +249,7 @@ fn a_rule_of_no_weight_is_off_and_the_sum_decides() {
     }
     let with = |threshold| RiskPolicy { threshold, action: RiskAction::Alert, weights: Weights::default() };
     assert!(with(100).is_alarming(&found) && !with(101).is_alarming(&found));
-    assert!(!with(1).is_alarming(&Finding::default()));
+    assert!(!with(1).is_alarming(&Assessment::default()));
 }
 
 #[derive(Debug, PartialEq)]
@@ -259,7 +259,7 @@ struct Alert {
     sessions: Vec<SessionId>,
 }
 
-impl Told for Alert {
+impl KnownAlert for Alert {
     fn is_open(&self) -> bool {
         self.open
     }
@@ -333,7 +333,7 @@ fn who_was_there_before_is_not_told_of() {
     let found = policy.judge_arrival(&new, std::slice::from_ref(&own), std::slice::from_ref(&own.last));
     assert!(found.sessions.contains(&own.session) && found.core == [new.sighting.session]);
     let alert =
-        |open, found: &Finding| Alert { open, signals: found.signals_after(&[]), sessions: found.sessions.clone() };
+        |open, found: &Assessment| Alert { open, signals: found.signals_after(&[]), sessions: found.sessions.clone() };
     assert_eq!(found.news(&[alert(true, &found)]), News::Known);
     let before = Sighting { session: own.session, ..before };
     let moved = |hours| Sighting { session: own.session, place: tokyo(), at: at(hours) };
@@ -366,13 +366,13 @@ fn only_what_a_stranger_can_bring_about_is_no_reason_to_act() {
     let policy = |action| RiskPolicy { action, ..RiskPolicy::default() };
     for action in [RiskAction::Alert, RiskAction::StepUp, RiskAction::Revoke] {
         for rule in Rule::ALL {
-            let mut found = Finding::default();
+            let mut found = Assessment::default();
             found.add(rule, 60, "a test".to_owned());
             let anybodys = rule == Rule::FailuresBeforeSuccess;
             assert!(policy(action).is_alarming(&found), "it is told");
             assert_eq!(policy(action).action_on(&found), if anybodys { RiskAction::Alert } else { action }, "{rule:?}");
             // Nor does it add to others.
-            let mut found = Finding::default();
+            let mut found = Assessment::default();
             found.add(rule, 59, "a test".to_owned());
             found.add(Rule::FailuresBeforeSuccess, 50, "a test".to_owned());
             assert_eq!(policy(action).action_on(&found), RiskAction::Alert, "{rule:?}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::domain::risk::{Finding, News, Sighting};
+use crate::domain::risk::{Assessment, News, Sighting};
 use crate::domain::{Timestamp, UserId};
 use crate::ledger::users::User;
 use crate::ledger::whereabouts::{self, Whereabouts};
@@ -130,7 +130,7 @@ impl Jobs {
     }
 
     /// Settles what was found about live sessions in a transaction of its own, if there is something to write.
-    async fn settle_later(&self, user: UserId, found: Finding) -> Result<(), Unavailable> {
+    async fn settle_later(&self, user: UserId, found: Assessment) -> Result<(), Unavailable> {
         if found.is_empty() {
             return Ok(());
         }

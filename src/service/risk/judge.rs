@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use crate::domain::event::Event;
-use crate::domain::risk::{Arrival, Finding, News, Past, Sighting};
+use crate::domain::risk::{Arrival, Assessment, News, Past, Sighting};
 use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction, SessionId, Timestamp, UserId};
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::locks::Locked;
@@ -69,11 +69,11 @@ impl Risk {
         new: &Session,
         entry: Entry,
         staying: &[Session],
-    ) -> Result<Finding, LedgerError> {
+    ) -> Result<Assessment, LedgerError> {
         let past = match whereabouts::history(db, new.user_id, HISTORY) {
             Err(error @ LedgerError::Corrupt(_)) => {
                 log::warn!("a sign-in is not judged: {error}");
-                return Ok(Finding::default());
+                return Ok(Assessment::default());
             }
             read => read?,
         };
@@ -92,7 +92,7 @@ impl Risk {
         db: &mut Db,
         locked: &Locked,
         user: UserId,
-        found: &Finding,
+        found: &Assessment,
         cause: &Cause,
     ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         whereabouts::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
@@ -117,7 +117,7 @@ impl Risk {
         self.act(db, locked, (user, self.core.policy.risk.action_on(found)), &concerned, cause)
     }
 
-    fn open_alert(&self, db: &mut Db, user: UserId, found: &Finding, cause: &Cause) -> Result<(), LedgerError> {
+    fn open_alert(&self, db: &mut Db, user: UserId, found: &Assessment, cause: &Cause) -> Result<(), LedgerError> {
         let now = self.core.clock().now();
         let alert = Alert {
             id: AlertId::generate(now, self.core.random()),

@@ -1,6 +1,6 @@
 //! What the rules found: signals, and the sessions that they are about.
 //!
-//! Owns [`Finding`] and the question whether it is news beside the alerts that there are.
+//! Owns [`Assessment`] and the question whether it is news beside the alerts that there are.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ impl Signal {
     }
 
     /// Whether an alert gives this reason of this session.
-    fn is_told_of<T: Told>(&self, session: SessionId, alert: &T) -> bool {
+    fn is_told_of<T: KnownAlert>(&self, session: SessionId, alert: &T) -> bool {
         alert.signals().iter().any(|told| self.is_same_as(told) && told.about.contains(&session))
     }
 
@@ -46,7 +46,7 @@ impl Signal {
 
 /// What was found about one user, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finding {
+pub struct Assessment {
     /// The rules that found something.
     pub signals: Vec<Signal>,
     /// All sessions that it is about.
@@ -69,7 +69,7 @@ pub enum News<T> {
 }
 
 /// An alert, as far as a finding is compared with it.
-pub trait Told {
+pub trait KnownAlert {
     /// Whether nobody has acknowledged it.
     fn is_open(&self) -> bool;
     /// Why it was opened.
@@ -78,7 +78,7 @@ pub trait Told {
     fn sessions(&self) -> &[SessionId];
 }
 
-impl Finding {
+impl Assessment {
     /// The weight of it all.
     pub fn risk(&self) -> u32 {
         self.signals.iter().fold(0, |sum, signal| sum.saturating_add(signal.weight))
@@ -105,7 +105,7 @@ impl Finding {
     /// Compares it with the user's alerts. The same reasons found of the same sessions are told; more of a matter that is open
     /// is added to it: further sessions for the same reasons, or further places of the same sessions. Another place of other
     /// sessions, or after the alert was acknowledged, is another matter.
-    pub fn news<'a, T: Told>(&self, alerts: &'a [T]) -> News<&'a T> {
+    pub fn news<'a, T: KnownAlert>(&self, alerts: &'a [T]) -> News<&'a T> {
         if alerts.iter().any(|alert| self.signals.iter().all(|found| self.is_told_of_core(found, alert))) {
             return News::Known;
         }
@@ -116,18 +116,18 @@ impl Finding {
     }
 
     /// Whether an alert gives all these reasons, of whichever sessions.
-    pub(super) fn is_told_by<T: Told>(&self, alert: &T) -> bool {
+    pub(super) fn is_told_by<T: KnownAlert>(&self, alert: &T) -> bool {
         self.signals.iter().all(|found| alert.signals().iter().any(|told| found.is_same_as(told)))
     }
 
     /// Whether an alert gives this reason of those of its sessions that make it this finding.
-    fn is_told_of_core<T: Told>(&self, found: &Signal, alert: &T) -> bool {
+    fn is_told_of_core<T: KnownAlert>(&self, found: &Signal, alert: &T) -> bool {
         let mut core = found.about.iter().filter(|session| self.core.contains(session)).peekable();
         core.peek().is_some() && core.all(|session| found.is_told_of(*session, alert))
     }
 
     /// The live sessions of which an alert does not give all reasons: those that something is yet to be done about.
-    pub fn concerned_beside<T: Told>(&self, alert: &T) -> Vec<SessionId> {
+    pub fn concerned_beside<T: KnownAlert>(&self, alert: &T) -> Vec<SessionId> {
         let is_news = |session: &SessionId| {
             let mut reasons = self.signals.iter().filter(|found| found.about.contains(session));
             reasons.any(|found| !found.is_told_of(*session, alert))
@@ -135,7 +135,7 @@ impl Finding {
         self.concerned.iter().filter(|session| is_news(session)).copied().collect()
     }
 
-    fn has_rules_of<T: Told>(&self, alert: &T) -> bool {
+    fn has_rules_of<T: KnownAlert>(&self, alert: &T) -> bool {
         self.signals.iter().all(|found| alert.signals().iter().any(|told| told.rule == found.rule))
     }
 
