@@ -4,12 +4,12 @@
 //! not committed.
 
 pub(in crate::service) mod attempt;
-pub(in crate::service) mod choose;
+pub(in crate::service) mod hash_new_password;
 pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod issue;
-pub(in crate::service) mod own_password;
 pub(in crate::service) mod reauthenticate;
 pub(in crate::service) mod session_data;
+pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{Renewed, SessionView};
 use crate::service::sign_in::SignIns;
-use crate::service::sign_in::own_password::{NotProven, bind};
+use crate::service::sign_in::verify_current_password::{NotProven, bind};
 
 /// Why a proof was not renewed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

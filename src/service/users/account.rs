@@ -18,8 +18,8 @@ use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{Me, Renewed, SessionView, UserView};
-use crate::service::sign_in::choose::{Chooser, from_not_chosen};
-use crate::service::sign_in::own_password::{NotProven, bind};
+use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
+use crate::service::sign_in::verify_current_password::{NotProven, bind};
 use crate::service::users::Users;
 use crate::service::users::register::tidy_name;
 

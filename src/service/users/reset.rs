@@ -15,7 +15,7 @@ use crate::service::core::cause::Cause;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::end::RevokeError;
-use crate::service::sign_in::choose::{Chooser, from_not_chosen};
+use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
 use crate::service::users::admin::{AdminError, LastAdministrator};
 

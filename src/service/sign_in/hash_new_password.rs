@@ -42,12 +42,12 @@ pub(in crate::service) enum NotChosen {
 /// An error of a use case takes all three over.
 macro_rules! from_not_chosen {
     ($error:ty) => {
-        impl From<$crate::service::sign_in::choose::NotChosen> for $error {
-            fn from(why: $crate::service::sign_in::choose::NotChosen) -> Self {
+        impl From<$crate::service::sign_in::hash_new_password::NotChosen> for $error {
+            fn from(why: $crate::service::sign_in::hash_new_password::NotChosen) -> Self {
                 match why {
-                    $crate::service::sign_in::choose::NotChosen::Weak(weak) => weak.into(),
-                    $crate::service::sign_in::choose::NotChosen::Throttled(throttled) => throttled.into(),
-                    $crate::service::sign_in::choose::NotChosen::Unavailable(error) => error.into(),
+                    $crate::service::sign_in::hash_new_password::NotChosen::Weak(weak) => weak.into(),
+                    $crate::service::sign_in::hash_new_password::NotChosen::Throttled(throttled) => throttled.into(),
+                    $crate::service::sign_in::hash_new_password::NotChosen::Unavailable(error) => error.into(),
                 }
             }
         }
