@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use super::audit::Audit;
-use super::audit::refusals::Refusals;
+use super::audit::refusal_counters::RefusalCounters;
 use super::check::devices::DealtWith;
 use super::check::probing::Probing;
 use super::check::single_flight::SingleFlight;
@@ -86,7 +86,7 @@ pub struct App {
 
 /// What all workers of a node share, beside what is in [`Core`]; each is one room's own.
 struct States {
-    refusals: Arc<Refusals>,
+    refusals: Arc<RefusalCounters>,
     hub: Arc<Hub>,
     fence: Option<Arc<StoreFence>>,
     detector: Arc<tokio::sync::Mutex<RollbackDetector>>,
@@ -107,7 +107,7 @@ impl App {
         let (live, fence) = parts.live.unzip();
         let clock: Arc<dyn Clock> = Arc::<LedgerClock>::clone(&parts.clock);
         let states = States {
-            refusals: Arc::new(Refusals::new(parts.clock.now())),
+            refusals: Arc::new(RefusalCounters::new(parts.clock.now())),
             hub: Arc::new(Hub::new(parts.policy.max_event_streams)),
             fence,
             detector: Arc::default(),

@@ -3,13 +3,13 @@
 //! Owns the lines of the audit log and the limit on what strangers can have written into it. Must never decide anything.
 
 pub(in crate::service) mod entry;
-pub(in crate::service) mod refusals;
-pub(in crate::service) mod refused;
+pub(in crate::service) mod refusal_counters;
+pub(in crate::service) mod security_log;
 pub(in crate::service) mod trail;
 
 use std::sync::Arc;
 
-use refusals::Refusals;
+use refusal_counters::RefusalCounters;
 
 use crate::service::core::Core;
 
@@ -17,5 +17,5 @@ use crate::service::core::Core;
 #[derive(Clone)]
 pub struct Audit {
     pub(in crate::service) core: Arc<Core>,
-    pub(in crate::service) refusals: Arc<Refusals>,
+    pub(in crate::service) refusals: Arc<RefusalCounters>,
 }

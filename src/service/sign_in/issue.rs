@@ -15,7 +15,7 @@ use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, locks, tokens};
-use crate::service::audit::refused::Unanswered;
+use crate::service::audit::security_log::Unanswered;
 use crate::service::core::cause::Cause;
 use crate::service::core::last_use::LastUse;
 use crate::service::core::policy::AtLimit;

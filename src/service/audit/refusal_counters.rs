@@ -48,7 +48,7 @@ pub(in crate::service) struct Tally {
 pub(in crate::service) type Tallies = HashMap<(Event, Subject), Tally>;
 
 /// The refusals of one node that are not written yet.
-pub(in crate::service) struct Refusals {
+pub(in crate::service) struct RefusalCounters {
     collected: Mutex<Collected>,
     /// Lines that the ledger did not take; held while it is asked.
     pub(in crate::service) written: tokio::sync::Mutex<Vec<Entry>>,
@@ -68,7 +68,7 @@ struct Used {
     subjects: usize,
 }
 
-impl Refusals {
+impl RefusalCounters {
     pub(in crate::service) fn new(now: Timestamp) -> Self {
         let collected = Collected { since: now, lines: Vec::new(), used: HashMap::new(), tallies: Tallies::new() };
         Self { collected: Mutex::new(collected), written: tokio::sync::Mutex::default() }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn collected(refusals: u32, addresses: u32) -> (usize, usize, u64) {
-        let all = Refusals::new(at(0));
+        let all = RefusalCounters::new(at(0));
         for number in 0..refusals {
             let from = address(number % addresses);
             all.lock().note(Subject::From(from), line(from));
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_one_event_hides_no_other() {
-        let all = Refusals::new(at(0));
+        let all = RefusalCounters::new(at(0));
         for number in 0..100_000 {
             let forged = Entry { event: Event::Forgery, ..line(address(number)) };
             all.lock().note(Subject::From(address(number)), forged);
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn lines_go_at_once_and_counts_when_their_minute_is_over() {
-        let all = Refusals::new(at(0));
+        let all = RefusalCounters::new(at(0));
         for _ in 0..LINES_EACH + 1 {
             all.lock().note(Subject::From(address(1)), line(address(1)));
         }

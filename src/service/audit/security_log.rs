@@ -1,7 +1,7 @@
 //! What was refused becomes lines of the audit log.
 //!
 //! Owns what is said of each kind of refusal, and the writing, which a background task does within a second. How many lines
-//! that may be is for [`super::refusals`] to say.
+//! that may be is for [`super::refusal_counters`] to say.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::domain::{Client, Email, Timestamp, UserId};
 use crate::ledger::audit::Entry;
 use crate::ledger::{LedgerError, audit, users};
 use crate::service::audit::Audit;
-use crate::service::audit::refusals::{Subject, Tallies};
+use crate::service::audit::refusal_counters::{Subject, Tallies};
 use crate::service::core::alarm::MANY;
 use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
