@@ -4,9 +4,9 @@
 //! is gone with the next. And every change wants a recent proof of who asks for it.
 
 pub mod alerts;
-pub mod people;
+pub mod audit_log;
 pub mod sessions;
-pub mod trail;
+pub mod users;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

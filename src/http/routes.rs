@@ -43,9 +43,9 @@ pub fn table() -> Vec<Path> {
         account("/sessions/{id}").delete(sessions::revoke),
         background("/events").get(events::open),
 
-        administrator("/admin/users").get(admin::people::list),
-        administrator("/admin/users/{id}").get(admin::people::show).delete(admin::people::delete),
-        administrator("/admin/users/{id}/roles").put(admin::people::put_roles),
+        administrator("/admin/users").get(admin::users::list),
+        administrator("/admin/users/{id}").get(admin::users::show).delete(admin::users::delete),
+        administrator("/admin/users/{id}/roles").put(admin::users::put_roles),
         administrator("/admin/users/{id}/disable").post(admin::disable),
         administrator("/admin/users/{id}/enable").post(admin::enable),
         administrator("/admin/users/{id}/sessions").get(admin::sessions::of_user).delete(admin::sessions::revoke_of_user),
@@ -54,7 +54,7 @@ pub fn table() -> Vec<Path> {
         administrator("/admin/sessions/{id}").delete(admin::sessions::revoke),
         administrator("/admin/alerts").get(admin::alerts::list),
         administrator("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
-        administrator("/admin/audit").get(admin::trail::list),
+        administrator("/admin/audit").get(admin::audit_log::list),
 
         // OPTIONS is what HAProxy asks with.
         open("/health/live").get(operator::live).on(Method::OPTIONS, web::to(operator::live)),

@@ -24,7 +24,7 @@ mod app;
 mod open;
 
 pub use app::{App, Parts};
-pub use audit::trail::EventFilter;
+pub use audit::read::EventFilter;
 pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
 pub use core::authority::{Authority, StepUpRequired};
 pub use core::cause::Cause;
@@ -55,6 +55,6 @@ pub use sign_in::reauthenticate::ReauthenticateError;
 pub use sign_in::session_data::{DataError, SessionData};
 pub use users::account::{ChangePasswordError, RenameError};
 pub use users::admin::{AdminError, NewUser};
-pub use users::people::UserPosition;
+pub use users::directory::UserPosition;
 pub use users::register::{NewAccount, RegisterError};
 pub use users::reset::{IssuedReset, ResetError};

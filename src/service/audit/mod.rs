@@ -3,9 +3,9 @@
 //! Owns the lines of the audit log and the limit on what strangers can have written into it. Must never decide anything.
 
 pub(in crate::service) mod entry;
+pub(in crate::service) mod read;
 pub(in crate::service) mod refusal_counters;
 pub(in crate::service) mod security_log;
-pub(in crate::service) mod trail;
 
 use std::sync::Arc;
 
