@@ -12,10 +12,10 @@ use actix_session::Session;
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_web::cookie::time::Duration;
 
+use super::access_level::AccessLevel;
 use super::context::{self, Context};
 use super::cookie::Presented;
 use super::problem::Problem;
-use super::rank::Rank;
 use crate::domain::{Token, UserId};
 use crate::service::{Activity, App, Checked, SessionView};
 
@@ -38,7 +38,7 @@ pub fn hand_over(session: &Session, context: &Context, token: Token, view: &Sess
 /// The store. One for each worker and rank of routes.
 pub struct Bridge {
     app: App,
-    rank: Rank,
+    level: AccessLevel,
 }
 
 /// Why the store refuses, for actix-session. What the client reads was left in the [`Context`].
@@ -48,8 +48,8 @@ struct Refused;
 
 impl Bridge {
     /// A store over the service, for routes of this rank.
-    pub fn new(app: App, rank: Rank) -> Self {
-        Self { app, rank }
+    pub fn new(app: App, level: AccessLevel) -> Self {
+        Self { app, level }
     }
 
     /// The session of a key, as a state; none when there is no such session.
@@ -58,7 +58,7 @@ impl Bridge {
             return Ok(None);
         };
         // Our own routes never read a session's data.
-        if !checked.has_data || self.rank != Rank::Embedded {
+        if !checked.has_data || self.level != AccessLevel::Embedded {
             return Ok(Some(state_of(checked.user, BTreeMap::new())));
         }
         let data = self.app.sign_in.session_data(&checked).await?;

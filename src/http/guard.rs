@@ -20,6 +20,7 @@ use actix_web::http::header::{HeaderMap, SET_COOKIE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, ResponseError};
 
+use super::access_level::AccessLevel;
 use super::bridge::Bridge;
 use super::context::{self, Context};
 use super::cookie::{CookieAnswer, InvalidCookie, LetThrough, Presented};
@@ -29,7 +30,6 @@ use super::device_cookie;
 use super::no_touch;
 use super::noted::{Refused, note, note_access};
 use super::problem::Problem;
-use super::rank::Rank;
 use super::request_id;
 use super::site::Site;
 use crate::config::Config;
@@ -43,33 +43,33 @@ use crate::service::{Activity, App, Checked, RevokeError};
 /// who want it.
 pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, InvalidCookie> {
     let site = Site::new(app, config, Arc::new(SystemRandom))?;
-    Ok(SessionLayer { site, rank: Rank::Embedded })
+    Ok(SessionLayer { site, level: AccessLevel::Embedded })
 }
 
 /// A middleware that gives routes their sessions.
 #[derive(Clone)]
 pub struct SessionLayer {
     site: Site,
-    rank: Rank,
+    level: AccessLevel,
 }
 
 impl SessionLayer {
     /// For routes of this rank.
-    pub fn new(site: &Site, rank: Rank) -> Self {
-        Self { site: site.clone(), rank }
+    pub fn new(site: &Site, level: AccessLevel) -> Self {
+        Self { site: site.clone(), level }
     }
 
     /// The same for one worker, with connections of its own.
     #[must_use]
     pub fn for_worker(&self) -> Self {
-        Self { site: self.site.for_worker(), rank: self.rank }
+        Self { site: self.site.for_worker(), level: self.level }
     }
 
     /// Cookie attributes and lifetime are fixed here; the store has its own deadlines and ignores the TTL. The
     /// lifecycle is the browser's: what "remember me" adds is added to single cookies when the answer leaves.
     fn sessions(&self) -> SessionMiddleware<Bridge> {
         let cookie = &self.site.cookie;
-        SessionMiddleware::builder(Bridge::new(self.site.app.clone(), self.rank), cookie.key().clone())
+        SessionMiddleware::builder(Bridge::new(self.site.app.clone(), self.level), cookie.key().clone())
             .cookie_name(cookie.name().to_owned())
             .cookie_domain(cookie.domain().map(ToOwned::to_owned))
             .cookie_path("/".to_owned())
@@ -162,17 +162,17 @@ impl SessionLayer {
     /// clone of it (actix panics on both: changing a cloned request, and routing one).
     async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
         let headers = request.headers();
-        if self.rank != Rank::Embedded && !self.site.origins.allow(request.method(), headers) {
+        if self.level != AccessLevel::Embedded && !self.site.origins.allow(request.method(), headers) {
             return Err(self.forbid_origin(request));
         }
         let client = self.site.client(request.peer_addr(), headers);
         let presented = self.site.cookie.read(headers);
-        let checked = match self.rank {
-            Rank::Account | Rank::Background | Rank::Administrator | Rank::Renewal => {
+        let checked = match self.level {
+            AccessLevel::Account | AccessLevel::Background | AccessLevel::Administrator | AccessLevel::Renewal => {
                 let activity = self.activity(request.method(), headers);
                 Some(self.signed_in(&presented, request, &client, activity).await?)
             }
-            Rank::Anyone => {
+            AccessLevel::Anyone => {
                 let activity = self.activity(request.method(), headers);
                 match self.signed_in(&presented, request, &client, activity).await {
                     // What cannot be told, and whoever tries too many cookies, is still refused.
@@ -180,21 +180,21 @@ impl SessionLayer {
                     found => Some(found?),
                 }
             }
-            Rank::Public | Rank::Embedded => None,
+            AccessLevel::Public | AccessLevel::Embedded => None,
         };
         // Where people sign in; before cookies are taken away.
-        let device = match self.rank {
-            Rank::Public => device_cookie::read(headers),
+        let device = match self.level {
+            AccessLevel::Public => device_cookie::read(headers),
             _ => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
         self.judge_role(request, &client, checked.as_ref()).await?;
-        let through = match self.rank {
-            Rank::Public => Some(LetThrough::Nothing),
-            Rank::Renewal => Some(LetThrough::Session),
-            Rank::Embedded => Some(LetThrough::All),
+        let through = match self.level {
+            AccessLevel::Public => Some(LetThrough::Nothing),
+            AccessLevel::Renewal => Some(LetThrough::Session),
+            AccessLevel::Embedded => Some(LetThrough::All),
             // Nobody behind this reads a cookie.
-            Rank::Anyone | Rank::Account | Rank::Background | Rank::Administrator => None,
+            AccessLevel::Anyone | AccessLevel::Account | AccessLevel::Background | AccessLevel::Administrator => None,
         };
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);
@@ -226,7 +226,7 @@ impl SessionLayer {
         client: &Client,
         checked: Option<&Checked>,
     ) -> Result<(), Problem> {
-        let is_judged = self.rank != Rank::Embedded && !request.method().is_safe();
+        let is_judged = self.level != AccessLevel::Embedded && !request.method().is_safe();
         if is_judged && self.site.csrf_tokens.shown(request.headers(), &presented.hashes()) == Shown::Wrong {
             let route = route(request, &self.site.base_path);
             let why = format_args!("{route}: its CSRF token is not of its session");
@@ -237,8 +237,8 @@ impl SessionLayer {
     }
 
     fn activity(&self, method: &Method, headers: &HeaderMap) -> Activity {
-        match self.rank {
-            Rank::Background => Activity::Background,
+        match self.level {
+            AccessLevel::Background => Activity::Background,
             _ => no_touch::activity(method, headers),
         }
     }
@@ -250,7 +250,7 @@ impl SessionLayer {
         client: &Client,
         checked: Option<&Checked>,
     ) -> Result<(), Problem> {
-        if self.rank != Rank::Administrator {
+        if self.level != AccessLevel::Administrator {
             return Ok(());
         }
         let checked = checked.ok_or_else(Problem::unauthenticated)?;
@@ -290,7 +290,7 @@ impl SessionLayer {
         let mut response = answer.map_err(|error| context.take_refusal().map_or(error, Error::from))?;
         let mut cookie = context.cookie_answer();
         let mut ending: Vec<_> = context.take_ending().into_iter().collect();
-        if self.rank == Rank::Embedded && response.request().get_session().status() == SessionStatus::Purged {
+        if self.level == AccessLevel::Embedded && response.request().get_session().status() == SessionStatus::Purged {
             // Also of cookies that opened nothing: those of a sign-out are several, or old.
             ending = context.presented_hashes();
         }

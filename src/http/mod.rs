@@ -4,6 +4,7 @@
 //! (origin, cookie, check), actix-session over [`bridge`], and the handler in the file named after its caller.
 //! Handlers hold no SQL, no Redis and no policy: extract, one call of the service, answer.
 
+pub mod access_level;
 pub mod account;
 pub mod admin;
 mod bounce;
@@ -43,7 +44,6 @@ pub mod operator;
 pub mod pages;
 pub mod problem;
 pub mod problem_body;
-pub mod rank;
 pub mod reauthenticate;
 pub mod removal;
 mod request_id;

@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Required, Server};
 
-use super::openapi_common::Ranks;
+use super::openapi_common::AccessLevels;
 use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
 use super::told::FORWARD;
@@ -53,14 +53,14 @@ struct Declared;
 
 /// The document of one server; written when somebody asks for it.
 pub struct Document {
-    ranks: Box<Ranks>,
+    levels: Box<AccessLevels>,
     written: OnceCell<Bytes>,
 }
 
 impl Document {
     /// With who may come in where.
-    pub fn new(ranks: impl IntoIterator<Item = (&'static str, Option<super::rank::Rank>)>) -> Self {
-        Self { ranks: ranks.into_iter().collect(), written: OnceCell::new() }
+    pub fn new(levels: impl IntoIterator<Item = (&'static str, Option<super::access_level::AccessLevel>)>) -> Self {
+        Self { levels: levels.into_iter().collect(), written: OnceCell::new() }
     }
 
     /// The document of a server whose routes begin at `base_path` and whose session cookie has this name.
@@ -72,7 +72,7 @@ impl Document {
         let cookie = ApiKeyValue::with_description(cookie, "Set by POST /login. Secure and HttpOnly.");
         let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
         document.components.get_or_insert_default().add_security_scheme("session", scheme);
-        openapi_common::complete(&mut document, &self.ranks);
+        openapi_common::complete(&mut document, &self.levels);
         openapi_problems::complete(&mut document);
         let mut document = serde_json::to_value(document).unwrap_or_default();
         openapi_examples::complete(&mut document);

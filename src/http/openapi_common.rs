@@ -11,11 +11,11 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 
+use super::access_level::AccessLevel;
 use super::named_fields::CSRF_TOKEN;
-use super::rank::Rank;
 
 /// Paths, and who may come in there.
-pub type Ranks = [(&'static str, Option<Rank>)];
+pub type AccessLevels = [(&'static str, Option<AccessLevel>)];
 
 /// What an operation looks like from outside.
 struct Form {
@@ -23,23 +23,23 @@ struct Form {
     has_id: bool,
     has_query: bool,
     mutates: bool,
-    rank: Option<Rank>,
+    level: Option<AccessLevel>,
 }
 
 impl Form {
     /// A live session is needed.
     fn needs_session(&self) -> bool {
-        use Rank::{Account, Administrator, Background, Renewal};
-        matches!(self.rank, Some(Account | Administrator | Background | Renewal))
+        use AccessLevel::{Account, Administrator, Background, Renewal};
+        matches!(self.level, Some(Account | Administrator | Background | Renewal))
     }
 
     /// A session is looked at, if there is one.
     fn looks_at_session(&self) -> bool {
-        self.needs_session() || self.rank == Some(Rank::Anyone)
+        self.needs_session() || self.level == Some(AccessLevel::Anyone)
     }
 
     fn is_administration(&self) -> bool {
-        self.rank == Some(Rank::Administrator)
+        self.level == Some(AccessLevel::Administrator)
     }
 }
 
@@ -61,22 +61,22 @@ const REFUSALS: &[Refusal] = &[
     ("422", |form| form.has_body, "A field is not valid (`invalid-body`)."),
     ("422", |form| form.has_query || form.mutates, "The address has a parameter that is not valid (`invalid-body`)."),
     ("429", Form::looks_at_session, "Too many cookies from this address open no session (`too-many-attempts`)."),
-    ("503", |form| form.rank.is_some(), "A store does not answer (`unavailable`)."),
-    ("503", |form| form.rank.is_some(), "Too much is asked at once (`busy`)."),
+    ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
+    ("503", |form| form.level.is_some(), "Too much is asked at once (`busy`)."),
 ];
 
 /// Adds all of it.
-pub fn complete(document: &mut OpenApi, ranks: &Ranks) {
+pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
     let mut bodies = Vec::new();
     for (path, item) in &mut document.paths.paths {
-        let rank = ranks.iter().find(|(known, _)| known == path).and_then(|(_, rank)| *rank);
+        let level = levels.iter().find(|(known, _)| known == path).and_then(|(_, level)| *level);
         for (operation, mutates) in operations(item) {
             if let Some(RefOr::T(body)) = &operation.request_body {
                 bodies.extend(body.content.values().filter_map(schema));
             }
             let has_query = has_query(operation);
             let (has_body, has_id) = (operation.request_body.is_some(), path.contains("{id}"));
-            let form = Form { has_body, has_id, has_query, mutates, rank };
+            let form = Form { has_body, has_id, has_query, mutates, level };
             add_refusals(operation, &form);
             add_removal(operation, &form);
             open_to_all(operation);
@@ -161,7 +161,7 @@ fn add_headers(operation: &mut Operation, form: &Form) {
                 page of a configured origin could do without: its browser says where it comes from.)";
             takes("X-Requested-With", Required::True, description, text().default(Some("sessiond".into())));
         }
-    } else if form.looks_at_session() && form.rank != Some(Rank::Background) {
+    } else if form.looks_at_session() && form.level != Some(AccessLevel::Background) {
         let description = "`1`: a program asks by itself, and this is no use of the session.";
         takes("X-No-Touch", Required::False, description, text().examples([json!("1")]));
     }

@@ -11,9 +11,9 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard};
 
+use super::access_level::AccessLevel;
 use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
-use super::rank::Rank;
 use super::site::Site;
 use super::told::FORWARD;
 use super::{
@@ -84,7 +84,7 @@ pub fn application(
     >,
 > {
     let (answers, ids) = (Arc::clone(&site.headers), Arc::clone(&site.request_ids));
-    let layer = |rank| SessionLayer::new(&site, rank);
+    let layer = |level| SessionLayer::new(&site, level);
     App::new()
         .app_data(Data::new(site.clone()))
         .app_data(Data::new(document()))
@@ -96,7 +96,7 @@ pub fn application(
 
 /// The OpenAPI document of these routes.
 pub fn document() -> openapi::Document {
-    openapi::Document::new(table().iter().map(|path| (path.path, path.rank)))
+    openapi::Document::new(table().iter().map(|path| (path.path, path.level)))
 }
 
 /// The base path itself, as people type it: the pages' addresses are relative to what ends with a slash.
@@ -124,38 +124,38 @@ fn open(path: &'static str) -> Path {
 
 /// A route for everybody, that can begin or end a session.
 fn public(path: &'static str) -> Path {
-    Path::new(path, Some(Rank::Public))
+    Path::new(path, Some(AccessLevel::Public))
 }
 
 /// A route for everybody that knows who is signed in.
 fn anyone(path: &'static str) -> Path {
-    Path::new(path, Some(Rank::Anyone))
+    Path::new(path, Some(AccessLevel::Anyone))
 }
 
 /// A route for who is signed in.
 fn account(path: &'static str) -> Path {
-    Path::new(path, Some(Rank::Account))
+    Path::new(path, Some(AccessLevel::Account))
 }
 
 /// A route for who is signed in, that a page asks by itself.
 fn background(path: &'static str) -> Path {
-    Path::new(path, Some(Rank::Background))
+    Path::new(path, Some(AccessLevel::Background))
 }
 
 /// A route for administrators.
 fn administrator(path: &'static str) -> Path {
-    Path::new(path, Some(Rank::Administrator))
+    Path::new(path, Some(AccessLevel::Administrator))
 }
 
 /// A route for who is signed in, that can give the session a new token.
 fn renewal(path: &'static str) -> Path {
-    Path::new(path, Some(Rank::Renewal))
+    Path::new(path, Some(AccessLevel::Renewal))
 }
 
 /// One path with its methods.
 pub struct Path {
     path: &'static str,
-    rank: Option<Rank>,
+    level: Option<AccessLevel>,
     methods: Vec<Method>,
     documented: Vec<Method>,
     takes_any: bool,
@@ -180,11 +180,11 @@ macro_rules! methods {
 impl Path {
     methods! { get GET post POST put PUT patch PATCH delete DELETE }
 
-    fn new(path: &'static str, rank: Option<Rank>) -> Self {
+    fn new(path: &'static str, level: Option<AccessLevel>) -> Self {
         let (methods, documented, routes) = (Vec::new(), Vec::new(), Vec::new());
         // What administrators do is not: a hole in some application's page is not to reach that far.
-        let shared = rank.is_some_and(|rank| rank != Rank::Administrator);
-        Self { path, rank, methods, documented, takes_any: false, shared, knows: &[], routes }
+        let shared = level.is_some_and(|level| level != AccessLevel::Administrator);
+        Self { path, level, methods, documented, takes_any: false, shared, knows: &[], routes }
     }
 
     /// Pages of other configured origins may use it, as they may whatever knows sessions.
@@ -248,9 +248,9 @@ impl Path {
 
     /// Adds the path to an application. Methods are judged before the session layer is asked: a wrong one is
     /// 405 for everybody, signed in or not.
-    fn mount(self, service: &mut ServiceConfig, base_path: &str, layer: &dyn Fn(Rank) -> SessionLayer) {
+    fn mount(self, service: &mut ServiceConfig, base_path: &str, layer: &dyn Fn(AccessLevel) -> SessionLayer) {
         let at = format!("{base_path}{}", self.path);
-        let rank = self.rank;
+        let level = self.level;
         let (takes_any, methods) = (self.takes_any, self.methods);
         let allow = if takes_any { ANY } else { allow(&methods) };
         let serves = move |method: &Method| if takes_any { *method != Method::TRACE } else { methods.contains(method) };
@@ -259,11 +259,14 @@ impl Path {
         let sharing = Condition::new(self.shared, from_fn(cors::share));
         let knows = self.knows;
         let strict = from_fn(move |request, next| unknown_query::refuse(knows, request, next));
-        match rank {
-            Some(rank @ (Rank::Anyone | Rank::Account | Rank::Background | Rank::Administrator)) => {
-                service.service(resource.wrap(strict).wrap(CheckLayer(layer(rank))).wrap(sharing))
-            }
-            Some(rank) => service.service(resource.wrap(strict).wrap(layer(rank)).wrap(sharing)),
+        match level {
+            Some(
+                level @ (AccessLevel::Anyone
+                | AccessLevel::Account
+                | AccessLevel::Background
+                | AccessLevel::Administrator),
+            ) => service.service(resource.wrap(strict).wrap(CheckLayer(layer(level))).wrap(sharing)),
+            Some(level) => service.service(resource.wrap(strict).wrap(layer(level)).wrap(sharing)),
             None if self.shared => service.service(resource.wrap(sharing)),
             None => service.service(resource),
         };
@@ -352,7 +355,7 @@ mod tests {
     #[test]
     fn what_administrators_do_is_for_administrators_alone() {
         for path in table() {
-            let is_theirs = path.rank == Some(Rank::Administrator);
+            let is_theirs = path.level == Some(AccessLevel::Administrator);
             assert_eq!(path.path.starts_with("/admin/"), is_theirs && !path.shared, "{}", path.path);
         }
     }

@@ -1,10 +1,10 @@
 //! Who may reach a route.
 //!
-//! Owns [`Rank`], which the route table gives and the session layer obeys.
+//! Owns [`AccessLevel`], which the route table gives and the session layer obeys.
 
 /// Who may reach a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rank {
+pub enum AccessLevel {
     /// Everybody. The session cookie is kept from actix-session, so that a sick store never breaks signing in
     /// and out.
     Public,
