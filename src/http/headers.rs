@@ -18,7 +18,7 @@ use uuid::fmt::Hyphenated;
 
 use super::problem::Problem;
 use super::told::FORWARD;
-use super::{last_resort, request_id, spelling};
+use super::{canonical_path, catch_panic, request_id};
 use crate::config::{Config, Hsts, Origin};
 
 /// The request's id, as problems and the log name it.
@@ -65,7 +65,7 @@ impl AnswerHeaders {
 
     /// Whether the path is none that this server has: the router would decode it, and no rule of a proxy in front knows it.
     fn is_misspelt(&self, path: &str) -> bool {
-        !path.starts_with(&self.asked_below) && spelling::is_another(path)
+        !path.starts_with(&self.asked_below) && canonical_path::is_not(path)
     }
 
     /// Adds what the answer does not have yet.
@@ -97,7 +97,7 @@ pub async fn complete<B: MessageBody>(
     let answered = request_id::within(id, async {
         match answers.is_misspelt(request.path()) {
             true => Err(Problem::not_found().into()),
-            false => last_resort::answered(next.call(request)).await,
+            false => catch_panic::answered(next.call(request)).await,
         }
     });
     match answered.await {
