@@ -13,7 +13,7 @@ use sessiond::ledger::alerts;
 use sessiond::ledger::audit::{self, Filter};
 use sessiond::ledger::user_names;
 use sessiond::ledger::user_search::{self, After};
-use sessiond::ledger::{Db, Ledger, LedgerError, erasure, histories, retention, users, whereabouts};
+use sessiond::ledger::{Db, Ledger, LedgerError, erasure, retention, session_history, session_location, users};
 
 use super::ledger::target;
 use crate::support::database::Database;
@@ -102,21 +102,31 @@ fn reads_of_sessions() -> Vec<(&'static str, &'static str, bool, Read)> {
             "what risk compares",
             "sessions_ended_of_user",
             false,
-            Box::new(move |db| whereabouts::history(db, id, 50).map(drop)),
+            Box::new(move |db| session_location::history(db, id, 50).map(drop)),
         ),
-        ("unended", "sessions_live_of_user", false, Box::new(move |db| whereabouts::unended(db, id, 50).map(drop))),
+        (
+            "unended",
+            "sessions_live_of_user",
+            false,
+            Box::new(move |db| session_location::unended(db, id, 50).map(drop)),
+        ),
         (
             "the round of risk",
             "sessions_live_of_user",
             true,
-            Box::new(move |db| whereabouts::page(db, Some(id), 50).map(drop)),
+            Box::new(move |db| session_location::page(db, Some(id), 50).map(drop)),
         ),
-        ("a history", "sessions_ended_of_user", false, Box::new(move |db| histories::ended_of(db, id, 50).map(drop))),
+        (
+            "a history",
+            "sessions_ended_of_user",
+            false,
+            Box::new(move |db| session_history::ended_of(db, id, 50).map(drop)),
+        ),
         (
             "live sessions",
             "sessions_live_of_user",
             false,
-            Box::new(move |db| histories::deadlines_of(db, &[id], moment).map(drop)),
+            Box::new(move |db| session_history::deadlines_of(db, &[id], moment).map(drop)),
         ),
         (
             "live sessions, a part at a time",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::session::Deadlines;
 use crate::domain::{SessionId, Timestamp, UserId};
-use crate::ledger::states::List;
+use crate::ledger::stream_queries::List;
 use crate::service::events::mailbox::Mailbox;
 
 /// Streams of one session: one for each tab of a browser that shares none among them, and some that are on their way out.

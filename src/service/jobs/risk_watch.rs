@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::domain::risk::{Assessment, News, Sighting};
 use crate::domain::{Timestamp, UserId};
+use crate::ledger::session_location::{self, SessionLocation};
 use crate::ledger::users::User;
-use crate::ledger::whereabouts::{self, Whereabouts};
 use crate::ledger::{alerts, locks};
 use crate::service::core::cause::Cause;
 use crate::service::core::log_on_change::{LogOnChange, stopped};
@@ -84,10 +84,9 @@ impl Jobs {
     }
 
     async fn judge_move(&self, user: UserId, before: &Sighting, now: &Sighting) -> Result<(), Unavailable> {
-        let rows = self
-            .core
-            .ledger
-            .read(move |db| Ok((whereabouts::history(db, user, HISTORY)?, whereabouts::unended(db, user, HISTORY)?)));
+        let rows = self.core.ledger.read(move |db| {
+            Ok((session_location::history(db, user, HISTORY)?, session_location::unended(db, user, HISTORY)?))
+        });
         let (history, unended) = rows.await?;
         let live = self.risk.alive(&unended, self.core.clock().now());
         let past: Vec<_> = history.into_iter().map(|row| self.risk.past(row)).collect();
@@ -112,9 +111,9 @@ impl Jobs {
 
     /// The last user of the part; none when it was the last part.
     async fn look_at_part(&self, after: Option<UserId>) -> Result<Option<UserId>, Unavailable> {
-        let rows = self.core.ledger.read(move |db| whereabouts::page(db, after, PART)).await?;
+        let rows = self.core.ledger.read(move |db| session_location::page(db, after, PART)).await?;
         let is_last = i64::try_from(rows.len()).is_ok_and(|count| count < PART);
-        let mut users: Vec<&[Whereabouts]> = rows.chunk_by(|one, next| one.user == next.user).collect();
+        let mut users: Vec<&[SessionLocation]> = rows.chunk_by(|one, next| one.user == next.user).collect();
         // The last one may go on in the next part, unless that one alone is all of this.
         if !is_last && users.len() > 1 {
             users.pop();

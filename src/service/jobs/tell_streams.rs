@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::domain::session::ledger_lag;
 use crate::domain::{EndReason, SessionId, Timestamp, UserId};
 use crate::ledger::LedgerError;
-use crate::ledger::states::{self, List, State};
+use crate::ledger::stream_queries::{self, List, State};
 use crate::service::core::log_on_change::LogOnChange;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::events::hub::Hub;
@@ -66,7 +66,7 @@ impl Jobs {
     /// One question to the ledger, at most; whether there may be more to ask.
     async fn look_once(&self, rounds: &mut Rounds) -> bool {
         let (hub, now) = (&self.events.hub, self.core.clock().now());
-        let [over, resting] = hub.registry().take_due(now, now.plus(AGAIN), states::MOST);
+        let [over, resting] = hub.registry().take_due(now, now.plus(AGAIN), stream_queries::MOST);
         over.iter().for_each(|session| expire(hub, *session));
         if self.core.clock().monotonic() < rounds.pause {
             return false;
@@ -88,13 +88,13 @@ impl Jobs {
     /// What to look at next: first who is due, then what was hinted at, then whoever's turn it is.
     fn wanted(&self, rounds: &mut Rounds, resting: Vec<SessionId>) -> Vec<SessionId> {
         let (hub, elapsed) = (&self.events.hub, self.core.clock().monotonic());
-        let hints = hub.take_hints(states::MOST.saturating_sub(resting.len()));
+        let hints = hub.take_hints(stream_queries::MOST.saturating_sub(resting.len()));
         if hints.all || elapsed >= rounds.next {
             rounds.left = hub.registry().all();
             rounds.next = elapsed.saturating_add(round(rounds.left.len(), hub.is_deaf()));
         }
         let mut wanted: HashSet<_> = resting.into_iter().chain(hints.sessions).collect();
-        let room = states::MOST.saturating_sub(wanted.len()).min(rounds.left.len());
+        let room = stream_queries::MOST.saturating_sub(wanted.len()).min(rounds.left.len());
         wanted.extend(rounds.left.drain(..room));
         wanted.into_iter().collect()
     }
@@ -126,10 +126,10 @@ impl Jobs {
     async fn find(&self, wanted: Vec<SessionId>) -> Result<Found, LedgerError> {
         let hub = Arc::clone(&self.events.hub);
         let found = self.core.ledger.read(move |db| {
-            let states = states::find(db, &wanted)?;
+            let states = stream_queries::find(db, &wanted)?;
             let owners: HashSet<_> = states.iter().map(|state| state.user).collect();
             let owners: Vec<_> = owners.into_iter().filter(|user| hub.registry().knows(*user)).collect();
-            Ok(Found { lists: states::lists(db, &owners)?, states })
+            Ok(Found { lists: stream_queries::lists(db, &owners)?, states })
         });
         found.await
     }
@@ -155,7 +155,7 @@ impl Jobs {
     async fn judge_resting(&self, resting: Vec<SessionId>) -> Result<(), Unavailable> {
         // Before the rows are read: a use goes from the notes into the row.
         let noted: HashMap<_, _> = resting.iter().map(|session| (*session, self.noted(*session))).collect();
-        let states = self.core.ledger.read(move |db| states::find(db, &resting)).await?;
+        let states = self.core.ledger.read(move |db| stream_queries::find(db, &resting)).await?;
         let states: Vec<_> = states.into_iter().filter(|state| state.ended.is_none()).collect();
         let hashes: Vec<_> = states.iter().map(|state| state.token_hash).collect();
         let now = self.core.clock().now();
@@ -183,7 +183,7 @@ impl Jobs {
 
 /// How long a round over so many sessions lasts.
 fn round(sessions: usize, is_deaf: bool) -> Duration {
-    let questions = u32::try_from(sessions.div_ceil(states::MOST)).unwrap_or(u32::MAX);
+    let questions = u32::try_from(sessions.div_ceil(stream_queries::MOST)).unwrap_or(u32::MAX);
     let deaf = DEAF_FOR_EACH.saturating_mul(questions).clamp(DEAF_AT_LEAST, EVERYTHING_EVERY);
     if is_deaf { deaf } else { EVERYTHING_EVERY }
 }

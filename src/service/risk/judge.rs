@@ -12,8 +12,8 @@ use crate::domain::{AlertId, Client, Device, EndReason, Place, Point, RiskAction
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::locks::Locked;
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
+use crate::ledger::session_location::{self, SessionLocation};
 use crate::ledger::sessions::{self, Session, Which};
-use crate::ledger::whereabouts::{self, Whereabouts};
 use crate::ledger::{Db, LedgerError, audit, proofs};
 use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
@@ -38,7 +38,7 @@ pub(in crate::service) struct Entry {
 
 impl Risk {
     /// Where a session was last used: where it was signed in, unless it has moved since.
-    pub(in crate::service) fn last(&self, row: &Whereabouts) -> Sighting {
+    pub(in crate::service) fn last(&self, row: &SessionLocation) -> Sighting {
         let moved = row.last_ip != row.sign_in_ip;
         let place = match row.last_ip.parse() {
             Ok(ip) if moved => self.core.place(ip),
@@ -47,7 +47,7 @@ impl Risk {
         Sighting { session: row.session, place, at: row.deadlines.last_seen }
     }
 
-    pub(in crate::service) fn past(&self, row: Whereabouts) -> Past {
+    pub(in crate::service) fn past(&self, row: SessionLocation) -> Past {
         let last = self.last(&row);
         Past { session: row.session, signed_in: row.signed_in, last, browser: row.browser, os: row.os }
     }
@@ -70,7 +70,7 @@ impl Risk {
         entry: Entry,
         staying: &[Session],
     ) -> Result<Assessment, LedgerError> {
-        let past = match whereabouts::history(db, new.user_id, HISTORY) {
+        let past = match session_location::history(db, new.user_id, HISTORY) {
             Err(error @ LedgerError::Corrupt(_)) => {
                 log::warn!("a sign-in is not judged: {error}");
                 return Ok(Assessment::default());
@@ -78,8 +78,8 @@ impl Risk {
             read => read?,
         };
         let past: Vec<_> = past.into_iter().map(|row| self.past(row)).collect();
-        let live: Vec<_> = staying.iter().map(|row| self.last(&Whereabouts::from(row))).collect();
-        let Whereabouts { session, signed_in, browser, os, .. } = Whereabouts::from(new);
+        let live: Vec<_> = staying.iter().map(|row| self.last(&SessionLocation::from(row))).collect();
+        let SessionLocation { session, signed_in, browser, os, .. } = SessionLocation::from(new);
         let sighting = Sighting { session, place: signed_in, at: new.created_at };
         let arrival = Arrival { sighting, browser, os, failures: entry.failures, familiar: entry.familiar };
         Ok(self.core.policy.risk.judge_arrival(&arrival, &past, &live))
@@ -95,7 +95,7 @@ impl Risk {
         found: &Assessment,
         cause: &Cause,
     ) -> Result<Vec<PendingInvalidation>, LedgerError> {
-        whereabouts::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
+        session_location::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
         if !self.core.policy.risk.is_alarming(found) {
             return Ok(Vec::new());
         }
@@ -188,7 +188,7 @@ impl Risk {
     }
 
     /// Which of these rows are sessions that are alive.
-    pub(in crate::service) fn alive(&self, rows: &[Whereabouts], now: Timestamp) -> Vec<Sighting> {
+    pub(in crate::service) fn alive(&self, rows: &[SessionLocation], now: Timestamp) -> Vec<Sighting> {
         let alive = rows.iter().filter(|row| row.deadlines.hold_with_lag(now));
         alive.map(|row| self.last(row)).collect()
     }

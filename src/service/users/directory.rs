@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::domain::{SessionId, UserId, search};
 use crate::ledger::user_search::{self, After};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, histories, locks, user_names};
+use crate::ledger::{Db, LedgerError, locks, session_history, user_names};
 use crate::service::core::admin_views::{EndedSessionView, SessionDetail, UserDetail};
 use crate::service::core::page::cut;
 use crate::service::core::unavailable::Unavailable;
@@ -62,8 +62,8 @@ impl Users {
         let live = self.sessions.known_sessions(id, Some(current)).await?;
         let most = i64::try_from(HISTORY + live.len()).unwrap_or(i64::MAX);
         let over = self.core.ledger.read(move |db| {
-            let mut rows = histories::ended_of(db, id, most)?;
-            rows.extend(histories::unended_of(db, id, most)?);
+            let mut rows = session_history::ended_of(db, id, most)?;
+            rows.extend(session_history::unended_of(db, id, most)?);
             Ok(rows)
         });
         let is_live = |id: SessionId| live.iter().any(|(row, ..)| row.id == id);
@@ -93,7 +93,7 @@ impl Users {
     pub(in crate::service) fn user_rows(&self, db: &mut Db, users: &[User]) -> Result<Vec<UserRow>, LedgerError> {
         let (now, ids) = (self.core.clock().now(), users.iter().map(|user| user.id).collect::<Vec<_>>());
         let mut live: HashMap<String, usize> = HashMap::new();
-        for (user, deadlines) in histories::deadlines_of(db, &ids, now)? {
+        for (user, deadlines) in session_history::deadlines_of(db, &ids, now)? {
             if deadlines.hold_with_lag(now) {
                 *live.entry(user).or_default() += 1;
             }

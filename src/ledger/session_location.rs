@@ -16,7 +16,7 @@ use crate::domain::{Place, Point, SessionId, Timestamp, UserId};
 
 /// A session, as far as it is judged.
 #[derive(Clone, Debug)]
-pub struct Whereabouts {
+pub struct SessionLocation {
     /// Which.
     pub session: SessionId,
     /// Whose.
@@ -63,7 +63,7 @@ fn place((country, city, asn, network, latitude, longitude): Where) -> Place {
     Place { country, city, asn, network, point }
 }
 
-impl TryFrom<Row> for Whereabouts {
+impl TryFrom<Row> for SessionLocation {
     type Error = LedgerError;
 
     fn try_from(row: Row) -> Result<Self, LedgerError> {
@@ -85,7 +85,7 @@ impl TryFrom<Row> for Whereabouts {
     }
 }
 
-impl From<&Session> for Whereabouts {
+impl From<&Session> for SessionLocation {
     fn from(session: &Session) -> Self {
         let Session { country, city, asn, network, latitude, longitude, .. } = session.clone();
         Self {
@@ -103,7 +103,7 @@ impl From<&Session> for Whereabouts {
 
 /// A user's newest sessions, ended or not, the newest first: of those that were not ended and of those that ended last,
 /// which have an index each.
-pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
+pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let ended = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_not_null());
     let mut rows = read(ended.order(sessions::ended_at.desc()).limit(limit).select(columns!()).load(db)?)?;
     rows.extend(unended(db, user, limit)?);
@@ -114,20 +114,20 @@ pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>
 }
 
 /// A user's newest sessions that were not ended, over by themselves or not.
-pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
+pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_null());
     read(rows.order(sessions::id.desc()).limit(limit).select(columns!()).load(db)?)
 }
 
 /// A page of sessions that were not ended, user by user, after this one: for whoever looks at all of them in turn.
-pub fn page(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<Whereabouts>, LedgerError> {
+pub fn page(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::user_id.gt(after));
     read(rows.order((sessions::user_id, sessions::id)).limit(limit).select(columns!()).load(db)?)
 }
 
-fn read(rows: Vec<Row>) -> Result<Vec<Whereabouts>, LedgerError> {
-    rows.into_iter().map(Whereabouts::try_from).collect()
+fn read(rows: Vec<Row>) -> Result<Vec<SessionLocation>, LedgerError> {
+    rows.into_iter().map(SessionLocation::try_from).collect()
 }
 
 /// Raises the risk of those of these sessions that have not ended; it never sinks.
