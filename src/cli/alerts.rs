@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::domain::{AlertId, UserId};
-use crate::service::{AlertError, AlertState, AlertView, App, Cause};
+use crate::service::{AlertError, AlertState, AlertView, App, AuditContext};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -144,7 +144,7 @@ fn cells(alert: &AlertView) -> Vec<[String; 6]> {
 }
 
 async fn acknowledge(app: &App, id: AlertId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    app.risk.acknowledge_alert(id, &Cause::command_line()).await.map_err(|error| match error {
+    app.risk.acknowledge_alert(id, &AuditContext::command_line()).await.map_err(|error| match error {
         AlertError::Unknown => Failure::failed(format!("There is no alert with the id {id}.")),
         AlertError::Unavailable(error) => error.into(),
         // The command line has no session whose age could be asked for.

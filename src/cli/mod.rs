@@ -2,7 +2,7 @@
 //!
 //! Owns the commands, their output for people and for programs, and the exit codes: 0 done, 1 failed, 2 the
 //! command or a setting is wrong. Must never decide anything that the service layer decides: a command is one
-//! use case, called by [`Cause::command_line`](crate::service::Cause::command_line).
+//! use case, called by [`AuditContext::command_line`](crate::service::Cause::command_line).
 
 mod alerts;
 mod audit;

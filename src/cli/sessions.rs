@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::domain::filter::Moments;
 use crate::domain::{Device, Filter, SessionId, UserId};
-use crate::service::{App, Cause, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
+use crate::service::{App, AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -224,7 +224,7 @@ fn device(device: &Device) -> String {
 }
 
 async fn revoke(app: &App, id: SessionId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let found = app.sessions.end_session(id, &Cause::command_line()).await?;
+    let found = app.sessions.end_session(id, &AuditContext::command_line()).await?;
     if !found.0 {
         return Err(Failure::failed(format!("There is no session with the id {id}.")));
     }
@@ -296,5 +296,5 @@ async fn step(
     limit: usize,
 ) -> Result<Outcome, Failure> {
     let wanted = EndMatching { filter: filter.clone(), dry_run, limit, after };
-    Ok(app.sessions.end_matching(wanted, &Cause::command_line()).await?)
+    Ok(app.sessions.end_matching(wanted, &AuditContext::command_line()).await?)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::domain::{Email, Role, Roles, Timestamp, UserId};
-use crate::service::{App, Cause, NewUser, UserRow};
+use crate::service::{App, AuditContext, NewUser, UserRow};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -112,8 +112,8 @@ pub struct Unseating<T: Args> {
 }
 
 impl<T: Args> Unseating<T> {
-    fn cause(&self) -> Cause {
-        Cause::command_line_forced(self.force)
+    fn context(&self) -> AuditContext {
+        AuditContext::command_line_forced(self.force)
     }
 }
 
@@ -133,29 +133,29 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         Command::Add { .. } => App::open(config).await?,
         _ => App::open_existing(config).await?,
     };
-    let cause = Cause::command_line();
+    let context = AuditContext::command_line();
     match command {
         Command::Add { email, name, roles, json } => add(&app, Wanted { email, name, roles }, json, out).await,
         Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
         Command::Reset { user, lock, force, json } => {
             let account = find(&app, &user).await?;
-            let link = reset(&app, config, &account, lock.then(|| Cause::command_line_forced(force))).await?;
+            let link = reset(&app, config, &account, lock.then(|| AuditContext::command_line_forced(force))).await?;
             tell_link(&link, &account, account.locked || lock, json, out)
         }
         Command::Lock(wanted) => {
             let account = find(&app, &wanted.what.user).await?;
-            let ended = app.users.lock_user(account.id, &wanted.cause()).await?;
+            let ended = app.users.lock_user(account.id, &wanted.context()).await?;
             let what = format!("is locked until a new password is set; live sessions ended: {ended}.");
             done(&wanted.what, account, Some(ended), &what, out)
         }
         Command::Disable(wanted) => {
             let account = find(&app, &wanted.what.user).await?;
-            let ended = app.users.disable_user(account.id, &wanted.cause()).await?;
+            let ended = app.users.disable_user(account.id, &wanted.context()).await?;
             done(&wanted.what, account, Some(ended), &format!("is disabled; live sessions ended: {ended}."), out)
         }
         Command::Enable(named) => {
             let account = find(&app, &named.user).await?;
-            app.users.enable_user(account.id, &cause).await?;
+            app.users.enable_user(account.id, &context).await?;
             let what = if account.locked {
                 "is enabled, and locked until a new password is set."
             } else {
@@ -165,19 +165,19 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         }
         Command::Delete(wanted) => {
             let account = known_or_deleted(&app, &wanted.what.user).await?;
-            let ended = app.users.delete_user(account.id, &wanted.cause()).await?;
+            let ended = app.users.delete_user(account.id, &wanted.context()).await?;
             done(&wanted.what, account, Some(ended), &format!("is deleted; live sessions ended: {ended}."), out)
         }
         Command::Grant(NamedRole { named, role }) => {
             let account = find(&app, &named.user).await?;
-            app.users.grant_role(account.id, role, &cause).await?;
+            app.users.grant_role(account.id, role, &context).await?;
             done(&named, account, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
         }
         Command::RevokeRole(wanted) => {
             let NamedRole { named, role } = &wanted.what;
             let account = find(&app, &named.user).await?;
             let had = account.roles.contains(role);
-            app.users.take_role(account.id, *role, &wanted.cause()).await?;
+            app.users.take_role(account.id, *role, &wanted.context()).await?;
             let name = role.name();
             let what = if had {
                 format!("has not the role {name} any more.")
@@ -270,7 +270,7 @@ async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>
     let personal: Vec<String> = [Some(&wanted.email), wanted.name.as_ref()].into_iter().flatten().cloned().collect();
     let password = password::ask(|password| app.core.password_rules().check(password, &personal))?;
     let new = NewUser { email: wanted.email, name: wanted.name, password, roles };
-    let user = app.users.create_user(new, Cause::command_line()).await?;
+    let user = app.users.create_user(new, AuditContext::command_line()).await?;
     if json {
         return out.json(&user);
     }
@@ -335,7 +335,12 @@ struct ResetLink {
 }
 
 /// Makes a link, of an account that is locked first where that was asked for.
-async fn reset(app: &App, config: &Config, account: &Account, lock: Option<Cause>) -> Result<ResetLink, Failure> {
+async fn reset(
+    app: &App,
+    config: &Config,
+    account: &Account,
+    lock: Option<AuditContext>,
+) -> Result<ResetLink, Failure> {
     let disabled = || {
         let name = account.name();
         Failure::failed(format!("{name} is disabled, so a link would open nothing: run `sessiond user enable` first."))
@@ -343,10 +348,10 @@ async fn reset(app: &App, config: &Config, account: &Account, lock: Option<Cause
     if account.disabled {
         return Err(disabled());
     }
-    if let Some(cause) = lock {
-        app.users.lock_user(account.id, &cause).await?;
+    if let Some(context) = lock {
+        app.users.lock_user(account.id, &context).await?;
     }
-    let reset = app.users.issue_reset(account.id, &Cause::command_line()).await?.ok_or_else(disabled)?;
+    let reset = app.users.issue_reset(account.id, &AuditContext::command_line()).await?.ok_or_else(disabled)?;
     if let Some(advice) = config.forgotten_origin() {
         log::warn!("{advice}");
     }

@@ -15,7 +15,7 @@ use super::extract::{PathId, SignedIn, Visit};
 use super::problem::Problem;
 use super::site::Site;
 use crate::domain::UserId;
-use crate::service::Cause;
+use crate::service::AuditContext;
 
 /// Disables an account. Its sessions end, and it cannot sign in.
 #[utoipa::path(
@@ -33,8 +33,8 @@ pub async fn disable(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
-    site.app.users.disable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    let context = AuditContext::administrator(&checked, visit.client());
+    site.app.users.disable_user(user, &context).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -52,7 +52,7 @@ pub async fn enable(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
-    site.app.users.enable_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    let context = AuditContext::administrator(&checked, visit.client());
+    site.app.users.enable_user(user, &context).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

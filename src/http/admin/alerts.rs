@@ -13,7 +13,7 @@ use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
-use crate::service::{AlertError, AlertState, AlertView, Cause};
+use crate::service::{AlertError, AlertState, AlertView, AuditContext};
 
 /// A page of alerts, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,8 +95,8 @@ pub async fn acknowledge(
     SignedIn(checked): SignedIn,
     PathId(alert): PathId<AlertId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
-    site.app.risk.acknowledge_alert(alert, &cause).await.map_err(|error| site.refusal(error))?;
+    let context = AuditContext::administrator(&checked, visit.client());
+    site.app.risk.acknowledge_alert(alert, &context).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 

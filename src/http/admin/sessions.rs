@@ -14,7 +14,7 @@ use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
-use crate::service::{Cause, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
+use crate::service::{AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
 /// Most sessions that one request ends, where it does not say.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -114,8 +114,8 @@ pub async fn revoke(
     SignedIn(checked): SignedIn,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
-    let found = site.app.sessions.end_session(id, &cause).await.map_err(|error| site.refusal(error))?;
+    let context = AuditContext::administrator(&checked, visit.client());
+    let found = site.app.sessions.end_session(id, &context).await.map_err(|error| site.refusal(error))?;
     if !found.0 {
         return Err(Problem::not_found());
     }
@@ -155,8 +155,8 @@ pub async fn revoke_of_user(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
-    let revoked = site.app.sessions.end_sessions_of(user, &cause).await.map_err(|error| site.refusal(error))?;
+    let context = AuditContext::administrator(&checked, visit.client());
+    let revoked = site.app.sessions.end_sessions_of(user, &context).await.map_err(|error| site.refusal(error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }
@@ -177,7 +177,7 @@ pub async fn revoke_matching(
     SignedIn(checked): SignedIn,
     Json(body): Json<RevokeMatching>,
 ) -> Result<Json<RevokeMatchingAnswer>, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
+    let context = AuditContext::administrator(&checked, visit.client());
     let filter = body.filter.read()?;
     if filter.is_empty() && !body.all {
         return Err(Problem::invalid_field(
@@ -190,7 +190,7 @@ pub async fn revoke_matching(
     }
     let after = body.cursor.map(|text| read_cursor(&text.0)).transpose()?;
     let wanted = EndMatching { filter, dry_run: body.dry_run, limit: body.limit, after };
-    let outcome = site.app.sessions.end_matching(wanted, &cause).await.map_err(|error| site.refusal(error))?;
+    let outcome = site.app.sessions.end_matching(wanted, &context).await.map_err(|error| site.refusal(error))?;
     if outcome.unconfirmed > 0 {
         return Err(Problem::partly_unconfirmed(outcome));
     }

@@ -11,7 +11,7 @@ use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor, no_cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
-use crate::service::{Cause, UserDetail, UserPosition, UserRow};
+use crate::service::{AuditContext, UserDetail, UserPosition, UserRow};
 
 /// Longest query: no address and no name is longer.
 const MAX_QUERY: usize = 256;
@@ -112,9 +112,9 @@ pub async fn put_roles(
     PathId(user): PathId<UserId>,
     Json(body): Json<PutRoles>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
+    let context = AuditContext::administrator(&checked, visit.client());
     let roles = body.roles.into_iter().fold(Roles::new_account(), Roles::with);
-    site.app.users.put_roles(user, roles, &cause).await.map_err(|error| site.refusal(error))?;
+    site.app.users.put_roles(user, roles, &context).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -135,7 +135,7 @@ pub async fn delete(
     SignedIn(checked): SignedIn,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let cause = Cause::administrator(&checked, visit.client());
-    site.app.users.delete_user(user, &cause).await.map_err(|error| site.refusal(error))?;
+    let context = AuditContext::administrator(&checked, visit.client());
+    site.app.users.delete_user(user, &context).await.map_err(|error| site.refusal(error))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -6,14 +6,14 @@ use super::Audit;
 use crate::domain::event::Event;
 use crate::domain::{SessionId, UserId};
 use crate::ledger::audit;
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 
 impl Audit {
     /// A line of the audit log about something that happens now.
     pub(in crate::service) fn entry(
         &self,
         event: Event,
-        who: &Cause,
+        who: &AuditContext,
         user: Option<UserId>,
         session: Option<SessionId>,
     ) -> audit::Entry {

@@ -13,7 +13,7 @@ use crate::ledger::{LedgerError, audit, users};
 use crate::service::audit::Audit;
 use crate::service::audit::refusal_counters::{Subject, Tallies};
 use crate::service::core::alarm::MANY;
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 
@@ -50,13 +50,13 @@ impl Audit {
     pub fn note_refusal(&self, event: Event, session: Option<&Checked>, client: &Client, detail: Option<String>) {
         let user = session.map(|checked| checked.user);
         let actor = user.filter(|_| event == Event::AccessFail).map_or(Actor::Anonymous, Actor::User);
-        let cause = Cause { actor, client: Some(client.clone()), authority: None, forced: false };
-        self.note_line(Entry { detail, ..self.entry(event, &cause, user, session.map(|checked| checked.session)) });
+        let context = AuditContext { actor, client: Some(client.clone()), authority: None, forced: false };
+        self.note_line(Entry { detail, ..self.entry(event, &context, user, session.map(|checked| checked.session)) });
     }
 
     /// A sign-in that was refused, of this account if there is one; why, if it was not the password.
     pub(in crate::service) fn note_login_failure(&self, user: Option<UserId>, client: &Client, why: Option<&str>) {
-        let line = self.entry(Event::LoginFail, &Cause::anonymous(client), user, None);
+        let line = self.entry(Event::LoginFail, &AuditContext::anonymous(client), user, None);
         self.note_line(Entry { detail: why.map(ToOwned::to_owned), ..line });
     }
 
@@ -65,14 +65,14 @@ impl Audit {
         let said = format!("{MANY} wrong passwords within a minute");
         let name = Event::GuessingFlood.name();
         log::warn!(target: "sessiond::security", "event={name} request=- ip=- user=- session=-: {said}");
-        let cause = Cause::server(None);
-        self.note_line(Entry { detail: Some(said), ..self.entry(Event::GuessingFlood, &cause, None, None) });
+        let context = AuditContext::server(None);
+        self.note_line(Entry { detail: Some(said), ..self.entry(Event::GuessingFlood, &context, None, None) });
     }
 
     /// A wrong password of somebody who is signed in.
     pub(in crate::service) fn note_password_failure(&self, checked: &Checked, client: &Client) {
-        let cause = Cause::user(checked.user, client);
-        self.note_line(self.entry(Event::PasswordFail, &cause, Some(checked.user), Some(checked.session)));
+        let context = AuditContext::user(checked.user, client);
+        self.note_line(self.entry(Event::PasswordFail, &context, Some(checked.user), Some(checked.session)));
     }
 
     /// A password that was not compared, because there were too many wrong ones of the account or from the address.

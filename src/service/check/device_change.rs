@@ -12,7 +12,7 @@ use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::{Db, LedgerError, audit, locks, proofs};
 use crate::service::check::Check;
 use crate::service::check::devices::mark_of;
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::policy::OnDeviceChange;
 use crate::service::core::unavailable::Unavailable;
@@ -106,8 +106,8 @@ impl Check {
         let locked = locks::users(db, &[user])?;
         let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none() && row.token_hash == token_hash);
         let Some(row) = row else { return Ok(Vec::new()) };
-        let cause = Cause::server(Some(told.client.clone()));
-        self.write_line(db, &row, told, &cause)?;
+        let context = AuditContext::server(Some(told.client.clone()));
+        self.write_line(db, &row, told, &context)?;
         match told.answer {
             OnDeviceChange::Log => Ok(Vec::new()),
             OnDeviceChange::StepUp => {
@@ -122,13 +122,13 @@ impl Check {
             }
             OnDeviceChange::Revoke => {
                 let which = Which::One(session, user);
-                Ok(self.sessions.end_rows(db, &locked, &which, EndReason::DeviceChanged, &cause)?.records)
+                Ok(self.sessions.end_rows(db, &locked, &which, EndReason::DeviceChanged, &context)?.records)
             }
         }
     }
 
     /// One line for each other device since the last proof; of many, the first.
-    fn write_line(&self, db: &mut Db, row: &Session, told: &Change, cause: &Cause) -> Result<(), LedgerError> {
+    fn write_line(&self, db: &mut Db, row: &Session, told: &Change, context: &AuditContext) -> Result<(), LedgerError> {
         let detail = format!(
             "{} -> {}",
             name(&Device::from_user_agent(row.user_agent.as_deref())),
@@ -140,7 +140,7 @@ impl Check {
         if said.len() >= MAX_LINES || said.iter().any(|line| line.as_deref() == Some(&detail)) {
             return Ok(());
         }
-        let mut line = self.audit.entry(Event::DeviceChanged, cause, Some(user), Some(session));
+        let mut line = self.audit.entry(Event::DeviceChanged, context, Some(user), Some(session));
         line.detail = Some(detail);
         audit::append(db, &line)
     }

@@ -11,8 +11,8 @@ use crate::ledger::locks::{self, Locked};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, proofs};
 use crate::service::core::Core;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::{Authority, Granted, Unproven};
-use crate::service::core::cause::Cause;
 
 impl Core {
     /// Locks whoever acts and these users, in the order of their ids, and then judges whoever acts. Once in a
@@ -34,8 +34,8 @@ impl Core {
 
     /// What would be judged now, so that whoever may not do it is told before anything is done. What counts is judged
     /// again under the locks.
-    pub(in crate::service) async fn ask_first(&self, cause: &Cause) -> Result<Granted<()>, LedgerError> {
-        let Some(by) = cause.authority else { return Ok(Ok(())) };
+    pub(in crate::service) async fn ask_first(&self, context: &AuditContext) -> Result<Granted<()>, LedgerError> {
+        let Some(by) = context.authority else { return Ok(Ok(())) };
         let room = self.clone();
         let judged = self.ledger.read(move |db| {
             let owner = users::find(db, by.user())?;

@@ -5,8 +5,8 @@
 
 pub(in crate::service) mod admin_views;
 pub(in crate::service) mod alarm;
+pub(in crate::service) mod audit_context;
 pub(in crate::service) mod authority;
-pub(in crate::service) mod cause;
 pub(in crate::service) mod checked;
 pub(in crate::service) mod last_seen_buffer;
 pub(in crate::service) mod last_use;

@@ -14,7 +14,7 @@ use crate::fault_point;
 use crate::ledger::outbox::{self, Message};
 use crate::ledger::sessions::{Ended, Session};
 use crate::ledger::{Db, LedgerError};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::events::Events;
 
 /// An alert, as others are told of it.
@@ -66,7 +66,7 @@ impl Events {
         db: &mut Db,
         session: &Ended,
         reason: EndReason,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<(), LedgerError> {
         self.enqueue(db, Notice::SessionRevoked, session.user_id, || {
             json!({
@@ -74,7 +74,7 @@ impl Events {
                 "user_id": session.user_id,
                 "reason": reason.name(),
                 // Signing out takes no more than the session's own cookie.
-                "by": by(cause, session.user_id),
+                "by": by(context, session.user_id),
             })
         })
     }
@@ -83,9 +83,9 @@ impl Events {
         &self,
         db: &mut Db,
         user: UserId,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<(), LedgerError> {
-        self.enqueue(db, Notice::UserDisabled, user, || json!({ "user_id": user, "by": by(cause, user) }))
+        self.enqueue(db, Notice::UserDisabled, user, || json!({ "user_id": user, "by": by(context, user) }))
     }
 
     /// Adds a message for the receiver, if there is one. A user's messages arrive in their order, and so do those of
@@ -112,8 +112,8 @@ pub(in crate::service) fn body(notice: Notice, at: Timestamp, data: Value) -> St
 }
 
 /// Who did it, seen from the account that it was done to.
-fn by(cause: &Cause, owner: UserId) -> &'static str {
-    match cause.actor {
+fn by(context: &AuditContext, owner: UserId) -> &'static str {
+    match context.actor {
         Actor::User(id) if id == owner => "owner",
         Actor::User(_) => "administrator",
         Actor::Anonymous => "anonymous",

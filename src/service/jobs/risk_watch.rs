@@ -15,7 +15,7 @@ use crate::domain::{Timestamp, UserId};
 use crate::ledger::session_location::{self, SessionLocation};
 use crate::ledger::users::User;
 use crate::ledger::{alerts, locks};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::core::unavailable::Unavailable;
 use crate::service::jobs::Jobs;
@@ -149,7 +149,7 @@ impl Jobs {
             if locked.user(user).is_none_or(User::is_deleted) {
                 return Ok(Vec::new());
             }
-            let server = Cause::server(None);
+            let server = AuditContext::server(None);
             room.risk.settle(db, &locked, user, &found, &server)
         });
         let records = records.await?;

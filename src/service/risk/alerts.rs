@@ -12,8 +12,8 @@ use crate::domain::{AlertId, SessionId, Timestamp, UserId};
 pub use crate::ledger::alerts::State as AlertState;
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::audit;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::{Granted, StepUpRequired, Unproven};
-use crate::service::core::cause::Cause;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::risk::Risk;
 
@@ -135,17 +135,17 @@ impl Risk {
     }
 
     /// Takes note of an alert. Again is no error, and no news.
-    pub async fn acknowledge_alert(&self, id: AlertId, cause: &Cause) -> Result<(), AlertError> {
-        let (room, cause) = (self.clone(), cause.clone());
+    pub async fn acknowledge_alert(&self, id: AlertId, context: &AuditContext) -> Result<(), AlertError> {
+        let (room, context) = (self.clone(), context.clone());
         let noted = self.core.write(move |db| {
             // About whom it is never changes.
             let about = alerts::user_of(db, id)?;
-            if let Err(unproven) = room.core.lock(db, cause.authority.as_ref(), about.as_slice())? {
+            if let Err(unproven) = room.core.lock(db, context.authority.as_ref(), about.as_slice())? {
                 return Ok(Err(unproven));
             }
-            let noted = alerts::acknowledge(db, id, room.core.clock().now(), &cause.actor.name())?;
+            let noted = alerts::acknowledge(db, id, room.core.clock().now(), &context.actor.name())?;
             if noted == Some(true) {
-                let mut line = room.audit.entry(Event::AlertAcknowledged, &cause, about, None);
+                let mut line = room.audit.entry(Event::AlertAcknowledged, &context, about, None);
                 line.detail = Some(id.to_string());
                 audit::append(db, &line)?;
             }

@@ -15,7 +15,7 @@ use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::session_location::{self, SessionLocation};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::{Db, LedgerError, audit, proofs};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::events::webhook::AlertOpened;
 use crate::service::risk::Risk;
@@ -93,7 +93,7 @@ impl Risk {
         locked: &Locked,
         user: UserId,
         found: &Assessment,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         session_location::raise_risk(db, &found.concerned, i64::from(found.risk()))?;
         if !self.core.policy.risk.is_alarming(found) {
@@ -110,14 +110,20 @@ impl Risk {
                 found.concerned_beside(alert)
             }
             News::New => {
-                self.open_alert(db, user, found, cause)?;
+                self.open_alert(db, user, found, context)?;
                 found.concerned.clone()
             }
         };
-        self.act(db, locked, (user, self.core.policy.risk.action_on(found)), &concerned, cause)
+        self.act(db, locked, (user, self.core.policy.risk.action_on(found)), &concerned, context)
     }
 
-    fn open_alert(&self, db: &mut Db, user: UserId, found: &Assessment, cause: &Cause) -> Result<(), LedgerError> {
+    fn open_alert(
+        &self,
+        db: &mut Db,
+        user: UserId,
+        found: &Assessment,
+        context: &AuditContext,
+    ) -> Result<(), LedgerError> {
         let now = self.core.clock().now();
         let alert = Alert {
             id: AlertId::generate(now, self.core.random()),
@@ -133,7 +139,7 @@ impl Risk {
         };
         alerts::open(db, &alert)?;
         // The newest is the one that made it strange.
-        let mut line = self.audit.entry(Event::AlertOpened, cause, Some(user), found.core.last().copied());
+        let mut line = self.audit.entry(Event::AlertOpened, context, Some(user), found.core.last().copied());
         let rules: Vec<_> = found.signals.iter().map(|signal| signal.rule.name()).collect();
         line.detail = Some(format!("{}: {} ({})", alert.id, alert.risk, rules.join(", ")));
         audit::append(db, &line)?;
@@ -149,7 +155,7 @@ impl Risk {
         locked: &Locked,
         (user, action): (UserId, RiskAction),
         concerned: &[SessionId],
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         let mut records = Vec::new();
         for &session in concerned {
@@ -158,7 +164,7 @@ impl Risk {
                 RiskAction::StepUp => records.extend(self.challenge(db, session)?),
                 RiskAction::Revoke => {
                     let which = Which::One(session, user);
-                    records.extend(self.sessions.end_rows(db, locked, &which, EndReason::Suspicious, cause)?.records);
+                    records.extend(self.sessions.end_rows(db, locked, &which, EndReason::Suspicious, context)?.records);
                 }
             }
         }

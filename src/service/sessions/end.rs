@@ -15,8 +15,8 @@ use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Ended, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::{StepUpRequired, Unproven};
-use crate::service::core::cause::Cause;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
@@ -109,7 +109,7 @@ impl Sessions {
         locked: &Locked,
         which: &Which,
         reason: EndReason,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<EndedSessions, LedgerError> {
         let now = self.core.clock().now();
         let ended_now = sessions::end(db, which, reason, now)?;
@@ -127,12 +127,12 @@ impl Sessions {
         let records = self.obligations(db, which, &ended_now, &before)?;
         fault_point::reach("end: records noted");
         for session in &ended_now {
-            let cause = &by_whom(which, session, cause);
-            let mut line = self.audit.entry(Event::SessionRevoked, cause, Some(session.user_id), Some(session.id));
+            let context = &by_whom(which, session, context);
+            let mut line = self.audit.entry(Event::SessionRevoked, context, Some(session.user_id), Some(session.id));
             line.detail = Some(reason.name().to_owned());
             audit::append(db, &line)?;
             fault_point::reach("end: line written");
-            self.events.tell_session_revoked(db, session, reason, cause)?;
+            self.events.tell_session_revoked(db, session, reason, context)?;
         }
         Ok(EndedSessions {
             records,
@@ -204,13 +204,13 @@ impl Sessions {
         &self,
         which: Which,
         reason: EndReason,
-        cause: &Cause,
+        context: &AuditContext,
     ) -> Result<EndedSessions, RevokeError> {
-        let (room, cause) = (self.clone(), cause.clone());
+        let (room, context) = (self.clone(), context.clone());
         let ended = self.core.write(move |db| {
             let owners = sessions::owners(db, &which)?;
-            match room.core.lock(db, cause.authority.as_ref(), &owners)? {
-                Ok(locked) => room.end_rows(db, &locked, &which, reason, &cause).map(Ok),
+            match room.core.lock(db, context.authority.as_ref(), &owners)? {
+                Ok(locked) => room.end_rows(db, &locked, &which, reason, &context).map(Ok),
                 Err(unproven) => Ok(Err(unproven)),
             }
         });
@@ -228,21 +228,21 @@ impl Sessions {
         user: UserId,
         except: Option<SessionId>,
         reason: EndReason,
-        cause: &Cause,
+        context: &AuditContext,
         throttled: Option<Throttled>,
     ) -> Result<Option<EndedSessions>, RevokeError> {
-        let (room, cause) = (self.clone(), cause.clone());
+        let (room, context) = (self.clone(), context.clone());
         let ended = self
             .core
             .write(move |db| {
-                let locked = match room.core.lock(db, cause.authority.as_ref(), &[user])? {
+                let locked = match room.core.lock(db, context.authority.as_ref(), &[user])? {
                     Ok(locked) => locked,
                     Err(unproven) => return Ok(Err(unproven.into())),
                 };
                 if locked.user(user).is_none_or(User::is_deleted) {
                     return Ok(Ok(None));
                 }
-                let ended = room.end_rows(db, &locked, &Which::OfUser(user, except), reason, &cause)?;
+                let ended = room.end_rows(db, &locked, &Which::OfUser(user, except), reason, &context)?;
                 if let Some(throttled) = throttled.filter(|_| ended.is_nothing()) {
                     return Ok(Err(RevokeError::Throttled(throttled)));
                 }
@@ -260,11 +260,11 @@ impl Sessions {
 
 /// Whoever shows a session's token to end it is its owner, as far as anybody can tell; whose it is, its row alone says.
 /// Whoever shows a former one has no more than that.
-fn by_whom<'a>(which: &Which, session: &Ended, cause: &'a Cause) -> Cow<'a, Cause> {
-    match (which, cause.actor) {
+fn by_whom<'a>(which: &Which, session: &Ended, context: &'a AuditContext) -> Cow<'a, AuditContext> {
+    match (which, context.actor) {
         (Which::Tokens(shown), Actor::Anonymous) if shown.contains(&session.token_hash) => {
-            Cow::Owned(Cause { actor: Actor::User(session.user_id), ..cause.clone() })
+            Cow::Owned(AuditContext { actor: Actor::User(session.user_id), ..context.clone() })
         }
-        _ => Cow::Borrowed(cause),
+        _ => Cow::Borrowed(context),
     }
 }

@@ -17,7 +17,7 @@ use crate::ledger::audit::{self, Entry};
 use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Which};
 use crate::ledger::{LedgerError, search};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::sessions::Sessions;
 use crate::service::sessions::end::{EndedSessions, RevokeError};
 
@@ -60,32 +60,37 @@ pub struct Outcome {
 
 impl Sessions {
     /// Ends sessions that fit, or counts them. Unconfirmed ones are told in the outcome, not as an error.
-    pub async fn end_matching(&self, wanted: EndMatching, cause: &Cause) -> Result<Outcome, RevokeError> {
+    pub async fn end_matching(&self, wanted: EndMatching, context: &AuditContext) -> Result<Outcome, RevokeError> {
         if wanted.dry_run {
-            return self.walk(&wanted, cause, &mut Outcome::default()).await;
+            return self.walk(&wanted, context, &mut Outcome::default()).await;
         }
-        self.core.ask_first(cause).await??;
+        self.core.ask_first(context).await??;
         let mut outcome = Outcome { unconfirmed: self.confirm_left(&wanted.filter).await?, ..Outcome::default() };
-        let outcome = self.walk(&wanted, cause, &mut outcome).await?;
+        let outcome = self.walk(&wanted, context, &mut outcome).await?;
         if outcome.matched == 0 {
-            self.note_nothing(&wanted.filter, cause).await?;
+            self.note_nothing(&wanted.filter, context).await?;
         }
         Ok(outcome)
     }
 
-    async fn walk(&self, wanted: &EndMatching, cause: &Cause, so_far: &mut Outcome) -> Result<Outcome, RevokeError> {
+    async fn walk(
+        &self,
+        wanted: &EndMatching,
+        context: &AuditContext,
+        so_far: &mut Outcome,
+    ) -> Result<Outcome, RevokeError> {
         let started = self.core.clock().monotonic();
         so_far.next = wanted.after;
         loop {
             let room = wanted.limit.saturating_sub(so_far.matched).min(PAGE);
             let page = self.fitting(wanted.filter.clone(), so_far.next, room).await?;
-            let own = cause.authority.map(|authority| authority.session());
+            let own = context.authority.map(|authority| authority.session());
             let ids: Vec<_> = page.rows.iter().map(|(row, _)| row.id).filter(|id| Some(*id) != own).collect();
             drop(page.rows);
             if wanted.dry_run {
                 so_far.matched += ids.len();
             } else if !ids.is_empty() {
-                self.end_page(&wanted.filter, ids, cause, so_far).await?;
+                self.end_page(&wanted.filter, ids, context, so_far).await?;
             }
             so_far.next = page.next;
             so_far.more = page.next.is_some();
@@ -100,24 +105,24 @@ impl Sessions {
         &self,
         filter: &Filter,
         ids: Vec<SessionId>,
-        cause: &Cause,
+        context: &AuditContext,
         outcome: &mut Outcome,
     ) -> Result<(), RevokeError> {
-        let (room, cause, filter) = (self.clone(), cause.clone(), filter.clone());
+        let (room, context, filter) = (self.clone(), context.clone(), filter.clone());
         let is_first = outcome.matched == 0;
         let found = Which::These(ids.clone());
         let ended = self.core.write(move |db| {
             let owners = sessions::owners(db, &found)?;
-            let locked = match room.core.lock(db, cause.authority.as_ref(), &owners)? {
+            let locked = match room.core.lock(db, context.authority.as_ref(), &owners)? {
                 Ok(locked) => locked,
                 Err(unproven) => return Ok(Err(unproven)),
             };
             // What was used, or moved, since it was found does not fit any more.
             let ids = search::still(db, &filter, &ids)?;
-            let ended = room.end_rows(db, &locked, &Which::These(ids), EndReason::Revoked, &cause)?;
+            let ended = room.end_rows(db, &locked, &Which::These(ids), EndReason::Revoked, &context)?;
             // Others may have ended all of them meanwhile: then it comes with the next ones.
             if is_first && ended.ended > 0 {
-                audit::append(db, &room.line(&filter, &cause))?;
+                audit::append(db, &room.line(&filter, &context))?;
             }
             Ok(Ok(ended))
         });
@@ -140,9 +145,9 @@ impl Sessions {
     }
 
     /// The command's line where nothing was ended that it could have been written with.
-    async fn note_nothing(&self, filter: &Filter, cause: &Cause) -> Result<(), RevokeError> {
-        let (room, cause, line) = (self.clone(), cause.clone(), self.line(filter, cause));
-        let noted = self.core.write(move |db| match room.core.lock(db, cause.authority.as_ref(), &[])? {
+    async fn note_nothing(&self, filter: &Filter, context: &AuditContext) -> Result<(), RevokeError> {
+        let (room, context, line) = (self.clone(), context.clone(), self.line(filter, context));
+        let noted = self.core.write(move |db| match room.core.lock(db, context.authority.as_ref(), &[])? {
             Ok(_) => audit::append(db, &line).map(Ok),
             Err(unproven) => Ok(Err(unproven)),
         });
@@ -170,8 +175,8 @@ impl Sessions {
 
     /// One line for the command, with the first sessions that it ends: whatever becomes of this node, it is known by which
     /// filter they ended. Each has a line of its own besides, of the same request.
-    fn line(&self, filter: &Filter, cause: &Cause) -> Entry {
-        let mut line = self.audit.entry(Event::SessionsRevokedByFilter, cause, filter.user, None);
+    fn line(&self, filter: &Filter, context: &AuditContext) -> Entry {
+        let mut line = self.audit.entry(Event::SessionsRevokedByFilter, context, filter.user, None);
         line.detail = Some(filter.to_string());
         line
     }

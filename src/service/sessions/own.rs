@@ -5,7 +5,7 @@
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session, Which};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::last_use::LastUse;
 use crate::service::core::unavailable::Unavailable;
@@ -58,8 +58,9 @@ impl Sessions {
     ) -> Result<Found, RevokeError> {
         let own = checked.session == session;
         let reason = if own { EndReason::SignedOut } else { EndReason::SignedOutElsewhere };
-        let cause = if own { Cause::user(checked.user, client) } else { Cause::proven(checked, client) };
-        let ended = self.end(Which::One(session, checked.user), reason, &cause).await?;
+        let context =
+            if own { AuditContext::user(checked.user, client) } else { AuditContext::proven(checked, client) };
+        let ended = self.end(Which::One(session, checked.user), reason, &context).await?;
         Ok(Found(ended.found))
     }
 
@@ -72,10 +73,10 @@ impl Sessions {
         client: &Client,
     ) -> Result<usize, RevokeError> {
         let except = (!include_current).then_some(checked.session);
-        let cause = Cause::proven(checked, client);
+        let context = AuditContext::proven(checked, client);
         let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
         let throttled = counted.as_ref().err().copied();
-        let ended = self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &cause, throttled).await;
+        let ended = self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &context, throttled).await;
         if let Ok(counted) = &counted
             && !matches!(&ended, Ok(Some(ended)) if ended.is_nothing())
         {
@@ -91,18 +92,18 @@ impl Sessions {
         if token_hashes.is_empty() || self.is_over(token_hashes).await? {
             return Ok(());
         }
-        let cause = Cause::anonymous(client);
-        self.end(Which::Tokens(token_hashes.to_vec()), EndReason::SignedOut, &cause).await.map(drop)
+        let context = AuditContext::anonymous(client);
+        self.end(Which::Tokens(token_hashes.to_vec()), EndReason::SignedOut, &context).await.map(drop)
     }
 
     /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
-    pub async fn end_sessions_of(&self, user: UserId, cause: &Cause) -> Result<Option<usize>, RevokeError> {
-        Ok(self.end_all(user, None, EndReason::Revoked, cause, None).await?.map(|ended| ended.live))
+    pub async fn end_sessions_of(&self, user: UserId, context: &AuditContext) -> Result<Option<usize>, RevokeError> {
+        Ok(self.end_all(user, None, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
     }
 
     /// Ends any session, for an operator.
-    pub async fn end_session(&self, session: SessionId, cause: &Cause) -> Result<Found, RevokeError> {
-        let ended = self.end(Which::Any(session), EndReason::Revoked, cause).await?;
+    pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Found, RevokeError> {
+        let ended = self.end(Which::Any(session), EndReason::Revoked, context).await?;
         Ok(Found(ended.found))
     }
 }

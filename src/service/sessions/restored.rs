@@ -8,7 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::{EndReason, Lineage};
 use crate::ledger::sessions::{self, Which};
 use crate::ledger::{Db, LedgerError, audit, lineage, locks, resets, users};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
 
@@ -25,12 +25,12 @@ struct Step {
 impl Sessions {
     /// Ends every session, voids every reset link, gives up what Redis holds, and has the ledger begin anew. How many
     /// sessions were ended.
-    pub async fn ledger_restored(&self, cause: &Cause) -> Result<usize, Unavailable> {
+    pub async fn ledger_restored(&self, context: &AuditContext) -> Result<usize, Unavailable> {
         self.raise_all_epochs().await?;
         let mut ended = 0;
         loop {
-            let (room, cause) = (self.clone(), cause.clone());
-            let step = self.core.ledger.write(move |db| room.end_some(db, &cause, ended)).await?;
+            let (room, context) = (self.clone(), context.clone());
+            let step = self.core.ledger.write(move |db| room.end_some(db, &context, ended)).await?;
             ended += step.ended;
             let Some(believed) = step.believed else { continue };
             if believed {
@@ -59,19 +59,19 @@ impl Sessions {
         }
     }
 
-    fn end_some(&self, db: &mut Db, cause: &Cause, ended_before: usize) -> Result<Step, LedgerError> {
+    fn end_some(&self, db: &mut Db, context: &AuditContext, ended_before: usize) -> Result<Step, LedgerError> {
         // Also what is over by this machine's clock: the nodes' may say otherwise.
         let which = Which::These(sessions::unended(db, BATCH)?);
         let owners = sessions::owners(db, &which)?;
         let locked = locks::users(db, &owners)?;
-        let ended = self.end_rows(db, &locked, &which, EndReason::LedgerRestored, cause)?.ended;
+        let ended = self.end_rows(db, &locked, &which, EndReason::LedgerRestored, context)?.ended;
         if !sessions::unended(db, 1)?.is_empty() {
             return Ok(Step { ended, believed: None });
         }
         // They may have been used since the backup was made.
         resets::void_all(db)?;
         let believed = lineage::declare(db, Lineage::generate(self.core.random()))?;
-        let mut line = self.audit.entry(Event::LedgerRestored, cause, None, None);
+        let mut line = self.audit.entry(Event::LedgerRestored, context, None, None);
         line.detail = Some(format!("sessions ended: {}", ended_before + ended));
         audit::append(db, &line)?;
         Ok(Step { ended, believed: Some(believed) })

@@ -16,7 +16,7 @@ use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, locks, tokens};
 use crate::service::audit::security_log::Unanswered;
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::last_use::LastUse;
 use crate::service::core::policy::AtLimit;
 use crate::service::core::throttled::Throttled;
@@ -148,7 +148,7 @@ impl SignIns {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
                 self.hash_pool.verify(source, request.password.clone(), stored).await
             }
-            Err(cause) => Err(cause.clone()),
+            Err(context) => Err(context.clone()),
         };
         let enabled = matches!(&known, Ok(Some(user)) if !user.is_disabled());
         unanswered.answer();
@@ -178,7 +178,7 @@ impl SignIns {
                 self.audit.note_login_failure(id, client, Some("too many sessions"));
                 SignInError::TooManySessions
             }
-            IssueError::Unavailable(cause) => SignInError::Unavailable(cause),
+            IssueError::Unavailable(context) => SignInError::Unavailable(context),
         })
     }
 
@@ -290,7 +290,7 @@ impl SignIns {
         if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
             return Ok(Admission::Refused);
         }
-        let server = Cause::server(Some(entrance.client.clone()));
+        let server = AuditContext::server(Some(entrance.client.clone()));
         // Before anything is ended: a sign-in that is refused leaves everything as it was.
         let Some(room) = make_room(db, entrance, &going)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();
@@ -313,8 +313,8 @@ impl SignIns {
         session.risk = found.risk().into();
         sessions::insert(db, session)?;
         fault_point::reach("sign-in: session inserted");
-        let cause = Cause::user(user.id, &entrance.client);
-        audit::append(db, &self.audit.entry(Event::LoginSuccess, &cause, Some(user.id), Some(entrance.session.id)))?;
+        let context = AuditContext::user(user.id, &entrance.client);
+        audit::append(db, &self.audit.entry(Event::LoginSuccess, &context, Some(user.id), Some(entrance.session.id)))?;
         fault_point::reach("sign-in: line written");
         self.events.tell_session_created(db, &entrance.session)?;
         if !found.is_empty() {

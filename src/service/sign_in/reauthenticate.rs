@@ -9,7 +9,7 @@ use crate::fault_point;
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::{Db, LedgerError, audit, tokens};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
@@ -50,7 +50,7 @@ struct Renewal {
     checked: Checked,
     epoch: i64,
     renewed: TokenHash,
-    cause: Cause,
+    context: AuditContext,
 }
 
 impl SignIns {
@@ -64,8 +64,8 @@ impl SignIns {
         let user = self.own_password(checked, password, client).await?;
         fault_point::reach("re-authentication: verified");
         let token = Token::generate(self.core.random());
-        let cause = Cause::live(checked, client);
-        let renewal = Renewal { checked: checked.clone(), epoch: user.epoch, renewed: token.hash(), cause };
+        let context = AuditContext::live(checked, client);
+        let renewal = Renewal { checked: checked.clone(), epoch: user.epoch, renewed: token.hash(), context };
         let room = self.clone();
         let done = self.core.write(move |db| room.prove(db, &renewal)).await.map_err(Unavailable::from)?;
         let (mut session, records) = done.ok_or(ReauthenticateError::Ended)?;
@@ -86,19 +86,19 @@ impl SignIns {
         renewal: &Renewal,
     ) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = renewal.checked;
-        let Ok(locked) = self.core.lock(db, renewal.cause.authority.as_ref(), &[])? else { return Ok(None) };
+        let Ok(locked) = self.core.lock(db, renewal.context.authority.as_ref(), &[])? else { return Ok(None) };
         let unchanged = locked.user(user).is_some_and(|row| row.epoch == renewal.epoch);
         let now = self.core.clock().now();
         if !unchanged || !tokens::rotate(db, session, &token_hash, &renewal.renewed, Some(now))? {
             return Ok(None);
         }
         fault_point::reach("re-authentication: token renewed");
-        bind(db, &renewal.checked, &renewal.cause)?;
+        bind(db, &renewal.checked, &renewal.context)?;
         pending_invalidations::add(db, &[self.sessions.pending_invalidation(token_hash, session)], now)?;
         fault_point::reach("re-authentication: old token noted");
         // With whatever earlier renewals have left to be confirmed.
         let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
-        audit::append(db, &self.audit.entry(Event::Reauthenticated, &renewal.cause, Some(user), Some(session)))?;
+        audit::append(db, &self.audit.entry(Event::Reauthenticated, &renewal.context, Some(user), Some(session)))?;
         fault_point::reach("re-authentication: line written");
         Ok(sessions::find(db, session)?.map(|row| (row, records)))
     }

@@ -9,8 +9,8 @@ use crate::domain::event::Event;
 use crate::domain::{Client, Token};
 use crate::fault_point;
 use crate::ledger::{LedgerError, audit, pending_invalidations, session_data, sessions, tokens};
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Authority;
-use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{Renewed, SessionView};
@@ -93,11 +93,11 @@ impl SignIns {
     /// Gives a live session a new token, if it still has the one that was shown. The old one is dead.
     pub async fn renew(&self, checked: &Checked, client: &Client) -> Result<Renewed, DataError> {
         let token = Token::generate(self.core.random());
-        let (room, cause, renewed) = (self.clone(), Cause::live(checked, client), token.hash());
+        let (room, context, renewed) = (self.clone(), AuditContext::live(checked, client), token.hash());
         let Checked { session, token_hash: shown, .. } = *checked;
         let old = self.sessions.pending_invalidation(shown, session);
         let done = self.core.write(move |db| {
-            let granted = room.core.lock(db, cause.authority.as_ref(), &[])?.is_ok();
+            let granted = room.core.lock(db, context.authority.as_ref(), &[])?.is_ok();
             if !granted || !tokens::rotate(db, session, &shown, &renewed, None)? {
                 return Ok(None);
             }
@@ -107,7 +107,7 @@ impl SignIns {
             fault_point::reach("renewal: old token noted");
             // With whatever earlier renewals have left to be confirmed.
             let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
-            audit::append(db, &room.audit.entry(Event::SessionRenewed, &cause, Some(row.user_id), Some(session)))?;
+            audit::append(db, &room.audit.entry(Event::SessionRenewed, &context, Some(row.user_id), Some(session)))?;
             fault_point::reach("renewal: line written");
             Ok(Some((row, records)))
         });

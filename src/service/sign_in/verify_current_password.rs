@@ -7,7 +7,7 @@ use crate::domain::password::Verdict;
 use crate::domain::{Client, Password};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, proofs};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
@@ -58,7 +58,7 @@ impl SignIns {
 }
 
 /// Binds a session to the device on which its owner has just proven who they are, if it says what it is.
-pub(in crate::service) fn bind(db: &mut Db, checked: &Checked, cause: &Cause) -> Result<(), LedgerError> {
-    let user_agent = cause.client.as_ref().and_then(|client| client.user_agent.as_deref());
+pub(in crate::service) fn bind(db: &mut Db, checked: &Checked, context: &AuditContext) -> Result<(), LedgerError> {
+    let user_agent = context.client.as_ref().and_then(|client| client.user_agent.as_deref());
     user_agent.map_or(Ok(()), |user_agent| proofs::bind(db, checked.session, user_agent))
 }

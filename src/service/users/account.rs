@@ -12,8 +12,8 @@ use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::{Authority, StepUpRequired, Unproven};
-use crate::service::core::cause::Cause;
 use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
@@ -97,7 +97,7 @@ struct Change {
     epoch: i64,
     password_hash: String,
     renewed: TokenHash,
-    cause: Cause,
+    context: AuditContext,
 }
 
 impl Users {
@@ -160,7 +160,7 @@ impl Users {
                 )
                 .await?,
             renewed: token.hash(),
-            cause: Cause::live(checked, client),
+            context: AuditContext::live(checked, client),
         };
         fault_point::reach("password: hashed");
         let room = self.clone();
@@ -181,27 +181,27 @@ impl Users {
     /// token that was shown, or the password is no longer the one that was verified.
     fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = change.checked;
-        let Ok(locked) = self.core.lock(db, change.cause.authority.as_ref(), &[])? else { return Ok(None) };
+        let Ok(locked) = self.core.lock(db, change.context.authority.as_ref(), &[])? else { return Ok(None) };
         let unchanged = locked.user(user).is_some_and(|row| row.epoch == change.epoch);
         let now = self.core.clock().now();
         if !unchanged || !tokens::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
             return Ok(None);
         }
         fault_point::reach("password: token renewed");
-        bind(db, &change.checked, &change.cause)?;
+        bind(db, &change.checked, &change.context)?;
         users::set_password(db, user, &change.password_hash)?;
         fault_point::reach("password: set");
         users::raise_epoch(db, user)?;
         fault_point::reach("password: epoch raised");
         let others = Which::OfUser(user, Some(session));
         let mut records =
-            self.sessions.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.cause)?.records;
+            self.sessions.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.context)?.records;
         fault_point::reach("password: others ended");
         let old = self.sessions.pending_invalidation(token_hash, session);
         pending_invalidations::add(db, &[old], now)?;
         fault_point::reach("password: old token noted");
         records.push(old);
-        audit::append(db, &self.audit.entry(Event::PasswordChanged, &change.cause, Some(user), Some(session)))?;
+        audit::append(db, &self.audit.entry(Event::PasswordChanged, &change.context, Some(user), Some(session)))?;
         fault_point::reach("password: line written");
         Ok(sessions::find(db, session)?.map(|row| (row, records)))
     }

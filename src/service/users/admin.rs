@@ -9,8 +9,8 @@ use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, pending_invalidations};
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::{StepUpRequired, Unproven};
-use crate::service::core::cause::Cause;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{UserRow, UserView};
 use crate::service::sessions::end::RevokeError;
@@ -75,9 +75,9 @@ impl From<Unproven> for AdminError {
 
 impl Users {
     /// Makes an account, even where registration is closed.
-    pub async fn create_user(&self, user: NewUser, cause: Cause) -> Result<UserView, RegisterError> {
+    pub async fn create_user(&self, user: NewUser, context: AuditContext) -> Result<UserView, RegisterError> {
         let account = NewAccount { email: user.email, password: user.password, name: user.name };
-        self.create_account(account, user.roles, cause).await
+        self.create_account(account, user.roles, context).await
     }
 
     /// The user of an address.
@@ -118,8 +118,8 @@ impl Users {
     }
 
     /// Keeps a user from signing in and ends all their sessions. How many were alive. Again is no error.
-    pub async fn disable_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
-        self.change_user(user, cause, Event::UserDisabled, Some(EndReason::Disabled), |room, db, user, is_last| {
+    pub async fn disable_user(&self, user: UserId, context: &AuditContext) -> Result<usize, AdminError> {
+        self.change_user(user, context, Event::UserDisabled, Some(EndReason::Disabled), |room, db, user, is_last| {
             if is_last {
                 return Ok(Err(LastAdministrator));
             }
@@ -133,7 +133,7 @@ impl Users {
     }
 
     /// Lets a user sign in again. Revives no session. Again is no error.
-    pub async fn enable_user(&self, user: UserId, cause: &Cause) -> Result<(), AdminError> {
+    pub async fn enable_user(&self, user: UserId, context: &AuditContext) -> Result<(), AdminError> {
         let enable = |_: &Self, db: &mut Db, user: &User, _| {
             let news = user.is_disabled();
             if news {
@@ -141,28 +141,28 @@ impl Users {
             }
             Ok(Ok(news))
         };
-        self.change_user(user, cause, Event::UserEnabled, None, enable).await.map(drop)
+        self.change_user(user, context, Event::UserEnabled, None, enable).await.map(drop)
     }
 
     /// Gives a role. The user's sessions end: the next one has it.
-    pub async fn grant_role(&self, user: UserId, role: Role, cause: &Cause) -> Result<(), AdminError> {
-        self.set_roles(user, cause, move |roles| roles.with(role)).await
+    pub async fn grant_role(&self, user: UserId, role: Role, context: &AuditContext) -> Result<(), AdminError> {
+        self.set_roles(user, context, move |roles| roles.with(role)).await
     }
 
     /// Takes a role away. The user's sessions end.
-    pub async fn take_role(&self, user: UserId, role: Role, cause: &Cause) -> Result<(), AdminError> {
-        self.set_roles(user, cause, move |roles| roles.without(role)).await
+    pub async fn take_role(&self, user: UserId, role: Role, context: &AuditContext) -> Result<(), AdminError> {
+        self.set_roles(user, context, move |roles| roles.without(role)).await
     }
 
     /// Gives a user these roles and no others, beside the one that everybody has. Their sessions end, if that is news.
-    pub async fn put_roles(&self, user: UserId, roles: Roles, cause: &Cause) -> Result<(), AdminError> {
-        self.set_roles(user, cause, move |_| roles.clone().with(Role::User)).await
+    pub async fn put_roles(&self, user: UserId, roles: Roles, context: &AuditContext) -> Result<(), AdminError> {
+        self.set_roles(user, context, move |_| roles.clone().with(Role::User)).await
     }
 
     async fn set_roles(
         &self,
         user: UserId,
-        cause: &Cause,
+        context: &AuditContext,
         change: impl Fn(Roles) -> Roles + Send + 'static,
     ) -> Result<(), AdminError> {
         let set = move |_: &Self, db: &mut Db, user: &User, is_last: bool| {
@@ -176,7 +176,7 @@ impl Users {
             }
             Ok(Ok(news))
         };
-        self.change_user(user, cause, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
+        self.change_user(user, context, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
     }
 
     /// The one shape of a change to an account: lock whoever wants it, the user and, where it could leave nobody to
@@ -186,25 +186,25 @@ impl Users {
     pub(in crate::service) async fn change_user(
         &self,
         id: UserId,
-        cause: &Cause,
+        context: &AuditContext,
         event: Event,
         ends: Option<EndReason>,
         change: impl Fn(&Self, &mut Db, &User, bool) -> Result<Changed, LedgerError> + Send + 'static,
     ) -> Result<usize, AdminError> {
-        let (room, cause) = (self.clone(), cause.clone());
+        let (room, context) = (self.clone(), context.clone());
         let changed = self.core.write(move |db| {
-            let others = if must_leave_one(&cause, event) { users::privileged(db)? } else { Vec::new() };
-            let locked = match room.core.lock(db, cause.authority.as_ref(), &[&[id], others.as_slice()].concat())? {
+            let others = if must_leave_one(&context, event) { users::privileged(db)? } else { Vec::new() };
+            let locked = match room.core.lock(db, context.authority.as_ref(), &[&[id], others.as_slice()].concat())? {
                 Ok(locked) => locked,
                 Err(unproven) => return Ok(Err(AdminError::from(unproven))),
             };
-            let is_last = must_leave_one(&cause, event) && locked.administrators() == [id];
+            let is_last = must_leave_one(&context, event) && locked.administrators() == [id];
             let is_here = |user: &&User| !user.is_deleted() || event == Event::UserDeleted;
             let Some(user) = locked.user(id).filter(is_here) else { return Ok(Err(AdminError::UnknownUser)) };
             let Ok(news) = change(&room, db, user, is_last)? else { return Ok(Err(AdminError::LastAdministrator)) };
             fault_point::reach("account: changed");
             if news {
-                let mut line = room.audit.entry(event, &cause, Some(id), None);
+                let mut line = room.audit.entry(event, &context, Some(id), None);
                 if event == Event::RolesChanged {
                     let now = users::find(db, id)?.map(|now| now.roles.to_string()).unwrap_or_default();
                     line.detail = Some(format!("{} -> {now}", user.roles));
@@ -212,14 +212,14 @@ impl Users {
                 audit::append(db, &line)?;
                 fault_point::reach("account: line written");
                 if event == Event::UserDisabled {
-                    room.events.tell_user_disabled(db, id, &cause)?;
+                    room.events.tell_user_disabled(db, id, &context)?;
                 }
             }
             match ends {
                 Some(reason) if news || reason == EndReason::Disabled => {
                     users::raise_epoch(db, id)?;
                     fault_point::reach("account: epoch raised");
-                    let ended = room.sessions.end_rows(db, &locked, &Which::OfUser(id, None), reason, &cause)?;
+                    let ended = room.sessions.end_rows(db, &locked, &Which::OfUser(id, None), reason, &context)?;
                     fault_point::reach("account: sessions ended");
                     Ok(Ok((ended.records, ended.live)))
                 }
@@ -238,6 +238,6 @@ impl Users {
 }
 
 /// Whether this could leave nobody to administer, and must not.
-fn must_leave_one(cause: &Cause, event: Event) -> bool {
-    !cause.forced && event != Event::UserEnabled
+fn must_leave_one(context: &AuditContext, event: Event) -> bool {
+    !context.forced && event != Event::UserEnabled
 }

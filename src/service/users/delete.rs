@@ -9,7 +9,7 @@ use crate::domain::{EndReason, UserId};
 use crate::fault_point;
 use crate::ledger::users::User;
 use crate::ledger::{Db, LedgerError, alerts, erasure, locks};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::users::Users;
 use crate::service::users::admin::{AdminError, LastAdministrator};
@@ -21,8 +21,8 @@ const ACCOUNTS: i64 = 100;
 
 impl Users {
     /// Deletes an account. How many of its sessions were alive. Again is no error, for as long as its row is there.
-    pub async fn delete_user(&self, id: UserId, cause: &Cause) -> Result<usize, AdminError> {
-        let by = cause.actor.name();
+    pub async fn delete_user(&self, id: UserId, context: &AuditContext) -> Result<usize, AdminError> {
+        let by = context.actor.name();
         let empty = move |room: &Self, db: &mut Db, user: &User, is_last| {
             if is_last {
                 return Ok(Err(LastAdministrator));
@@ -36,7 +36,7 @@ impl Users {
             }
             Ok(Ok(news))
         };
-        let ended = self.change_user(id, cause, Event::UserDeleted, Some(EndReason::UserDeleted), empty).await?;
+        let ended = self.change_user(id, context, Event::UserDeleted, Some(EndReason::UserDeleted), empty).await?;
         fault_point::reach("deletion: sessions confirmed");
         self.erase(id).await.map_err(Unavailable::from)?;
         Ok(ended)

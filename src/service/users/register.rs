@@ -8,7 +8,7 @@ use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, Email, Password, Roles, UserId};
 use crate::ledger::{audit, users};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::UserView;
@@ -77,7 +77,7 @@ impl Users {
         }
         // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.
         let counted = self.core.count_in(&self.core.spans_of_address(client, Counts::Registrations)).await?;
-        let made = self.create_account(account, Roles::new_account(), Cause::anonymous(client)).await;
+        let made = self.create_account(account, Roles::new_account(), AuditContext::anonymous(client)).await;
         if !matches!(made, Ok(_) | Err(RegisterError::EmailTaken)) {
             self.core.uncount(&counted).await;
         }
@@ -89,11 +89,11 @@ impl Users {
         &self,
         account: NewAccount,
         roles: Roles,
-        cause: Cause,
+        context: AuditContext,
     ) -> Result<UserView, RegisterError> {
         let email = Email::parse(&account.email)?;
         let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
-        let chooser = cause.client.as_ref().map_or(Chooser::Operator, Chooser::Stranger);
+        let chooser = context.client.as_ref().map_or(Chooser::Operator, Chooser::Stranger);
         let password_hash =
             self.sign_in.choose_password(chooser, account.password, email.typed(), name.as_deref()).await?;
         let user = users::NewUser {
@@ -104,7 +104,7 @@ impl Users {
             roles,
             created_at: self.core.clock().now(),
         };
-        let line = self.audit.entry(Event::UserCreated, &cause, Some(user.id), None);
+        let line = self.audit.entry(Event::UserCreated, &context, Some(user.id), None);
         let made = self.core.write(move |db| {
             if !users::insert(db, &user)? {
                 return Ok(None);

@@ -11,7 +11,7 @@ use crate::domain::{Client, EndReason, Password, Timestamp, Token, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::{audit, locks, resets, users};
-use crate::service::core::cause::Cause;
+use crate::service::core::audit_context::AuditContext;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::end::RevokeError;
@@ -62,8 +62,8 @@ from_not_chosen!(ResetError);
 impl Users {
     /// Takes a user's password away until a new one is set with a link: ends their sessions, and voids the links that are
     /// out. How many sessions were alive. Again is no error.
-    pub async fn lock_user(&self, user: UserId, cause: &Cause) -> Result<usize, AdminError> {
-        self.change_user(user, cause, Event::UserLocked, Some(EndReason::PasswordReset), |_, db, user, is_last| {
+    pub async fn lock_user(&self, user: UserId, context: &AuditContext) -> Result<usize, AdminError> {
+        self.change_user(user, context, Event::UserLocked, Some(EndReason::PasswordReset), |_, db, user, is_last| {
             if is_last {
                 return Ok(Err(LastAdministrator));
             }
@@ -75,11 +75,11 @@ impl Users {
     }
 
     /// Makes a link for a user; earlier ones are void. None for an account that is disabled: its link would open nothing.
-    pub async fn issue_reset(&self, user: UserId, cause: &Cause) -> Result<Option<IssuedReset>, AdminError> {
+    pub async fn issue_reset(&self, user: UserId, context: &AuditContext) -> Result<Option<IssuedReset>, AdminError> {
         let token = Token::generate(self.core.random());
         let now = self.core.clock().now();
         let expires_at = now.plus(LIFETIME);
-        let (hash, line) = (token.hash(), self.audit.entry(Event::PasswordResetIssued, cause, Some(user), None));
+        let (hash, line) = (token.hash(), self.audit.entry(Event::PasswordResetIssued, context, Some(user), None));
         let issued = self.core.write(move |db| {
             let locked = locks::users(db, &[user])?;
             let Some(row) = locked.user(user).filter(|row| !row.is_deleted()) else {
@@ -108,7 +108,7 @@ impl Users {
         let user = owner.id;
         let chooser = Chooser::Owner(&owner.email_key, client);
         let password_hash = self.sign_in.choose_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
-        let (room, cause) = (self.clone(), Cause::anonymous(client));
+        let (room, context) = (self.clone(), AuditContext::anonymous(client));
         let done = self.core.write(move |db| {
             let locked = locks::users(db, &[user])?;
             let Some(row) = locked.user(user).filter(|row| !row.is_disabled()) else { return Ok(None) };
@@ -122,9 +122,9 @@ impl Users {
             users::raise_epoch(db, user)?;
             fault_point::reach("reset: epoch raised");
             let ended =
-                room.sessions.end_rows(db, &locked, &Which::OfUser(user, None), EndReason::PasswordReset, &cause)?;
+                room.sessions.end_rows(db, &locked, &Which::OfUser(user, None), EndReason::PasswordReset, &context)?;
             fault_point::reach("reset: sessions ended");
-            audit::append(db, &room.audit.entry(Event::PasswordReset, &cause, Some(user), None))?;
+            audit::append(db, &room.audit.entry(Event::PasswordReset, &context, Some(user), None))?;
             fault_point::reach("reset: line written");
             Ok(Some((ended.records, row.email_key.clone())))
         });

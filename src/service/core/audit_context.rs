@@ -1,6 +1,6 @@
 //! Who causes a change, and from where: what the audit log will say; and what they have to prove for it.
 //!
-//! Owns [`Cause`]. Must never be guessed: whoever calls the service says it.
+//! Owns [`AuditContext`]. Must never be guessed: whoever calls the service says it.
 
 use crate::domain::event::Actor;
 use crate::domain::{Client, Role, UserId};
@@ -9,7 +9,7 @@ use crate::service::core::checked::Checked;
 
 /// Who causes a change, and from where.
 #[derive(Clone, Debug)]
-pub struct Cause {
+pub struct AuditContext {
     /// Who.
     pub actor: Actor,
     /// In which request; none at the command line.
@@ -22,7 +22,7 @@ pub struct Cause {
     pub forced: bool,
 }
 
-impl Cause {
+impl AuditContext {
     /// A signed-in user's request.
     pub fn user(id: UserId, client: &Client) -> Self {
         Self { actor: Actor::User(id), client: Some(client.clone()), authority: None, forced: false }
