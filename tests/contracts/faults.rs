@@ -96,7 +96,7 @@ async fn a_fence_that_says_no_is_not_asked_by_every_request() {
 async fn a_belief_that_was_retired_at_birth_is_not_asked_for_by_every_request() {
     let world = World::new();
     world.live.ping().await.unwrap();
-    world.fence.belief().retire();
+    world.fence.lease().retire();
     for _ in 0..50 {
         assert!(world.live.ping().await.is_err());
     }
@@ -184,7 +184,7 @@ async fn a_master_that_changed_behind_a_silent_connection_is_noticed_within_a_se
 async fn the_first_replica_gives_the_process_a_new_stamp_and_company() {
     let world = World::new();
     world.live.ping().await.unwrap();
-    assert!(world.fence.belief().solo());
+    assert!(world.fence.lease().solo());
     let port = world.redis.address().port().to_string();
     let _replica = PrivateRedis::with(Persistence::None, &["--replicaof", "127.0.0.1", &port]);
     until("a new stamp", async || {
@@ -195,7 +195,7 @@ async fn the_first_replica_gives_the_process_a_new_stamp_and_company() {
     let [before, after] = world.fence.processes().try_into().unwrap();
     assert_eq!(before.run_id, after.run_id);
     assert_ne!(before.replid, after.replid);
-    assert!(!world.fence.belief().solo());
+    assert!(!world.fence.lease().solo());
 }
 
 #[tokio::test]

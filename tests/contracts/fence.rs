@@ -42,7 +42,7 @@ impl FakeFence {
         self.known.lock().unwrap().iter().map(|(process, _)| process.clone()).collect()
     }
 
-    /// The belief in the process that was enrolled last.
+    /// The lease in the process that was enrolled last.
     pub fn lease(&self) -> Arc<StoreLease> {
         Arc::clone(&self.last().lease)
     }

@@ -185,10 +185,10 @@ async fn a_belief_that_lapsed_or_was_retired_is_a_doubt() {
     // The process is current, but nobody has said so for too long.
     pause(300).await;
     assert_eq!(world.doubt(&hash).await.stale, None);
-    world.fence.belief().believe_until(world.clock.monotonic() + 60 * SECOND);
+    world.fence.lease().believe_until(world.clock.monotonic() + 60 * SECOND);
     world.record(&hash).await;
     // Another process took its place: the connection goes, and what the next one reads bears a foreign stamp.
-    world.fence.belief().retire();
+    world.fence.lease().retire();
     world.fence.forget();
     assert_eq!(world.doubt(&hash).await.stale, None);
     assert_eq!(world.fence.asked(), 2);

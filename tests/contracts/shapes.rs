@@ -24,7 +24,7 @@ async fn the_majority_of_the_sentinels_is_believed() {
     mislead(&world.redis.sentinels[0], &stranger);
     let (hash, _) = world.on_record().await;
     assert!(world.text(&hash).is_some(), "it stands on the true master");
-    assert!(!world.fence.belief().solo(), "another may take its place at any time");
+    assert!(!world.fence.lease().solo(), "another may take its place at any time");
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_living_connection_is_left_when_the_majority_names_another_master() {
         matches!(world.read(&hash).await, Ok(Seen::Doubt(_))) && world.fence.processes().len() == 2
     })
     .await;
-    assert!(!world.fence.belief().solo(), "not even one without replicas is alone under Sentinels");
+    assert!(!world.fence.lease().solo(), "not even one without replicas is alone under Sentinels");
 }
 
 #[tokio::test]

@@ -199,7 +199,7 @@ on_each! {
         let user = node.anonymous().sign_up().await;
         let app = node.app().clone();
         let (owner, session) = (UserId::parse(&user.user_id).expect("id"), SessionId::parse(&user.session_id).expect("id"));
-        let alert = app.core.request_id();
+        let alert = app.core.new_id();
         node.app().core.ledger().write(move |db| {
             let signals = [json!({"rule": "new_country", "weight": 40, "reason": "Never seen in NO before."})];
             let opened = AlertOpened {

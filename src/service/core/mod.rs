@@ -75,7 +75,7 @@ impl Core {
     }
 
     /// A new id of something that happens now, a UUIDv7.
-    pub fn request_id(&self) -> Uuid {
+    pub fn new_id(&self) -> Uuid {
         self.line_id(self.clock().now())
     }
 

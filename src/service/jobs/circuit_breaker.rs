@@ -1,4 +1,4 @@
-//! The pace: how many messages go out at a time, and how long one that failed waits.
+//! The breaker: how many messages go out at a time, and how long one that failed waits.
 //!
 //! Owns the judgement whether it is the receiver that fails or one message that it does not like: a receiver that is
 //! down is asked by one message now and then, however many wait; one message that is refused holds no other up. Must
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn one_message_that_is_refused_holds_no_other_up() {
-        let mut pace = CircuitBreaker::default();
+        let mut breaker = CircuitBreaker::default();
         for round in 0..100 {
             assert!(!breaker.failed("poison", None, NOW.plus(seconds(round)), &SystemRandom));
             assert_eq!(breaker.room(NOW.plus(seconds(round))), MOST);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_receiver_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
-        let mut pace = CircuitBreaker::default();
+        let mut breaker = CircuitBreaker::default();
         breaker.failed("a", Some(seconds(30)), NOW, &SystemRandom);
         breaker.delivered();
         assert_eq!((breaker.room(NOW.plus(seconds(29))), breaker.room(NOW.plus(seconds(30)))), (0, MOST));

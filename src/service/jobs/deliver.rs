@@ -58,7 +58,7 @@ impl Jobs {
     /// Brings messages to the receiver until it is time to stop.
     pub(in crate::service) async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(webhook_client) = self.core.webhook_client.clone() else { return };
-        let name = self.core.request_id();
+        let name = self.core.new_id();
         let (breaker, tidied) = (CircuitBreaker::default(), None);
         let mut courier =
             Courier { room: &self, webhook_client: &webhook_client, name, breaker, tidied, backlog_said: 0 };

@@ -98,7 +98,7 @@ impl Sessions {
         token_hash: TokenHash,
         session: SessionId,
     ) -> PendingInvalidation {
-        PendingInvalidation { id: self.core.request_id(), token_hash, session }
+        PendingInvalidation { id: self.core.new_id(), token_hash, session }
     }
 
     /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction, which has locked

@@ -1,4 +1,4 @@
-//! The gate with threads that are held by hand: no test waits for a hash, and none is hurried by one.
+//! The hash_pool with threads that are held by hand: no test waits for a hash, and none is hurried by one.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc;
@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::{Client, SystemClock, SystemRandom};
 use crate::service::sign_in::hash_pool::{queue::OF_A_KIND, queue::OF_A_SOURCE};
 
-fn hash_pool(workers: usize) -> Arc<HashPool> {
+fn started(workers: usize) -> Arc<HashPool> {
     Arc::new(HashPool::with_workers(workers, Arc::new(SystemRandom), Arc::new(SystemClock::new())))
 }
 
@@ -24,7 +24,7 @@ fn from(number: u32) -> Source {
 /// Keeps one thread busy until the sender is dropped; the task is the client that waits for it.
 async fn hold(hash_pool: &Arc<HashPool>) -> (mpsc::Sender<()>, JoinHandle<Result<(), Unavailable>>) {
     let ((release, until), (tell, begun)) = (mpsc::channel(), oneshot::channel());
-    let gate = Arc::clone(gate);
+    let hash_pool = Arc::clone(hash_pool);
     let waiting = tokio::spawn(async move {
         hash_pool
             .run(from(0), move |_| {
@@ -46,7 +46,7 @@ fn ask(
     name: &'static str,
     ran: &Names,
 ) -> JoinHandle<Result<(), Unavailable>> {
-    let (hash_pool, ran) = (Arc::clone(gate), Arc::clone(ran));
+    let (hash_pool, ran) = (Arc::clone(hash_pool), Arc::clone(ran));
     tokio::spawn(async move {
         hash_pool
             .run(source, move |_| {
@@ -72,8 +72,8 @@ async fn until_waiting(hash_pool: &HashPool, count: usize) {
 
 #[tokio::test]
 async fn l_02_who_finds_no_place_is_told_at_once_and_who_waits_too_long_in_time() {
-    let (hash_pool, ran) = (hash_pool(1), Names::default());
-    let (release, _) = hold(&gate).await;
+    let (hash_pool, ran) = (started(1), Names::default());
+    let (release, _) = hold(&hash_pool).await;
     let waiting: Vec<_> =
         (1..=OF_A_KIND).map(|n| ask(&hash_pool, from(u32::try_from(n).unwrap()), "waits", &ran)).collect();
     until_waiting(&hash_pool, OF_A_KIND).await;
@@ -90,8 +90,8 @@ async fn l_02_who_finds_no_place_is_told_at_once_and_who_waits_too_long_in_time(
 
 #[tokio::test]
 async fn l_03_a_hash_that_has_begun_keeps_its_place_when_its_client_has_gone() {
-    let (hash_pool, ran) = (hash_pool(1), Names::default());
-    let (release, client) = hold(&gate).await;
+    let (hash_pool, ran) = (started(1), Names::default());
+    let (release, client) = hold(&hash_pool).await;
     client.abort();
     assert!(client.await.unwrap_err().is_cancelled());
     let second = ask(&hash_pool, from(2), "second", &ran);
@@ -105,8 +105,8 @@ async fn l_03_a_hash_that_has_begun_keeps_its_place_when_its_client_has_gone() {
 
 #[tokio::test]
 async fn l_04_who_hangs_up_leaves_the_queue_and_costs_no_hash() {
-    let (hash_pool, ran) = (hash_pool(1), Names::default());
-    let (release, _client) = hold(&gate).await;
+    let (hash_pool, ran) = (started(1), Names::default());
+    let (release, _client) = hold(&hash_pool).await;
     let gone: Vec<_> = (0..20).map(|_| ask(&hash_pool, from(1), "gone", &ran)).collect();
     let stays = ask(&hash_pool, from(1), "stays", &ran);
     until_waiting(&hash_pool, 21).await;
@@ -119,8 +119,8 @@ async fn l_04_who_hangs_up_leaves_the_queue_and_costs_no_hash() {
 
 #[tokio::test]
 async fn l_07_one_source_keeps_nobody_else_waiting() {
-    let (hash_pool, ran) = (hash_pool(1), Names::default());
-    let (release, _client) = hold(&gate).await;
+    let (hash_pool, ran) = (started(1), Names::default());
+    let (release, _client) = hold(&hash_pool).await;
     let flood: Vec<_> = (0..200).map(|_| ask(&hash_pool, from(1), "flood", &ran)).collect();
     until_waiting(&hash_pool, OF_A_SOURCE).await;
     let neighbour = ask(&hash_pool, from(2), "neighbour", &ran);
@@ -136,8 +136,8 @@ async fn l_07_one_source_keeps_nobody_else_waiting() {
 
 #[tokio::test]
 async fn l_07_a_share_is_kept_for_who_has_signed_in_here_before() {
-    let (hash_pool, ran) = (hash_pool(1), Names::default());
-    let (release, _client) = hold(&gate).await;
+    let (hash_pool, ran) = (started(1), Names::default());
+    let (release, _client) = hold(&hash_pool).await;
     let flood: Vec<_> = (0..1_000).map(|n| ask(&hash_pool, from(n), "flood", &ran)).collect();
     until_waiting(&hash_pool, OF_A_KIND).await;
     let known = ask(&hash_pool, Source::familiar(&client(5_000)), "known", &ran);
@@ -151,11 +151,11 @@ async fn l_07_a_share_is_kept_for_who_has_signed_in_here_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l_01_no_more_hashes_at_once_than_threads_and_every_one_is_counted() {
-    let gate = hash_pool(2);
+    let hash_pool = started(2);
     let password = || Password::new("anything".to_owned());
     let jobs: Vec<_> = (0..6)
         .map(|number| {
-            let gate = Arc::clone(&gate);
+            let hash_pool = Arc::clone(&hash_pool);
             tokio::spawn(async move { hash_pool.verify(from(number), password(), None).await })
         })
         .collect();
@@ -170,7 +170,7 @@ async fn l_01_no_more_hashes_at_once_than_threads_and_every_one_is_counted() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_panic_takes_its_own_answer_and_not_the_thread() {
-    let gate = hash_pool(1);
+    let hash_pool = started(1);
     let panicked = hash_pool.run(from(1), |_| -> Result<(), HashingFailed> { panic!("a test") }).await;
     assert!(panicked.is_err());
     assert!(hash_pool.run(from(1), |_| Ok(())).await.is_ok());
@@ -178,7 +178,7 @@ async fn a_panic_takes_its_own_answer_and_not_the_thread() {
 
 #[tokio::test]
 async fn who_signs_in_does_not_wait_for_passwords_that_are_judged() {
-    let app_gate = hash_pool(1);
+    let app_gate = started(1);
     let password_judge = Arc::new(HashPool::to_judge(Arc::new(SystemRandom), Arc::new(SystemClock::new())));
     let (release, _client) = hold(&password_judge).await;
     let hash = app_gate.hash(from(1), Password::new("a password".to_owned())).await;
@@ -188,7 +188,7 @@ async fn who_signs_in_does_not_wait_for_passwords_that_are_judged() {
 
 #[tokio::test]
 async fn the_threads_step_back_and_the_process_does_not() {
-    let gate = hash_pool(1);
+    let hash_pool = started(1);
     let niceness = |thread| rustix::process::getpriority_process(Some(thread)).unwrap();
     let of_hashing = hash_pool.run(from(1), move |_| Ok(niceness(rustix::thread::gettid()))).await.unwrap();
     let of_this = niceness(rustix::thread::gettid());
