@@ -146,11 +146,7 @@ fn cells(alert: &AlertView) -> Vec<[String; 6]> {
 async fn acknowledge(app: &App, id: AlertId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
     app.risk.acknowledge_alert(id, &AuditContext::command_line()).await.map_err(|error| match error {
         AlertError::Unknown => Failure::failed(format!("There is no alert with the id {id}.")),
-        AlertError::Unavailable(error) => error.into(),
-        // The command line has no session whose age could be asked for.
-        AlertError::StepUpRequired(_) | AlertError::Ended | AlertError::Forbidden => {
-            Failure::failed(format!("{error}."))
-        }
+        AlertError::Denied(denied) => denied.into(),
     })?;
     if json {
         return out.json(&serde_json::json!({ "acknowledged": id }));

@@ -7,7 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::service::{AdminError, RegisterError, RevokeError, StartError, Unavailable};
+use crate::service::{AdminError, Denied, RegisterError, StartError, Unavailable};
 use crate::telemetry::TelemetryError;
 
 /// What went wrong.
@@ -102,16 +102,14 @@ impl From<Unavailable> for Failure {
     }
 }
 
-impl From<RevokeError> for Failure {
-    fn from(error: RevokeError) -> Self {
-        match error {
-            RevokeError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
-            // The command line has no session whose age could be asked for.
-            RevokeError::StepUpRequired(_)
-            | RevokeError::Ended
-            | RevokeError::Forbidden
-            | RevokeError::Throttled(_) => Self::failed(format!("{error}.")),
-            RevokeError::Unavailable(error) => error.into(),
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unconfirmed(_) => Self::failed(UNCONFIRMED),
+            Denied::Throttled(throttled) => Self::Failed(throttled.to_string()),
+            // The command line has no session that could have ended or be too old.
+            Denied::StepUpRequired(_) | Denied::Ended | Denied::Forbidden => Self::failed(format!("{denied}.")),
+            Denied::Unavailable(error) => error.into(),
         }
     }
 }
@@ -120,15 +118,11 @@ impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::UnknownUser => Self::failed("There is no such account any more."),
-            AdminError::Unconfirmed(_) => Self::failed(UNCONFIRMED),
             AdminError::LastAdministrator => Self::failed(
                 "Nobody else could administer any more: make another administrator first (`sessiond user grant`), or say \
                  --force.",
             ),
-            AdminError::StepUpRequired(_) | AdminError::Ended | AdminError::Forbidden => {
-                Self::failed(format!("{error}."))
-            }
-            AdminError::Unavailable(error) => error.into(),
+            AdminError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -144,8 +138,7 @@ impl From<RegisterError> for Failure {
             | RegisterError::InvalidName(sentence) => Self::Failed(sentence),
             RegisterError::EmailTaken => Self::failed("There is already an account with this e-mail address."),
             RegisterError::Closed => Self::failed("Registration is closed."),
-            RegisterError::Throttled(throttled) => Self::Failed(throttled.to_string()),
-            RegisterError::Unavailable(error) => error.into(),
+            RegisterError::Denied(denied) => denied.into(),
         }
     }
 }

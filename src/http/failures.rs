@@ -5,8 +5,8 @@
 
 use super::problem::Problem;
 use crate::service::{
-    AdminError, ChangePasswordError, DataError, IssueError, ReauthenticateError, RegisterError, RenameError,
-    ResetError, RevokeError, SignInError, Unavailable,
+    AdminError, ChangePasswordError, DataError, Denied, IssueError, ReauthenticateError, RegisterError, RenameError,
+    ResetError, SignInError, Unavailable,
 };
 
 impl From<Unavailable> for Problem {
@@ -19,15 +19,15 @@ impl From<Unavailable> for Problem {
     }
 }
 
-impl From<RevokeError> for Problem {
-    fn from(error: RevokeError) -> Self {
+impl From<Denied> for Problem {
+    fn from(error: Denied) -> Self {
         match error {
-            RevokeError::Unconfirmed(why) => Self::unconfirmed().because(why),
-            RevokeError::StepUpRequired(required) => Self::step_up_required(required.max_age),
-            RevokeError::Ended => Self::unauthenticated(),
-            RevokeError::Forbidden => Self::forbidden(),
-            RevokeError::Throttled(throttled) => throttled.into(),
-            RevokeError::Unavailable(error) => error.into(),
+            Denied::Unconfirmed(why) => Self::unconfirmed().because(why),
+            Denied::StepUpRequired(required) => Self::step_up_required(required.max_age),
+            Denied::Ended => Self::unauthenticated(),
+            Denied::Forbidden => Self::forbidden(),
+            Denied::Throttled(throttled) => throttled.into(),
+            Denied::Unavailable(error) => error.into(),
         }
     }
 }
@@ -36,12 +36,8 @@ impl From<AdminError> for Problem {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::UnknownUser => Self::not_found(),
-            AdminError::Unconfirmed(why) => Self::unconfirmed().because(why),
-            AdminError::StepUpRequired(required) => Self::step_up_required(required.max_age),
-            AdminError::Ended => Self::unauthenticated(),
-            AdminError::Forbidden => Self::forbidden(),
             AdminError::LastAdministrator => Self::last_administrator(),
-            AdminError::Unavailable(error) => error.into(),
+            AdminError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -49,9 +45,8 @@ impl From<AdminError> for Problem {
 impl From<DataError> for Problem {
     fn from(error: DataError) -> Self {
         match error {
-            DataError::Ended => Self::unauthenticated(),
             DataError::TooLarge => Self::body_too_large(),
-            DataError::Unavailable(error) => error.into(),
+            DataError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -62,8 +57,7 @@ impl From<SignInError> for Problem {
             SignInError::Refused => Self::wrong_credentials(),
             SignInError::InvalidEmail(why) => Self::invalid_field("email", why.0),
             SignInError::TooManySessions => Self::too_many_sessions(),
-            SignInError::Throttled(throttled) => throttled.into(),
-            SignInError::Unavailable(error) => error.into(),
+            SignInError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -73,7 +67,7 @@ impl From<IssueError> for Problem {
         match error {
             IssueError::UnknownUser => Self::unauthenticated(),
             IssueError::TooManySessions => Self::too_many_sessions(),
-            IssueError::Unavailable(error) => error.into(),
+            IssueError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -86,8 +80,7 @@ impl From<RegisterError> for Problem {
             RegisterError::WeakPassword(why) => Self::invalid_field("password", why),
             RegisterError::InvalidName(why) => Self::invalid_field("name", why),
             RegisterError::EmailTaken => Self::email_taken(),
-            RegisterError::Throttled(throttled) => throttled.into(),
-            RegisterError::Unavailable(error) => error.into(),
+            RegisterError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -96,10 +89,7 @@ impl From<RenameError> for Problem {
     fn from(error: RenameError) -> Self {
         match error {
             RenameError::InvalidName(why) => Self::invalid_field("name", why),
-            RenameError::StepUpRequired(required) => Self::step_up_required(required.max_age),
-            RenameError::Ended => Self::unauthenticated(),
-            RenameError::Throttled(throttled) => throttled.into(),
-            RenameError::Unavailable(error) => error.into(),
+            RenameError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -109,9 +99,7 @@ impl From<ChangePasswordError> for Problem {
         match error {
             ChangePasswordError::WrongPassword => Self::wrong_password(),
             ChangePasswordError::WeakPassword(why) => Self::invalid_field("new_password", why),
-            ChangePasswordError::Ended => Self::unauthenticated(),
-            ChangePasswordError::Throttled(throttled) => throttled.into(),
-            ChangePasswordError::Unavailable(error) => error.into(),
+            ChangePasswordError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -120,9 +108,7 @@ impl From<ReauthenticateError> for Problem {
     fn from(error: ReauthenticateError) -> Self {
         match error {
             ReauthenticateError::WrongPassword => Self::wrong_password(),
-            ReauthenticateError::Throttled(throttled) => throttled.into(),
-            ReauthenticateError::Ended => Self::unauthenticated(),
-            ReauthenticateError::Unavailable(error) => error.into(),
+            ReauthenticateError::Denied(denied) => denied.into(),
         }
     }
 }
@@ -132,9 +118,7 @@ impl From<ResetError> for Problem {
         match error {
             ResetError::Invalid => Self::invalid_field("token", "This link is used up, too old or not complete."),
             ResetError::WeakPassword(why) => Self::invalid_field("new_password", why),
-            ResetError::Throttled(throttled) => throttled.into(),
-            ResetError::Unconfirmed(why) => Self::unconfirmed().because(why),
-            ResetError::Unavailable(error) => error.into(),
+            ResetError::Denied(denied) => denied.into(),
         }
     }
 }

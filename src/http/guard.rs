@@ -34,7 +34,7 @@ use super::request_id;
 use super::site::Site;
 use crate::config::Config;
 use crate::domain::{Client, Role, SystemRandom};
-use crate::service::{Activity, App, Checked, RevokeError};
+use crate::service::{Activity, App, Checked, Denied};
 
 /// The session layer for an actix application of its own: wrap it around the routes that use
 /// `actix_session::Session` or `actix_identity::Identity`, [`SessionLayer::for_worker`] in each worker.
@@ -299,7 +299,7 @@ impl SessionLayer {
             let ended = Box::pin(self.site.app.sessions.sign_out(&ending, context.client())).await;
             // The cookie goes when the end is recorded, confirmed or not: without it nobody could ask again.
             ended.map_err(|error| {
-                let is_done = matches!(error, RevokeError::Unconfirmed(_));
+                let is_done = matches!(error, Denied::Unconfirmed(_));
                 let problem = Problem::from(error);
                 if is_done { problem.with_header(SET_COOKIE, self.site.cookie.removal()) } else { problem }
             })?;

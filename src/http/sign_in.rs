@@ -18,7 +18,7 @@ use super::noted::{Refused, note};
 use super::problem::Problem;
 use super::site::Site;
 use super::typed_password::typed;
-use crate::service::{NewAccount, ResetError, RevokeError, SessionView, SignIn, SignInError, UserView};
+use crate::service::{Denied, NewAccount, ResetError, SessionView, SignIn, SignInError, UserView};
 
 /// A new account.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -156,8 +156,8 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
 
 /// What the ledger has is done, whoever knows of it yet, and the person is gone from this browser. While it has nothing, the
 /// session lives on: without its cookie nobody could end it.
-fn refusal(site: &Site, error: RevokeError) -> Problem {
-    let is_done = matches!(error, RevokeError::Unconfirmed(_));
+fn refusal(site: &Site, error: Denied) -> Problem {
+    let is_done = matches!(error, Denied::Unconfirmed(_));
     let problem = Problem::from(error);
     if !is_done {
         return problem;

@@ -29,6 +29,7 @@ pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDeta
 pub use core::audit_context::AuditContext;
 pub use core::authority::{Authority, StepUpRequired};
 pub use core::checked::{Activity, Checked};
+pub use core::denied::Denied;
 pub use core::location::Locator;
 pub use core::policy::{AtLimit, OnDeviceChange, Policy};
 pub use core::start_error::StartError;
@@ -46,7 +47,7 @@ pub use fence::store_fence::StoreFence;
 pub use jobs::background::Background;
 pub use open::check_files;
 pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
-pub use sessions::end::{Found, RevokeError};
+pub use sessions::end::Found;
 pub use sessions::end_matching::{EndMatching, Outcome};
 pub use sessions::find::{FoundPage, FoundSession, Wanted};
 pub use sign_in::hash_pool::Hashing;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sessiond::domain::Token;
-use sessiond::service::{Activity, DataError, SessionData};
+use sessiond::service::{Activity, DataError, Denied, SessionData};
 
 use crate::support::client::PASSWORD;
 use crate::support::issue::{client, signed};
@@ -158,13 +158,13 @@ on_each_backend! {
         let token = Token::parse(&owner.token()).expect("a token");
         let checked = app.check.authenticate(&token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
         let renewed = app.sign_in.renew(&checked, &client()).await.expect("the first one renews");
-        assert_eq!(app.sign_in.renew(&checked, &client()).await.map(drop), Err(DataError::Ended), "once");
-        assert_eq!(app.sign_in.store_data(&checked, &data).await, Err(DataError::Ended), "the old token writes nothing");
+        assert_eq!(app.sign_in.renew(&checked, &client()).await.map(drop), Err(DataError::Denied(Denied::Ended)), "once");
+        assert_eq!(app.sign_in.store_data(&checked, &data).await, Err(DataError::Denied(Denied::Ended)), "the old token writes nothing");
         let now = app.check.authenticate(&renewed.token, client().ip, Activity::Active).await.expect("an answer").expect("a live session");
         app.sign_in.store_data(&now, &data).await.expect("the new one does");
         app.sessions.sign_out(&[renewed.token.hash()], &client()).await.expect("confirmed");
-        assert_eq!(app.sign_in.renew(&now, &client()).await.map(drop), Err(DataError::Ended), "only of a live row");
-        assert_eq!(app.sign_in.store_data(&now, &data).await, Err(DataError::Ended));
+        assert_eq!(app.sign_in.renew(&now, &client()).await.map(drop), Err(DataError::Denied(Denied::Ended)), "only of a live row");
+        assert_eq!(app.sign_in.store_data(&now, &data).await, Err(DataError::Denied(Denied::Ended)));
         assert!(!owner.is_signed_in().await);
     }
 

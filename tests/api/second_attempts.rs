@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use sessiond::domain::{Token, UserId};
-use sessiond::service::{Activity, App, Checked, IssueError, RevokeError};
+use sessiond::service::{Activity, App, Checked, Denied, IssueError};
 
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::issue::client;
@@ -46,7 +46,7 @@ on_each_backend! {
             app.sessions.revoke_session(&before, session, &client()).await.map(|_| ()),
             app.sessions.revoke_sessions(&before, true, &client()).await.map(|_| ()),
         ] {
-            assert_eq!(attempt, Err(RevokeError::Ended));
+            assert_eq!(attempt, Err(Denied::Ended));
         }
         assert!(app.users.rename(&before, Some("Somebody Else".to_owned())).await.is_err());
         assert!(app.sign_in.renew(&before, &client()).await.is_err());

@@ -16,7 +16,7 @@ use diesel::sql_types::Text;
 use diesel::{PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use serde_json::json;
 use sessiond::domain::{AlertId, Client, Token};
-use sessiond::service::{Activity, App, Checked, DataError};
+use sessiond::service::{Activity, App, Checked, DataError, Denied};
 
 use crate::support::client::{Admin, COOKIE, PASSWORD, SignedIn, new_email};
 use crate::support::database::Database;
@@ -191,7 +191,7 @@ where
         let checked = app.check.authenticate(&token, IpAddr::from([127, 0, 0, 1]), Activity::Active).await;
         match change(app, checked.expect("an answer").expect("a live session"), client()).await {
             Ok(()) => (200, String::new()),
-            Err(DataError::Ended) => (401, "unauthenticated".to_owned()),
+            Err(DataError::Denied(Denied::Ended)) => (401, "unauthenticated".to_owned()),
             Err(error) => panic!("{error}"),
         }
     })

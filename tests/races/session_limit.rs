@@ -32,7 +32,7 @@ async fn at_once(server: &TestServer, owner: &SignedIn, nodes: &[&sessiond::serv
                 loop {
                     match app.sign_in.issue(user, false, &[], &client()).await {
                         // So many at once on one SQLite file: some wait for its lock longer than they may, and come back.
-                        Err(IssueError::Unavailable(_)) if watch() < PATIENCE => {}
+                        Err(IssueError::Denied(_)) if watch() < PATIENCE => {}
                         answer => return answer,
                     }
                 }

@@ -47,10 +47,7 @@ impl From<AlertError> for Problem {
     fn from(error: AlertError) -> Self {
         match error {
             AlertError::Unknown => Self::not_found(),
-            AlertError::StepUpRequired(required) => Self::step_up_required(required.max_age),
-            AlertError::Ended => Self::unauthenticated(),
-            AlertError::Forbidden => Self::forbidden(),
-            AlertError::Unavailable(error) => error.into(),
+            AlertError::Denied(denied) => denied.into(),
         }
     }
 }

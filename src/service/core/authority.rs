@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::{Proof, Role, Roles, SessionId, Timestamp, TokenHash, UserId};
 use crate::service::core::checked::Checked;
+use crate::service::core::denied::Denied;
 
 /// A change that needs a younger proof: give the password again, then repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,19 +16,8 @@ pub struct StepUpRequired {
     pub max_age: Duration,
 }
 
-/// Why a session may not change something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service) enum Unproven {
-    /// The proof is too old, or does not count any more.
-    StepUp(StepUpRequired),
-    /// The session has ended since it was checked, or has another token now; or its account may not act any more.
-    Ended,
-    /// The account has lost the role since it was asked for.
-    Forbidden,
-}
-
 /// What a transaction did, or why it did nothing.
-pub(in crate::service) type Granted<T> = Result<T, Unproven>;
+pub(in crate::service) type Granted<T> = Result<T, Denied>;
 
 /// A session by which somebody acts, and what it has to show.
 #[derive(Clone, Copy, Debug)]
@@ -100,13 +90,13 @@ impl Authority {
         now: Timestamp,
     ) -> Granted<()> {
         if self.role.is_some_and(|role| !roles.has(role)) {
-            return Err(Unproven::Forbidden);
+            return Err(Denied::Forbidden);
         }
         let suffices = match self.proof {
             Wanted::Any => true,
             Wanted::Counting => !proof.challenged,
             Wanted::Recent => proof.is_younger_than(max_age, now),
         };
-        if suffices { Ok(()) } else { Err(Unproven::StepUp(StepUpRequired { max_age })) }
+        if suffices { Ok(()) } else { Err(Denied::StepUpRequired(StepUpRequired { max_age })) }
     }
 }

@@ -12,7 +12,8 @@ use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, proofs};
 use crate::service::core::Core;
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::authority::{Authority, Granted, Unproven};
+use crate::service::core::authority::{Authority, Granted};
+use crate::service::core::denied::Denied;
 
 impl Core {
     /// Locks whoever acts and these users, in the order of their ids, and then judges whoever acts. Once in a
@@ -47,10 +48,10 @@ impl Core {
     fn judge_authority(&self, db: &mut Db, by: &Authority, owner: Option<&User>) -> Result<Granted<()>, LedgerError> {
         let now = self.clock().now();
         let Some(owner) = owner.filter(|user| !user.is_disabled() && !user.is_deleted()) else {
-            return Ok(Err(Unproven::Ended));
+            return Ok(Err(Denied::Ended));
         };
         let proof = proofs::find(db, by.session(), by.token_hash(), now)?;
         fault_point::reach("step-up: judged");
-        Ok(proof.ok_or(Unproven::Ended).and_then(|proof| by.judge(&owner.roles, proof, self.policy.step_up_age, now)))
+        Ok(proof.ok_or(Denied::Ended).and_then(|proof| by.judge(&owner.roles, proof, self.policy.step_up_age, now)))
     }
 }

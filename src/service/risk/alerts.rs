@@ -2,6 +2,7 @@
 //!
 //! Owns these two use cases. Opening one is in [`super::judge`].
 
+use crate::service::core::denied::Denied;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ pub use crate::ledger::alerts::State as AlertState;
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::audit;
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::authority::{Granted, StepUpRequired, Unproven};
+use crate::service::core::authority::Granted;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::risk::Risk;
 
@@ -97,28 +98,9 @@ pub enum AlertError {
     /// There is no such alert.
     #[error("there is no such alert")]
     Unknown,
-    /// The administrator has to prove again who they are. Nothing has happened.
+    /// A reason that use cases share.
     #[error(transparent)]
-    StepUpRequired(#[from] StepUpRequired),
-    /// The administrator's session has ended. Nothing has happened.
-    #[error("the session that asks has ended")]
-    Ended,
-    /// The administrator's role was taken away. Nothing has happened.
-    #[error("the role that this needs was taken away")]
-    Forbidden,
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl From<Unproven> for AlertError {
-    fn from(why: Unproven) -> Self {
-        match why {
-            Unproven::StepUp(required) => Self::StepUpRequired(required),
-            Unproven::Ended => Self::Ended,
-            Unproven::Forbidden => Self::Forbidden,
-        }
-    }
+    Denied(#[from] Denied),
 }
 
 impl Risk {
@@ -151,7 +133,7 @@ impl Risk {
             }
             Ok(Ok(noted))
         });
-        let noted: Granted<_> = noted.await.map_err(Unavailable::from)?;
+        let noted: Granted<_> = noted.await.map_err(Denied::from)?;
         noted?.map(drop).ok_or(AlertError::Unknown)
     }
 }

@@ -4,6 +4,7 @@
 //! deleted from is the one that may speak, then forget that they were unconfirmed. Must never report success
 //! without having read that (guard of the model: "check after the DEL").
 
+use crate::service::core::denied::Denied;
 use std::time::Duration;
 
 use crate::domain::{SessionId, Stamp, TokenHash};
@@ -25,6 +26,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not confirmed: {0}")]
 pub(in crate::service) struct NotConfirmed(pub(in crate::service) String);
+
+impl From<NotConfirmed> for Denied {
+    fn from(error: NotConfirmed) -> Self {
+        Self::Unconfirmed(error.to_string())
+    }
+}
 
 /// How long to wait for a node that reaches the Redis which this one does not: each sweeps every second.
 const ELSEWHERE: Duration = Duration::from_millis(1_500);

@@ -4,6 +4,7 @@
 //! then [`super::confirm`]. A revocation that is repeated deletes and confirms again and never answers on the
 //! strength of the first.
 
+use crate::service::core::denied::Denied;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -16,61 +17,13 @@ use crate::ledger::sessions::{self, Ended, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::authority::{StepUpRequired, Unproven};
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::confirm::NotConfirmed;
 
 /// Whether there was such a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found(pub bool);
-
-/// Why a revocation was not answered with yes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RevokeError {
-    /// The ledger says it has ended, but a record may still stand somewhere. It will be deleted; asking again is
-    /// safe.
-    #[error("{0}")]
-    Unconfirmed(String),
-    /// Whoever wants it has to prove again who they are. Nothing has happened.
-    #[error(transparent)]
-    StepUpRequired(#[from] StepUpRequired),
-    /// The session that wants it has ended itself. Nothing has happened.
-    #[error("the session that asks has ended")]
-    Ended,
-    /// Whoever wants it has lost the role that it needs. Nothing has happened.
-    #[error("the role that this needs was taken away")]
-    Forbidden,
-    /// It was wanted too often while there was nothing to end. Nothing has happened.
-    #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// Nothing is known to have happened.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl From<NotConfirmed> for RevokeError {
-    fn from(error: NotConfirmed) -> Self {
-        Self::Unconfirmed(error.to_string())
-    }
-}
-
-impl From<LedgerError> for RevokeError {
-    fn from(error: LedgerError) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-impl From<Unproven> for RevokeError {
-    fn from(why: Unproven) -> Self {
-        match why {
-            Unproven::StepUp(required) => Self::StepUpRequired(required),
-            Unproven::Ended => Self::Ended,
-            Unproven::Forbidden => Self::Forbidden,
-        }
-    }
-}
 
 /// Sessions that a transaction ended.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +158,7 @@ impl Sessions {
         which: Which,
         reason: EndReason,
         context: &AuditContext,
-    ) -> Result<EndedSessions, RevokeError> {
+    ) -> Result<EndedSessions, Denied> {
         let (room, context) = (self.clone(), context.clone());
         let ended = self.core.write(move |db| {
             let owners = sessions::owners(db, &which)?;
@@ -230,7 +183,7 @@ impl Sessions {
         reason: EndReason,
         context: &AuditContext,
         throttled: Option<Throttled>,
-    ) -> Result<Option<EndedSessions>, RevokeError> {
+    ) -> Result<Option<EndedSessions>, Denied> {
         let (room, context) = (self.clone(), context.clone());
         let ended = self
             .core
@@ -244,7 +197,7 @@ impl Sessions {
                 }
                 let ended = room.end_rows(db, &locked, &Which::OfUser(user, except), reason, &context)?;
                 if let Some(throttled) = throttled.filter(|_| ended.is_nothing()) {
-                    return Ok(Err(RevokeError::Throttled(throttled)));
+                    return Ok(Err(Denied::Throttled(throttled)));
                 }
                 users::raise_epoch(db, user)?;
                 fault_point::reach("revoke all: epoch raised");

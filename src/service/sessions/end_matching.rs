@@ -4,6 +4,7 @@
 //! apart and never as ended. What an earlier command of the same filter left unconfirmed is confirmed first, so that a
 //! repetition never answers on the strength of the first. The session that asks is left out.
 
+use crate::service::core::denied::Denied;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::ledger::sessions::{self, Which};
 use crate::ledger::{LedgerError, search};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::end::{EndedSessions, RevokeError};
+use crate::service::sessions::end::EndedSessions;
 
 /// Sessions in one transaction: others wait for it where there is one writer.
 const PAGE: usize = 250;
@@ -60,7 +61,7 @@ pub struct Outcome {
 
 impl Sessions {
     /// Ends sessions that fit, or counts them. Unconfirmed ones are told in the outcome, not as an error.
-    pub async fn end_matching(&self, wanted: EndMatching, context: &AuditContext) -> Result<Outcome, RevokeError> {
+    pub async fn end_matching(&self, wanted: EndMatching, context: &AuditContext) -> Result<Outcome, Denied> {
         if wanted.dry_run {
             return self.walk(&wanted, context, &mut Outcome::default()).await;
         }
@@ -78,7 +79,7 @@ impl Sessions {
         wanted: &EndMatching,
         context: &AuditContext,
         so_far: &mut Outcome,
-    ) -> Result<Outcome, RevokeError> {
+    ) -> Result<Outcome, Denied> {
         let started = self.core.clock().monotonic();
         so_far.next = wanted.after;
         loop {
@@ -107,7 +108,7 @@ impl Sessions {
         ids: Vec<SessionId>,
         context: &AuditContext,
         outcome: &mut Outcome,
-    ) -> Result<(), RevokeError> {
+    ) -> Result<(), Denied> {
         let (room, context, filter) = (self.clone(), context.clone(), filter.clone());
         let is_first = outcome.matched == 0;
         let found = Which::These(ids.clone());
@@ -145,7 +146,7 @@ impl Sessions {
     }
 
     /// The command's line where nothing was ended that it could have been written with.
-    async fn note_nothing(&self, filter: &Filter, context: &AuditContext) -> Result<(), RevokeError> {
+    async fn note_nothing(&self, filter: &Filter, context: &AuditContext) -> Result<(), Denied> {
         let (room, context, line) = (self.clone(), context.clone(), self.line(filter, context));
         let noted = self.core.write(move |db| match room.core.lock(db, context.authority.as_ref(), &[])? {
             Ok(_) => audit::append(db, &line).map(Ok),

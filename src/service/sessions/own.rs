@@ -7,11 +7,12 @@ use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
+use crate::service::core::denied::Denied;
 use crate::service::core::last_use::LastUse;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::SessionView;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::end::{Found, RevokeError};
+use crate::service::sessions::end::Found;
 
 impl Sessions {
     /// The user's live sessions, the one that asks among them, the last used first.
@@ -55,7 +56,7 @@ impl Sessions {
         checked: &Checked,
         session: SessionId,
         client: &Client,
-    ) -> Result<Found, RevokeError> {
+    ) -> Result<Found, Denied> {
         let own = checked.session == session;
         let reason = if own { EndReason::SignedOut } else { EndReason::SignedOutElsewhere };
         let context =
@@ -71,7 +72,7 @@ impl Sessions {
         checked: &Checked,
         include_current: bool,
         client: &Client,
-    ) -> Result<usize, RevokeError> {
+    ) -> Result<usize, Denied> {
         let except = (!include_current).then_some(checked.session);
         let context = AuditContext::proven(checked, client);
         let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
@@ -88,7 +89,7 @@ impl Sessions {
     /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there is
     /// none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its session and
     /// never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
-    pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), RevokeError> {
+    pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), Denied> {
         if token_hashes.is_empty() || self.is_over(token_hashes).await? {
             return Ok(());
         }
@@ -97,12 +98,12 @@ impl Sessions {
     }
 
     /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
-    pub async fn end_sessions_of(&self, user: UserId, context: &AuditContext) -> Result<Option<usize>, RevokeError> {
+    pub async fn end_sessions_of(&self, user: UserId, context: &AuditContext) -> Result<Option<usize>, Denied> {
         Ok(self.end_all(user, None, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
     }
 
     /// Ends any session, for an operator.
-    pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Found, RevokeError> {
+    pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Found, Denied> {
         let ended = self.end(Which::Any(session), EndReason::Revoked, context).await?;
         Ok(Found(ended.found))
     }

@@ -4,13 +4,12 @@
 //! long as a hash: it is limited like attempts, whatever comes of it, and made on a thread of its own, behind which nobody
 //! waits who signs in. Must never store one: what happens to it is the use case's.
 
+use crate::service::core::denied::Denied;
 use std::sync::Arc;
 
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, Password};
-use crate::service::core::throttled::Throttled;
-use crate::service::core::unavailable::Unavailable;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
 
@@ -31,23 +30,19 @@ pub(in crate::service) enum NotChosen {
     /// It will not do; why.
     #[error(transparent)]
     Weak(#[from] WeakPassword),
-    /// Too many were tried.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
-/// An error of a use case takes all three over.
+/// An error of a use case takes both over.
 macro_rules! from_not_chosen {
     ($error:ty) => {
         impl From<$crate::service::sign_in::hash_new_password::NotChosen> for $error {
             fn from(why: $crate::service::sign_in::hash_new_password::NotChosen) -> Self {
                 match why {
-                    $crate::service::sign_in::hash_new_password::NotChosen::Weak(weak) => weak.into(),
-                    $crate::service::sign_in::hash_new_password::NotChosen::Throttled(throttled) => throttled.into(),
-                    $crate::service::sign_in::hash_new_password::NotChosen::Unavailable(error) => error.into(),
+                    $crate::service::sign_in::hash_new_password::NotChosen::Weak(weak) => Self::WeakPassword(weak.0),
+                    $crate::service::sign_in::hash_new_password::NotChosen::Denied(denied) => Self::Denied(denied),
                 }
             }
         }
@@ -73,10 +68,10 @@ impl SignIns {
             }
             Chooser::Owner(whose, client) => (Source::familiar(client), self.core.spans_of(whose, Counts::Choices)),
         };
-        self.core.count_in(&spans).await?;
+        self.core.count_in(&spans).await.map_err(Denied::from)?;
         let personal = [Some(address), name].into_iter().flatten().map(str::to_owned).collect();
         let rules = Arc::clone(&self.core.policy.password_rules);
-        self.password_judge.judge(source, password.clone(), rules, personal).await??;
-        Ok(self.hash_pool.hash(source, password).await?)
+        self.password_judge.judge(source, password.clone(), rules, personal).await.map_err(Denied::from)??;
+        Ok(self.hash_pool.hash(source, password).await.map_err(Denied::from)?)
     }
 }

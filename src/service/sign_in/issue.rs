@@ -4,6 +4,7 @@
 //! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token.
 //! No record is written: the first check does that. Must never answer with a token whose row is not committed.
 
+use crate::service::core::denied::Denied;
 use std::time::Duration;
 
 use crate::domain::email::InvalidEmail;
@@ -19,7 +20,6 @@ use crate::service::audit::security_log::Unanswered;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::last_use::LastUse;
 use crate::service::core::policy::AtLimit;
-use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{SessionView, UserView};
 use crate::service::risk::judge::Entry;
@@ -70,12 +70,9 @@ pub enum SignInError {
     /// The user has as many sessions as allowed.
     #[error("the user has as many sessions as allowed")]
     TooManySessions,
-    /// There were too many attempts; whether the account exists makes no difference.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 /// Why a session was not issued to a user whom the application itself has recognised.
@@ -87,9 +84,9 @@ pub enum IssueError {
     /// The user has as many sessions as allowed.
     #[error("the user has as many sessions as allowed")]
     TooManySessions,
-    /// Nobody can tell now.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 /// What the transaction decided.
@@ -134,7 +131,9 @@ impl SignIns {
         let owner = early.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
         let device = owner.and_then(|owner| self.known_device(request.device.as_ref(), owner));
         let attempt = self.reserve_attempt(&key, device, client).await;
-        let attempt = attempt.inspect_err(|throttled| self.audit.note_throttled(&key, throttled, client))?;
+        let attempt = attempt
+            .inspect_err(|throttled| self.audit.note_throttled(&key, throttled, client))
+            .map_err(Denied::from)?;
         let unanswered = Unanswered::new(&self.audit, client);
         let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
         // In a flood, whoever finds no place at the gate is not looked up either.
@@ -148,13 +147,13 @@ impl SignIns {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
                 self.hash_pool.verify(source, request.password.clone(), stored).await
             }
-            Err(context) => Err(context.clone()),
+            Err(error) => Err(error.clone()),
         };
         let enabled = matches!(&known, Ok(Some(user)) if !user.is_disabled());
         unanswered.answer();
         let entry = attempt.entry();
-        let verdict = attempt.settle(verdict, enabled).await?;
-        let (user, is_right) = (known?, matches!(verdict, Verdict::Match { .. }));
+        let verdict = attempt.settle(verdict, enabled).await.map_err(Denied::from)?;
+        let (user, is_right) = (known.map_err(Denied::from)?, matches!(verdict, Verdict::Match { .. }));
         let id = user.as_ref().map(|user| user.id);
         let (Some(user), Verdict::Match { outdated }, true) = (user, verdict, enabled) else {
             self.audit.note_login_failure(id, client, (is_right && id.is_some()).then_some("disabled"));
@@ -178,7 +177,7 @@ impl SignIns {
                 self.audit.note_login_failure(id, client, Some("too many sessions"));
                 SignInError::TooManySessions
             }
-            IssueError::Unavailable(context) => SignInError::Unavailable(context),
+            IssueError::Denied(denied) => SignInError::Denied(denied),
         })
     }
 
@@ -217,7 +216,7 @@ impl SignIns {
         };
         let room = self.clone();
         let admission = self.core.write(move |db| room.admit(db, &entrance)).await;
-        match admission.map_err(Unavailable::from)? {
+        match admission.map_err(Denied::from)? {
             Admission::Refused => Err(IssueError::UnknownUser),
             Admission::Full => Err(IssueError::TooManySessions),
             Admission::Admitted { user, ended } => {

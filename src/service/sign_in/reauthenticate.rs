@@ -11,9 +11,8 @@ use crate::ledger::sessions::{self, Session};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
-use crate::service::core::throttled::Throttled;
-use crate::service::core::unavailable::Unavailable;
-use crate::service::core::views::{Renewed, SessionView};
+use crate::service::core::denied::Denied;
+use crate::service::core::views::Renewed;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::verify_current_password::{NotProven, bind};
 
@@ -23,24 +22,16 @@ pub enum ReauthenticateError {
     /// It is another password. The session stays as it was.
     #[error("it is another password")]
     WrongPassword,
-    /// Too many passwords were tried.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// The session ended meanwhile, or has another token, or the password was changed.
-    #[error("the session has ended")]
-    Ended,
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 impl From<NotProven> for ReauthenticateError {
     fn from(error: NotProven) -> Self {
         match error {
             NotProven::WrongPassword => Self::WrongPassword,
-            NotProven::Throttled(throttled) => Self::Throttled(throttled),
-            NotProven::Gone => Self::Ended,
-            NotProven::Unavailable(error) => Self::Unavailable(error),
+            NotProven::Denied(denied) => Self::Denied(denied),
         }
     }
 }
@@ -67,15 +58,11 @@ impl SignIns {
         let context = AuditContext::live(checked, client);
         let renewal = Renewal { checked: checked.clone(), epoch: user.epoch, renewed: token.hash(), context };
         let room = self.clone();
-        let done = self.core.write(move |db| room.prove(db, &renewal)).await.map_err(Unavailable::from)?;
-        let (mut session, records) = done.ok_or(ReauthenticateError::Ended)?;
+        let done = self.core.write(move |db| room.prove(db, &renewal)).await.map_err(Denied::from)?;
+        let (session, records) = done.ok_or(Denied::Ended)?;
         fault_point::reach("re-authentication: committed");
-        // This is a use; the ledger may learn of it later.
-        session.last_seen_at = session.last_seen_at.max(self.core.clock().now());
-        let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
-        let view = SessionView::new(&session, self.core.last_use(&session, None), Some(checked.session));
         let device = self.new_device(&user, user.epoch);
-        Ok(Renewed { token, session: view, device: Some(device), confirmed })
+        Ok(self.renewed(token, session, &records, Some(device)).await)
     }
 
     /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the token that was

@@ -3,18 +3,18 @@
 //! Owns the data's way into the ledger. A write goes to a live session under the token that was shown, or nowhere:
 //! a request that was in flight while the session ended cannot bring it back.
 
+use crate::service::core::denied::Denied;
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
 use crate::domain::{Client, Token};
 use crate::fault_point;
-use crate::ledger::{LedgerError, audit, pending_invalidations, session_data, sessions, tokens};
+use crate::ledger::{audit, pending_invalidations, session_data, sessions, tokens};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
 use crate::service::core::unavailable::Unavailable;
-use crate::service::core::views::{Renewed, SessionView};
-use crate::service::sessions::confirm::NotConfirmed;
+use crate::service::core::views::Renewed;
 use crate::service::sign_in::SignIns;
 
 /// Most bytes of data in one session, as JSON.
@@ -26,27 +26,12 @@ pub type SessionData = BTreeMap<String, String>;
 /// Why data was not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataError {
-    /// The session has ended. Nothing was stored.
-    #[error("the session has ended")]
-    Ended,
     /// It is more than a session holds.
     #[error("a session holds at most {MAX_BYTES} bytes of data")]
     TooLarge,
-    /// Nobody can tell now.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl From<LedgerError> for DataError {
-    fn from(error: LedgerError) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-impl From<NotConfirmed> for DataError {
-    fn from(error: NotConfirmed) -> Self {
-        Self::Unavailable(Unavailable::Store(error.to_string()))
-    }
+    Denied(#[from] Denied),
 }
 
 impl SignIns {
@@ -65,7 +50,7 @@ impl SignIns {
 
     /// Replaces what the application keeps in this session.
     pub async fn store_data(&self, checked: &Checked, data: &SessionData) -> Result<(), DataError> {
-        let text = serde_json::to_string(data).map_err(|error| Unavailable::Store(error.to_string()))?;
+        let text = serde_json::to_string(data).map_err(|error| unavailable(&error))?;
         if text.len() > MAX_BYTES {
             return Err(DataError::TooLarge);
         }
@@ -84,10 +69,11 @@ impl SignIns {
             }
             Ok(stored)
         });
-        if !stored.await? {
-            return Err(DataError::Ended);
+        if !stored.await.map_err(Denied::from)? {
+            return Err(Denied::Ended.into());
         }
-        Ok(self.sessions.confirm(outdated.as_slice()).await?)
+        // Until the record is gone, an answer with the old data is possible: this is no yes.
+        self.sessions.confirm(outdated.as_slice()).await.map_err(|error| unavailable(&error).into())
     }
 
     /// Gives a live session a new token, if it still has the one that was shown. The old one is dead.
@@ -111,12 +97,12 @@ impl SignIns {
             fault_point::reach("renewal: line written");
             Ok(Some((row, records)))
         });
-        let (mut row, records) = done.await?.ok_or(DataError::Ended)?;
+        let (row, records) = done.await.map_err(Denied::from)?.ok_or(Denied::Ended)?;
         fault_point::reach("renewal: committed");
-        // This is a use; the ledger may learn of it later.
-        row.last_seen_at = row.last_seen_at.max(self.core.clock().now());
-        let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
-        let view = SessionView::new(&row, self.core.last_use(&row, None), Some(session));
-        Ok(Renewed { token, session: view, device: None, confirmed })
+        Ok(self.renewed(token, row, &records, None).await)
     }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Denied {
+    Denied::Unavailable(Unavailable::Store(error.to_string()))
 }

@@ -9,8 +9,7 @@ use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, proofs};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
-use crate::service::core::throttled::Throttled;
-use crate::service::core::unavailable::Unavailable;
+use crate::service::core::denied::Denied;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
 
@@ -20,15 +19,9 @@ pub(in crate::service) enum NotProven {
     /// It is another password.
     #[error("it is another password")]
     WrongPassword,
-    /// Too many passwords were tried.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// There is no such user any more.
-    #[error("there is no such user any more")]
-    Gone,
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 impl SignIns {
@@ -41,13 +34,14 @@ impl SignIns {
         client: &Client,
     ) -> Result<User, NotProven> {
         let user = checked.user;
-        let found =
-            self.core.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Unavailable::from)?;
-        let user = found.ok_or(NotProven::Gone)?;
+        let found = self.core.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Denied::from)?;
+        let user = found.ok_or(Denied::Ended)?;
         let attempt = self.reserve_attempt_in(checked.session, client).await;
-        let attempt = attempt.inspect_err(|throttled| self.audit.note_throttled(&user.email_key, throttled, client))?;
+        let attempt = attempt
+            .inspect_err(|throttled| self.audit.note_throttled(&user.email_key, throttled, client))
+            .map_err(Denied::from)?;
         let verdict = self.hash_pool.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;
-        match attempt.settle(verdict, true).await? {
+        match attempt.settle(verdict, true).await.map_err(Denied::from)? {
             Verdict::Match { .. } => Ok(user),
             Verdict::Mismatch | Verdict::Unusable => {
                 self.audit.note_password_failure(checked, client);

@@ -13,9 +13,9 @@ use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::authority::{Authority, StepUpRequired, Unproven};
+use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
-use crate::service::core::throttled::Throttled;
+use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{Me, Renewed, SessionView, UserView};
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
@@ -29,18 +29,9 @@ pub enum RenameError {
     /// The name will not do; why.
     #[error("{0}")]
     InvalidName(String),
-    /// The session was shown by another device, and its owner has to prove who they are first.
+    /// A reason that use cases share.
     #[error(transparent)]
-    StepUpRequired(#[from] StepUpRequired),
-    /// The session ended meanwhile.
-    #[error("the session has ended")]
-    Ended,
-    /// The account has been changed too often.
-    #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 /// Why a password was not changed.
@@ -52,15 +43,9 @@ pub enum ChangePasswordError {
     /// The new password will not do; why, for the person who chose it.
     #[error("{0}")]
     WeakPassword(String),
-    /// The session ended meanwhile, or another change of password was faster.
-    #[error("the session has ended")]
-    Ended,
-    /// There were too many attempts to show the current password, here or at sign-in, or to choose a new one.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 impl From<WeakPassword> for ChangePasswordError {
@@ -75,18 +60,7 @@ impl From<NotProven> for ChangePasswordError {
     fn from(error: NotProven) -> Self {
         match error {
             NotProven::WrongPassword => Self::WrongPassword,
-            NotProven::Throttled(throttled) => Self::Throttled(throttled),
-            NotProven::Gone => Self::Ended,
-            NotProven::Unavailable(error) => Self::Unavailable(error),
-        }
-    }
-}
-
-impl From<Unproven> for RenameError {
-    fn from(why: Unproven) -> Self {
-        match why {
-            Unproven::StepUp(required) => Self::StepUpRequired(required),
-            Unproven::Ended | Unproven::Forbidden => Self::Ended,
+            NotProven::Denied(denied) => Self::Denied(denied),
         }
     }
 }
@@ -119,18 +93,19 @@ impl Users {
     /// Changes the name to show; none takes it away.
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
-        let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await?;
+        let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
+        let counted = counted.map_err(Denied::from)?;
         let (room, user, by) = (self.clone(), checked.user, Authority::unchallenged(checked));
         let renamed = self.core.write(move |db| match room.core.lock(db, Some(&by), &[])? {
             Ok(_) => users::set_name(db, user, name.as_deref()).map(Ok),
             Err(unproven) => Ok(Err(unproven)),
         });
-        let renamed = renamed.await.map_err(|error| RenameError::from(Unavailable::from(error)));
-        match renamed.and_then(|granted| granted.map_err(RenameError::from)) {
+        let renamed = renamed.await.map_err(Denied::from).flatten();
+        match renamed {
             Ok(Some(user)) => Ok(UserView::from(&user)),
             refused => {
                 self.core.uncount(&counted).await;
-                Err(refused.err().unwrap_or(RenameError::Ended))
+                Err(refused.err().unwrap_or(Denied::Ended).into())
             }
         }
     }
@@ -164,17 +139,13 @@ impl Users {
         };
         fault_point::reach("password: hashed");
         let room = self.clone();
-        let changed = self.core.write(move |db| room.apply(db, &change)).await.map_err(Unavailable::from)?;
-        let (mut session, records) = changed.ok_or(ChangePasswordError::Ended)?;
+        let changed = self.core.write(move |db| room.apply(db, &change)).await.map_err(Denied::from)?;
+        let (session, records) = changed.ok_or(Denied::Ended)?;
         fault_point::reach("password: committed");
         self.sign_in.forgive(&user.email_key).await;
-        // This is a use; the ledger may learn of it later.
-        session.last_seen_at = session.last_seen_at.max(self.core.clock().now());
-        let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
-        let view = SessionView::new(&session, self.core.last_use(&session, None), Some(checked.session));
         // The one from before has ended with the epoch.
         let device = self.sign_in.new_device(&user, user.epoch.saturating_add(1));
-        Ok(Renewed { token, session: view, device: Some(device), confirmed })
+        Ok(self.sign_in.renewed(token, session, &records, Some(device)).await)
     }
 
     /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the

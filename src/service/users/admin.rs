@@ -10,10 +10,9 @@ use crate::ledger::sessions::Which;
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, pending_invalidations};
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::authority::{StepUpRequired, Unproven};
+use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{UserRow, UserView};
-use crate::service::sessions::end::RevokeError;
 use crate::service::users::Users;
 use crate::service::users::register::{NewAccount, RegisterError};
 
@@ -36,24 +35,12 @@ pub enum AdminError {
     /// There is no such user.
     #[error("there is no such user")]
     UnknownUser,
-    /// It is done, but a record may still stand somewhere; it will be deleted.
-    #[error("{0}")]
-    Unconfirmed(String),
-    /// The administrator has to prove again who they are. Nothing has happened.
-    #[error(transparent)]
-    StepUpRequired(#[from] StepUpRequired),
-    /// The administrator's session has ended. Nothing has happened.
-    #[error("the session that asks has ended")]
-    Ended,
-    /// The administrator's role was taken away. Nothing has happened.
-    #[error("the role that this needs was taken away")]
-    Forbidden,
     /// Nobody could administer any more. Nothing has happened.
     #[error("there is no other administrator who may sign in")]
     LastAdministrator,
-    /// Nobody can tell now.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 /// Whoever it is done to is the only one who may administer.
@@ -62,16 +49,6 @@ pub(in crate::service) struct LastAdministrator;
 
 /// What a change came to: whether it was news, unless it must not be.
 pub(in crate::service) type Changed = Result<bool, LastAdministrator>;
-
-impl From<Unproven> for AdminError {
-    fn from(why: Unproven) -> Self {
-        match why {
-            Unproven::StepUp(required) => Self::StepUpRequired(required),
-            Unproven::Ended => Self::Ended,
-            Unproven::Forbidden => Self::Forbidden,
-        }
-    }
-}
 
 impl Users {
     /// Makes an account, even where registration is closed.
@@ -227,12 +204,9 @@ impl Users {
                 _ => Ok(Ok((pending_invalidations::of_user(db, id)?, 0))),
             }
         });
-        let (records, live) = changed.await.map_err(Unavailable::from)??;
+        let (records, live) = changed.await.map_err(Denied::from)??;
         fault_point::reach("account: committed");
-        self.sessions
-            .confirm(&records)
-            .await
-            .map_err(|error| AdminError::Unconfirmed(RevokeError::from(error).to_string()))?;
+        self.sessions.confirm(&records).await.map_err(Denied::from)?;
         Ok(live)
     }
 }

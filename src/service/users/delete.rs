@@ -10,7 +10,7 @@ use crate::fault_point;
 use crate::ledger::users::User;
 use crate::ledger::{Db, LedgerError, alerts, erasure, locks};
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::unavailable::Unavailable;
+use crate::service::core::denied::Denied;
 use crate::service::users::Users;
 use crate::service::users::admin::{AdminError, LastAdministrator};
 
@@ -38,7 +38,7 @@ impl Users {
         };
         let ended = self.change_user(id, context, Event::UserDeleted, Some(EndReason::UserDeleted), empty).await?;
         fault_point::reach("deletion: sessions confirmed");
-        self.erase(id).await.map_err(Unavailable::from)?;
+        self.erase(id).await.map_err(Denied::from)?;
         Ok(ended)
     }
 

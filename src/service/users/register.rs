@@ -9,8 +9,7 @@ use crate::domain::throttle::Counts;
 use crate::domain::{Client, Email, Password, Roles, UserId};
 use crate::ledger::{audit, users};
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::throttled::Throttled;
-use crate::service::core::unavailable::Unavailable;
+use crate::service::core::denied::Denied;
 use crate::service::core::views::UserView;
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
@@ -47,12 +46,9 @@ pub enum RegisterError {
     /// There is an account of this address.
     #[error("there is an account of this address")]
     EmailTaken,
-    /// Too many accounts were asked for from there.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 impl From<InvalidEmail> for RegisterError {
@@ -76,7 +72,8 @@ impl Users {
             return Err(RegisterError::Closed);
         }
         // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.
-        let counted = self.core.count_in(&self.core.spans_of_address(client, Counts::Registrations)).await?;
+        let counted = self.core.count_in(&self.core.spans_of_address(client, Counts::Registrations)).await;
+        let counted = counted.map_err(Denied::from)?;
         let made = self.create_account(account, Roles::new_account(), AuditContext::anonymous(client)).await;
         if !matches!(made, Ok(_) | Err(RegisterError::EmailTaken)) {
             self.core.uncount(&counted).await;
@@ -112,7 +109,7 @@ impl Users {
             audit::append(db, &line)?;
             users::find(db, user.id)
         });
-        let user = made.await.map_err(Unavailable::from)?.ok_or(RegisterError::EmailTaken)?;
+        let user = made.await.map_err(Denied::from)?.ok_or(RegisterError::EmailTaken)?;
         Ok(UserView::from(&user))
     }
 }

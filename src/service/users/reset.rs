@@ -3,6 +3,7 @@
 //! Owns the link's life, and the lock on an account that only such a link opens. Its token is as random as a session's,
 //! stored as a hash, good once and for an hour; using it ends every session of the account.
 
+use crate::service::core::denied::Denied;
 use std::time::Duration;
 
 use crate::domain::event::Event;
@@ -12,9 +13,6 @@ use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::{audit, locks, resets, users};
 use crate::service::core::audit_context::AuditContext;
-use crate::service::core::throttled::Throttled;
-use crate::service::core::unavailable::Unavailable;
-use crate::service::sessions::end::RevokeError;
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
 use crate::service::users::admin::{AdminError, LastAdministrator};
@@ -40,15 +38,9 @@ pub enum ResetError {
     /// The new password will not do; why, for the person who chose it.
     #[error("{0}")]
     WeakPassword(String),
-    /// Too many passwords were tried with it.
+    /// A reason that use cases share.
     #[error(transparent)]
-    Throttled(#[from] Throttled),
-    /// The password is set and the sessions have ended, but that is still being confirmed.
-    #[error("{0}")]
-    Unconfirmed(String),
-    /// Nobody can tell now.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Denied(#[from] Denied),
 }
 
 impl From<WeakPassword> for ResetError {
@@ -92,7 +84,7 @@ impl Users {
             audit::append(db, &line)?;
             Ok(Ok(Some(IssuedReset { token: token.clone(), expires_at })))
         });
-        issued.await.map_err(Unavailable::from)?
+        issued.await.map_err(Denied::from)?
     }
 
     /// Sets a new password with a link, and ends every session of the account.
@@ -104,7 +96,7 @@ impl Users {
             Some(user) => users::find(db, user),
             None => Ok(None),
         });
-        let owner = owner.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        let owner = owner.await.map_err(Denied::from)?.ok_or(ResetError::Invalid)?;
         let user = owner.id;
         let chooser = Chooser::Owner(&owner.email_key, client);
         let password_hash = self.sign_in.choose_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
@@ -128,13 +120,10 @@ impl Users {
             fault_point::reach("reset: line written");
             Ok(Some((ended.records, row.email_key.clone())))
         });
-        let (records, email_key) = done.await.map_err(Unavailable::from)?.ok_or(ResetError::Invalid)?;
+        let (records, email_key) = done.await.map_err(Denied::from)?.ok_or(ResetError::Invalid)?;
         fault_point::reach("reset: committed");
         // Whoever guessed at the old password, the owner has a new one.
         self.sign_in.forgive(&email_key).await;
-        self.sessions
-            .confirm(&records)
-            .await
-            .map_err(|error| ResetError::Unconfirmed(RevokeError::from(error).to_string()))
+        Ok(self.sessions.confirm(&records).await.map_err(Denied::from)?)
     }
 }
