@@ -1,6 +1,6 @@
-//! My sessions: show them, end one, end the others, sign out.
+//! Own sessions: a user lists them, ends one, ends the others, signs out.
 //!
-//! Owns what a user can do with their own sessions. Another user's session does not exist here.
+//! Owns what users can do with their own sessions. Another user's session does not exist here.
 
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
@@ -14,12 +14,12 @@ use crate::service::sessions::Sessions;
 use crate::service::sessions::end::{Found, RevokeError};
 
 impl Sessions {
-    /// The user's live sessions, the one that asks among them, the last used first.
+    /// The user's live sessions, including the current one, the last used first.
     pub async fn list_sessions(&self, checked: &Checked) -> Result<Vec<SessionView>, Unavailable> {
         self.sessions_of(checked.user, Some(checked.session)).await
     }
 
-    /// A user's live sessions as the ledger and, where they are newer, the records know them.
+    /// A user's live sessions from the ledger and, where they are newer, from the records.
     pub async fn sessions_of(&self, user: UserId, current: Option<SessionId>) -> Result<Vec<SessionView>, Unavailable> {
         Ok(self.known_sessions(user, current).await?.into_iter().map(|(_, _, view)| view).collect())
     }
@@ -43,13 +43,13 @@ impl Sessions {
             let view = SessionView::new(&row, last.clone(), current);
             (row, last, view)
         });
-        // The one that asks is alive: its check said so a moment ago.
+        // The current session is live: its check said so a moment ago.
         let mut views: Vec<_> = views.filter(|(_, _, view)| view.current || now < view.idle_expires_at).collect();
         views.sort_by_key(|(_, _, view)| std::cmp::Reverse(view.last_seen_at));
         Ok(views)
     }
 
-    /// Ends one of the user's sessions. Another one than that which asks wants a recent proof.
+    /// Ends one of the user's sessions. Any other than the current one requires a recent proof.
     pub async fn revoke_session(
         &self,
         checked: &Checked,
@@ -64,8 +64,8 @@ impl Sessions {
         Ok(Found(ended.found))
     }
 
-    /// Ends all of the user's sessions but the one that asks, or that one, too. Wants a recent proof. How many were alive.
-    /// While there is anything to end, it is never too often.
+    /// Ends all of the user's sessions, with or without the current one. Requires a recent proof. Returns how many were
+    /// live. Never throttled while there is a session to end.
     pub async fn revoke_sessions(
         &self,
         checked: &Checked,
@@ -85,9 +85,9 @@ impl Sessions {
         Ok(ended?.map_or(0, |ended| ended.live))
     }
 
-    /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there is
-    /// none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its session and
-    /// never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
+    /// Ends the sessions that these tokens open, or ever opened, in any state. No session is no error, so a sign-out
+    /// can be repeated. Any token of a session, however old, can end it but not use it: an owner whose browser holds an
+    /// old token can end the session of a thief who holds the present one.
     pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), RevokeError> {
         if token_hashes.is_empty() || self.is_over(token_hashes).await? {
             return Ok(());
@@ -96,7 +96,7 @@ impl Sessions {
         self.end(Which::Tokens(token_hashes.to_vec()), EndReason::SignedOut, &context).await.map(drop)
     }
 
-    /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
+    /// Ends all of a user's sessions, for an operator. Returns how many were live; none when there is no such user.
     pub async fn end_sessions_of(&self, user: UserId, context: &AuditContext) -> Result<Option<usize>, RevokeError> {
         Ok(self.end_all(user, None, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
     }
