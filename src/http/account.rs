@@ -1,4 +1,4 @@
-//! Routes for somebody's own account.
+//! Routes for the signed-in user's own account.
 
 use actix_session::Session;
 use actix_web::HttpResponse;
@@ -86,7 +86,7 @@ pub async fn session(site: Data<Site>, asking: Option<SignedIn>) -> Result<Json<
     }
 }
 
-/// None where the session has ended meanwhile.
+/// Returns `None` if the session has ended meanwhile.
 async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem> {
     let csrf_token = || site.csrf_tokens.issue(&checked.token_hash);
     let me = site.app.users.me(checked).await?;
@@ -145,8 +145,8 @@ pub async fn change_password(
     hand_over(&session, &visit, renewed)
 }
 
-/// The answer with a session's new token, in the cookie. Also when it is not confirmed: the old token is dead already, and
-/// without the new one the user would be out.
+/// Returns the answer with the session's new token in the cookie. An unconfirmed renewal gets it too: the old token is
+/// already dead, and without the new one the user would be signed out.
 pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<HttpResponse, Problem> {
     bridge::hand_over(session, visit, renewed.token, &renewed.session)?;
     let device = renewed.device.as_ref().map(device_cookie::set).transpose()?;

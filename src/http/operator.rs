@@ -1,4 +1,4 @@
-//! Routes for whoever runs the server: is it alive, is it ready.
+//! Routes for the operator: liveness and readiness.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::RETRY_AFTER;

@@ -1,6 +1,6 @@
-//! The body of an error over the wire: RFC 9457.
+//! The body of an error over HTTP: RFC 9457.
 //!
-//! Owns its fields and what the OpenAPI document says of them. Must never have a place for a cause: that goes to the log.
+//! Owns its fields and their OpenAPI description. Must never have a field for a cause: the cause goes to the log.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,6 +1,6 @@
-//! The route by which somebody who is signed in proves again who they are.
+//! The route on which a signed-in user proves their identity again.
 //!
-//! Owns its shape over the wire. Must never open a session: whoever has none signs in.
+//! Owns its request and answer. Must never open a session: a user without one signs in.
 
 use actix_session::Session;
 use actix_web::HttpResponse;

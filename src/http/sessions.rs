@@ -1,4 +1,4 @@
-//! Routes for somebody's sessions: see them, end them.
+//! Routes for the user's own sessions: list them, end them.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::SET_COOKIE;
@@ -96,7 +96,7 @@ pub async fn revoke_all(
     Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
 }
 
-/// Whoever ended the session that he asked with needs its cookie no more.
+/// Removes the cookie if the user ended the session of this request.
 fn without_cookie_if(ended_itself: bool, site: &Site, mut response: HttpResponse) -> HttpResponse {
     if ended_itself {
         response.headers_mut().append(SET_COOKIE, site.cookie.removal());

@@ -1,6 +1,6 @@
-//! Routes for people who are not signed in, or do not want to be any longer.
+//! Routes to register, to sign in and out, and to reset a password.
 //!
-//! None of them needs a live session, and none fails because the one in the cookie cannot be checked.
+//! None needs a live session, and none fails because the session in the cookie cannot be checked.
 
 use actix_session::Session;
 use actix_web::http::header::SET_COOKIE;
@@ -154,8 +154,8 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
     Ok(response.finish())
 }
 
-/// What the ledger has is done, whoever knows of it yet, and the person is gone from this browser. While it has nothing, the
-/// session lives on: without its cookie nobody could end it.
+/// Once the ledger has recorded the end, the sign-out is done, confirmed or not, and the cookie is removed. Before that
+/// the session lives on, and without its cookie the user could not end it.
 fn refusal(site: &Site, error: RevokeError) -> Problem {
     let is_done = matches!(error, RevokeError::Unconfirmed(_));
     let problem = Problem::from(error);

@@ -1,6 +1,6 @@
-//! Routes for alerts: see what is strange, take note of it.
+//! Routes for alerts: list them, acknowledge them.
 //!
-//! Owns how a page of alerts is asked for. Must never show a token, nor anything that the alert does not say.
+//! Owns how a client asks for a page of alerts. Must never show a token, nor anything that the alert does not say.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -72,7 +72,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
     let user = asked.parse("filter[user]", "This is no id: write it as the lists show it.", UserId::parse)?;
     let (before, limit) = (asked.cursor(alert)?, asked.limit()?);
     asked.finish()?;
-    // One more than asked for tells whether there is a next page.
+    // One row more than the limit shows whether there is a next page.
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut alerts = site.app.risk.list_alerts(wanted, user, before, most).await?;
     let has_more = alerts.len() > limit;
@@ -109,7 +109,7 @@ fn state(text: &str) -> Option<AlertState> {
     }
 }
 
-/// `a` and an id: no other list's cursor is one of this.
+/// The cursor's content: `a` and an id, so that no other list accepts the cursor.
 fn place(id: AlertId) -> String {
     cursor(&[b"a", id.uuid().as_bytes().as_slice()].concat())
 }

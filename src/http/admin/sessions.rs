@@ -1,4 +1,4 @@
-//! Routes by which administrators find sessions, whoever's they are, and end them.
+//! Administrators' routes to find and end the sessions of any user.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::SET_COOKIE;
@@ -16,7 +16,7 @@ use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
 use crate::service::{AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
-/// Most sessions that one request ends, where it does not say.
+/// Most sessions that one request ends by default.
 const DEFAULT_LIMIT: usize = 1_000;
 /// Most sessions that one request may ask to end.
 const LARGEST_LIMIT: usize = 10_000;
@@ -198,7 +198,7 @@ pub async fn revoke_matching(
     Ok(Json(RevokeMatchingAnswer { outcome, next_cursor }))
 }
 
-/// Whoever ended the session that he asked with needs its cookie no more.
+/// Removes the cookie if the administrator ended the session of this request.
 fn without_cookie_if(ended_itself: bool, site: &Site, mut response: HttpResponse) -> HttpResponse {
     if ended_itself {
         response.headers_mut().append(SET_COOKIE, site.cookie.removal());

@@ -1,4 +1,4 @@
-//! Routes for administrators: users.
+//! Administrators' routes for users.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -13,7 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::site::Site;
 use crate::service::{AuditContext, UserDetail, UserPosition, UserRow};
 
-/// Longest query: no address and no name is longer.
+/// Longest query; no address and no name is longer.
 const MAX_QUERY: usize = 256;
 
 /// A page of users.
@@ -57,7 +57,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<UsersA
     Ok(Json(UsersAnswer { users, next_cursor: next.as_ref().map(place) }))
 }
 
-/// `a` and an address, or `n`, an id and a name.
+/// The cursor's content: `a` and an address, or `n`, an id and a name.
 fn place(position: &UserPosition) -> String {
     match position {
         UserPosition::Address(key) => cursor(format!("a{key}").as_bytes()),
