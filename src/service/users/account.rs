@@ -1,7 +1,7 @@
-//! My account: who I am, what I am called, my password.
+//! Account: a signed-in user's profile, name and password.
 //!
-//! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
-//! token of this one, in one transaction under the user's lock.
+//! Owns what users can change about themselves. A new password ends every other session and renews the token of this
+//! one, in one transaction under the user's lock.
 
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
@@ -26,19 +26,19 @@ use crate::service::users::register::tidy_name;
 /// Why a name was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenameError {
-    /// The name will not do; why.
+    /// The name is not allowed; the reason.
     #[error("{0}")]
     InvalidName(String),
-    /// The session was shown by another device, and its owner has to prove who they are first.
+    /// Another device showed the session, and its owner has to prove their identity first.
     #[error(transparent)]
     StepUpRequired(#[from] StepUpRequired),
     /// The session ended meanwhile.
     #[error("the session has ended")]
     Ended,
-    /// The account has been changed too often.
+    /// Too many changes to the account.
     #[error(transparent)]
     Throttled(#[from] Throttled),
-    /// Nobody can tell now.
+    /// The answer is unknown.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -46,19 +46,19 @@ pub enum RenameError {
 /// Why a password was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangePasswordError {
-    /// The current password is another one.
+    /// The current password is wrong.
     #[error("the current password is another one")]
     WrongPassword,
-    /// The new password will not do; why, for the person who chose it.
+    /// The new password is not allowed; the reason, for the user.
     #[error("{0}")]
     WeakPassword(String),
-    /// The session ended meanwhile, or another change of password was faster.
+    /// The session ended meanwhile, or another password change was faster.
     #[error("the session has ended")]
     Ended,
-    /// There were too many attempts to show the current password, here or at sign-in, or to choose a new one.
+    /// Too many attempts to show the current password, here or at sign-in, or to choose a new one.
     #[error(transparent)]
     Throttled(#[from] Throttled),
-    /// Nobody can tell now.
+    /// The answer is unknown.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -91,7 +91,7 @@ impl From<Unproven> for RenameError {
     }
 }
 
-/// What the transaction needs; drawn before it starts.
+/// The transaction's input; drawn before it starts.
 struct Change {
     checked: Checked,
     epoch: i64,
@@ -101,14 +101,14 @@ struct Change {
 }
 
 impl Users {
-    /// Who asks, fresh from the ledger; none when the session ended meanwhile.
+    /// The current user and session, read from the ledger; none when the session ended meanwhile.
     pub async fn me(&self, checked: &Checked) -> Result<Option<Me>, Unavailable> {
         let found = self.core.ledger.find_with_owner(checked.session).await?;
         Ok(found.map(|(user, session)| self.me_of(&user, session, checked)))
     }
 
     fn me_of(&self, user: &User, mut session: Session, checked: &Checked) -> Me {
-        // What the record knows is never older than what the ledger knows.
+        // The record's last use is never older than the ledger's.
         session.last_seen_at = session.last_seen_at.max(checked.deadlines.last_seen);
         Me {
             user: UserView::from(user),
@@ -116,7 +116,7 @@ impl Users {
         }
     }
 
-    /// Changes the name to show; none takes it away.
+    /// Changes the display name; none removes it.
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
         let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await?;
@@ -135,8 +135,8 @@ impl Users {
         }
     }
 
-    /// Changes the password: every other session ends, this one gets a new token. The current password is the proof that
-    /// this wants, given in the same breath: no older one is asked for.
+    /// Changes the password: every other session ends, this one gets a new token. The current password in the same
+    /// request is the required proof: no earlier proof counts.
     pub async fn change_password(
         &self,
         checked: &Checked,
@@ -172,13 +172,13 @@ impl Users {
         session.last_seen_at = session.last_seen_at.max(self.core.clock().now());
         let confirmed = self.sessions.confirm(&records).await.inspect_err(|error| log::info!("{error}")).is_ok();
         let view = SessionView::new(&session, self.core.last_use(&session, None), Some(checked.session));
-        // The one from before has ended with the epoch.
+        // The raised epoch has ended the previous device cookie.
         let device = self.sign_in.new_device(&user, user.epoch.saturating_add(1));
         Ok(Renewed { token, session: view, device: Some(device), confirmed })
     }
 
-    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the
-    /// token that was shown, or the password is no longer the one that was verified.
+    /// The transaction, under the user's lock. None, with nothing changed, when the session is no longer live under the
+    /// shown token, or the verified password is no longer the current one.
     fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = change.checked;
         let Ok(locked) = self.core.lock(db, change.context.authority.as_ref(), &[])? else { return Ok(None) };
