@@ -1,7 +1,7 @@
 //! Devices: what a User-Agent header says about itself, for people who read a list of sessions.
 //!
-//! Owns [`Device`]. Must never let anybody in: the header is whatever the client likes to send. That it is another one than
-//! before is a hint ([`super::binding`]).
+//! Owns [`Device`]. Must never grant access: the client chooses the header. A changed device is only a hint
+//! ([`super::binding`]).
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,7 +38,7 @@ pub enum DeviceKind {
 }
 
 impl Device {
-    /// Reads a User-Agent header; an absent or unknown one gives a device of which nothing is known.
+    /// Reads a User-Agent header; an absent or unknown header gives an unknown device.
     pub fn from_user_agent(user_agent: Option<&str>) -> Self {
         let user_agent = user_agent.map(cut).unwrap_or_default();
         let Some(found) = Parser::new().parse(user_agent) else {
