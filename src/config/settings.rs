@@ -1,7 +1,7 @@
 //! The settings as an operator writes them: one environment variable and one `--flag` for each.
 //!
-//! Owns the names and the help texts. Must never judge a value: that is [`super::Config`]'s part. There is no
-//! `Debug` on purpose, because some of the texts are secrets.
+//! Owns the names and the help texts. Must never judge a value: [`super::Config`] does that. Has no `Debug` on purpose,
+//! because some of the texts are secrets.
 
 use clap::Args;
 
@@ -183,7 +183,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The place of a variable's text; none when there is no such setting.
+    /// The field for a variable's text; `None` if there is no such setting.
     pub(super) fn field(&mut self, variable: &str) -> Option<&mut Option<String>> {
         Some(match variable {
             var::LISTEN => &mut self.listen,
@@ -230,7 +230,7 @@ impl Settings {
     }
 }
 
-/// The variables' names: in the environment, in `check-config` and in the sentence about a bad value.
+/// The variables' names: in the environment, in `check-config` and in errors.
 pub(super) mod var {
     pub const LISTEN: &str = "SESSIOND_LISTEN";
     pub const WORKERS: &str = "SESSIOND_WORKERS";
