@@ -1,7 +1,7 @@
-//! `sessiond alerts …`: what is strange about whose sessions, and taking note of it.
+//! `sessiond alerts …`: list alerts about unusual sessions, and acknowledge them.
 //!
-//! Owns the words of these commands. A city or a network is named by whoever made the location file: it reaches the
-//! terminal as a text.
+//! Owns the words of these commands. The names of cities and networks come from a location file: they must reach the
+//! terminal as plain text.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::users;
 
-/// How many alerts are read from the ledger at a time.
+/// Alerts read from the ledger at a time.
 const PAGE: i64 = 200;
 
 /// What can be done with alerts.
@@ -59,7 +59,7 @@ fn alert_id(text: &str) -> Result<AlertId, String> {
     AlertId::parse(text).ok_or_else(|| "this is no alert id: `sessiond alerts list` shows them".to_owned())
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let app = App::open_existing(config).await?;
     match command {
@@ -74,7 +74,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     }
 }
 
-/// Alerts outlive their account, which has no address any more.
+/// The user of this address or id. An alert outlives its account, which then has no address any more.
 async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
     if let Some(id) = UserId::parse(user)
         && !app.risk.list_alerts(AlertState::All, Some(id), None, 1).await?.is_empty()
@@ -104,7 +104,7 @@ async fn list(
         if json {
             page.iter().try_for_each(|alert| out.json(alert))?;
         } else {
-            // Page by page: there may be any number of them.
+            // Page by page, because their number is unbounded.
             rows.extend(page.iter().flat_map(cells));
             out.rows(&rows)?;
             rows.clear();
@@ -118,7 +118,7 @@ async fn list(
 
 const HEAD: [&str; 6] = ["ID", "OPENED", "USER", "RISK", "SESSIONS", "WHY"];
 
-/// A line for each reason; what is the same for all stands in the first. The reasons go with the account.
+/// A line for each reason; the first holds what they share. Deleting the account deletes its reasons.
 fn cells(alert: &AlertView) -> Vec<[String; 6]> {
     let mut lines: Vec<_> = alert
         .signals
@@ -147,7 +147,7 @@ async fn acknowledge(app: &App, id: AlertId, json: bool, out: &mut Output<impl W
     app.risk.acknowledge_alert(id, &AuditContext::command_line()).await.map_err(|error| match error {
         AlertError::Unknown => Failure::failed(format!("There is no alert with the id {id}.")),
         AlertError::Unavailable(error) => error.into(),
-        // The command line has no session whose age could be asked for.
+        // The command line has no session to step up.
         AlertError::StepUpRequired(_) | AlertError::Ended | AlertError::Forbidden => {
             Failure::failed(format!("{error}."))
         }

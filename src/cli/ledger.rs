@@ -1,6 +1,6 @@
-//! `sessiond ledger …`: what to tell the server about its database.
+//! `sessiond ledger …`: tells the server what happened to its database.
 //!
-//! Owns the words of these commands, and the question before one that ends every session.
+//! Owns the words of these commands, and the confirmation before one that ends every session.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -28,7 +28,7 @@ pub enum Command {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let Command::Restored { yes } = command;
     if !yes {

@@ -1,6 +1,6 @@
-//! `sessiond webhook …`: whether another system is told, and what it is still to be told.
+//! `sessiond webhook …`: tests the receiver, and shows the pending messages.
 //!
-//! Owns the words of these commands. Must never print what may be secret of the receiver's URL.
+//! Owns the words of these commands. Must never print the possible secrets of the receiver's URL.
 
 use std::io::Write;
 
@@ -25,7 +25,7 @@ pub enum Command {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     match command {
         Command::Test => test(config, out).await,
