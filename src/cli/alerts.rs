@@ -18,12 +18,12 @@ use super::users;
 /// Alerts read from the ledger at a time.
 const PAGE: i64 = 200;
 
-/// What can be done with alerts.
+/// Commands on alerts.
 #[derive(Subcommand)]
 pub enum Command {
     /// List alerts, the newest first
     List {
-        /// Which of them
+        /// Which alerts
         #[arg(long, value_enum, default_value = "open")]
         state: State,
         /// About this account: its address or id
@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take note of an alert
+    /// Acknowledge an alert
     Acknowledge {
         /// The alert's id, as `alerts list` shows it
         #[arg(value_parser = alert_id)]
@@ -47,9 +47,9 @@ pub enum Command {
 /// Which alerts.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum State {
-    /// Those that nobody has acknowledged
+    /// Not yet acknowledged
     Open,
-    /// Those that somebody has
+    /// Acknowledged
     Acknowledged,
     /// All
     All,

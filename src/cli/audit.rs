@@ -24,7 +24,7 @@ const NOBODY: [&str; 3] = ["anonymous", "command line", "server"];
 /// Lines shown by default.
 const SHOWN: usize = 100;
 
-/// What can be done with the audit log.
+/// Commands on the audit log.
 #[derive(Subcommand)]
 pub enum Command {
     /// Show the lines of the audit log, the newest first
@@ -43,16 +43,16 @@ pub struct Asked {
     /// Done by this account (its address or id), or by `anonymous`, `command line` or `server`
     #[arg(long, value_name = "EMAIL|ID|WHO")]
     actor: Option<String>,
-    /// What happened, such as authn_login_success
+    /// Of this event type, such as authn_login_success
     #[arg(long, value_parser = event)]
     event: Option<Event>,
-    /// From then on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
+    /// From this time on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
-    /// Before then
+    /// Before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
-    /// How many lines at most [default: 100]
+    /// Most lines to show [default: 100]
     #[arg(long, value_name = "COUNT", value_parser = count)]
     limit: Option<usize>,
     /// Print one JSON object a line

@@ -32,7 +32,7 @@ use crate::telemetry;
 use failure::Failure;
 use output::Output;
 
-/// Sessions that can be listed, ended at any instant, and that survive what they are stored in.
+/// A stateful session server: lists sessions, ends them at any instant, and keeps them when Redis is lost.
 ///
 /// Without a command it serves. Every setting is an environment variable and an option; --help lists them all.
 #[derive(Parser)]
@@ -49,22 +49,22 @@ pub struct CommandLine {
 enum Command {
     /// Bring the database's tables up to date (serving does it too)
     Migrate,
-    /// Make, list and change accounts
+    /// Create, list and change accounts
     #[command(subcommand, disable_help_subcommand = true)]
     User(users::Command),
-    /// See and end sessions
+    /// List and end sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Sessions(Box<sessions::Command>),
-    /// See what is strange about sessions, and take note of it
+    /// List and acknowledge alerts about unusual sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
-    /// See what happened, who did it and to whom
+    /// Show what happened, who did it and to whom
     #[command(subcommand, disable_help_subcommand = true)]
     Audit(audit::Command),
-    /// Say what happened to the database
+    /// Report what happened to the database
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(ledger::Command),
-    /// Try whether another system is told, and see what it is still to be told
+    /// Send a test message to the webhook, and show its pending messages
     #[command(subcommand, disable_help_subcommand = true)]
     Webhook(webhook::Command),
     /// Check the settings and print the effective ones, secrets masked

@@ -27,7 +27,7 @@ const NOT_SAID: &str = "Say which sessions: an id, what they have in common (--u
 /// Commands on sessions.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List the live sessions that fit, newest first; without an option, all
+    /// List the matching live sessions, newest first; without an option, all
     List {
         #[command(flatten)]
         which: Which,
@@ -35,23 +35,23 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// End a session, or all that fit
+    /// End a session, or all that match
     Revoke {
         /// The session's id, as `sessions list` shows it
         #[arg(value_parser = session_id, conflicts_with_all = ["which", "all", "dry_run"])]
         id: Option<SessionId>,
         #[command(flatten)]
         which: Which,
-        /// Everybody's sessions
+        /// All users' sessions
         #[arg(long, conflicts_with = "which")]
         all: bool,
-        /// Only say how many would end
+        /// Only say how many sessions would end
         #[arg(long)]
         dry_run: bool,
-        /// More than one is meant
+        /// Confirm that more than one session may end
         #[arg(long)]
         yes: bool,
-        /// Print what came of it as one JSON object
+        /// Print the result as one JSON object
         #[arg(long)]
         json: bool,
     },
@@ -64,7 +64,7 @@ impl Command {
     }
 }
 
-/// Which sessions: all that is given must hold.
+/// Which sessions: all given options must match.
 #[derive(Args, Clone, Default, PartialEq, Eq)]
 #[group(id = "which", multiple = true)]
 pub struct Which {
@@ -89,19 +89,19 @@ pub struct Which {
     /// The operating system, as lists show it
     #[arg(long)]
     os: Option<String>,
-    /// Issued before this moment, or so long ago (30d)
+    /// Issued before this moment, or longer ago than this (30d)
     #[arg(long, value_name = "TIME")]
     older_than: Option<String>,
-    /// Issued since this moment, or since so long ago (1h)
+    /// Issued since this moment, or within this time (1h)
     #[arg(long, value_name = "TIME")]
     newer_than: Option<String>,
-    /// Last used before this moment, or so long ago
+    /// Last used before this moment, or longer ago than this
     #[arg(long, value_name = "TIME")]
     last_seen_before: Option<String>,
-    /// Last used since this moment, or since so long ago
+    /// Last used since this moment, or within this time
     #[arg(long, value_name = "TIME")]
     last_seen_after: Option<String>,
-    /// What speaks against it weighs at least so much
+    /// With signals of at least this weight
     #[arg(long, value_name = "WEIGHT")]
     risk: Option<String>,
 }

@@ -19,24 +19,24 @@ use super::password;
 /// Users read from the ledger at a time.
 const PAGE: usize = 500;
 
-/// What can be done with accounts.
+/// Commands on accounts.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make an account; asks for the password, or reads it from standard input
+    /// Create an account; asks for the password, or reads it from standard input
     Add {
         /// The address to sign in with
         email: String,
         /// The name to show
         #[arg(long)]
         name: Option<String>,
-        /// A role beside that of every user: admin
+        /// A role besides `user`: admin
         #[arg(long = "role", value_name = "ROLE", value_parser = extra_role)]
         roles: Vec<Role>,
         /// Print the account as one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// List all accounts, or those that a query finds
+    /// List all accounts, or those that match a query
     List {
         /// The beginning of an address, of a part of it, of its host, of a name or of a word of it
         #[arg(long, value_name = "TEXT")]
@@ -52,24 +52,24 @@ pub enum Command {
         /// Lock the account first: only the link opens it, the old password no longer does
         #[arg(long)]
         lock: bool,
-        /// Also if nobody is left to administer
+        /// Also if no administrator would be left
         #[arg(long, requires = "lock")]
         force: bool,
-        /// Print the link and its end as one JSON object
+        /// Print the link and its expiry as one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Take an account's password away until a new one is set with a link (`user reset`); ends its sessions
+    /// Lock an account until a new password is set with a link (`user reset`); ends its sessions
     Lock(Unseating<Named>),
-    /// Shut an account out: ends its sessions and refuses its sign-ins
+    /// Disable an account: ends its sessions and refuses its sign-ins
     Disable(Unseating<Named>),
     /// Let a disabled account sign in again; its old sessions stay ended
     Enable(Named),
-    /// Delete an account: ends its sessions, then erases all that is personal about it
+    /// Delete an account: ends its sessions, then erases its personal data
     Delete(Unseating<Named>),
     /// Give an account a role; ends its sessions, so that the next one has it
     Grant(NamedRole),
-    /// Take a role away from an account; ends its sessions, too
+    /// Take a role away from an account; ends its sessions too
     #[command(name = "revoke-role", alias = "revoke")]
     RevokeRole(Unseating<NamedRole>),
 }
@@ -101,12 +101,12 @@ pub struct NamedRole {
     role: Role,
 }
 
-/// What could leave nobody to administer.
+/// A change that could leave no administrator.
 #[derive(Args)]
 pub struct Unseating<T: Args> {
     #[command(flatten)]
     what: T,
-    /// Also if nobody is left to administer
+    /// Also if no administrator would be left
     #[arg(long)]
     force: bool,
 }

@@ -12,12 +12,12 @@ use crate::service::{self, App, PendingNotice};
 use super::failure::Failure;
 use super::output::Output;
 
-/// What can be asked about the webhook.
+/// Commands on the webhook.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Send one message of the type webhook.test, and say what was answered
+    /// Send one message of the type webhook.test, and print the answer
     Test,
-    /// Show what the receiver is still to be told
+    /// Show the messages that are still to be delivered
     Pending {
         /// Print one JSON object
         #[arg(long)]
