@@ -13,17 +13,17 @@ pub const MAX_USER_AGENT: usize = 512;
 /// A browser on an operating system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Device {
-    /// The browser's or program's family: `Firefox`, `Chrome`, `curl`; null when not known.
+    /// The browser's or program's family: `Firefox`, `Chrome`, `curl`; null if unknown.
     #[schema(example = "Firefox")]
     pub browser: Option<String>,
-    /// The operating system's family: `Windows`, `iOS`, `Linux`; null when not known.
+    /// The operating system's family: `Windows`, `iOS`, `Linux`; null if unknown.
     #[schema(example = "Windows")]
     pub os: Option<String>,
-    /// What kind of thing it is.
+    /// The kind of device.
     pub kind: DeviceKind,
 }
 
-/// What kind of thing a person holds.
+/// The kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
@@ -31,9 +31,9 @@ pub enum DeviceKind {
     Desktop,
     /// A telephone or a tablet.
     Mobile,
-    /// A program that is no browser: a crawler, a command-line client.
+    /// A program other than a browser: a crawler, a command-line client.
     Program,
-    /// Nothing that is known.
+    /// Unknown.
     Unknown,
 }
 

@@ -104,11 +104,11 @@ pub enum EndReason {
     Evicted,
     /// Its browser signed in again.
     Replaced,
-    /// It was shown by another browser or system than the one it is bound to.
+    /// Another browser or system than the bound one presented it.
     DeviceChanged,
-    /// It was strange, and the operator wants what is strange to end.
+    /// It was unusual, and the operator's policy ends unusual sessions.
     Suspicious,
-    /// The ledger was restored from an older copy: nobody knows any more whether it had ended.
+    /// The ledger was restored from an older copy: whether the session had ended is unknown.
     LedgerRestored,
 }
 

@@ -33,11 +33,11 @@ const MORE_BEATS: u16 = 80;
 /// Milliseconds after which a browser reconnects.
 const RETRY: u16 = 2_000;
 
-/// Tells an open page what happens to its session, as it happens (`text/event-stream`, for `EventSource`).
+/// Streams what happens to the session to an open page, as it happens (`text/event-stream`, for `EventSource`).
 ///
-/// `session` first: whose stream it is. `sessions-changed`: the list of the user's sessions is another one. `heartbeat`
-/// every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends without it says
-/// nothing about the session: come again. To listen is no use of the session, and does not keep it alive.
+/// `session` comes first: the session of the stream. `sessions-changed`: the list of the user's sessions has changed.
+/// `heartbeat` every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends
+/// without it says nothing about the session: reconnect. Listening does not count as use of the session.
 #[utoipa::path(
     get, path = "/events", operation_id = "watch_session", tag = "signed in",
     responses(

@@ -28,8 +28,8 @@ const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-session-authenti
 /// Whether the request's CSRF token is its session's. Always present, so that it overwrites a client's own header.
 const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
 
-/// Answers for a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy
-/// `ext_authz`) whether its client is signed in. Any method.
+/// Tells a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy `ext_authz`) whether
+/// its client is signed in. Any method.
 #[utoipa::path(
     get, path = "/auth/forward", operation_id = "forward_auth", tag = "gateways",
     responses(

@@ -24,8 +24,8 @@ pub struct Reauthenticate {
     password: String,
 }
 
-/// Proves again who is signed in, for what wants a recent proof (`step-up-required`). The session keeps its id and gets a
-/// new token.
+/// Proves the user's identity again, for actions that need a recent proof (`step-up-required`). The session keeps its
+/// id and gets a new token.
 #[utoipa::path(
     post, path = "/reauthenticate", tag = "signed in", request_body = Reauthenticate,
     responses(

@@ -182,7 +182,7 @@ impl Path {
 
     fn new(path: &'static str, level: Option<AccessLevel>) -> Self {
         let (methods, documented, routes) = (Vec::new(), Vec::new(), Vec::new());
-        // Administrators' routes are not: a hole in another application's page must not reach that far.
+        // Administrators' routes are not shared: a hole in another application's page must not reach that far.
         let shared = level.is_some_and(|level| level != AccessLevel::Administrator);
         Self { path, level, methods, documented, takes_any: false, shared, knows: &[], routes }
     }

@@ -12,7 +12,7 @@ use super::site::Site;
 use crate::domain::SessionId;
 use crate::service::SessionView;
 
-/// The sessions of a user.
+/// A user's sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionsAnswer {
     /// All that are alive.
@@ -30,7 +30,7 @@ pub struct RevokedAnswer {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// Also the one that asks.
+    /// Also the session of this request.
     #[serde(default)]
     #[param(required = false)]
     include_current: bool,
@@ -74,7 +74,7 @@ pub async fn revoke(
     Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
 }
 
-/// Ends all the user's sessions but the one that asks; with `include_current`, that one too.
+/// Ends all the user's sessions except this request's; with `include_current`, that one too.
 #[utoipa::path(
     delete, path = "/sessions", operation_id = "revoke_sessions", tag = "signed in", params(Which),
     responses(

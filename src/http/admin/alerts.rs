@@ -29,9 +29,9 @@ pub struct AlertsPage {
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document alone")]
 enum WantedAlerts {
-    /// Those that nobody has taken note of.
+    /// Not yet acknowledged.
     Open,
-    /// Those that somebody has taken note of.
+    /// Acknowledged.
     Acknowledged,
     /// All of them.
     All,
@@ -55,7 +55,7 @@ impl From<AlertError> for Problem {
     }
 }
 
-/// Lists alerts: what is strange about whose sessions, and why.
+/// Lists alerts: unusual sessions, their users and the reasons.
 #[utoipa::path(
     get, path = "/admin/alerts", operation_id = "list_alerts", tag = "administrators",
     params(
@@ -81,7 +81,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
     Ok(Json(AlertsPage { alerts, next_cursor }))
 }
 
-/// Takes note of an alert. The same finding about the same sessions opens no other one; again is no error.
+/// Acknowledges an alert. The same reasons for the same sessions open no other alert; repeating it is no error.
 #[utoipa::path(
     post, path = "/admin/alerts/{id}/acknowledge", operation_id = "acknowledge_alert", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The alert's id.")),

@@ -37,26 +37,26 @@ pub struct UserSessionsAnswer {
     pub sessions: Vec<SessionDetail>,
 }
 
-/// Which sessions to end.
+/// The sessions to end.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeMatching {
-    /// Which ones. The session that asks is left out.
+    /// The filter. The session of the request itself never matches.
     #[schema(value_type = SessionFilter)]
     filter: FilterFields,
-    /// Whether a filter without a field, which means everybody's, is meant so.
+    /// Confirms that a filter without a field means all users' sessions.
     #[serde(default)]
     #[schema(required = false)]
     all: bool,
-    /// Only count them.
+    /// Only counts them.
     #[serde(default)]
     #[schema(required = false)]
     dry_run: bool,
-    /// Most sessions of this request.
+    /// Most sessions that this request ends.
     #[serde(default = "default_limit")]
     #[schema(required = false, minimum = 1, maximum = 10_000)]
     limit: usize,
-    /// Where an earlier answer left off. A dry run goes on there; what was ended is not found again anyway.
+    /// Where an earlier answer stopped. A dry run continues there; ended sessions no longer match anyway.
     #[schema(value_type = Option<String>)]
     cursor: Option<Text>,
 }
@@ -65,12 +65,12 @@ fn default_limit() -> usize {
     DEFAULT_LIMIT
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RevokeMatchingAnswer {
     #[serde(flatten)]
     outcome: Outcome,
-    /// Where to go on; null at the end.
+    /// Where to continue; null at the end.
     next_cursor: Option<String>,
 }
 
@@ -161,8 +161,8 @@ pub async fn revoke_of_user(
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }
 
-/// Ends the sessions that fit a filter, or counts them. Repeat it while `more`, with the `cursor` or without; repeating
-/// it ends nothing twice and confirms what is yet to be confirmed.
+/// Ends the sessions that match a filter, or counts them. Repeat it while `more`, with or without the `cursor`;
+/// repeating it ends nothing twice and confirms pending ends.
 #[utoipa::path(
     post, path = "/admin/sessions/revoke", operation_id = "revoke_matching_sessions", tag = "administrators", request_body = RevokeMatching,
     responses(
