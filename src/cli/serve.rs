@@ -17,7 +17,7 @@ pub async fn serve(config: Config, out: &mut Output<impl Write>) -> Result<(), F
     let server = Server::build(config, Parts::default()).await?;
     let mut said =
         vec![format!("sessiond serves {}/ (listening on http://{}).", greeting.public_url, server.address())];
-    // If the node cannot ask now because its clock is wrong, it serves all the same and reports the clock.
+    // If the node cannot ask now because its clock is wrong, it serves all the same and tells every client.
     if matches!(server.app().users.has_users().await, Ok(false)) {
         said.push(format!(
             "There is no account yet. Make the first administrator in another terminal{}:",

@@ -97,7 +97,7 @@ pub struct Config {
     pub step_up_age: Duration,
     /// What happens when another browser or system presents a session.
     pub on_device_change: DeviceChangePolicy,
-    /// Location files for addresses; empty without location.
+    /// Location files for addresses; empty if locations are off.
     pub geoip_files: Vec<PathBuf>,
     /// The rules for unusual sessions and their action.
     pub risk: RiskPolicy,

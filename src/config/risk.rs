@@ -19,7 +19,7 @@ const ACTIONS: [(&str, RiskAction); 3] = [
     (RiskAction::Revoke.name(), RiskAction::Revoke),
 ];
 
-/// The location files; empty without location.
+/// The location files; empty if locations are off.
 pub(super) fn geoip_files(settings: &Settings) -> Result<Vec<PathBuf>, ConfigError> {
     let given = Given::new(var::GEOIP_DB, settings.geoip_db.as_ref());
     let files: Vec<_> = given.list().map(PathBuf::from).collect();
