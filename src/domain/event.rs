@@ -22,7 +22,7 @@ pub enum Event {
     AccessFail,
     /// A request was refused that another site's page may have made.
     Forgery,
-    /// A user or an operator ended a session.
+    /// A user, an operator or a rule ended a session.
     SessionRevoked,
     /// An administrator ended the sessions that match a filter.
     SessionsRevokedByFilter,
