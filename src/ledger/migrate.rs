@@ -166,7 +166,7 @@ fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
     }
     log::info!("bringing the tables up to date");
     let mut c = within(TURN.saturating_add(ANSWER), move || {
-        // The lock belongs to the connection and ends with it, whatever happens in between.
+        // The lock belongs to the connection, and always ends with it.
         let turn = format!("SET lock_timeout = '{}s'; SELECT pg_advisory_lock({LOCK})", TURN.as_secs());
         c.batch_execute(&turn).map_err(|error| {
             LedgerError::Unfit(format!("another process is bringing the tables up to date, and is not done: {error}"))

@@ -61,7 +61,7 @@ pub(super) struct StampedManager {
     warned: Mutex<Option<String>>,
 }
 
-/// What is known of a process before the ledger is asked.
+/// The facts about a process before the ledger is asked.
 struct Found {
     redis: MultiplexedConnection,
     process: Process,

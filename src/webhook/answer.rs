@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::domain::webhook_url::WebhookUrl;
 
-/// The most bytes of a body that are read, and shown.
+/// The most bytes of a body that are read, and the most characters that are shown.
 const MOST_BODY: usize = 4_096;
 const MOST_SHOWN: usize = 200;
 /// How long to wait for a body.

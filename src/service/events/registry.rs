@@ -142,8 +142,8 @@ impl Registry {
         (self.users, self.due, self.streams) = Default::default();
     }
 
-    /// Takes the sessions whose absolute deadline has passed at `now`, and at most this many that may have been idle
-    /// too long. The latter are due again at `again`, unless [`Registry::look_again`] says otherwise.
+    /// Takes at most `most` due sessions: those whose absolute deadline has passed at `now`, and those that may have been
+    /// idle too long. The latter are due again at `again`, unless [`Registry::look_again`] says otherwise.
     pub(in crate::service) fn take_due(
         &mut self,
         now: Timestamp,

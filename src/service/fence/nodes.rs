@@ -3,7 +3,7 @@
 //! Owns this node's row, its place among the others. A node that differs from a live node does not start and changes
 //! nothing; it measures on its own stopwatch whether the other node renews its row. A node that stood still until
 //! another took its place answers no request until that other node is gone. Must never refuse a node that is alone,
-//! whatever its settings, and never name a secret.
+//! with any settings, and never name a secret.
 
 use std::collections::HashMap;
 use std::sync::Arc;
