@@ -1,8 +1,8 @@
-//! Fault points: named places, between two writes, where a test has the process end as in a crash.
+//! Fault points: named places between two writes where a test can make the process crash.
 //!
-//! Owns the one question whether this is the place. Exists only in builds with the cargo feature `fault-points`, which
-//! a release build refuses; in every other build [`reach`] compiles to nothing. Must never change what happens at a
-//! point but by ending the process, and must never stand on the way of a check.
+//! Owns the check whether this point is the named one. Exists only in builds with the cargo feature `fault-points`,
+//! which a release build refuses; in other builds [`reach`] compiles to nothing. Must never affect a point except by
+//! ending the process, and must never be on the path of a check.
 
 #[cfg(all(feature = "fault-points", not(debug_assertions)))]
 compile_error!("the feature `fault-points` is for tests: a release build must not have a way to be killed");
@@ -11,8 +11,7 @@ compile_error!("the feature `fault-points` is for tests: a release build must no
 #[cfg(feature = "fault-points")]
 const VARIABLE: &str = "SESSIOND_FAULT_POINT";
 
-/// Ends the process, with nothing written, flushed or answered any more, if this is the point that the environment
-/// names.
+/// Ends the process at once, without writing, flushing or answering anything, if the environment names this point.
 #[cfg(feature = "fault-points")]
 pub(crate) fn reach(point: &str) {
     static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();

@@ -1,6 +1,6 @@
-//! Wiring: settings become stores, stores become the service, the service gets its routes.
+//! Server: wiring. Settings become stores, stores become the service, the service gets its routes.
 //!
-//! The only file that knows every layer. Owns the order of the start and of the stop; must never hold a rule.
+//! The only file that knows every layer. Owns the order of startup and shutdown; must never hold a rule.
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -18,16 +18,16 @@ mod connections;
 mod descriptors;
 mod half_close;
 
-/// What an operator should know about the files that this process may have open; none where all is well.
+/// A warning for the operator about the limit on open files; none when it is high enough.
 pub fn open_files_note(config: &Config) -> Option<String> {
     descriptors::note(config.max_event_streams)
 }
 
-/// What the server takes from outside of its settings.
+/// The server's inputs besides its settings.
 pub struct Parts {
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where secrets come from.
+    /// The source of secrets.
     pub random: Arc<dyn Random>,
 }
 
@@ -37,9 +37,8 @@ impl Default for Parts {
     }
 }
 
-/// Opens the stores and starts the service over them, without a listener: for an application that mounts the
-/// session layer, and for the server itself. The background tasks run on the current runtime until they are
-/// stopped.
+/// Opens the stores and starts the service over them, without a listener: for an application that mounts the session
+/// layer, and for the server itself. The background tasks run on the current runtime until they are stopped.
 pub async fn open(config: &Config, parts: Parts) -> Result<(App, Background), StartError> {
     for advice in config.advice() {
         log::warn!("{advice}");
@@ -58,8 +57,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address, then opens everything: a node that cannot listen changes nothing that others share. Connections
-    /// wait in the system's queue until [`Server::run`].
+    /// Binds the address, then opens everything: a node that cannot listen changes nothing that nodes share.
+    /// Connections wait in the system's queue until [`Server::run`].
     pub async fn build(mut config: Config, parts: Parts) -> Result<Self, StartError> {
         config.max_event_streams = descriptors::fitting(config.max_event_streams);
         let refused = |error: io::Error| {
@@ -75,7 +74,7 @@ impl Server {
         Ok(Self { address, app, background, server })
     }
 
-    /// The address that it listens on; the port that the system chose, if port 0 was asked for.
+    /// The address that it listens on, with the system's port for port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -85,15 +84,15 @@ impl Server {
         self.app.clone()
     }
 
-    /// Stops it from elsewhere.
+    /// A handle that stops the server.
     pub fn handle(&self) -> Handle {
         Handle { app: self.app(), server: self.server.handle() }
     }
 
-    /// Answers requests until it is stopped, by its handle or by a signal: SIGTERM or SIGQUIT from a service manager,
-    /// Ctrl-C from a person. Requests under way are finished first, and then what the background tasks still have to write
-    /// is written. A second signal ends it at once. SIGHUP stops it where a person's terminal is closed, and changes
-    /// nothing elsewhere; nor do SIGUSR1 and SIGUSR2.
+    /// Answers requests until its handle or a signal stops it: SIGTERM or SIGQUIT from a service manager, Ctrl-C from a
+    /// person. It finishes open requests first, then the background tasks' remaining writes. A second signal ends it at
+    /// once. SIGHUP stops it when a person's terminal closes, and changes nothing elsewhere; nor do SIGUSR1 and
+    /// SIGUSR2.
     pub async fn run(self) -> io::Result<()> {
         let mut signals = Signals::listen()?;
         let handle = self.handle();
@@ -103,7 +102,7 @@ impl Server {
             () = signals.next() => {}
         }
         log::info!("stopping: requests under way are finished; a second signal stops at once");
-        // The command is sent by the call; it has come to its end when the server has.
+        // The call sends the command; its future only waits for the server to end.
         drop(handle.stop(true));
         tokio::select! {
             ended = async { finish(server.await, self.background).await } => ended,
@@ -115,7 +114,7 @@ impl Server {
     }
 }
 
-/// Stops a server from elsewhere.
+/// A handle that stops a server.
 #[derive(Clone)]
 pub struct Handle {
     app: App,
@@ -123,9 +122,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Stops it: in order, which lets requests under way be answered, or at once. The command is sent by the call; what it
-    /// returns comes to its end when the server has. Streams of events are no requests that come to an end: they are
-    /// closed.
+    /// Stops the server: in order, so that open requests are answered, or at once. The call sends the command; the
+    /// returned future completes when the server has ended. Event streams never complete, so they are closed.
     pub fn stop(&self, in_order: bool) -> impl Future<Output = ()> + use<> {
         self.app.events.close_streams();
         self.server.stop(in_order)
@@ -137,14 +135,14 @@ async fn finish(ended: io::Result<()>, background: Background) -> io::Result<()>
     ended
 }
 
-/// What asks a process to stop.
+/// The signals that stop a process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
     hang_up: Signal,
     user_defined: [Signal; 2],
-    /// Whether a person started it on a terminal, which hangs up when it is closed.
+    /// Whether a person started it on a terminal, which sends SIGHUP when it closes.
     on_terminal: bool,
 }
 

@@ -1,9 +1,9 @@
-//! What is logged, and how it is written.
+//! What is logged, and in which form.
 //!
-//! Owns the log format and the list of libraries that may speak in detail. A line is one line whatever stands
-//! in a message, it has a bounded length, lines of one kind are bounded in number, no setting of `RUST_LOG` lets a
-//! library print what it was sent, and nobody who logs waits for whoever reads. Must never be given a token, a password
-//! or a cookie: what this crate logs is for this crate to choose.
+//! Owns the log format and the list of libraries that may log in detail. A message always fits on one line of bounded
+//! length, the number of lines of one kind is bounded, no setting of `RUST_LOG` lets a library print request data, and
+//! no logging thread waits for a reader. Must never be given a token, a password or a cookie: the calling code chooses
+//! what it logs.
 
 mod flood;
 mod sink;
@@ -24,36 +24,35 @@ use crate::domain::{Clock, SystemClock};
 use flood::{Fate, Flood, cut};
 use sink::Sink;
 
-/// Whose `debug` and `trace` lines may be seen; everybody else's stop at `info`.
+/// The libraries that may log at `debug` and `trace`; all others stop at `info`.
 ///
-/// A list of the few that were read rather than of those that are known to tell too much, so that a new
-/// dependency starts silent. Known to tell too much, below `info`: `actix_http` prints the values of headers
-/// that it refuses (`h1::decoder`), `actix_web` and `actix_identity` the text of errors that quote what could
-/// not be read, `actix_session` the keys of session state, `rustls` whole handshake messages with their
-/// tickets, `redis` errors that quote the server's answer.
-/// `actix_server` prints sockets, workers and signals.
+/// Lists the few that were reviewed rather than those known to say too much, so that a new dependency starts silent.
+/// Known to say too much below `info`: `actix_http` prints the values of headers that it refuses (`h1::decoder`),
+/// `actix_web` and `actix_identity` print errors that quote unreadable input, `actix_session` prints the keys of
+/// session state, `rustls` prints whole handshake messages with their tickets, and `redis` prints errors that quote the
+/// server's answer. `actix_server` prints sockets, workers and signals.
 const IN_DETAIL: [&str; 2] = ["sessiond", "actix_server"];
 
-/// Who is heard only when something is broken: their warnings are about single requests (a cookie that is not
-/// signed by us, a session that has ended), so that anybody could fill the log with them.
+/// Libraries that log errors only: their warnings concern single requests (a cookie that we did not sign, a session
+/// that has ended), so any client could fill the log with them.
 const BROKEN_ONLY: [&str; 2] = ["actix_session", "actix_identity"];
 
-/// Who is not heard at all: a line of level error for each request that is no HTTP, so that anybody could fill the
-/// log with them, too.
+/// Libraries that do not log at all: they log an error for each request that is not HTTP, so any client could fill the
+/// log with those too.
 const SILENT: [&str; 1] = ["actix_http"];
 
 /// Why logging could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryError {
-    /// `RUST_LOG` holds something that is no level.
+    /// `RUST_LOG` contains something other than levels.
     #[error("RUST_LOG has the part {0:?}, which is not understood: write it like info or info,sessiond=debug.")]
     Filter(String),
-    /// Somebody else set a logger up before.
+    /// Other code has already set up a logger.
     #[error("Logging is already set up in this process.")]
     Twice,
 }
 
-/// Starts logging to standard error: what `RUST_LOG` asks for, or `default` when it is not set.
+/// Starts logging to standard error, at the level of `RUST_LOG` or else at `default`.
 pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryError> {
     let asked = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = if asked.trim().is_empty() { default.to_string() } else { asked };
@@ -79,37 +78,36 @@ pub fn start(format: LogFormat, default: LevelFilter) -> Result<(), TelemetryErr
     Ok(())
 }
 
-/// The way to standard error of this process.
+/// This process' queue to standard error.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// Whether standard error is somebody's screen, and nobody has said otherwise.
+/// Whether standard error is a terminal and the environment does not disable colours.
 fn has_colours() -> bool {
     let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
     unset("RUST_LOG_STYLE") && unset("NO_COLOR") && io::stderr().is_terminal()
 }
 
-/// Writes a last sentence to standard error, after all that was logged. Nobody may be listening there: it takes a second at
-/// most.
+/// Writes a last sentence to standard error, after all log lines. There may be no reader, so it takes a second at most.
 pub fn say_last(sentence: Option<&str>) {
     let line = sentence.map(|sentence| format!("sessiond: {}\n", printable(sentence))).unwrap_or_default();
-    // Whoever cannot be told has the exit code.
+    // The exit code reports it if standard error fails.
     let _untold = match SINK.get() {
         Some(sink) => sink.clone().write_all(line.as_bytes()).map(|()| sink.finish()),
         None => io::stderr().write_all(line.as_bytes()),
     };
 }
 
-/// A panic is a line of the log like every other. It says where and no more: its words may quote what was sent.
+/// Logs a panic as a line like every other. Only its location: its message may quote the request.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     match panic.location() {
         Some(place) => log::error!("panicked at {place}"),
         None => log::error!("panicked"),
     }
-    // It may be the last that this process does.
+    // The process may end with this panic.
     say_last(None);
 }
 
-/// Refuses what the filter's parser would only warn of and then leave out.
+/// Refuses a filter part that the parser would only skip with a warning.
 fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     let understood = |part: &str| match part.split_once('=') {
         Some((target, level)) => !target.contains(' ') && level.trim().parse::<LevelFilter>().is_ok(),
@@ -122,7 +120,7 @@ fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     }
 }
 
-/// A logger that never says more about a library than [`limit`] allows, and no more in a minute than [`Flood`] does.
+/// A logger bound by [`limit`] for each library and by [`Flood`] for each minute.
 struct Capped {
     logger: Logger,
     flood: Flood,
@@ -134,7 +132,7 @@ impl Capped {
         Self { logger, flood: Flood::default(), clock: SystemClock::new() }
     }
 
-    /// A line of its own about lines of the kind of this one.
+    /// Writes a line about lines of this kind.
     fn say(&self, of: &Record<'_>, said: std::fmt::Arguments<'_>) {
         self.logger.log(&Record::builder().level(of.level()).target(of.target()).args(said).build());
     }
@@ -149,7 +147,7 @@ impl Log for Capped {
         if !self.enabled(record.metadata()) {
             return;
         }
-        // Who asks for details gets all of them.
+        // Detailed levels are not limited.
         if record.level() > Level::Info {
             return self.logger.log(record);
         }
@@ -209,14 +207,14 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(out, "{}", json_line(&line)?)
 }
 
-/// JSON escapes what is below a space; this escapes the other control characters too.
+/// JSON escapes characters below the space; this function escapes the other control characters too.
 fn json_line(line: &Line<'_>) -> io::Result<String> {
     let json = serde_json::to_string(line)?;
     Ok(replace(&json, |c, out| write!(out, "\\u{:04x}", u32::from(c))))
 }
 
-/// A text as one line that cannot move the cursor, colour the screen or turn the reading direction: such
-/// characters are shown as their escapes. For logs and for tables of what others typed.
+/// A text as one line that cannot move the cursor, colour the screen or reverse the reading direction: such characters
+/// appear as escapes. For logs and for tables of foreign texts.
 pub fn printable(text: &str) -> String {
     replace(text, |c, out| write!(out, "{}", c.escape_default()))
 }

@@ -1,7 +1,7 @@
-//! `sessiond alerts …`: what is strange about whose sessions, and taking note of it.
+//! `sessiond alerts …`: list alerts about unusual sessions, and acknowledge them.
 //!
-//! Owns the words of these commands. A city or a network is named by whoever made the location file: it reaches the
-//! terminal as a text.
+//! Owns the words of these commands. The names of cities and networks come from a location file: they must reach the
+//! terminal as plain text.
 
 use std::io::Write;
 
@@ -15,15 +15,15 @@ use super::failure::Failure;
 use super::output::Output;
 use super::users;
 
-/// How many alerts are read from the ledger at a time.
+/// Alerts read from the ledger at a time.
 const PAGE: i64 = 200;
 
-/// What can be done with alerts.
+/// Commands on alerts.
 #[derive(Subcommand)]
 pub enum Command {
     /// List alerts, the newest first
     List {
-        /// Which of them
+        /// Which alerts
         #[arg(long, value_enum, default_value = "open")]
         state: State,
         /// About this account: its address or id
@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take note of an alert
+    /// Acknowledge an alert
     Acknowledge {
         /// The alert's id, as `alerts list` shows it
         #[arg(value_parser = alert_id)]
@@ -47,9 +47,9 @@ pub enum Command {
 /// Which alerts.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum State {
-    /// Those that nobody has acknowledged
+    /// Not yet acknowledged
     Open,
-    /// Those that somebody has
+    /// Acknowledged
     Acknowledged,
     /// All
     All,
@@ -59,7 +59,7 @@ fn alert_id(text: &str) -> Result<AlertId, String> {
     AlertId::parse(text).ok_or_else(|| "this is no alert id: `sessiond alerts list` shows them".to_owned())
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let app = App::open_existing(config).await?;
     match command {
@@ -74,7 +74,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     }
 }
 
-/// Alerts outlive their account, which has no address any more.
+/// The user of this address or id. An alert outlives its account, which then has no address any more.
 async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
     if let Some(id) = UserId::parse(user)
         && !app.risk.list_alerts(AlertState::All, Some(id), None, 1).await?.is_empty()
@@ -104,7 +104,7 @@ async fn list(
         if json {
             page.iter().try_for_each(|alert| out.json(alert))?;
         } else {
-            // Page by page: there may be any number of them.
+            // Page by page, because their number is unbounded.
             rows.extend(page.iter().flat_map(cells));
             out.rows(&rows)?;
             rows.clear();
@@ -118,7 +118,7 @@ async fn list(
 
 const HEAD: [&str; 6] = ["ID", "OPENED", "USER", "RISK", "SESSIONS", "WHY"];
 
-/// A line for each reason; what is the same for all stands in the first. The reasons go with the account.
+/// A line for each reason; the first holds what they share. Deleting the account deletes its reasons.
 fn cells(alert: &AlertView) -> Vec<[String; 6]> {
     let mut lines: Vec<_> = alert
         .signals

@@ -1,6 +1,6 @@
-//! `sessiond audit …`: what happened.
+//! `sessiond audit …`: shows the audit log.
 //!
-//! Owns the words of these commands. Changes nothing.
+//! Owns the words of these commands. Must never change anything.
 
 use std::io::Write;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use super::failure::Failure;
 use super::output::Output;
 use super::users;
 
-/// How many lines are read from the ledger at a time.
+/// Lines read from the ledger at a time.
 const PAGE: usize = 500;
-/// Who does something and is no account.
+/// Actors that are not an account.
 const NOBODY: [&str; 3] = ["anonymous", "command line", "server"];
-/// Lines that are shown where nobody says how many.
+/// Lines shown by default.
 const SHOWN: usize = 100;
 
-/// What can be done with the audit log.
+/// Commands on the audit log.
 #[derive(Subcommand)]
 pub enum Command {
     /// Show the lines of the audit log, the newest first
@@ -43,16 +43,16 @@ pub struct Asked {
     /// Done by this account (its address or id), or by `anonymous`, `command line` or `server`
     #[arg(long, value_name = "EMAIL|ID|WHO")]
     actor: Option<String>,
-    /// What happened, such as authn_login_success
+    /// Of this event type, such as authn_login_success
     #[arg(long, value_parser = event)]
     event: Option<Event>,
-    /// From then on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
+    /// From this time on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
-    /// Before then
+    /// Before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
-    /// How many lines at most [default: 100]
+    /// Most lines to show [default: 100]
     #[arg(long, value_name = "COUNT", value_parser = count)]
     limit: Option<usize>,
     /// Print one JSON object a line
@@ -60,7 +60,7 @@ pub struct Asked {
     json: bool,
 }
 
-/// A moment, or how long ago it was.
+/// A point in time, or a duration before now.
 #[derive(Clone, Copy)]
 enum Moment {
     At(Timestamp),
@@ -78,7 +78,7 @@ fn session(text: &str) -> Result<SessionId, String> {
     SessionId::parse(text).ok_or_else(|| "this is no session id: `sessiond sessions list` shows them".to_owned())
 }
 
-/// Numbers have one spelling: Rust would also read `+3`.
+/// Numbers have one spelling; Rust would also parse `+3`.
 fn count(text: &str) -> Result<usize, String> {
     let digits = Some(text).filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
     let count = digits.and_then(|text| text.parse().ok()).filter(|count| *count > 0);
@@ -93,7 +93,7 @@ fn moment(text: &str) -> Result<Moment, String> {
     Ok(Moment::At(Timestamp::from_ms(moment.timestamp_millis())))
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let app = App::open_existing(config).await?;
     let Command::List(asked) = command;
@@ -138,7 +138,7 @@ async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(
     }
 }
 
-/// The account of this address or id. By its id also one that was deleted: the log still tells of it.
+/// The account of this address or id. An id may name a deleted account: the log still has its events.
 async fn account(app: &App, user: &str) -> Result<UserId, Failure> {
     match UserId::parse(user) {
         Some(id) => Ok(id),

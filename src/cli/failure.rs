@@ -1,7 +1,6 @@
-//! Why a command did not do what was asked: one sentence and an exit code.
+//! Why a command failed: one sentence and an exit code.
 //!
-//! Owns [`Failure`] and the sentences of the service layer's errors as an operator reads them. Must never show
-//! a secret.
+//! Owns [`Failure`], and the service layer's errors in words for an operator. Must never show a secret.
 
 use std::io;
 use std::process::ExitCode;
@@ -10,32 +9,32 @@ use crate::config::ConfigError;
 use crate::service::{AdminError, Denied, RegisterError, StartError, Unavailable};
 use crate::telemetry::TelemetryError;
 
-/// What went wrong.
+/// The kind of failure.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// A setting is wrong.
+    /// The command or a setting is wrong.
     Usage(String),
-    /// It was understood, but could not be done.
+    /// The command is valid but could not be done.
     Failed(String),
-    /// What came of it cannot be written to standard output.
+    /// The result cannot be written to standard output.
     Unwritten(String),
-    /// Whoever read the output has left (`sessiond user list | head`): nothing to say, and no fault.
+    /// The reader of the output has closed it (`sessiond user list | head`): no message, and no error.
     ReaderGone,
 }
 
 impl Failure {
-    /// A failure with its sentence; what a library said over several lines becomes one.
+    /// A failure with its sentence; joins a library's message of several lines into one.
     pub fn failed(sentence: impl AsRef<str>) -> Self {
         let words: Vec<_> = sentence.as_ref().split_whitespace().filter(|word| *word != ".").collect();
         Self::Failed(words.join(" "))
     }
 
-    /// It is done, but a node may not know yet.
+    /// The change is done, but a node may not know yet.
     pub fn unconfirmed() -> Self {
         Self::failed(UNCONFIRMED)
     }
 
-    /// The same failure of a command that had done its work by then: an output that is lost takes nothing back.
+    /// The same failure of a command that had already done its work: a lost output undoes nothing.
     #[must_use]
     pub fn after(self, done: &str) -> Self {
         match self {
@@ -44,7 +43,7 @@ impl Failure {
         }
     }
 
-    /// The same failure of a command that had done nothing yet, and does nothing unasked.
+    /// The same failure of a command that had done nothing yet.
     #[must_use]
     pub fn before_anything(self) -> Self {
         match self {
@@ -54,7 +53,7 @@ impl Failure {
         }
     }
 
-    /// What to print on standard error.
+    /// The sentence for standard error.
     pub fn sentence(&self) -> Option<&str> {
         match self {
             Self::Usage(sentence) | Self::Failed(sentence) | Self::Unwritten(sentence) => Some(sentence),
@@ -62,7 +61,7 @@ impl Failure {
         }
     }
 
-    /// What the shell sees.
+    /// The exit code for the shell.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::ReaderGone => 0,

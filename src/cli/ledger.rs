@@ -1,6 +1,6 @@
-//! `sessiond ledger …`: what to tell the server about its database.
+//! `sessiond ledger …`: tells the server what happened to its database.
 //!
-//! Owns the words of these commands, and the question before one that ends every session.
+//! Owns the words of these commands, and the confirmation before one that ends every session.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -12,23 +12,23 @@ use crate::service::{App, AuditContext};
 use super::failure::Failure;
 use super::output::Output;
 
-/// What can be said about the database.
+/// Commands about the database.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Say that the database was restored from a backup: ends every session
+    /// Report that the database was restored from a backup: ends every session
     ///
-    /// Always run this after restoring the database, before or while the nodes run. Sessions that were ended after the
-    /// backup was made are alive in it. Redis tells the nodes that the database is older than it was, and they answer
-    /// 503 until this has been run; without Redis nothing can tell them. Everybody has to sign in again, and links to
-    /// reset a password are void. It can be repeated, also when it was interrupted.
+    /// Always run this after restoring the database, before or while the nodes run. The backup still contains sessions
+    /// that were ended after it was made. Redis tells the nodes that the database is older than before, and they answer
+    /// 503 until this command has run; without Redis nothing can tell them. All users have to sign in again, and
+    /// password reset links become void. The command can be repeated, even after an interruption.
     Restored {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let Command::Restored { yes } = command;
     if !yes {

@@ -1,8 +1,8 @@
-//! The command line: what an operator can ask for, and what comes back.
+//! The command line: the operator's commands and their results.
 //!
-//! Owns the commands, their output for people and for programs, and the exit codes: 0 done, 1 failed, 2 the
-//! command or a setting is wrong. Must never decide anything that the service layer decides: a command is one
-//! use case, called by [`AuditContext::command_line`](crate::service::Cause::command_line).
+//! Owns the commands, their output for people and for programs, and the exit codes: 0 done, 1 failed, 2 the command or
+//! a setting is wrong. Must never decide what the service layer decides: a command is one use case, called with
+//! [`AuditContext::command_line`](crate::service::AuditContext::command_line).
 
 mod alerts;
 mod audit;
@@ -32,7 +32,7 @@ use crate::telemetry;
 use failure::Failure;
 use output::Output;
 
-/// Sessions that can be listed, ended at any instant, and that survive what they are stored in.
+/// A stateful session server: lists sessions, ends them at any instant, and keeps them when Redis is lost.
 ///
 /// Without a command it serves. Every setting is an environment variable and an option; --help lists them all.
 #[derive(Parser)]
@@ -49,22 +49,22 @@ pub struct CommandLine {
 enum Command {
     /// Bring the database's tables up to date (serving does it too)
     Migrate,
-    /// Make, list and change accounts
+    /// Create, list and change accounts
     #[command(subcommand, disable_help_subcommand = true)]
     User(users::Command),
-    /// See and end sessions
+    /// List and end sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Sessions(Box<sessions::Command>),
-    /// See what is strange about sessions, and take note of it
+    /// List and acknowledge alerts about unusual sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
-    /// See what happened, who did it and to whom
+    /// Show what happened, who did it and to whom
     #[command(subcommand, disable_help_subcommand = true)]
     Audit(audit::Command),
-    /// Say what happened to the database
+    /// Report what happened to the database
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(ledger::Command),
-    /// Try whether another system is told, and see what it is still to be told
+    /// Send a test message to the webhook, and show its pending messages
     #[command(subcommand, disable_help_subcommand = true)]
     Webhook(webhook::Command),
     /// Check the settings and print the effective ones, secrets masked
@@ -88,7 +88,7 @@ impl Command {
     }
 }
 
-/// Does what was asked, by the arguments and the environment; a failure is one sentence on standard error.
+/// Runs the command that the arguments and the environment ask for; prints a failure as one sentence on standard error.
 pub fn run() -> ExitCode {
     let mut out = Output::new(io::stdout());
     let ended = match asked() {
@@ -100,18 +100,18 @@ pub fn run() -> ExitCode {
     ended.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
 }
 
-/// What was asked, where it is no command.
+/// A command line that is not a command.
 enum Asked {
-    /// It cannot be understood.
+    /// It is invalid.
     Wrong(Failure),
-    /// For help, or for what only the parser can tell.
+    /// Help, or a message that only the parser can write.
     Otherwise(clap::Error),
 }
 
 fn asked() -> Result<CommandLine, Asked> {
     Config::check_env().map_err(|error| Asked::Wrong(error.into()))?;
     CommandLine::try_parse().map_err(|error| {
-        // The parser quotes what it does not know; an address in the wrong place may hold a password.
+        // The parser quotes unknown words; an address in the wrong place may contain a password.
         if error.use_stderr() && std::env::args_os().any(|word| word.to_string_lossy().contains("://")) {
             return Asked::Wrong(Failure::Usage(NO_COMMAND.to_owned()));
         }
@@ -128,7 +128,7 @@ fn answered(answer: &clap::Error) -> ExitCode {
             telemetry::say_last(Some(&format!("the output cannot be written: {error}.")));
             ExitCode::FAILURE
         }
-        // Nobody may be listening there; the exit code says it too.
+        // There may be no reader; the exit code says it too.
         _ => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2)),
     }
 }
@@ -144,7 +144,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
     if !command.changes() {
         return run_command(command, &config, out);
     }
-    // Which one it was depends on the environment and on the folder: said beside what was asked for.
+    // The environment and the folder decide which database it was, so the message names it.
     let done = format!("done in {}", config.database.whole());
     let told = run_command(command, &config, out).map_err(|failure| failure.after(&done));
     if matches!(told, Ok(()) | Err(Failure::ReaderGone)) {
@@ -153,7 +153,7 @@ fn dispatch(asked: CommandLine, out: &mut Output<impl Write>) -> Result<(), Fail
     told
 }
 
-/// What of the secrets it takes.
+/// The secrets that the command needs.
 fn secrets(command: Option<&Command>) -> Secrets {
     match command {
         None | Some(Command::CheckConfig { .. }) => Secrets::All,
@@ -181,14 +181,14 @@ fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) 
     }
 }
 
-/// How long threads that still wait for the database are waited for at the end.
+/// How long the exit waits for threads that still wait for the database.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Runs one command to its end on this thread.
+/// Runs one command to completion on this thread.
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = LocalSet::new().block_on(&runtime, command);
-    // A database that never answers may hold a thread for ever: the program ends all the same.
+    // A database that never answers may block a thread for ever; the program exits all the same.
     runtime.shutdown_timeout(LAST_WORDS);
     outcome
 }

@@ -1,6 +1,6 @@
 //! What a command prints: aligned tables for people, JSON for programs.
 //!
-//! Owns [`Output`]. Must never let a text that somebody else typed reach the terminal as more than a text.
+//! Owns [`Output`]. Must never pass a foreign text to the terminal as anything but plain text.
 
 use std::io::{self, Write};
 

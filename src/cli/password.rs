@@ -1,7 +1,7 @@
-//! A password from whoever runs the command.
+//! Asks for a password.
 //!
-//! Owns the asking. Must never take a password from an argument, where every user of the machine could read
-//! it, and never show it.
+//! Owns the prompt. Must never take a password from an argument, where every user of the machine could read it, and
+//! never show it.
 
 use std::io::{self, BufRead, IsTerminal};
 
@@ -12,11 +12,11 @@ use crate::domain::password::WeakPassword;
 
 use super::failure::Failure;
 
-/// Longer than any password that is accepted, in bytes.
+/// Longer than any accepted password, in bytes.
 const MAX_LINE: u64 = 4_096;
 
-/// Asks on the terminal, twice and without echo; reads the first line of standard input when that is no
-/// terminal. What is wrong with a password is said by `check`.
+/// Asks twice on the terminal without echo; without a terminal, reads the first line of standard input. `check` reports
+/// what is wrong with a password.
 pub fn ask(check: impl Fn(&Password) -> Result<(), WeakPassword>) -> Result<Password, Failure> {
     if io::stdin().is_terminal() {
         ask_twice(check, |prompt| rpassword::prompt_password(prompt))
@@ -30,7 +30,7 @@ fn ask_twice(
     mut prompt: impl FnMut(&str) -> io::Result<String>,
 ) -> Result<Password, Failure> {
     let first = Password::new(prompt("Password: ")?);
-    // Said before the second time of asking: a person should not type a refused password twice.
+    // Reported before the second prompt, so that no refused password is typed twice.
     check(&first).map_err(|weak| Failure::failed(weak.0))?;
     let second = Password::new(prompt("The same again: ")?);
     if first == second { Ok(first) } else { Err(Failure::failed("The two passwords are not the same.")) }

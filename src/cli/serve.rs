@@ -1,6 +1,6 @@
 //! `sessiond`: serve.
 //!
-//! Owns what a person reads when the server starts. The serving itself is the server's.
+//! Owns the startup messages. The server itself does the serving.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::server::{Parts, Server};
 use super::failure::Failure;
 use super::output::Output;
 
-/// Serves until it is asked to stop.
+/// Serves until asked to stop.
 pub async fn serve(config: Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let greeting = Greeting::of(&config, std::env::args().next());
     let server = Server::build(config, Parts::default()).await?;
     let mut said =
         vec![format!("sessiond serves {}/ (listening on http://{}).", greeting.public_url, server.address())];
-    // A node that cannot ask now, because its clock is wrong, serves all the same: it says so to all.
+    // If the node cannot ask now because its clock is wrong, it serves all the same and tells every client.
     if matches!(server.app().users.has_users().await, Ok(false)) {
         said.push(format!(
             "There is no account yet. Make the first administrator in another terminal{}:",
@@ -25,15 +25,15 @@ pub async fn serve(config: Config, out: &mut Output<impl Write>) -> Result<(), F
         ));
         said.push(format!("    {}", greeting.first_admin));
     }
-    // Nobody may be reading it: that keeps nobody from being served.
+    // There may be no reader; the server starts all the same.
     let _unread = said.iter().try_for_each(|line| out.line(line));
     Ok(server.run().await?)
 }
 
-/// What the start prints, worked out before the configuration is handed to the server.
+/// The startup messages, prepared before the server takes the configuration.
 struct Greeting {
     public_url: String,
-    /// What the other terminal needs beside the command.
+    /// What a second terminal needs besides the command.
     with: &'static str,
     first_admin: String,
 }
@@ -41,13 +41,13 @@ struct Greeting {
 impl Greeting {
     fn of(config: &Config, program: Option<String>) -> Self {
         let program = program.unwrap_or_else(|| "sessiond".to_owned());
-        // Found from wherever the other terminal is; a bare name is found as this one was.
+        // An absolute path, so that the second terminal finds it from any folder; a bare name is found as this one was.
         let program = if program.contains('/') { absolute(Path::new(&program)) } else { program };
         let (with, database) = match &config.database {
             Database::Sqlite { path } => {
                 ("", format!(" --database-url {}", quoted(&format!("sqlite://{}", absolute(path)))))
             }
-            // Its address may hold a password, which is for no command line.
+            // Its address may contain a password, which must not be in a command line.
             #[cfg(feature = "postgres")]
             Database::Postgres { .. } => (", with this one's DATABASE_URL in its environment", String::new()),
         };
@@ -56,7 +56,7 @@ impl Greeting {
     }
 }
 
-/// A word that a shell takes as it stands.
+/// Quotes a word for the shell if necessary.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-:@+=%,".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }

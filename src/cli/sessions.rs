@@ -1,6 +1,6 @@
-//! `sessiond sessions …`: see sessions, end one, or all that fit a filter.
+//! `sessiond sessions …`: list sessions, end one, or end all that match a filter.
 //!
-//! Owns the words of these commands. A session is named by its public id; no command ever shows a token.
+//! Owns the words of these commands. Names a session by its public id; must never show a token.
 
 use std::io::Write;
 
@@ -16,18 +16,18 @@ use super::failure::Failure;
 use super::output::Output;
 use super::users;
 
-/// Sessions that are read from the ledger at a time.
+/// Sessions read from the ledger at a time.
 const PAGE: usize = 200;
-/// Sessions that are ended, or counted, before the next look at the time.
+/// Sessions ended or counted in one step.
 const STEP: usize = 10_000;
 
-/// What is missing where nothing is said: everybody's are never meant by saying nothing.
+/// The error without a filter: a missing filter never means all sessions.
 const NOT_SAID: &str = "Say which sessions: an id, what they have in common (--user, --ip, --country…), or --all.";
 
-/// What can be done with sessions.
+/// Commands on sessions.
 #[derive(Subcommand)]
 pub enum Command {
-    /// List the live sessions that fit, newest first; without an option, all
+    /// List the matching live sessions, newest first; without an option, all
     List {
         #[command(flatten)]
         which: Which,
@@ -35,23 +35,23 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// End a session, or all that fit
+    /// End a session, or all that match
     Revoke {
         /// The session's id, as `sessions list` shows it
         #[arg(value_parser = session_id, conflicts_with_all = ["which", "all", "dry_run"])]
         id: Option<SessionId>,
         #[command(flatten)]
         which: Which,
-        /// Everybody's sessions
+        /// All users' sessions
         #[arg(long, conflicts_with = "which")]
         all: bool,
-        /// Only say how many would end
+        /// Only say how many sessions would end
         #[arg(long)]
         dry_run: bool,
-        /// More than one is meant
+        /// Confirm that more than one session may end
         #[arg(long)]
         yes: bool,
-        /// Print what came of it as one JSON object
+        /// Print the result as one JSON object
         #[arg(long)]
         json: bool,
     },
@@ -64,7 +64,7 @@ impl Command {
     }
 }
 
-/// Which sessions: all that is given must hold.
+/// Which sessions: all given options must match.
 #[derive(Args, Clone, Default, PartialEq, Eq)]
 #[group(id = "which", multiple = true)]
 pub struct Which {
@@ -89,25 +89,25 @@ pub struct Which {
     /// The operating system, as lists show it
     #[arg(long)]
     os: Option<String>,
-    /// Issued before this moment, or so long ago (30d)
+    /// Issued before this moment, or longer ago than this (30d)
     #[arg(long, value_name = "TIME")]
     older_than: Option<String>,
-    /// Issued since this moment, or since so long ago (1h)
+    /// Issued since this moment, or within this time (1h)
     #[arg(long, value_name = "TIME")]
     newer_than: Option<String>,
-    /// Last used before this moment, or so long ago
+    /// Last used before this moment, or longer ago than this
     #[arg(long, value_name = "TIME")]
     last_seen_before: Option<String>,
-    /// Last used since this moment, or since so long ago
+    /// Last used since this moment, or within this time
     #[arg(long, value_name = "TIME")]
     last_seen_after: Option<String>,
-    /// What speaks against it weighs at least so much
+    /// With signals of at least this weight
     #[arg(long, value_name = "WEIGHT")]
     risk: Option<String>,
 }
 
 impl Which {
-    /// The filter, in the words of the interface.
+    /// The filter, in the interface's words.
     async fn filter(&self, app: &App) -> Result<Filter, Failure> {
         let user = match &self.user {
             Some(text) if UserId::parse(text).is_none() => Some(users::find(app, text).await?.id.to_string()),
@@ -133,7 +133,7 @@ impl Which {
     }
 }
 
-/// A field's option.
+/// The option for a filter's field.
 fn option(field: &str) -> String {
     match field {
         "created_before" => "older-than".to_owned(),
@@ -146,7 +146,7 @@ fn session_id(text: &str) -> Result<SessionId, String> {
     SessionId::parse(text).ok_or_else(|| "this is no session id: `sessiond sessions list` shows them".to_owned())
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     if let Command::Revoke { id: None, which, all: false, .. } = &command
         && *which == Which::default()
@@ -201,7 +201,7 @@ fn cells(found: &FoundSession) -> [String; 9] {
     ]
 }
 
-/// Where it is, and where it was signed in if that is elsewhere.
+/// Its place, and the place of its sign-in if they differ.
 fn places(detail: &SessionDetail) -> String {
     let now = detail.session.location.clone();
     let begun = detail.country.as_ref().map(|country| match &detail.city {
@@ -234,7 +234,7 @@ async fn revoke(app: &App, id: SessionId, json: bool, out: &mut Output<impl Writ
     out.line(&format!("The session {id} has ended."))
 }
 
-/// How to do it.
+/// How to end the sessions.
 #[derive(Clone, Copy)]
 struct Manner {
     dry_run: bool,
@@ -242,7 +242,7 @@ struct Manner {
     json: bool,
 }
 
-/// What came of it, over all steps.
+/// The result over all steps.
 #[derive(Default, Serialize)]
 struct Total {
     matched: usize,

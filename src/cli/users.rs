@@ -1,7 +1,7 @@
 //! `sessiond user …`: accounts.
 //!
-//! Owns the words of these commands. Must never print a password, nor a reset link anywhere but to whoever
-//! asked for it.
+//! Owns the words of these commands. Must never print a password, and a reset link only to the operator who asked for
+//! it.
 
 use std::io::Write;
 
@@ -16,27 +16,27 @@ use super::failure::Failure;
 use super::output::Output;
 use super::password;
 
-/// How many users are read from the ledger at a time.
+/// Users read from the ledger at a time.
 const PAGE: usize = 500;
 
-/// What can be done with accounts.
+/// Commands on accounts.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make an account; asks for the password, or reads it from standard input
+    /// Create an account; asks for the password, or reads it from standard input
     Add {
         /// The address to sign in with
         email: String,
         /// The name to show
         #[arg(long)]
         name: Option<String>,
-        /// A role beside that of every user: admin
+        /// A role besides `user`: admin
         #[arg(long = "role", value_name = "ROLE", value_parser = extra_role)]
         roles: Vec<Role>,
         /// Print the account as one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// List all accounts, or those that a query finds
+    /// List all accounts, or those that match a query
     List {
         /// The beginning of an address, of a part of it, of its host, of a name or of a word of it
         #[arg(long, value_name = "TEXT")]
@@ -52,24 +52,24 @@ pub enum Command {
         /// Lock the account first: only the link opens it, the old password no longer does
         #[arg(long)]
         lock: bool,
-        /// Also if nobody is left to administer
+        /// Also if no administrator would be left
         #[arg(long, requires = "lock")]
         force: bool,
-        /// Print the link and its end as one JSON object
+        /// Print the link and its expiry as one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Take an account's password away until a new one is set with a link (`user reset`); ends its sessions
+    /// Lock an account until a new password is set with a link (`user reset`); ends its sessions
     Lock(Unseating<Named>),
-    /// Shut an account out: ends its sessions and refuses its sign-ins
+    /// Disable an account: ends its sessions and refuses its sign-ins
     Disable(Unseating<Named>),
     /// Let a disabled account sign in again; its old sessions stay ended
     Enable(Named),
-    /// Delete an account: ends its sessions, then erases all that is personal about it
+    /// Delete an account: ends its sessions, then erases its personal data
     Delete(Unseating<Named>),
     /// Give an account a role; ends its sessions, so that the next one has it
     Grant(NamedRole),
-    /// Take a role away from an account; ends its sessions, too
+    /// Take a role away from an account; ends its sessions too
     #[command(name = "revoke-role", alias = "revoke")]
     RevokeRole(Unseating<NamedRole>),
 }
@@ -101,12 +101,12 @@ pub struct NamedRole {
     role: Role,
 }
 
-/// What could leave nobody to administer.
+/// A change that could leave no administrator.
 #[derive(Args)]
 pub struct Unseating<T: Args> {
     #[command(flatten)]
     what: T,
-    /// Also if nobody is left to administer
+    /// Also if no administrator would be left
     #[arg(long)]
     force: bool,
 }
@@ -117,7 +117,7 @@ impl<T: Args> Unseating<T> {
     }
 }
 
-/// A role that can be given and taken. Every account is a `user`, so that is none.
+/// A role that can be granted and revoked. Every account is a `user`, so `user` is not one.
 fn extra_role(text: &str) -> Result<Role, String> {
     match text.parse() {
         Ok(Role::User) => Err("every account has the role user".to_owned()),
@@ -126,9 +126,9 @@ fn extra_role(text: &str) -> Result<Role, String> {
     }
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    // Whoever makes the first account may make the database with it.
+    // The first account may also create the database.
     let app = match &command {
         Command::Add { .. } => App::open(config).await?,
         _ => App::open_existing(config).await?,
@@ -189,11 +189,11 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     }
 }
 
-/// An account that a command acts on, as it is stored: what was typed may be another spelling.
+/// An account that a command acts on, as stored: the typed address may have another spelling.
 pub struct Account {
     /// Its id.
     pub id: UserId,
-    /// Its address; none of one that was deleted.
+    /// Its address; `None` if the account was deleted.
     email: Option<String>,
     roles: Vec<Role>,
     locked: bool,
@@ -201,7 +201,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// As a sentence names it.
+    /// Its name in a sentence.
     fn name(&self) -> String {
         self.email.clone().unwrap_or_else(|| self.id.to_string())
     }
@@ -212,7 +212,7 @@ impl Account {
 struct Changed {
     user_id: UserId,
     email: Option<String>,
-    /// Live sessions that ended, where they are counted.
+    /// Live sessions that ended, if counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<usize>,
 }
@@ -246,7 +246,7 @@ pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
     account.ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
 }
 
-/// The same; by its id also one that was deleted: that may have been interrupted.
+/// As [`find`], but an id may also name a deleted account: its deletion may have been interrupted.
 async fn known_or_deleted(app: &App, user: &str) -> Result<Account, Failure> {
     match (find(app, user).await, UserId::parse(user)) {
         (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new(), locked: false, disabled: false }),
@@ -261,7 +261,7 @@ struct Wanted {
 }
 
 async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    // Before asking for a password: nobody should think of one in vain.
+    // Checked before the prompt, so that no password is chosen in vain.
     Email::parse(&wanted.email).map_err(|invalid| Failure::failed(invalid.0))?;
     if app.users.find_user(&wanted.email).await?.is_some() {
         return Err(Failure::failed("There is already an account with this e-mail address."));
@@ -281,7 +281,7 @@ async fn list(app: &App, query: &str, json: bool, out: &mut Output<impl Write>) 
     let mut after = None;
     let mut rows = vec![["EMAIL", "NAME", "ROLES", "STATE", "SESSIONS", "CREATED", "ID"].map(str::to_owned)];
     loop {
-        // A place that was just given is one of this list.
+        // A position from the last page is always valid in this list.
         let Some((page, next)) = app.users.find_users(query, after, PAGE).await? else { break };
         if json {
             page.iter().try_for_each(|row| out.json(row))?;
@@ -334,7 +334,7 @@ struct ResetLink {
     expires_at: Timestamp,
 }
 
-/// Makes a link, of an account that is locked first where that was asked for.
+/// Creates a link, after locking the account if asked to.
 async fn reset(
     app: &App,
     config: &Config,
@@ -356,7 +356,7 @@ async fn reset(
         log::warn!("{advice}");
     }
     Ok(ResetLink {
-        // Behind the #, a browser sends it to nobody and no server logs it.
+        // Browsers do not send the part after the #, so no server logs it.
         link: format!("{}/reset#{}", config.public_url(), reset.token.expose()),
         email: account.email.clone(),
         expires_at: reset.expires_at,

@@ -1,6 +1,6 @@
-//! `sessiond webhook …`: whether another system is told, and what it is still to be told.
+//! `sessiond webhook …`: tests the receiver, and shows the pending messages.
 //!
-//! Owns the words of these commands. Must never print what may be secret of the receiver's URL.
+//! Owns the words of these commands. Must never print the possible secrets of the receiver's URL.
 
 use std::io::Write;
 
@@ -12,12 +12,12 @@ use crate::service::{self, App, PendingNotice};
 use super::failure::Failure;
 use super::output::Output;
 
-/// What can be asked about the webhook.
+/// Commands on the webhook.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Send one message of the type webhook.test, and say what was answered
+    /// Send one message of the type webhook.test, and print the answer
     Test,
-    /// Show what the receiver is still to be told
+    /// Show the messages that are still to be delivered
     Pending {
         /// Print one JSON object
         #[arg(long)]
@@ -25,7 +25,7 @@ pub enum Command {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     match command {
         Command::Test => test(config, out).await,

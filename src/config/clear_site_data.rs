@@ -1,7 +1,7 @@
-//! What browsers are told to delete when somebody signs out.
+//! What browsers delete at sign-out.
 //!
-//! Owns [`ClearSiteData`]. Must never delete cookies unless that was asked for: browsers delete those of the whole
-//! registrable domain, of other applications too.
+//! Owns [`ClearSiteData`]. Must never delete cookies unless the operator asks for it: browsers delete the cookies of
+//! the whole registrable domain, including those of other applications.
 
 use std::fmt;
 
@@ -10,19 +10,19 @@ use super::settings::{Settings, var};
 
 const NONE: &str = "none";
 
-/// One kind of what a browser keeps (W3C Clear Site Data §3.1).
+/// One type of browser data (W3C Clear Site Data §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SiteData {
-    /// Copies of answers, and pages that the back button would bring back as they were.
+    /// Cached answers, and pages that the back button would restore.
     Cache,
-    /// Cookies: of every host under the registrable domain, whoever has set them.
+    /// All cookies of every host under the registrable domain.
     Cookies,
-    /// What scripts of this origin have kept: web storage, databases, service workers.
+    /// Data that scripts of this origin have stored: web storage, databases, service workers.
     Storage,
 }
 
 impl SiteData {
-    /// As it is written in the setting and, in quotes, in the header.
+    /// The word in the setting and, quoted, in the header.
     pub fn word(self) -> &'static str {
         match self {
             Self::Cache => "cache",
@@ -32,7 +32,7 @@ impl SiteData {
     }
 }
 
-/// Every kind that is to be deleted, perhaps none.
+/// The types to delete, possibly none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClearSiteData(pub Vec<SiteData>);
 
@@ -43,7 +43,7 @@ impl fmt::Display for ClearSiteData {
     }
 }
 
-/// The kinds that are listed, each once.
+/// The listed types, each once.
 pub(super) fn clear_site_data(settings: &Settings) -> Result<ClearSiteData, ConfigError> {
     let given = Given::new(var::CLEAR_SITE_DATA, settings.clear_site_data.as_ref());
     match given.text() {

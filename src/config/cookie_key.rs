@@ -1,7 +1,7 @@
 //! The key that signs the cookie.
 //!
-//! Owns [`CookieKey`] and where it comes from. Must never print it, never accept one that can be guessed, and
-//! never let two processes that start at once make two different ones.
+//! Owns [`CookieKey`] and its sources. Must never print the key, never accept a guessable one, and never let two
+//! processes that start together create different ones.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -25,10 +25,10 @@ use super::settings::{Settings, var};
 use super::stores::Database;
 
 const MIN_BYTES: usize = 64;
-/// Bytes of a fingerprint: too few to find the key, too many for two keys to share.
+/// Bytes of a fingerprint: too few to reveal the key, enough that no two keys share one.
 const FINGERPRINT: usize = 12;
-/// 64 random bytes have about 57 different values, and fewer than 32 not once in 10¹⁸ draws: what has
-/// fewer was not drawn at random.
+/// 64 random bytes have about 57 different values, and fewer than 32 less than once in 10¹⁸ draws: a key with fewer was
+/// not drawn at random.
 const MIN_DIFFERENT: usize = 32;
 const HOW_TO_MAKE: &str = "make one with `openssl rand -base64 64 | tr -d '\\n'`";
 
@@ -37,7 +37,7 @@ const EITHER_PADDING: GeneralPurposeConfig =
 const ANY_STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EITHER_PADDING);
 const ANY_URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EITHER_PADDING);
 
-/// At least 64 random bytes. Gone from memory when dropped; never printed.
+/// At least 64 random bytes. Wiped from memory when dropped; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CookieKey(Zeroizing<Vec<u8>>);
 
@@ -47,16 +47,16 @@ impl CookieKey {
         &self.0
     }
 
-    /// Tells it from other keys, and nothing about it.
+    /// Distinguishes the key from others and reveals nothing about it.
     pub fn fingerprint(&self) -> String {
-        // It has more bytes than a block, and keys of any length are taken.
+        // The key is longer than a block, and HMAC accepts any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
         mac.update(b"sessiond: which cookie key this is");
         let mac = mac.finalize().into_bytes();
         URL_SAFE_NO_PAD.encode(mac.get(..FINGERPRINT).unwrap_or_default())
     }
 
-    /// Reads base64, standard or URL-safe, padded or not; the space in it (a file's line ends) does not count.
+    /// Parses base64, standard or URL-safe, padded or not; ignores white space (a file's line ends).
     fn parse(text: &str) -> Result<Self, &'static str> {
         let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_ascii_whitespace()).collect());
         let engine = if text.contains(['-', '_']) { ANY_URL_SAFE } else { ANY_STANDARD };
@@ -75,19 +75,19 @@ impl fmt::Debug for CookieKey {
     }
 }
 
-/// Where the key comes from.
+/// The source of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CookieKeySource {
-    /// The operator gave it.
+    /// The operator set it.
     Given(CookieKey),
-    /// It is in a file beside the database, or will be: the first server to start makes it.
+    /// A file beside the database; the first server to start creates it.
     Beside(KeyFile),
-    /// Nobody asked: what is to be done uses no key.
+    /// Not read: the command needs no key.
     Unread,
 }
 
 impl CookieKeySource {
-    /// The key itself. Makes the file when there is none; only a server needs to.
+    /// The key. Creates the file if it is missing; only a server needs that.
     pub fn open(&self, random: &dyn Random) -> Result<CookieKey, ConfigError> {
         match self {
             Self::Given(key) => Ok(key.clone()),
@@ -96,7 +96,7 @@ impl CookieKeySource {
         }
     }
 
-    /// The key itself, if there is one. Makes nothing.
+    /// The key, if there is one. Creates nothing.
     pub fn find(&self) -> Result<Option<CookieKey>, ConfigError> {
         match self {
             Self::Given(key) => Ok(Some(key.clone())),
@@ -106,7 +106,7 @@ impl CookieKeySource {
     }
 }
 
-/// The file beside the database, and the key once it was read: all that serve in this process have the same one.
+/// The file beside the database, and the key once it is read: all servers in this process share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFile {
     path: PathBuf,
@@ -123,7 +123,7 @@ impl fmt::Display for CookieKeySource {
     }
 }
 
-/// Finds out where the key comes from. A file that the operator named is read here; none is made.
+/// Determines the key's source. Reads a file that the operator named; creates none.
 pub(super) fn source(
     settings: &Settings,
     database: &Database,
@@ -192,8 +192,8 @@ impl KeyFile {
     }
 }
 
-/// Writes a new key aside, then links it into place: a link never replaces a file, so of two processes the
-/// first one's key stands, whole, and the second reads it.
+/// Writes a new key to a temporary file, then links it into place: a link never replaces a file, so of two processes
+/// the first one's whole key stays, and the second process reads it.
 fn create(path: &Path, random: &dyn Random) -> io::Result<()> {
     let aside = aside(path, random);
     let linked = write_key(&aside, random).and_then(|()| fs::hard_link(&aside, path));

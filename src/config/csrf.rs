@@ -1,16 +1,16 @@
 //! Whether gateways' unsafe requests must show a CSRF token.
 //!
-//! Owns nothing but the reading of it. Must never accept a header that browsers or this server use for something
-//! else: a method stands in none of them, so that every request would need a token.
+//! Owns the reading of this setting. Must never accept a header that browsers or this server use for something else:
+//! such a header never holds a method, so every request would need a token.
 
 use super::given::{ConfigError, Given};
 use super::settings::{Settings, var};
 
-/// The last four are no headers but what people try on a switch.
+/// The last four are not headers but values that people try on a switch.
 const TAKEN: [&str; 10] =
     ["authorization", "cookie", "host", "origin", "x-csrf-token", "x-forwarded-for", "on", "off", "true", "false"];
 
-/// The header in which the gateway tells the method of the request that it asks about, in lower case.
+/// The header in which the gateway sends the original method, in lower case.
 pub(super) fn method_header(settings: &Settings) -> Result<Option<String>, ConfigError> {
     let given = Given::new(var::CSRF_METHOD_HEADER, settings.csrf_method_header.as_ref());
     let Some(text) = given.text() else { return Ok(None) };

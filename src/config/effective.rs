@@ -1,4 +1,4 @@
-//! Every setting as it is in effect: what `check-config` prints.
+//! Every setting with its effective value, as `check-config` prints it.
 //!
 //! Owns the order and the words. Must never print a secret.
 
@@ -6,7 +6,7 @@ use super::settings::var;
 use super::{Config, DEVICE_CHANGES, HSTS, LOG_FORMATS, POLICIES, REGISTRATIONS, Redis, list, risk, terms};
 
 impl Config {
-    /// Every variable with its effective value, secrets masked; none where nothing is set.
+    /// Every variable with its effective value, secrets masked; `None` if nothing is set.
     pub fn effective(&self) -> Vec<(&'static str, Option<String>)> {
         let redis = |show: fn(&Redis) -> String| self.redis.as_ref().map(show).filter(|text| !text.is_empty());
         vec![

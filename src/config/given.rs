@@ -1,7 +1,6 @@
-//! One setting as it was given, and the one sentence about a bad one.
+//! One setting as given, and the one-line error for an invalid one.
 //!
-//! Owns [`ConfigError`]. Must never put a secret into a sentence: only settings that are none may quote
-//! themselves.
+//! Owns [`ConfigError`]. Must never put a secret into an error: only settings that hold no secret may be quoted.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::secret_file::{self, Fault};
 
-/// A setting that is bad, or that contradicts another: one sentence that names the variable and says what to do.
+/// An invalid or conflicting setting: one sentence that names the variable and says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {problem}")]
 pub struct ConfigError {
@@ -26,31 +25,31 @@ impl ConfigError {
     }
 }
 
-/// A setting's text, if there is any, with the name of its variable.
+/// A setting's text, if any, with the name of its variable.
 pub(super) struct Given<'a> {
     variable: &'static str,
     text: Option<&'a str>,
 }
 
 impl<'a> Given<'a> {
-    /// Takes a text without the space around it; an empty one is none.
+    /// Trims the text; an empty one counts as absent.
     pub fn new(variable: &'static str, text: Option<&'a String>) -> Self {
         let text = text.map(|text| text.trim()).filter(|text| !text.is_empty());
         Self { variable, text }
     }
 
-    /// The text, if it was given.
+    /// The text, if given.
     pub fn text(&self) -> Option<&'a str> {
         self.text
     }
 
-    /// The parts between commas, without the space around them; none when nothing was given.
+    /// The comma-separated parts, trimmed; none if absent.
     pub fn list(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
     }
 
-    /// What stands in the file that this names; one that its group can reach is noted. The file's name is in no sentence:
-    /// it may be the secret itself, in the wrong place.
+    /// The content of the file that this names; records a file that its group can reach. No error contains the file's
+    /// name: it may be the secret itself, in the wrong place.
     pub fn secret_file(&self, of_group: &mut Vec<&'static str>) -> Result<Zeroizing<String>, ConfigError> {
         let file = secret_file::read(Path::new(self.text.unwrap_or_default())).map_err(|fault| match fault {
             Fault::Open => self.bad(
@@ -73,7 +72,7 @@ impl<'a> Given<'a> {
         self.bad(format!("is {text:?}, {problem}"))
     }
 
-    /// Reads a number between two bounds.
+    /// Parses a number between two bounds.
     pub fn number<T>(&self, default: T, least: T, most: T) -> Result<T, ConfigError>
     where
         T: FromStr + PartialOrd + fmt::Display,
@@ -83,7 +82,7 @@ impl<'a> Given<'a> {
         within.ok_or_else(|| self.is_no(text, format_args!("which is no number from {least} to {most}.")))
     }
 
-    /// Reads one of a few words.
+    /// Parses one of a few words.
     pub fn choice<T: Copy>(&self, default: T, choices: &[(&str, T)]) -> Result<T, ConfigError> {
         let Some(text) = self.text else { return Ok(default) };
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);

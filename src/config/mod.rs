@@ -1,8 +1,8 @@
-//! Every setting: its name, its default, its meaning, its check.
+//! Every setting: its name, default, meaning and check.
 //!
-//! Owns [`Settings`] (what the operator wrote) and [`Config`] (what it means). A bad or contradictory value is
-//! one sentence that names the variable; an unknown one is a warning. Must never connect to anything and never print a
-//! secret; imports the domain and nothing else.
+//! Owns [`Settings`] (the operator's input) and [`Config`] (its meaning). An invalid or conflicting value is a one-line
+//! error that names the variable; an unknown variable is a warning. Must never connect to anything and never print a
+//! secret; imports only the domain.
 
 mod clear_site_data;
 mod cookie_key;
@@ -47,126 +47,126 @@ pub use webhook::Webhook;
 use given::Given;
 use settings::var;
 
-/// The settings, read and checked. `Debug` shows no secret.
+/// The settings, parsed and checked. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where to serve. Port 0 asks the operating system for a free one; the default origins cannot know it.
+    /// The address to serve on. Port 0 asks the operating system for a free one; the default origins cannot know it.
     pub listen: SocketAddr,
-    /// How many threads serve, at least one.
+    /// Number of worker threads, at least one.
     pub workers: usize,
-    /// What must never be lost, and where it is kept.
+    /// The database that holds what must never be lost.
     pub database: Database,
-    /// The Redis server that answers checks; without one every check reads the database.
+    /// The Redis server that answers checks; without it every check reads the database.
     pub redis: Option<Redis>,
-    /// The path under which everything is served: empty, or `/auth`.
+    /// The path of all routes: empty, or `/auth`.
     pub base_path: String,
-    /// The domain whose hosts share the cookie; none for a cookie of one host.
+    /// The domain whose hosts share the cookie; `None` for a cookie of one host.
     pub cookie_domain: Option<String>,
-    /// Where the key that signs the cookie comes from.
+    /// The source of the key that signs the cookie.
     pub cookie_key: CookieKeySource,
-    /// The origins that browsers use, at least one; the first is used in links.
+    /// The origins that browsers use, at least one; links use the first.
     pub origins: Vec<Origin>,
-    /// Whether the operator has named others than this machine's own.
+    /// Whether the operator has set them.
     pub origins_given: bool,
-    /// For which hosts browsers are told to use https alone, where an origin is https.
+    /// The hosts that HSTS covers, if an origin is https.
     pub hsts: Hsts,
-    /// The networks whose word on a client's address counts; empty when the peer is the client.
+    /// The networks of trusted proxies; empty if the peer is the client.
     pub trusted_proxies: Vec<IpNet>,
-    /// The header with that word, in lower case; there exactly when there are trusted proxies.
+    /// The proxies' header with the client's address, in lower case; present if and only if there are trusted proxies.
     pub client_ip_header: Option<String>,
-    /// The header in which a gateway tells the method of the request that it asks about, in lower case. Unsafe ones
-    /// must show a CSRF token then; none where that is left to the application.
+    /// The header in which a gateway sends the original method, in lower case. Unsafe methods must then show a CSRF
+    /// token; `None` leaves this to the application.
     pub csrf_method_header: Option<String>,
-    /// What browsers delete when somebody signs out.
+    /// What browsers delete at sign-out.
     pub clear_site_data: ClearSiteData,
-    /// How long ordinary sessions last.
+    /// Timeouts of ordinary sessions.
     pub terms: Terms,
-    /// How long the sessions of people last who chose to be remembered.
+    /// Timeouts of remembered sessions.
     pub remember_terms: Terms,
     /// How old a last-seen time must be before it is written again.
     pub last_seen_resolution: Duration,
-    /// How many sessions one user may have at a time, at least one.
+    /// Most sessions of one user at a time, at least one.
     pub max_sessions: usize,
     /// What a sign-in over that limit does.
     pub max_sessions_policy: MaxSessionsPolicy,
-    /// How many streams of events may be open on one node, at least one.
+    /// Most open event streams on one node, at least one.
     pub max_event_streams: usize,
-    /// How many wrong passwords may come from one address in ten minutes, at least one.
+    /// Most wrong passwords from one address in ten minutes, at least one.
     pub sign_in_address_limit: u32,
-    /// How old a proof of who somebody is may be, for what wants a recent one.
+    /// Maximum age of a proof of identity, for actions that need a recent one.
     pub step_up_age: Duration,
-    /// What happens when a session is shown by another browser or system.
+    /// What happens when another browser or system presents a session.
     pub on_device_change: DeviceChangePolicy,
-    /// Files that say where addresses are; none where nobody asks.
+    /// Location files for addresses; empty if locations are off.
     pub geoip_files: Vec<PathBuf>,
-    /// What is strange about sessions, and what is done then.
+    /// The rules for unusual sessions and their action.
     pub risk: RiskPolicy,
-    /// How many characters a new password must have, at least eight.
+    /// Fewest characters of a new password, at least eight.
     pub password_min_length: usize,
-    /// Who is told of sessions that begin and end, if anybody is.
+    /// The receiver of session events, if any.
     pub webhook: Option<Webhook>,
-    /// Whether anybody may make an account.
+    /// Whether anyone may register.
     pub registration: Registration,
-    /// How long lines of the audit log are kept.
+    /// How long the audit log keeps its lines.
     pub audit_retention: Duration,
-    /// How long the rows of sessions are kept after their absolute timeout.
+    /// How long session rows are kept after their absolute timeout.
     pub ended_session_retention: Duration,
-    /// How log lines are written.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// The variables that name a file with a secret which its group can reach.
+    /// The variables that name a secret file which its group can reach.
     pub secrets_of_group: Vec<&'static str>,
 }
 
-/// Which secrets are read: whoever asks for what uses none may be somebody who has none.
+/// Which secrets are read: a command that uses none may run where none is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Secrets {
-    /// All, as to serve.
+    /// All, for serving.
     All,
-    /// Those that sign messages to the webhook's receiver.
+    /// Those that sign webhook messages.
     Webhook,
     /// None.
     None,
 }
 
-/// For which hosts browsers are told to use https alone.
+/// The hosts that HSTS covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hsts {
-    /// The one that serves this.
+    /// This host.
     Host,
-    /// That one and all under it.
+    /// This host and all hosts under it.
     Subdomains,
 }
 
 /// What a sign-in over the session limit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxSessionsPolicy {
-    /// It ends the session that was issued first.
+    /// Ends the session that was issued first.
     EvictOldest,
-    /// It is refused.
+    /// Is refused.
     Refuse,
 }
 
-/// What happens when a session is shown by another browser or system than the one that it is bound to.
+/// What happens when another browser or system than the bound one presents a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChangePolicy {
-    /// A line in the audit log.
+    /// Writes a line to the audit log.
     Log,
-    /// The same, and the session changes nothing before its owner has proven who they are.
+    /// Also blocks changes in the session until its owner has proven their identity.
     StepUp,
-    /// The same, and the session ends.
+    /// Also ends the session.
     Revoke,
 }
 
-/// Whether anybody may make an account.
+/// Whether anyone may register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// Anybody may.
+    /// Anyone may.
     Open,
     /// Only an operator may, from the command line.
     Closed,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -191,20 +191,20 @@ const SIGN_IN_ADDRESS_LIMIT: u32 = 100;
 const MOST_SIGN_INS: u32 = 1_000_000;
 
 const PASSWORD_MIN_LENGTH: usize = 8;
-/// Whoever wants to use 64 characters must be let (OWASP ASVS 6.2.9).
+/// Users must be allowed passwords of 64 characters (OWASP ASVS 6.2.9).
 const MOST_PASSWORD_MIN_LENGTH: usize = 64;
 
 impl TryFrom<Settings> for Config {
     type Error = ConfigError;
 
-    /// Reads and checks everything; the first thing that is wrong is the answer.
+    /// Parses and checks everything; returns the first error.
     fn try_from(settings: Settings) -> Result<Self, ConfigError> {
         Self::read(settings, Secrets::All)
     }
 }
 
 impl Config {
-    /// Reads and checks everything but the secrets that are not needed.
+    /// Parses and checks everything except unneeded secrets.
     pub(crate) fn read(settings: Settings, secrets: Secrets) -> Result<Self, ConfigError> {
         let mut secrets_of_group = Vec::new();
         let listen = network::listen(&settings)?;
@@ -264,8 +264,8 @@ impl Config {
         })
     }
 
-    /// Reads variables from anywhere but the environment, for applications that embed this library. Other programs'
-    /// variables are left alone; the log warns of a `SESSIOND_` one that is no setting.
+    /// Reads variables from a source other than the environment, for applications that embed this library. Ignores
+    /// other programs' variables; logs a warning for a `SESSIOND_` name that is not a setting.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
         let pairs: Vec<_> = pairs.into_iter().collect();
         let mut settings = Settings::default();
@@ -280,32 +280,32 @@ impl Config {
         Self::try_from(settings)
     }
 
-    /// The settings of this process' environment: for an application that mounts the session layer.
+    /// Reads the settings from this process' environment, for an application that mounts the session layer.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::check_env()?;
         let pairs = env();
         Self::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// Whether the settings of this process' environment are text.
+    /// Checks that the settings in this process' environment are valid text.
     pub(crate) fn check_env() -> Result<(), ConfigError> {
         let variables: Vec<_> = std::env::vars_os().collect();
         unknown::check_text(variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())))
     }
 
-    /// A sentence for each variable of this process' environment that looks like a setting and is none.
+    /// A sentence for each variable of this process' environment that looks like a setting but is not one.
     pub(crate) fn slips() -> Vec<String> {
         unknown::unknown(env().iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// The address that people open: the first origin with the base path, without a slash at the end.
+    /// The address that users open: the first origin with the base path, without a final slash.
     pub fn public_url(&self) -> String {
         let origin = self.origins.first().map(Origin::to_string).unwrap_or_default();
         format!("{origin}{}", self.base_path)
     }
 
-    /// What all nodes that share a database share: the variable, its value (of the key, its fingerprint), and whether a node
-    /// that differs cannot serve beside the others.
+    /// The settings that all nodes of one database share: the variable, its value (for the key, its fingerprint), and
+    /// whether a node with another value cannot serve beside the others.
     pub fn shared(&self, key: &CookieKey) -> Vec<(&'static str, String, bool)> {
         let mut shared = vec![
             (var::COOKIE_KEY, key.fingerprint(), true),
@@ -324,13 +324,13 @@ impl Config {
         shared
     }
 
-    /// What an operator should be told at the start although it is no error.
+    /// Startup advice for the operator that is not an error.
     pub fn advice(&self) -> Vec<String> {
         let of_group = |variable| format!("{variable} names a file that its group can read or write");
         self.forgotten_origin().into_iter().chain(self.secrets_of_group.iter().map(of_group)).collect()
     }
 
-    /// That links lead to this machine, where that cannot be meant.
+    /// Warns that links lead to this machine where that cannot be intended.
     pub fn forgotten_origin(&self) -> Option<String> {
         let behind_something = !self.trusted_proxies.is_empty() || !self.listen.ip().is_loopback();
         let sqlite = matches!(self.database, Database::Sqlite { .. });
@@ -346,7 +346,7 @@ impl Config {
     }
 }
 
-/// The variables of this process that are text.
+/// The variables of this process that are valid text.
 fn env() -> Vec<(String, String)> {
     let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     std::env::vars_os().filter_map(text).collect()

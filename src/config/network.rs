@@ -1,7 +1,7 @@
-//! Where the server listens, and whose word on a client's address counts.
+//! Where the server listens, and which proxies it trusts with a client's address.
 //!
-//! Owns nothing but the reading of it. Must never trust everybody: whoever may name the client's address may
-//! be anybody in the list of sessions and in every limit that counts by address.
+//! Owns the reading of these settings. Must never trust every peer: a client that may name its own address could pose
+//! as any address in the list of sessions and in every limit by address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,13 +24,13 @@ pub(super) fn listen(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     })
 }
 
-/// How many threads serve.
+/// The number of worker threads.
 pub(super) fn workers(settings: &Settings) -> Result<usize, ConfigError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Given::new(var::WORKERS, settings.workers.as_ref()).number(cores.min(MAX_WORKERS), 1, MAX_WORKERS)
 }
 
-/// The proxies in front and the header in which they name the client; one without the other is a mistake.
+/// The proxies in front and the header in which they name the client; one without the other is an error.
 pub(super) fn proxies(settings: &Settings) -> Result<(Vec<IpNet>, Option<String>), ConfigError> {
     let networks = Given::new(var::TRUSTED_PROXIES, settings.trusted_proxies.as_ref());
     let header = Given::new(var::CLIENT_IP_HEADER, settings.client_ip_header.as_ref());
@@ -63,7 +63,7 @@ fn network(given: &Given<'_>, text: &str) -> Result<IpNet, ConfigError> {
     Ok(network.trunc())
 }
 
-/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4: that is how a client's address is compared with it.
+/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) becomes IPv4, the form of the client addresses it is compared with.
 fn canonical(network: IpNet) -> IpNet {
     let unmapped = match network {
         IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_PREFIX)),

@@ -1,7 +1,7 @@
 //! Where browsers reach this server: its origins, its path, its cookie's domain.
 //!
-//! Owns [`Origin`]. Must never accept a spelling that a browser would not send: an `Origin` header is compared
-//! as a text (RFC 6454 §6.2).
+//! Owns [`Origin`]. Must never accept a spelling that no browser sends: an `Origin` header is compared as text
+//! (RFC 6454 §6.2).
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -18,7 +18,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whether it is reached over TLS.
+    /// Whether it uses TLS.
     pub fn is_https(&self) -> bool {
         self.https
     }
@@ -28,12 +28,12 @@ impl Origin {
         &self.host
     }
 
-    /// Its port, also when it is the scheme's own.
+    /// Its port, or the scheme's default.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Reads `scheme://host` or `scheme://host:port`; none when it is anything else.
+    /// Parses `scheme://host` or `scheme://host:port` and nothing else.
     fn parse(text: &str) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         let (scheme, authority) = lower.split_once("://")?;
@@ -49,7 +49,7 @@ impl Origin {
         Some(Self { https, host: host_as_sent(host)?, port })
     }
 
-    /// A host of this machine: browsers take a `Secure` cookie from it without TLS.
+    /// Whether the host is this machine: browsers accept a `Secure` cookie from it without TLS.
     fn is_local(&self) -> bool {
         let loopback = self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback());
         loopback || self.host == "[::1]" || self.host == "localhost" || self.host.ends_with(".localhost")
@@ -79,7 +79,7 @@ fn host_as_sent(host: &str) -> Option<String> {
     (is_address || is_host_name(host)).then(|| host.to_owned())
 }
 
-/// Labels of letters, digits, `-` and `_`, the last of them no number (it would be read as an address).
+/// Labels of letters, digits, `-` and `_`, with a last label that is not a number (it would be an address).
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         let plain = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
@@ -89,12 +89,12 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label) && !numeric
 }
 
-/// This machine's own names, with the port that is served on.
+/// This machine's own names, with the port of the server.
 pub(super) fn own(port: u16) -> Vec<Origin> {
     ["localhost", "127.0.0.1"].map(|host| Origin { https: false, host: host.to_owned(), port }).to_vec()
 }
 
-/// The configured origins, or this machine's own names with the port that is served on.
+/// The configured origins, or this machine's own names with the port of the server.
 pub(super) fn origins(settings: &Settings, port: u16) -> Result<Vec<Origin>, ConfigError> {
     let given = Given::new(var::ORIGIN, settings.origin.as_ref());
     if given.text().is_none() {
@@ -118,10 +118,10 @@ fn origin(given: &Given<'_>, text: &str) -> Result<Origin, ConfigError> {
     Ok(origin)
 }
 
-/// The longest base path, in segments: stale cookies can stand at each of them, and are removed there.
+/// Most segments of a base path: stale cookies can lie at each of them, and each is removed.
 pub(crate) const MAX_BASE_SEGMENTS: usize = 4;
 
-/// The path under which everything is served: empty, or `/auth`.
+/// The path of all routes: empty, or `/auth`.
 pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
     let given = Given::new(var::BASE_PATH, settings.base_path.as_ref());
     let text = given.text().unwrap_or_default();
@@ -138,13 +138,13 @@ pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
     Ok(path.to_owned())
 }
 
-/// Whether anybody can have a domain under this one (`co.uk`, `github.io`), by the list that browsers go by.
+/// Whether anyone can register a domain under this one (`co.uk`, `github.io`), by the list that browsers use.
 pub(crate) fn is_public_suffix(domain: &str) -> bool {
     let (name, _) = idna::domain_to_unicode(domain);
     psl::suffix_str(&name) == Some(&name)
 }
 
-/// The domain that shares the cookie; every origin must be in it, or its browsers would refuse the cookie.
+/// The domain that shares the cookie; it must contain every origin, or browsers would refuse the cookie.
 pub(super) fn cookie_domain(settings: &Settings, origins: &[Origin]) -> Result<Option<String>, ConfigError> {
     let given = Given::new(var::COOKIE_DOMAIN, settings.cookie_domain.as_ref());
     let Some(text) = given.text() else { return Ok(None) };

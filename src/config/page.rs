@@ -1,7 +1,7 @@
-//! The page of the settings in the book, made of their declarations.
+//! The settings page of the documentation, generated from the declarations.
 //!
-//! Owns its form, and holds the page to the declarations: `SESSIOND_WRITE_DOCS=1 cargo test --lib configuration_page`
-//! writes it anew. Must never say anything of a setting that its declaration does not.
+//! Owns its form, and a test keeps the page in step: `SESSIOND_WRITE_DOCS=1 cargo test --lib configuration_page` writes
+//! it again. Must never say anything about a setting beyond its declaration.
 
 use std::fmt::Write as _;
 

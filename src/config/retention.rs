@@ -1,6 +1,6 @@
-//! How long what is over is remembered.
+//! How long old records are kept.
 //!
-//! Owns the reading of the two settings. Whole seconds, a day at the least: an hour would be a slip.
+//! Owns the reading of two settings. Whole seconds, at least a day: an hour would be a slip.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ const DAY: u64 = 24 * 60 * 60;
 const LEAST: Duration = Duration::from_secs(DAY);
 const MOST: Duration = Duration::from_secs(36_500 * DAY);
 
-/// How long lines of the audit log are kept.
+/// How long the audit log keeps its lines.
 pub(super) fn audit(settings: &Settings) -> Result<Duration, ConfigError> {
     let given = Given::new(var::AUDIT_RETENTION, settings.audit_retention.as_ref());
     duration(&given, Duration::from_secs(400 * DAY), LEAST, MOST)
 }
 
-/// How long the rows of sessions are kept after their absolute timeout.
+/// How long session rows are kept after their absolute timeout.
 pub(super) fn ended_sessions(settings: &Settings) -> Result<Duration, ConfigError> {
     let given = Given::new(var::ENDED_SESSION_RETENTION, settings.ended_session_retention.as_ref());
     duration(&given, Duration::from_secs(90 * DAY), LEAST, MOST)

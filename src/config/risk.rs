@@ -1,6 +1,6 @@
-//! Where addresses are looked up, and what is strange.
+//! The location files, and the rules for unusual sessions.
 //!
-//! Owns the reading of weights. Must never open a file: that is done when the server starts.
+//! Owns the parsing of weights. Must never open a file: the server does that at startup.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::settings::{Settings, var};
 use crate::domain::risk::{Rule, Weights};
 use crate::domain::{RiskAction, RiskPolicy};
 
-/// A file of countries or cities, one of networks, and room for a vendor who splits them further.
+/// One file of countries or cities, one of networks, and spare ones for a vendor who splits them further.
 const MOST_FILES: usize = 4;
 const MOST_WEIGHT: u32 = 1_000;
 
@@ -19,7 +19,7 @@ const ACTIONS: [(&str, RiskAction); 3] = [
     (RiskAction::Revoke.name(), RiskAction::Revoke),
 ];
 
-/// The location files; none where nobody asks where an address is.
+/// The location files; empty if locations are off.
 pub(super) fn geoip_files(settings: &Settings) -> Result<Vec<PathBuf>, ConfigError> {
     let given = Given::new(var::GEOIP_DB, settings.geoip_db.as_ref());
     let files: Vec<_> = given.list().map(PathBuf::from).collect();
@@ -29,7 +29,7 @@ pub(super) fn geoip_files(settings: &Settings) -> Result<Vec<PathBuf>, ConfigErr
     Ok(files)
 }
 
-/// The rules' weights, the sum that is an alert, and what is done then.
+/// The rules' weights, the alert threshold and the action.
 pub(super) fn policy(settings: &Settings) -> Result<RiskPolicy, ConfigError> {
     let default = RiskPolicy::default();
     let threshold = Given::new(var::RISK_THRESHOLD, settings.risk_threshold.as_ref());
@@ -41,7 +41,7 @@ pub(super) fn policy(settings: &Settings) -> Result<RiskPolicy, ConfigError> {
     })
 }
 
-/// `new_country=30,new_device=0`: rules that are not named keep their weights.
+/// `new_country=30,new_device=0`: unnamed rules keep their weights.
 fn weights(given: &Given<'_>) -> Result<Weights, ConfigError> {
     let mut named = Vec::new();
     given.list().try_fold(Weights::default(), |weights, entry| {
@@ -54,7 +54,7 @@ fn weights(given: &Given<'_>) -> Result<Weights, ConfigError> {
             return Err(given.bad(format!("has two weights for {name}: keep one of them.")));
         }
         named.push(rule);
-        // Numbers have one spelling: Rust would also read `+30`.
+        // Numbers have one spelling; Rust would also parse `+30`.
         let digits = Some(number).filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
         let weight = digits.and_then(|text| text.parse().ok()).filter(|weight| *weight <= MOST_WEIGHT);
         let Some(weight) = weight else {

@@ -1,7 +1,7 @@
 //! Files that hold a secret.
 //!
-//! Owns the one rule for who may reach them: a file that everybody can read or write is refused, one that its group can is
-//! taken, and told. Must never put anything that stands in one into a sentence.
+//! Owns the rule for their permissions: a file that others can read or write is refused; a file that its group can
+//! reach is accepted with a warning. Must never put a file's content into an error.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,18 +9,18 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// What stands in a file.
+/// A file's content.
 pub(super) struct SecretFile {
     pub text: Zeroizing<String>,
-    /// Whether its group can reach it, as Kubernetes sets it with `fsGroup`: nobody inside can take that back.
+    /// Whether its group can reach it, as with Kubernetes' `fsGroup`, which the container cannot change.
     pub of_group: bool,
 }
 
-/// Why a file is not taken.
+/// Why a file is refused.
 pub(super) enum Fault {
-    /// Everybody can read or write it.
+    /// Everyone can read or write it.
     Open,
-    /// It is not there, or not for this process to read.
+    /// It is missing, or this process may not read it.
     Unreadable(io::Error),
 }
 
@@ -30,7 +30,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Reads a file, if nobody but its owner and its group can reach it.
+/// Reads a file if only its owner and its group can reach it.
 pub(super) fn read(path: &Path) -> Result<SecretFile, Fault> {
     let mut file = File::open(path)?;
     let mode = mode(&file.metadata()?);

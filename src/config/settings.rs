@@ -1,7 +1,7 @@
 //! The settings as an operator writes them: one environment variable and one `--flag` for each.
 //!
-//! Owns the names and the help texts. Must never judge a value: that is [`super::Config`]'s part. There is no
-//! `Debug` on purpose, because some of the texts are secrets.
+//! Owns the names and the help texts. Must never judge a value: [`super::Config`] does that. Has no `Debug` on purpose,
+//! because some of the texts are secrets.
 
 use clap::Args;
 
@@ -18,19 +18,19 @@ pub struct Settings {
     #[arg(long, env = var::WORKERS, value_name = "COUNT", global = true, hide_short_help = true)]
     pub workers: Option<String>,
 
-    /// What must never be lost: sqlite://FILE, or postgres://… in a build with that feature
+    /// The database that holds what must never be lost: sqlite://FILE, or postgres://… in a build with that feature
     /// [default: sqlite://sessiond.db]
     #[arg(long, env = var::DATABASE_URL, value_name = "URL", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// Where sessions are looked up in microseconds: redis://… or rediss://…; without it every check reads the
+    /// The Redis that answers checks in microseconds: redis://… or rediss://…; without it every check reads the
     /// database
     #[arg(long, env = var::REDIS_URL, value_name = "URL", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true)]
     pub redis_url: Option<String>,
 
-    /// Put before every key in Redis, for several installations on one server
+    /// Prefix of every key in Redis, for several installations on one server
     #[arg(long, env = var::REDIS_PREFIX, value_name = "TEXT", global = true, hide_short_help = true)]
     pub redis_prefix: Option<String>,
 
@@ -38,7 +38,7 @@ pub struct Settings {
     #[arg(long, env = var::STORE_LEASE, value_name = "DURATION", global = true, hide_short_help = true)]
     pub store_lease: Option<String>,
 
-    /// Path under which everything is served, such as /auth [default: the root]
+    /// Path of all routes, such as /auth [default: the root]
     #[arg(long, env = var::BASE_PATH, value_name = "PATH", global = true, hide_short_help = true)]
     pub base_path: Option<String>,
 
@@ -56,35 +56,35 @@ pub struct Settings {
     #[arg(long, env = var::COOKIE_KEY_FILE, value_name = "FILE", global = true, hide_short_help = true)]
     pub cookie_key_file: Option<String>,
 
-    /// Origins that browsers use, with commas between; the first is used in links
+    /// Origins that browsers use, separated by commas; links use the first
     /// [default: http://localhost:PORT,http://127.0.0.1:PORT]
     #[arg(long, env = var::ORIGIN, value_name = "ORIGINS", global = true, hide_short_help = true)]
     pub origin: Option<String>,
 
-    /// Proxies in front, as addresses or networks with commas between: their word on a client's address counts
+    /// Proxies in front that may report a client's address: addresses or networks, separated by commas
     #[arg(long, env = var::TRUSTED_PROXIES, value_name = "NETWORKS", global = true, hide_short_help = true)]
     pub trusted_proxies: Option<String>,
 
-    /// The header in which those proxies tell the client's address, such as X-Forwarded-For
+    /// The header in which those proxies report the client's address, such as X-Forwarded-For
     #[arg(long, env = var::CLIENT_IP_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
     pub client_ip_header: Option<String>,
 
-    /// Refuse, at /auth/forward, what changes something and shows no CSRF token: the header in which the proxy tells
-    /// the method, such as X-Forwarded-Method [default: that is left to the application]
+    /// Refuse changing requests without a CSRF token at /auth/forward: the header in which the proxy sends the method,
+    /// such as X-Forwarded-Method [default: that is left to the application]
     #[arg(long, env = var::CSRF_METHOD_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
     pub csrf_method_header: Option<String>,
 
-    /// What browsers delete at sign-out: cache, storage, cookies (those of the whole registrable domain), with
-    /// commas between, or none [default: cache,storage]
+    /// What browsers delete at sign-out, separated by commas: cache, storage, cookies (of the whole registrable
+    /// domain); or none [default: cache,storage]
     #[arg(long, env = var::CLEAR_SITE_DATA, value_name = "KINDS", global = true, hide_short_help = true)]
     pub clear_site_data: Option<String>,
 
-    /// Where an origin is https, browsers use nothing else for two years: for this host (host), or for all under it, too
+    /// With an https origin, browsers use only https for two years: on this host (host), or also on all hosts under it
     /// (subdomains) [default: host]
     #[arg(long, env = var::HSTS, value_name = "HOSTS", global = true, hide_short_help = true)]
     pub hsts: Option<String>,
 
-    /// A session ends when it was not used for this long [default: 30m]
+    /// A session ends when it is unused for this long [default: 30m]
     #[arg(long, env = var::IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub idle_timeout: Option<String>,
 
@@ -92,20 +92,20 @@ pub struct Settings {
     #[arg(long, env = var::ABSOLUTE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub absolute_timeout: Option<String>,
 
-    /// The idle timeout of people who chose to be remembered [default: 14d]
+    /// The idle timeout of users who chose to be remembered [default: 14d]
     #[arg(long, env = var::REMEMBER_IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub remember_idle_timeout: Option<String>,
 
-    /// The absolute timeout of people who chose to be remembered [default: 30d]
+    /// The absolute timeout of users who chose to be remembered [default: 30d]
     #[arg(long, env = var::REMEMBER_ABSOLUTE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
     pub remember_absolute_timeout: Option<String>,
 
-    /// How old a last-seen time must be before it is written again; never more than a twentieth of the idle
-    /// timeout [default: 10s]
+    /// How old a last-seen time must be before it is written again; at most a twentieth of the idle timeout
+    /// [default: 10s]
     #[arg(long, env = var::LAST_SEEN_RESOLUTION, value_name = "DURATION", global = true, hide_short_help = true)]
     pub last_seen_resolution: Option<String>,
 
-    /// Sessions that one user may have at a time [default: 100]
+    /// Most sessions of one user at a time [default: 100]
     #[arg(long, env = var::MAX_SESSIONS, value_name = "COUNT", global = true, hide_short_help = true)]
     pub max_sessions: Option<String>,
 
@@ -113,11 +113,11 @@ pub struct Settings {
     #[arg(long, env = var::MAX_SESSIONS_POLICY, value_name = "POLICY", global = true, hide_short_help = true)]
     pub max_sessions_policy: Option<String>,
 
-    /// Streams of events (GET /events) that may be open on this node at a time [default: 20000]
+    /// Most open event streams (GET /events) on this node [default: 20000]
     #[arg(long, env = var::MAX_EVENT_STREAMS, value_name = "COUNT", global = true, hide_short_help = true)]
     pub max_event_streams: Option<String>,
 
-    /// Wrong passwords that may come from one address in ten minutes; behind it may be a whole office [default: 100]
+    /// Most wrong passwords from one address in ten minutes; a whole office may share an address [default: 100]
     #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
     pub sign_in_address_limit: Option<String>,
 
@@ -126,37 +126,38 @@ pub struct Settings {
     #[arg(long, env = var::STEP_UP_AGE, value_name = "DURATION", global = true, hide_short_help = true)]
     pub step_up_age: Option<String>,
 
-    /// What happens when a session is shown by another browser or system: log, step_up or revoke [default: log]
+    /// What happens when another browser or system presents a session: log, step_up or revoke [default: log]
     #[arg(long, env = var::ON_DEVICE_CHANGE, value_name = "ANSWER", global = true, hide_short_help = true)]
     pub on_device_change: Option<String>,
 
-    /// MaxMind-format files that say where addresses are (countries or cities, networks), with commas between
+    /// MaxMind-format files that locate addresses (countries or cities, networks), separated by commas
     /// [default: no file]
     #[arg(long, env = var::GEOIP_DB, value_name = "FILES", global = true, hide_short_help = true)]
     pub geoip_db: Option<String>,
 
-    /// What each rule about strange sessions weighs, such as new_country=30,new_device=0; 0 is off
+    /// Weights of the rules for unusual sessions, such as new_country=30,new_device=0; 0 is off
     #[arg(long, env = var::RISK_WEIGHTS, value_name = "RULE=WEIGHT,…", global = true, hide_short_help = true)]
     pub risk_weights: Option<String>,
 
-    /// From which sum of weights on there is an alert [default: 60]
+    /// The sum of weights from which an alert is opened [default: 60]
     #[arg(long, env = var::RISK_THRESHOLD, value_name = "WEIGHT", global = true, hide_short_help = true)]
     pub risk_threshold: Option<String>,
 
-    /// What an alert does to the sessions that it is about: alert, step_up or revoke [default: alert]
+    /// What an alert does to its sessions: alert, step_up or revoke [default: alert]
     #[arg(long, env = var::RISK_ACTION, value_name = "ANSWER", global = true, hide_short_help = true)]
     pub risk_action: Option<String>,
 
-    /// Characters that a new password must have, from 8 to 64; NIST asks for 15 where it is all there is [default: 8]
+    /// Fewest characters of a new password, from 8 to 64; NIST asks for 15 if the password is the only factor
+    /// [default: 8]
     #[arg(long, env = var::PASSWORD_MIN_LENGTH, value_name = "COUNT", global = true, hide_short_help = true)]
     pub password_min_length: Option<String>,
 
-    /// Who is told, by signed messages, of sessions that begin and end: https://…, or http:// on this machine
+    /// Receiver of signed messages about sessions that begin and end: https://…, or http:// on this machine
     #[arg(long, env = var::WEBHOOK_URL, value_name = "URL", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true)]
     pub webhook_url: Option<String>,
 
-    /// Signs those messages: base64 of 24 to 64 random bytes; several, with commas between, to replace one by another
+    /// Signs those messages: base64 of 24 to 64 random bytes; several, separated by commas, during a rotation
     #[arg(long, env = var::WEBHOOK_SECRET, value_name = "SECRETS", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true, allow_hyphen_values = true)]
     pub webhook_secret: Option<String>,
@@ -165,11 +166,11 @@ pub struct Settings {
     #[arg(long, env = var::WEBHOOK_SECRET_FILE, value_name = "FILE", global = true, hide_short_help = true)]
     pub webhook_secret_file: Option<String>,
 
-    /// Whether anybody may make an account: open or closed [default: open]
+    /// Whether anyone may register: open or closed [default: open]
     #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
     pub registration: Option<String>,
 
-    /// How long lines of the audit log are kept [default: 400d]
+    /// How long the audit log keeps its lines [default: 400d]
     #[arg(long, env = var::AUDIT_RETENTION, value_name = "DURATION", global = true, hide_short_help = true)]
     pub audit_retention: Option<String>,
 
@@ -177,13 +178,13 @@ pub struct Settings {
     #[arg(long, env = var::ENDED_SESSION_RETENTION, value_name = "DURATION", global = true, hide_short_help = true)]
     pub ended_session_retention: Option<String>,
 
-    /// How log lines are written to standard error: text or json [default: text]
+    /// Format of log lines on standard error: text or json [default: text]
     #[arg(long, env = var::LOG_FORMAT, value_name = "FORMAT", global = true, hide_short_help = true)]
     pub log_format: Option<String>,
 }
 
 impl Settings {
-    /// The place of a variable's text; none when there is no such setting.
+    /// The field for a variable's text; `None` if there is no such setting.
     pub(super) fn field(&mut self, variable: &str) -> Option<&mut Option<String>> {
         Some(match variable {
             var::LISTEN => &mut self.listen,
@@ -230,7 +231,7 @@ impl Settings {
     }
 }
 
-/// The variables' names: in the environment, in `check-config` and in the sentence about a bad value.
+/// The variables' names: in the environment, in `check-config` and in errors.
 pub(super) mod var {
     pub const LISTEN: &str = "SESSIOND_LISTEN";
     pub const WORKERS: &str = "SESSIOND_WORKERS";

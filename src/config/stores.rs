@@ -1,7 +1,7 @@
-//! Where things are remembered: the database, and Redis.
+//! The stores: the database and Redis.
 //!
-//! Owns [`Database`] and [`Redis`]. Must never connect, and must never quote an address in a sentence: a
-//! mistyped one may show its password where nobody looks for it.
+//! Owns [`Database`] and [`Redis`]. Must never connect, and never quote an address in an error: a mistyped address may
+//! show its password in an unexpected place.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use crate::domain::PostgresUrl;
 
 const DEFAULT_DATABASE: &str = "sqlite://sessiond.db";
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
-/// The ledger is asked every second which Redis may speak, so a shorter lease would run out between two answers.
+/// The ledger is asked every second which Redis process is valid; a shorter lease would expire between two answers.
 const LEAST_LEASE: Duration = Duration::from_secs(2);
 const MOST_LEASE: Duration = Duration::from_secs(30);
 const MAX_PREFIX: usize = 64;
 
-/// What must never be lost, and where it is kept.
+/// The database that holds what must never be lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     /// A file on this machine.
@@ -38,7 +38,7 @@ pub enum Database {
 }
 
 impl Database {
-    /// Its address as another process would have to be told it, without its password.
+    /// Its address in the form that another process needs, without its password.
     pub fn whole(&self) -> String {
         match self {
             Self::Sqlite { path } => format!("sqlite://{}", absolute(path)),
@@ -48,7 +48,7 @@ impl Database {
     }
 }
 
-/// A path that means the same from every folder.
+/// The path in a form that is valid from every folder.
 pub fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
@@ -68,7 +68,7 @@ impl fmt::Display for Database {
 pub struct Redis {
     /// Its address.
     pub url: SecretUrl,
-    /// What every key starts with; empty for none.
+    /// The prefix of every key; empty for none.
     pub prefix: String,
     /// How long one Redis process is believed after the ledger last confirmed it.
     pub store_lease: Duration,
@@ -92,14 +92,14 @@ fn split<'a>(given: &Given<'_>, text: &'a str, forms: &str) -> Result<(&'a str, 
 }
 
 fn sqlite(given: &Given<'_>, path: &str) -> Result<Database, ConfigError> {
-    // SQLite itself would read such a name as an address or as a database that each connection has for itself.
+    // SQLite would read such a name as an address, or as a separate database for each connection.
     if path.starts_with(':') || path.starts_with("file:") {
         return Err(given.bad(
             "names a database in memory or an SQLite address, but must name a file: write \
             sqlite://sessiond.db or sqlite:///var/lib/sessiond/sessiond.db.",
         ));
     }
-    // Nor does a file need a user and a password: such an address is another database's.
+    // A file needs no user and no password: such an address is another kind of database's.
     let has_user = path.split('/').next().is_some_and(|first| first.contains('@'));
     if path.is_empty()
         || path.ends_with('/')
@@ -159,7 +159,7 @@ fn check_redis(given: &Given<'_>, text: &str) -> Result<(), ConfigError> {
     nodes.iter().try_for_each(|node| check_server(given, split(given, node, forms)?.1, nodes.len() > 1))
 }
 
-/// The addresses of a list. A comma within a password stays where it is.
+/// Splits a list of addresses. Keeps a comma within a password.
 fn apart(text: &str) -> impl Iterator<Item = &str> {
     let starts = text.match_indices(',').map(|(at, _)| at).filter(|at| {
         let after = text.split_at(at + 1).1.trim_start();
@@ -213,7 +213,7 @@ fn hosts(rest: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts)
 }
 
-/// Checks what all forms share, with these options after the `?`; gives the database.
+/// Checks the parts that all forms share, with these options after the `?`; returns the database.
 fn check_parts<'a>(given: &Given<'_>, rest: &'a str, known: &[&str]) -> Result<&'a str, ConfigError> {
     if rest.contains('#') {
         return Err(given.bad(

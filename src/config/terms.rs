@@ -1,7 +1,6 @@
-//! How long things last.
+//! Durations and timeouts.
 //!
-//! Owns the reading of durations and the rules between the timeouts. Whole seconds only: a record in Redis
-//! counts in them.
+//! Owns the parsing of durations and the rules between the timeouts. Whole seconds only, the unit of a record in Redis.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// What a browser may keep a cookie for, at most (RFC 6265bis §5.5): nothing is promised beyond.
+/// The longest life of a cookie in a browser (RFC 6265bis §5.5); no setting promises more.
 const LONGEST: Duration = Duration::from_secs(400 * DAY);
 
 /// The names of one pair of timeouts.
@@ -27,7 +26,7 @@ struct Pair {
 const PLAIN: Pair = Pair { idle: var::IDLE_TIMEOUT, absolute: var::ABSOLUTE_TIMEOUT };
 const REMEMBER: Pair = Pair { idle: var::REMEMBER_IDLE_TIMEOUT, absolute: var::REMEMBER_ABSOLUTE_TIMEOUT };
 
-/// The terms of ordinary sessions and those of remembered ones.
+/// The timeouts of ordinary and of remembered sessions.
 pub(super) fn both(settings: &Settings) -> Result<(Terms, Terms), ConfigError> {
     let defaults = Terms { idle: Duration::from_secs(30 * MINUTE), absolute: Duration::from_secs(12 * HOUR) };
     let terms = pair(&PLAIN, settings.idle_timeout.as_ref(), settings.absolute_timeout.as_ref(), defaults)?;
@@ -45,8 +44,8 @@ pub(super) fn last_seen_resolution(settings: &Settings) -> Result<Duration, Conf
     duration(&given, Duration::from_secs(10), SECOND, Duration::from_secs(HOUR))
 }
 
-/// How old a proof of who somebody is may be. One that is over before the password can be typed and the change be repeated
-/// would keep everybody from everything.
+/// Maximum age of a proof of identity. If it could expire before the user has typed the password and repeated the
+/// change, no change could succeed.
 pub(super) fn step_up_age(settings: &Settings) -> Result<Duration, ConfigError> {
     let given = Given::new(var::STEP_UP_AGE, settings.step_up_age.as_ref());
     duration(&given, Duration::from_secs(15 * MINUTE), Duration::from_secs(30), LONGEST)
@@ -70,7 +69,7 @@ fn not_less(longer: (&'static str, Duration), shorter: (&'static str, Duration))
     ))
 }
 
-/// Reads a duration in whole seconds between two bounds.
+/// Parses a duration in whole seconds between two bounds.
 pub(super) fn duration(
     given: &Given<'_>,
     default: Duration,

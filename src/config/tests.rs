@@ -1,4 +1,4 @@
-//! Every default, every bad value's sentence, and that no secret is shown.
+//! Every default, the error for every invalid value, and that no secret is shown.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -76,7 +76,7 @@ fn everything_has_a_default() {
     assert!(good(|_| ()).workers >= 1);
 }
 
-/// The help promises `[default: value]`; giving that very value must change nothing.
+/// The help states `[default: value]`; setting that value must change nothing.
 #[test]
 fn the_help_tells_the_true_defaults() {
     let command = Settings::augment_args(Command::new("sessiond").no_binary_name(true));
@@ -319,7 +319,7 @@ fn nothing_shows_a_secret() {
     assert!(!shown.contains("hunter2") && !shown.contains(&key()), "{shown}");
 }
 
-/// A slip in an address is told without any part of it: what stands where the password ends cannot be known.
+/// The error for a malformed address quotes no part of it: the end of the password is unknown.
 #[test]
 fn an_address_that_cannot_be_read_is_told_without_a_word_of_it() {
     assert!(refused(|s| s.database_url = set("sqlite://sd:pw@h/a.db")).starts_with("DATABASE_URL names no plain file"));

@@ -1,7 +1,7 @@
-//! Variables that look like settings and are none: slips, which would otherwise change nothing without a word.
+//! Variables that look like settings but are not: slips that would otherwise have no effect and no message.
 //!
-//! Owns what is a slip, and the sentence about it. Must never refuse one: what an orchestrator puts into every
-//! environment is not the operator's to take out. Must never print a value.
+//! Owns what counts as a slip, and its sentence. Must never abort on one: an orchestrator may set variables that the
+//! operator cannot remove. Must never print a value.
 
 use std::ffi::OsStr;
 
@@ -10,13 +10,13 @@ use clap::{Args, Command};
 use super::given::ConfigError;
 use super::settings::Settings;
 
-/// Of so many letters of a name, one may be wrong for it to be meant.
+/// One wrong letter in this many still counts as a slip of a name.
 const LETTERS_FOR_A_SLIP: usize = 4;
 
-/// What is read beside the settings, under names that other programs share.
+/// Variables read beside the settings, under names that other programs share.
 const SHARED: [&str; 2] = ["RUST_LOG", "RUST_LOG_STYLE"];
 
-/// A sentence for each variable that is meant for this program, but is no setting.
+/// A sentence for each variable that is meant for this program but is not a setting.
 pub(super) fn unknown<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let known = names();
     let is_known = |name: &str| known.iter().any(|known| known == name);
@@ -32,7 +32,7 @@ fn names() -> Vec<String> {
     command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect()
 }
 
-/// Refuses a setting that is no text: the driver of the command line would not say which.
+/// Refuses a setting that is not valid text: clap's error would not name it.
 pub(super) fn check_text<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>) -> Result<(), ConfigError> {
     let known = names();
     let is_text = |(name, value): &(&OsStr, &OsStr)| {
@@ -44,14 +44,14 @@ pub(super) fn check_text<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a
     }
 }
 
-/// Whether a name can only be meant for this program, spelled as it may be.
+/// Whether a name, possibly misspelt, can only be meant for this program.
 fn is_meant(name: &str, known: &[String]) -> bool {
     let upper = name.to_ascii_uppercase();
     upper.starts_with("SESSIOND_")
         || upper.strip_suffix("_FILE").is_some_and(|of| known.iter().any(|known| known == of))
 }
 
-/// What Kubernetes, and Docker before it, put into the environment for a service named `sessiond` or `sessiond-…`.
+/// Variables that Kubernetes and Docker set for a service named `sessiond` or `sessiond-…`.
 fn is_service_link(name: &str, value: &str) -> bool {
     let protocols = ["tcp", "udp", "sctp"];
     let of_port = |(_, port): (&str, &str)| {
@@ -70,7 +70,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
 
 fn sentence(name: &str, known: &[String]) -> String {
     let upper = name.to_ascii_uppercase();
-    // A setting that is no secret has no file.
+    // A setting that is not a secret has no `_FILE` variant.
     let of_file = upper.strip_suffix("_FILE").and_then(|of| nearest(of, known));
     match nearest(&upper, known).or(of_file) {
         Some(nearest) => format!("{name} is no setting and changes nothing: is {nearest} meant?"),
@@ -78,10 +78,10 @@ fn sentence(name: &str, known: &[String]) -> String {
     }
 }
 
-/// The name that is meant, if one is near enough.
+/// The intended name, if one is close enough.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     let bare = |name: &str| name.strip_prefix("SESSIOND_").unwrap_or(name).to_owned();
-    // Some settings have the prefix and some, which other programs share, have not.
+    // Some settings lack the prefix because other programs share them.
     let distance = |known: &str| {
         let whole = strsim::damerau_levenshtein(name, known);
         whole.min(strsim::damerau_levenshtein(&bare(name), &bare(known)))

@@ -1,7 +1,7 @@
 //! Addresses that carry a password.
 //!
-//! Owns [`SecretUrl`]. Must never show what stands before the last `@`, nor an option that is not known to be
-//! harmless: what cannot be told apart from a password is one.
+//! Owns [`SecretUrl`]. Must never show the text before the last `@`, nor an option that is not known to be harmless: a
+//! text that cannot be told apart from a password counts as one.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl SecretUrl {
         Self(Zeroizing::new(url.to_owned()))
     }
 
-    /// The whole address, for the driver that connects. The caller must put it nowhere else.
+    /// The whole address, only for the driver that connects.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -30,7 +30,7 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A list of addresses, but only when nothing in it can be the end of a password.
+        // A list of addresses, but only if no part of it can be the end of a password.
         let parts: Vec<&str> = self.0.split(',').collect();
         if parts.len() > 1
             && parts.iter().all(|part| part.contains("://") && part.contains('@') == self.0.contains('@'))
@@ -39,7 +39,7 @@ impl fmt::Display for SecretUrl {
             return f.write_str(&shown.join(","));
         }
         let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
-        // The last `@`, not the first: a password may hold one that nobody encoded.
+        // The last `@`, not the first: a password may contain one that is not encoded.
         let (userinfo, rest) = rest.rsplit_once('@').map_or((None, rest), |(userinfo, rest)| (Some(userinfo), rest));
         let user = userinfo.map(|userinfo| match userinfo.split_once(':') {
             Some((user, _)) => format!("{user}:***@"),
@@ -66,8 +66,8 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
-/// Whether the part between `://` and the path is what a driver can read: hosts with commas between, each with
-/// a port that is a number or none. It is not when a password holds a character that should be encoded.
+/// Whether the part between `://` and the path is what a driver can read: comma-separated hosts, each with a numeric
+/// port or none. It is not if a password contains a character that should be encoded.
 pub(super) fn has_plain_hosts(rest: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
@@ -77,14 +77,14 @@ pub(super) fn has_plain_hosts(rest: &str) -> bool {
     })
 }
 
-/// Whether a driver reads the part after `://` as it was meant, and therefore has nothing to say about it: what it cannot
-/// read, it may quote.
+/// Whether a driver reads the part after `://` as meant, and so has no reason to complain: a driver may quote what it
+/// cannot read.
 pub(super) fn is_readable(rest: &str) -> bool {
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, _) = place.split_once('/').unwrap_or((place, ""));
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let is_plain = !rest.contains(|c: char| c.is_whitespace() || c.is_control());
-    // An @ elsewhere is the end of a password that was not encoded.
+    // Another @ is the end of a password that was not encoded.
     let is_whole = !user.contains('@') && !place.trim_start_matches(authority).contains('@') && !options.contains('@');
     let is_url = |host: &str| Url::parse(&format!("redis://{user}@{host}")).is_ok_and(|url| url.has_host());
     is_plain && is_whole && is_percent_encoded(rest) && hosts.split(',').all(is_url)

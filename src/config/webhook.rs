@@ -1,6 +1,6 @@
-//! Who is told of what happens to sessions, and the secrets that sign it.
+//! The receiver of session events, and the secrets that sign the messages.
 //!
-//! Owns [`Webhook`]. Must never put a secret or the receiver's path into a sentence.
+//! Owns [`Webhook`]. Must never put a secret or the receiver's path into an error.
 
 use zeroize::Zeroizing;
 
@@ -10,20 +10,20 @@ use crate::domain::webhook_url::WebhookUrl;
 use super::given::{ConfigError, Given};
 use super::settings::{Settings, var};
 
-/// More at a time than any change of secrets takes.
+/// More than any rotation of secrets needs at a time.
 const MOST_SECRETS: usize = 5;
 const HOW_TO_MAKE: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
 
-/// The receiver, and at least one secret that is shared with it, unless nobody asked for those.
+/// The receiver, and at least one shared secret, unless the command signs nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
-    /// Where it is.
+    /// The receiver's URL.
     pub url: WebhookUrl,
-    /// Each message is signed with each of them, so that one can follow another.
+    /// Every secret signs each message, so that a new one can replace an old one.
     pub secrets: Vec<WebhookSecret>,
 }
 
-/// Reads who is told, and by which secrets; not those where nothing is signed.
+/// Reads the receiver, and its secrets if something is to be signed.
 pub(super) fn webhook(
     settings: &Settings,
     signs: bool,

@@ -1,8 +1,8 @@
-//! Binding: what a session is bound to beside its token, and what counts as a change of it.
+//! Binding: what a session is bound to beside its token, and what counts as a change.
 //!
-//! Owns [`DeviceMark`]: the family of the browser and of the system in a letter each, short enough for a record, and
-//! nothing that could tell one person's device from another's of the same kind. Must never take an address for a change
-//! (telephones have a new one all day), nor what is not known for another device.
+//! Owns [`DeviceMark`]: one letter each for the family of the browser and of the system, short enough for a record, and
+//! the same for all devices of one kind. Must never treat a new address as a change (telephones change theirs all day),
+//! nor an unknown device as another device.
 
 use std::fmt;
 
@@ -43,7 +43,7 @@ pub struct DeviceMark {
 }
 
 impl DeviceMark {
-    /// Of a device of which nothing is known.
+    /// The mark of an unknown device.
     pub const UNKNOWN: Self = Self { browser: UNKNOWN, system: UNKNOWN };
 
     /// The mark of a device.
@@ -58,7 +58,7 @@ impl DeviceMark {
         (is_one(browser) && is_one(system)).then_some(Self { browser, system })
     }
 
-    /// Whether this is another browser or another system. What one of the two does not tell is no difference.
+    /// Whether this is another browser or another system. An unknown browser or system is no difference.
     pub fn differs_from(self, other: Self) -> bool {
         let differ = |one: u8, other: u8| one != UNKNOWN && other != UNKNOWN && one != other;
         differ(self.browser, other.browser) || differ(self.system, other.system)
@@ -71,8 +71,8 @@ impl fmt::Display for DeviceMark {
     }
 }
 
-/// A family's letter. Families without one of their own share a few by a checksum: that two of them look the same is
-/// rare, and then a change goes unnoticed.
+/// A family's letter. Families without a letter of their own share a few by a checksum; two families rarely share one,
+/// and then a change between them goes unnoticed.
 fn letter(name: Option<&str>, known: &[(&str, u8)]) -> u8 {
     let Some(name) = name else { return UNKNOWN };
     if let Some((_, letter)) = known.iter().find(|(family, _)| *family == name) {

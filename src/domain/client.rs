@@ -1,7 +1,6 @@
-//! Who is asking: what a request tells about where it came from.
+//! The client of a request and its origin.
 //!
-//! Owns [`Client`]. Must never hold a header that was not already judged: the address here is the one that
-//! may be believed.
+//! Owns [`Client`]. Must never hold an unverified header: the address here is the one to believe.
 
 use std::net::IpAddr;
 
@@ -14,6 +13,6 @@ pub struct Client {
     pub ip: IpAddr,
     /// The User-Agent header, cut at [`super::device::MAX_USER_AGENT`] bytes.
     pub user_agent: Option<String>,
-    /// Names the request in logs, the audit log and problem answers.
+    /// The request's id in logs, the audit log and problem answers.
     pub request_id: Uuid,
 }

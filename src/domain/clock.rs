@@ -1,7 +1,7 @@
-//! Time: the one way this crate learns what time it is.
+//! Time: the only source of the current time in this crate.
 //!
-//! Owns [`Timestamp`] and the [`Clock`] that hands it out. No other file may call the operating system's
-//! clock: deadlines are then exact in tests, which move a [`MovableClock`] by hand.
+//! Owns [`Timestamp`] and the [`Clock`] that returns it. No other file may call the operating system's clock, so tests
+//! can move a [`MovableClock`] by hand and check deadlines exactly.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,19 +25,19 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment moved into the future; stops at the end of time instead of wrapping.
+    /// This moment moved into the future; saturates instead of wrapping.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
 
-    /// This moment moved into the past; stops at the start of time instead of wrapping.
+    /// This moment moved into the past; saturates instead of wrapping.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)))
     }
 
-    /// How long after `earlier` this moment is; zero when it is not after it.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -79,22 +79,22 @@ pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// What time it is, on the wall and on a stopwatch.
+/// A wall clock and a stopwatch.
 pub trait Clock: Send + Sync {
-    /// The moment that deadlines are judged at.
+    /// The current time, which decides deadlines.
     fn now(&self) -> Timestamp;
 
-    /// What this machine's own wall clock shows: compared with other machines' clocks.
+    /// The time on this machine's own wall clock, for comparison with other machines' clocks.
     fn wall(&self) -> Timestamp {
         self.now()
     }
 
-    /// A moment that another machine's clock showed, in the time that a test has travelled to; else that very moment.
+    /// A moment that another machine's clock showed, shifted by a test's time travel; otherwise unchanged.
     fn travel(&self, moment: Timestamp) -> Timestamp {
         moment
     }
 
-    /// Time since some fixed moment of this process; never goes back, whatever happens to the wall clock.
+    /// Time since a fixed moment of this process; never goes back, even if the wall clock does.
     fn monotonic(&self) -> Duration;
 }
 
@@ -130,7 +130,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's clock, moved by hand, for tests. The stopwatch stays real.
+/// The system's clock, moved by hand in tests. The stopwatch stays real.
 #[derive(Debug, Default)]
 pub struct MovableClock {
     system: SystemClock,
@@ -139,17 +139,17 @@ pub struct MovableClock {
 }
 
 impl MovableClock {
-    /// Lets time pass, for this node and for all that it asks.
+    /// Lets time pass, for this node and for all services it asks.
     pub fn advance(&self, by: Duration) {
         self.travelled_ms.fetch_add(millis(by), Ordering::SeqCst);
     }
 
-    /// Goes back in time, with all that it asks.
+    /// Goes back in time, for this node and for all services it asks.
     pub fn rewind(&self, by: Duration) {
         self.travelled_ms.fetch_sub(millis(by), Ordering::SeqCst);
     }
 
-    /// Makes this node's own clock wrong: it shows so much more than the others' do, or less.
+    /// Sets this node's own clock ahead of the others by this much, or behind.
     pub fn set_wrong_by(&self, ms: i64) {
         self.wrong_by_ms.store(ms, Ordering::SeqCst);
     }

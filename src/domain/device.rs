@@ -1,7 +1,7 @@
 //! Devices: what a User-Agent header says about itself, for people who read a list of sessions.
 //!
-//! Owns [`Device`]. Must never let anybody in: the header is whatever the client likes to send. That it is another one than
-//! before is a hint ([`super::binding`]).
+//! Owns [`Device`]. Must never grant access: the client chooses the header. A changed device is only a hint
+//! ([`super::binding`]).
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,17 +13,17 @@ pub const MAX_USER_AGENT: usize = 512;
 /// A browser on an operating system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Device {
-    /// The browser's or program's family: `Firefox`, `Chrome`, `curl`; null when not known.
+    /// The browser's or program's family: `Firefox`, `Chrome`, `curl`; null if unknown.
     #[schema(example = "Firefox")]
     pub browser: Option<String>,
-    /// The operating system's family: `Windows`, `iOS`, `Linux`; null when not known.
+    /// The operating system's family: `Windows`, `iOS`, `Linux`; null if unknown.
     #[schema(example = "Windows")]
     pub os: Option<String>,
-    /// What kind of thing it is.
+    /// The kind of device.
     pub kind: DeviceKind,
 }
 
-/// What kind of thing a person holds.
+/// The kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
@@ -31,14 +31,14 @@ pub enum DeviceKind {
     Desktop,
     /// A telephone or a tablet.
     Mobile,
-    /// A program that is no browser: a crawler, a command-line client.
+    /// A program other than a browser: a crawler, a command-line client.
     Program,
-    /// Nothing that is known.
+    /// Unknown.
     Unknown,
 }
 
 impl Device {
-    /// Reads a User-Agent header; an absent or unknown one gives a device of which nothing is known.
+    /// Reads a User-Agent header; an absent or unknown header gives an unknown device.
     pub fn from_user_agent(user_agent: Option<&str>) -> Self {
         let user_agent = user_agent.map(cut).unwrap_or_default();
         let Some(found) = Parser::new().parse(user_agent) else {

@@ -1,9 +1,9 @@
-//! E-mail addresses: one account for all spellings of one address, and for nothing else.
+//! E-mail addresses: all spellings of one address belong to one account, and no others.
 //!
-//! Owns [`Email`] and what makes two addresses one: case, in the local part letter by letter, and in the domain whatever
-//! UTS 46 (non-transitional) maps to one A-label. `ß` is never `ss`, and no ligature, full-width or dotless letter is
-//! another letter: who types a look-alike names no account. Must never be used to decide whether mail arrives: only
-//! sending one can tell.
+//! Owns [`Email`] and the equality of addresses: the local part ignores case letter by letter, and the domain is
+//! compared by its A-label under UTS 46 (non-transitional). `ß` never equals `ss`, and no ligature, full-width or
+//! dotless letter equals another letter: a look-alike names no account. Must never decide whether mail arrives: only
+//! sending it can tell.
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization;
@@ -11,11 +11,11 @@ use unicode_normalization::UnicodeNormalization;
 /// Longest address accepted, in characters (RFC 5321 §4.5.3.1.3 allows a path of 256 with its brackets).
 const MAX_CHARS: usize = 254;
 
-/// What stands in an address only between quotation marks, around it or beside it (RFC 5322 §3.2.3).
+/// Characters that an address may contain only in quotation marks, or only as delimiters (RFC 5322 §3.2.3).
 const SPECIALS: [char; 12] = ['"', '(', ')', ',', ':', ';', '<', '>', '[', '\\', ']', '@'];
 
-/// An address that looks like one. Compared by [`Email::key`], shown as typed, but for a domain in other letters than ASCII's:
-/// that is shown in those which it means, with the full stop of every script as a full stop.
+/// A well-formed address. Compared by [`Email::key`] and shown as typed, except for a domain with letters outside
+/// ASCII: the domain is shown in the letters that it maps to, with every script's full stop as a full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     typed: String,
@@ -34,7 +34,7 @@ const INVISIBLE: InvalidEmail = InvalidEmail("The e-mail address has a character
 const NO_ADDRESS: InvalidEmail = InvalidEmail("An e-mail address looks like name@example.org.");
 
 impl Email {
-    /// Reads an address: something, one `@`, a host name; no space, no control character, nothing in quotation marks.
+    /// Parses an address: something, one `@`, a host name; no space, no control character, nothing in quotation marks.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let typed: String = tidy(text).nfc().collect();
         if typed.is_empty() {
@@ -60,7 +60,7 @@ impl Email {
         Ok(Self { typed, key })
     }
 
-    /// Refuses what a person does not see that they have typed, also among spaces. Tells nothing about accounts: no address
+    /// Refuses invisible characters in the typed text, even among spaces. Reveals nothing about accounts: no address
     /// has such a character.
     pub fn check_visible(text: &str) -> Result<(), InvalidEmail> {
         let text = tidy(text);
@@ -68,7 +68,7 @@ impl Email {
             return Err(BLANK);
         }
         let domain = text.rsplit_once('@').map_or("", |(_, domain)| domain);
-        // A domain may have a joiner where IDNA gives it a meaning: there it shapes the letters beside it.
+        // A domain may contain a joiner where IDNA gives it a meaning: there it shapes the letters beside it.
         let joins = domain.contains(is_joiner) && a_label(domain).is_some();
         let local = text.strip_suffix(domain).unwrap_or(text);
         if local.contains(is_invisible) || domain.chars().any(|c| is_invisible(c) && !(joins && is_joiner(c))) {
@@ -77,51 +77,51 @@ impl Email {
         Ok(())
     }
 
-    /// [`Email::key`] of any text: of one that is no address, a name that no account has, so that a sign-in with nonsense
-    /// takes the same road as one with an unknown address.
+    /// [`Email::key`] of any text. A text that is not an address gets a name that no account has, so that a sign-in
+    /// with it takes the same path as one with an unknown address.
     pub fn key_of(text: &str) -> String {
         // No key begins with a space.
         Self::parse(text).map_or_else(|_| format!(" {}", fold(tidy(text))), |email| email.key)
     }
 
-    /// The address as its owner typed it, its domain in the letters that it means.
+    /// The address as its owner typed it, with the domain in the letters that it maps to.
     pub fn typed(&self) -> &str {
         &self.typed
     }
 
-    /// What makes two addresses the same account.
+    /// The account's key: equal for all spellings of one address.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// A text without what is easily copied along at its ends.
+/// The text without the blanks and invisible characters that copying adds at its ends.
 fn tidy(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// Letter by letter, as mail servers that take no notice of case do it: a letter becomes its own small one and never
-/// another or several, as full case folding would have it (`ß` to `ss`, `ﬁ` to `fi`). Sigma alone has two small forms.
+/// Lower-cases letter by letter, as case-insensitive mail servers do: a letter becomes its own small letter, never
+/// another one or several, as in full case folding (`ß` to `ss`, `ﬁ` to `fi`). Only sigma has two small forms.
 fn fold(text: &str) -> String {
     let small = text.nfc().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
     small.nfc().collect()
 }
 
-/// The domain as the name system has it, if it can: lower case, Punycode.
+/// The domain as DNS stores it, if it has such a form: lower case, Punycode.
 fn a_label(domain: &str) -> Option<String> {
     let ascii =
         Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify);
     ascii.ok().map(std::borrow::Cow::into_owned)
 }
 
-/// The domain of a key in the letters that people write, if it has any but ASCII's.
+/// The domain of a key in the letters that people write, if any is not ASCII.
 pub fn in_letters(domain: &str) -> Option<String> {
     let (letters, valid) = Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
     (valid.is_ok() && letters != domain).then(|| letters.into_owned())
 }
 
-/// A character that shows nothing, or turns what follows around: with it, two addresses look like one (Unicode's format
-/// characters and what it says to ignore by default).
+/// A character that shows nothing or reverses the text after it, so that two addresses look alike (Unicode's format
+/// characters and its default ignorable ones).
 pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -130,13 +130,13 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A character that joins its neighbours, or keeps them apart (RFC 5892, CONTEXTJ).
+/// A character that joins its neighbours or separates them (RFC 5892, CONTEXTJ).
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// A character that turns the direction of what follows around (Unicode's Bidi_Control): in a text among others it moves
-/// those. The letters of a language that is written from right to left need none.
+/// A character that reverses the direction of the text after it (Unicode's Bidi_Control), including other texts beside
+/// it. Languages written from right to left do not need these characters.
 pub fn turns_text(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -245,7 +245,7 @@ mod tests {
         assert!(Email::parse(&format!("a@{}.org", "b".repeat(64))).is_err(), "no label is so long");
     }
 
-    /// Letters that other letters are taken for, and what stands around them.
+    /// Letters that are confused with others, and the characters around them.
     const LETTERS: &str =
         "aAkKsSiIßẞſıİﬁﬀσςΣéÉе\u{301}\u{212a}\u{212b}åÅＡａⅷ²µμǆǅŒœ.+-_'1０\u{200b}\u{ad}\u{200d}@ \"";
 
@@ -257,7 +257,7 @@ mod tests {
         (part(), domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
     }
 
-    /// Whether a server that takes no notice of case may deliver both to one mailbox: letter by letter, and nothing else.
+    /// Whether a case-insensitive server may deliver both to one mailbox: letter by letter, and no other way.
     fn is_one_mailbox(one: &str, other: &str) -> bool {
         let split = |text: &str| tidy(text).rsplit_once('@').map(|(local, domain)| (local.to_owned(), a_label(domain)));
         let (Some((one, one_domain)), Some((other, other_domain))) = (split(one), split(other)) else { return false };
@@ -270,7 +270,7 @@ mod tests {
     }
 
     proptest! {
-        /// Two texts that act on one account are one mailbox: letter by letter, in whatever case, at one domain.
+        /// Two texts with one account are one mailbox: letter by letter, in any case, at one domain.
         #[test]
         fn two_addresses_of_one_key_are_one_mailbox(one in texts(), other in texts()) {
             if let (Ok(a), Ok(b)) = (Email::parse(&one), Email::parse(&other))

@@ -1,7 +1,7 @@
-//! What is worth a line in the audit log.
+//! Security events: what the audit log records.
 //!
-//! Owns the closed list of event types, in the words of OWASP's logging vocabulary where it has one, and who can
-//! cause them. Must never carry a token, a password or what somebody typed.
+//! Owns the closed list of event types, in the words of OWASP's logging vocabulary where it has one, and the actors who
+//! cause them. Must never carry a token, a password or typed text.
 
 use super::UserId;
 
@@ -10,35 +10,35 @@ use super::UserId;
 pub enum Event {
     /// An account was made.
     UserCreated,
-    /// Somebody signed in; a session was issued.
+    /// A user signed in; a session was issued.
     LoginSuccess,
-    /// A sign-in was refused: the address, the password, or the account is disabled.
+    /// A sign-in was refused: wrong address, wrong password, or a disabled account.
     LoginFail,
-    /// A password was not even compared: there were too many wrong ones. One line counts those of a minute.
+    /// Too many wrong passwords: the password was not compared. One line counts the refusals of a minute.
     LoginFailMax,
-    /// Somebody who is signed in gave a wrong password.
+    /// A signed-in user gave a wrong password.
     PasswordFail,
-    /// Something was asked for that the account may not do.
+    /// A user requested an action that the account may not perform.
     AccessFail,
-    /// A request was refused that a page of somebody else may have made.
+    /// A request was refused that another site's page may have made.
     Forgery,
-    /// A session was ended by somebody.
+    /// A user, an operator or a rule ended a session.
     SessionRevoked,
-    /// An administrator has ended the sessions that fit a filter.
+    /// An administrator ended the sessions that match a filter.
     SessionsRevokedByFilter,
     /// A session's token was renewed.
     SessionRenewed,
-    /// A live session was shown by another browser or system than the one it is bound to.
+    /// Another browser or system than the bound one presented a live session.
     DeviceChanged,
-    /// Somebody who is signed in proved again who they are.
+    /// A signed-in user proved their identity again.
     Reauthenticated,
-    /// A password was changed by its owner.
+    /// The owner changed the password.
     PasswordChanged,
-    /// A link to set a new password was made.
+    /// A link to set a new password was created.
     PasswordResetIssued,
     /// A password was set with such a link.
     PasswordReset,
-    /// A link was refused: it was used, replaced, too old, or never made.
+    /// A reset link was refused: used, replaced, too old, or never issued.
     PasswordResetFail,
     /// An account was disabled.
     UserDisabled,
@@ -46,22 +46,22 @@ pub enum Event {
     UserLocked,
     /// An account was enabled again.
     UserEnabled,
-    /// An account was deleted, with all that is personal about it.
+    /// An account was deleted with all its personal data.
     UserDeleted,
     /// An account's roles were changed.
     RolesChanged,
     /// Very many wrong passwords in a short time, on one node.
     GuessingFlood,
-    /// Something strange was found about a user's sessions.
+    /// The rules found something unusual about a user's sessions.
     AlertOpened,
-    /// Somebody has taken note of that.
+    /// The alert was acknowledged.
     AlertAcknowledged,
     /// A restored copy of the ledger was declared to be the ledger; every session ended.
     LedgerRestored,
 }
 
 impl Event {
-    /// All there are.
+    /// All events.
     pub const ALL: &[Self] = &[
         Self::UserCreated,
         Self::LoginSuccess,
@@ -127,16 +127,16 @@ impl Event {
     }
 }
 
-/// Who did it.
+/// Who caused the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A signed-in user: the account's owner or an administrator.
     User(UserId),
-    /// Whoever holds the link or the password, not signed in.
+    /// The holder of a link or a password, not signed in.
     Anonymous,
     /// An operator at the command line.
     CommandLine,
-    /// The server by one of its own rules.
+    /// The server, by one of its own rules.
     Server,
 }
 

@@ -1,7 +1,7 @@
-//! Filters: which sessions somebody means, in words that the interface and the command line share.
+//! Filters: which sessions are meant, in words that the interface and the command line share.
 //!
-//! Owns the fields, what their values mean and the one sentence about a bad one. All fields that are given must hold.
-//! Must never guess: a field that is not known, or is given twice, is refused, because what is found is ended.
+//! Owns the fields, the meaning of their values and the error sentence for each. A session matches if all given fields
+//! match. Must never guess: an unknown or repeated field is refused, because the matching sessions are ended.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,19 +15,19 @@ use super::{Place, Timestamp, UserId};
 /// Longest name of a browser or a system.
 const LONGEST_NAME: usize = 64;
 
-/// Which sessions are meant. Without a field: all.
+/// Which sessions match. Without a field: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Whose they are.
+    /// The user who owns them.
     pub user: Option<UserId>,
-    /// Where they were last used from.
+    /// The address or network they were last used from.
     pub ip: Option<Network>,
-    /// Where they were signed in from.
+    /// The address or network they were signed in from.
     pub sign_in_ip: Option<Network>,
-    /// The country that they were signed in from, or are used from now, two capital letters.
+    /// The country of the sign-in or of the last use, two capital letters.
     pub country: Option<String>,
-    /// The number of the network (autonomous system) that they were signed in from, or are used from now. With a country:
-    /// of one and the same place.
+    /// The number of the network (autonomous system) of the sign-in or of the last use. With a country, both must match
+    /// the same place.
     pub asn: Option<i64>,
     /// The browser's family, exactly as lists show it.
     pub browser: Option<String>,
@@ -41,15 +41,15 @@ pub struct Filter {
     pub last_seen_before: Option<Timestamp>,
     /// They were last used at this moment or after it.
     pub last_seen_after: Option<Timestamp>,
-    /// What speaks against them has at least this weight.
+    /// The weight of their signals is at least this.
     pub risk: Option<i64>,
 }
 
-/// Why a field was refused.
+/// A refused field and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {detail}")]
 pub struct FilterError {
-    /// The field, as it was given.
+    /// The field as given.
     pub field: String,
     /// What is wrong with it, in a sentence.
     pub detail: &'static str,
@@ -67,20 +67,20 @@ const NO_MOMENT: &str = "A moment is written as in RFC 3339, such as 2026-11-22T
 const NO_MOMENT_NOR_AGE: &str = "This is neither a moment (2026-11-22T07:00:00Z) nor a time back from now (30d).";
 const NO_WEIGHT: &str = "A risk is a whole number from 0 to 1000000.";
 
-/// Largest weight that can be asked for.
+/// Largest weight that a filter may contain.
 const LARGEST_RISK: i64 = 1_000_000;
 
-/// How a moment may be written.
+/// How a point in time may be written.
 #[derive(Clone, Copy, Debug)]
 pub enum Moments {
     /// RFC 3339.
     Absolute,
-    /// RFC 3339, or how long before this moment.
+    /// RFC 3339, or a duration before this moment.
     OrBackFrom(Timestamp),
 }
 
 impl Filter {
-    /// Reads a filter of fields and their values.
+    /// Parses a filter from fields and their values.
     pub fn parse<'a>(
         fields: impl IntoIterator<Item = (&'a str, &'a str)>,
         moments: Moments,
@@ -92,7 +92,7 @@ impl Filter {
         Ok(filter)
     }
 
-    /// Whether there is such a field.
+    /// Whether this field exists.
     pub fn has_field(name: &str) -> bool {
         Self::default().set(name, "", Moments::Absolute) != Err(UNKNOWN)
     }
@@ -115,20 +115,20 @@ impl Filter {
         }
     }
 
-    /// Whether it leaves nobody out.
+    /// Whether it matches every session.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a session that was last used so, and from there, is meant as far as that goes. `latest` is the last
-    /// moment at which it may have been used, `seen` the last one at which it surely was.
+    /// Whether a session with this last use matches the fields about last use. `latest` is the last moment at which it
+    /// may have been used, `seen` the last moment at which it certainly was.
     pub fn admits_use(&self, seen: Timestamp, latest: Timestamp, ip: Option<IpAddr>) -> bool {
         self.last_seen_before.is_none_or(|before| latest < before)
             && self.last_seen_after.is_none_or(|after| seen >= after)
             && self.ip.as_ref().is_none_or(|network| ip.is_some_and(|ip| network.contains(ip)))
     }
 
-    /// Whether one of these places, where a session was signed in and where it is, is meant.
+    /// Whether one of these places matches: where a session was signed in and where it was last used.
     pub fn admits_places(&self, places: &[Place]) -> bool {
         let none = self.country.is_none() && self.asn.is_none();
         none || places.iter().any(|place| {
@@ -138,7 +138,7 @@ impl Filter {
     }
 }
 
-/// In words, as it would be typed: for the audit log.
+/// The filter as a person would type it, for the audit log.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
@@ -183,7 +183,7 @@ fn risk(text: &str) -> Result<i64, &'static str> {
     digits(text).and_then(|text| text.parse().ok()).filter(|weight| *weight <= LARGEST_RISK).ok_or(NO_WEIGHT)
 }
 
-/// Numbers have one spelling: Rust would also read `+7`.
+/// Numbers have one spelling; Rust would also parse `+7`.
 fn digits(text: &str) -> Option<&str> {
     text.bytes().all(|digit| digit.is_ascii_digit()).then_some(text)
 }
@@ -208,11 +208,11 @@ fn back(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
-/// Bits that an IPv4 address has before it where it is kept as IPv6.
+/// Prefix bits of an IPv4 address stored as IPv6.
 const MAPPED_PREFIX: u8 = 96;
 
-/// An address, or a network of them. IPv4 is kept as `::ffff:0:0/96`, so that all are in one order; but an IPv6 network
-/// around that has no IPv4 address in it.
+/// An address or a network. IPv4 is stored as `::ffff:0:0/96`, so that all addresses have one order; but an IPv6
+/// network around that range contains no IPv4 address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Network {
     first: [u8; 16],
@@ -221,7 +221,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Reads an address or a network.
+    /// Parses an address or a network.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if let Ok(address) = text.parse::<IpAddr>() {
             let key = key(address);
@@ -235,24 +235,24 @@ impl Network {
         Ok(Self { first: key(network.network()), last: key(network.broadcast()), text: network.to_string() })
     }
 
-    /// Its first and its last address, as the ledger orders them.
+    /// Its first and its last address, in the ledger's order.
     pub fn bounds(&self) -> ([u8; 16], [u8; 16]) {
         (self.first, self.last)
     }
 
-    /// What between its bounds is not in it: all of IPv4, in an IPv6 network around that.
+    /// The addresses between its bounds that it does not contain: all of IPv4, in an IPv6 network around that range.
     pub fn gap(&self) -> Option<([u8; 16], [u8; 16])> {
         let (first, last) = (key(Ipv4Addr::UNSPECIFIED.into()), key(Ipv4Addr::BROADCAST.into()));
         let is_around = self.first <= first && last <= self.last && self.bounds() != (first, last);
         is_around.then_some((first, last))
     }
 
-    /// Whether it is one address.
+    /// Whether it is a single address.
     pub fn is_one(&self) -> bool {
         self.first == self.last
     }
 
-    /// Whether this address is in it.
+    /// Whether it contains this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let key = key(address);
         let is_in_gap = self.gap().is_some_and(|(first, last)| (first..=last).contains(&key));
@@ -272,7 +272,7 @@ impl fmt::Debug for Network {
     }
 }
 
-/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4, as the addresses in it are.
+/// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4, like its addresses.
 fn unmapped(network: IpNet) -> IpNet {
     let found = match network {
         IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(MAPPED_PREFIX)),
@@ -281,7 +281,7 @@ fn unmapped(network: IpNet) -> IpNet {
     found.and_then(|(address, prefix)| IpNet::new(address.into(), prefix).ok()).unwrap_or(network)
 }
 
-/// Sixteen bytes, IPv4 mapped into IPv6: the addresses of one network stand together.
+/// Sixteen bytes, with IPv4 mapped into IPv6, so that the addresses of a network are contiguous.
 fn key(address: IpAddr) -> [u8; 16] {
     let address: Ipv6Addr = match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),

@@ -1,7 +1,6 @@
 //! Public identifiers, and the two random values of the record protocol.
 //!
-//! Owns [`SessionId`], [`UserId`], [`Stamp`] and [`Nonce`]. None of them is a credential: whoever knows one
-//! can do nothing with it.
+//! Owns [`SessionId`], [`UserId`], [`Stamp`] and [`Nonce`]. None of them is a credential: knowing one grants nothing.
 
 use std::fmt;
 
@@ -24,20 +23,20 @@ macro_rules! uuid_v7 {
                 Self(Builder::from_unix_timestamp_millis(ms, &random::bytes(random)).into_uuid())
             }
 
-            /// The moment that it was made.
+            /// When the id was made.
             pub fn made_at(self) -> Timestamp {
                 let [a, b, c, d, e, f, ..] = self.0.into_bytes();
                 let ms = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
                 Timestamp::from_ms(i64::try_from(ms).unwrap_or(i64::MAX))
             }
 
-            /// Not after any id that is made at this moment, and after all that were made before it.
+            /// The least id of this moment: greater than every id made before it.
             pub fn first_of(moment: Timestamp) -> Self {
                 let ms = u64::try_from(moment.ms()).unwrap_or(0).min((1 << 48) - 1);
                 Self(Uuid::from_u128(u128::from(ms) << 80))
             }
 
-            /// Reads the hyphenated lower-case form, 36 characters, and no other.
+            /// Parses the hyphenated lower-case form, 36 characters, and no other.
             pub fn parse(text: &str) -> Option<Self> {
                 parse_hyphenated(text).map(Self)
             }
@@ -88,11 +87,11 @@ macro_rules! uuid_v7 {
 }
 
 uuid_v7! {
-    /// A session's public name: what lists show and what revocation takes. Stable over renewals of the token.
+    /// A session's public name, in lists and for revocation. It survives renewals of the token.
     SessionId
 }
 impl SessionId {
-    /// In the place of a session's name where its row is gone.
+    /// Replaces a session's name when its row is gone.
     pub const UNKNOWN: Self = Self(Uuid::nil());
 }
 
@@ -105,41 +104,41 @@ uuid_v7! {
     AlertId
 }
 
-/// A text that is no id: what a row holds that this version never wrote.
+/// A text that is not an id: a row holds a value that this version never wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an id")]
 pub struct NotAnId(String);
 
-/// The least UUIDv7 that can be made at this moment: ids from then on are not less, earlier ones are.
+/// The least UUIDv7 of this moment: ids from then on are not less, earlier ids are.
 pub fn least_at(moment: Timestamp) -> Uuid {
     let ms = u64::try_from(moment.ms()).unwrap_or(0);
     Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
 }
 
-/// Reads a UUID in its hyphenated lower-case form. Braces, URNs, upper case and bare hex are refused, so that
-/// one id has one spelling.
+/// Parses a UUID in its hyphenated lower-case form. Refuses braces, URNs, upper case and bare hex, so that one id has
+/// one spelling.
 pub fn parse_hyphenated(text: &str) -> Option<Uuid> {
     let canonical = text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase());
     canonical.then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
-/// Eight random bytes that the ledger gave to one Redis process. A record carries the stamp of the process
-/// that it was written to, and is believed only when read from that process.
+/// Eight random bytes that the ledger assigned to one Redis process: the incarnation id. A record carries the stamp of
+/// the process it was written to, and counts only when read from that process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp([u8; 8]);
 
 impl Stamp {
-    /// A stamp that no process bears yet.
+    /// A new stamp, different from every other process's.
     pub fn generate(random: &dyn Random) -> Self {
         Self(random::bytes(random))
     }
 
-    /// A stamp as it is stored; none when it is not eight bytes.
+    /// A stamp as stored; `None` if it is not eight bytes.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The stamp as it is stored.
+    /// The stamp as stored.
     pub fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
@@ -153,12 +152,12 @@ impl fmt::Debug for Stamp {
     }
 }
 
-/// Sixteen random bytes that mark one fill's lease on a record's place.
+/// Sixteen random bytes that mark one fill's lease on a record's key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Nonce([u8; 16]);
 
 impl Nonce {
-    /// A nonce that no other fill bears.
+    /// A new nonce, different from every other fill's.
     pub fn generate(random: &dyn Random) -> Self {
         Self(random::bytes(random))
     }

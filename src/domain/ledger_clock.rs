@@ -1,8 +1,8 @@
-//! The ledger's clock, as a node tells it.
+//! The ledger's clock, as a node reckons it.
 //!
-//! Owns [`LedgerClock`]: what is compared with stored times goes by SQL's clock, so that all nodes judge alike. Between
-//! two readings of SQL it goes on by the stopwatch: a wall clock that jumps changes nothing. Must never ask SQL itself:
-//! it is told each [`Reading`].
+//! Owns [`LedgerClock`]: comparisons with stored times use SQL's clock, so that all nodes judge alike. Between two
+//! readings of SQL the stopwatch advances it, so a jump of the wall clock changes nothing. Must never query SQL itself:
+//! its caller passes each [`Reading`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -10,58 +10,58 @@ use std::time::Duration;
 
 use super::clock::{Clock, Timestamp, millis};
 
-/// How far a node's wall clock and SQL's may differ. Beyond that one of them is wrong, and nobody can tell which.
+/// Most difference between a node's wall clock and SQL's. Beyond it one of them is wrong, and no node can tell which.
 pub const MAX_SKEW: Duration = Duration::from_secs(2);
-/// A reading that took longer says too little.
+/// A reading that took longer is too imprecise.
 const LONGEST_READING: Duration = Duration::from_secs(1);
-/// How long nothing is purged after SQL's clock was moved: a clock that was moved by mistake is moved back.
+/// How long the purge pauses after SQL's clock was moved, in case the move was a mistake and is reverted.
 const SETTLING: Duration = Duration::from_secs(600);
-/// SQL rounds to milliseconds, and so does the stopwatch.
+/// Rounding error: SQL and the stopwatch each round to milliseconds.
 const ROUNDING_MS: i64 = 1;
-/// SQL's clock was not seen to move.
+/// SQL's clock has never moved.
 const NEVER: i64 = i64::MIN;
 
-/// What SQL's clock showed, and the stopwatch before it was asked and after.
+/// SQL's clock, and the stopwatch before and after the query.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// The stopwatch before.
+    /// The stopwatch before the query.
     pub before: Duration,
     /// SQL's clock.
     pub there: Timestamp,
-    /// The stopwatch after.
+    /// The stopwatch after the query.
     pub after: Duration,
 }
 
-/// How a node's wall clock stands to SQL's.
+/// The difference between a node's wall clock and SQL's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skew {
-    /// They agree to [`MAX_SKEW`].
+    /// They agree within [`MAX_SKEW`].
     Small,
-    /// They do not: the node's is so many milliseconds ahead.
+    /// They do not agree: the node's is ahead by this many milliseconds.
     Large(i64),
-    /// SQL's was never read.
+    /// SQL's clock was never read.
     Unknown,
 }
 
-/// SQL's clock: the last reading and the stopwatch since. Asking it costs the stopwatch and one atomic load.
+/// SQL's clock: the last reading plus the stopwatch since. A call costs the stopwatch and one atomic load.
 pub struct LedgerClock {
     node: Arc<dyn Clock>,
-    /// What SQL's clock showed when the stopwatch showed zero, in milliseconds.
+    /// SQL's clock at the stopwatch's zero, in milliseconds.
     origin: AtomicI64,
     read: AtomicBool,
-    /// The stopwatch when SQL's clock was last seen to have been moved, in milliseconds.
+    /// The stopwatch when SQL's clock was last seen to move, in milliseconds.
     moved: AtomicI64,
 }
 
 impl LedgerClock {
-    /// A clock that follows the node's own until it is told a reading.
+    /// A clock that follows the node's own until the first reading.
     pub fn new(node: Arc<dyn Clock>) -> Self {
         let origin = node.wall().ms().saturating_sub(millis(node.monotonic()));
         Self { node, origin: AtomicI64::new(origin), read: AtomicBool::default(), moved: AtomicI64::new(NEVER) }
     }
 
-    /// Takes a reading over if it agrees with the node's wall clock. If it does not, nobody can tell which of the two is
-    /// wrong: this clock goes on as it did.
+    /// Adopts a reading if it agrees with the node's wall clock. If it does not, no node can tell which of the two is
+    /// wrong, and this clock continues unchanged.
     pub fn correct(&self, reading: &Reading) -> Skew {
         let Some(origin) = self.judge(reading) else { return self.skew() };
         let skew = self.skew_from(origin);
@@ -71,14 +71,14 @@ impl LedgerClock {
         skew
     }
 
-    /// Takes a reading over whatever the node's wall clock shows: for a command, which neither purges nor serves.
+    /// Adopts a reading even if the node's wall clock disagrees: for a command, which neither purges nor serves.
     pub fn follow(&self, reading: &Reading) {
         if let Some(origin) = self.judge(reading) {
             self.set(origin, reading.after);
         }
     }
 
-    /// How the node's wall clock stands to this one now.
+    /// The current difference between the node's wall clock and this one.
     pub fn skew(&self) -> Skew {
         if self.read.load(Ordering::SeqCst) {
             self.skew_from(self.origin.load(Ordering::SeqCst))
@@ -87,8 +87,8 @@ impl LedgerClock {
         }
     }
 
-    /// The moment by which a transaction may purge, from a reading inside that transaction. None while the clocks disagree,
-    /// and for some minutes after SQL's clock was moved.
+    /// The time up to which a transaction may purge, from a reading inside that transaction. `None` while the clocks
+    /// disagree, and for ten minutes after SQL's clock was moved.
     pub fn purge_moment(&self, reading: &Reading) -> Option<Timestamp> {
         let skew = self.correct(reading);
         let moved = self.moved.load(Ordering::SeqCst);
@@ -96,9 +96,9 @@ impl LedgerClock {
         (skew == Skew::Small && is_settled).then(|| self.travel(reading.there))
     }
 
-    /// The origin after a reading; none if it took too long. SQL's clock was read at some moment between `before` and
-    /// `after`. An origin that fits that is kept, so that the clock does not tremble; another one steps to the nearer
-    /// bound. So a step is a millisecond or two, unless SQL's clock itself was moved.
+    /// The origin after a reading; `None` if the reading took too long. SQL's clock was read between `before` and
+    /// `after`. An origin within these bounds is kept, so that the clock does not jitter; another origin moves to the
+    /// nearer bound. So a step is a millisecond or two, unless SQL's clock itself was moved.
     fn judge(&self, reading: &Reading) -> Option<i64> {
         let Reading { before, there, after } = *reading;
         if after.saturating_sub(before) > LONGEST_READING {
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// A wall and a stopwatch that stand still unless they are moved.
+    /// A wall clock and a stopwatch that move only by hand.
     #[derive(Default)]
     struct Still {
         wall: AtomicI64,

@@ -1,10 +1,10 @@
-//! Lineage: whether the ledger goes on from what was seen of it before, or is an older copy.
+//! Lineage: whether the ledger continues the history seen before, or is an older copy.
 //!
-//! Owns the rule. A ledger counts its history in heights; a copy that was put back is lower than what was seen, and
-//! must never be taken for the ledger itself: sessions that were ended since then live in it. A history of its own
-//! begins when an operator declares a copy to be the ledger, when the ledger comes back after a copy, and when it goes on
-//! in another place (a standby that was promoted): what it leaves behind is given up. Must never be told from a clock: nodes' clocks differ, and a
-//! height that was seen is one that was committed.
+//! Owns the rule. A ledger counts its history in heights. A restored copy is lower than the height seen, and must never
+//! pass for the ledger itself: it still holds sessions that were ended since. A new history begins when an operator
+//! declares a copy to be the ledger, when the ledger returns after a copy, and when it moves (a promoted standby); it
+//! gives up the history that it leaves behind. Must never use a clock: nodes' clocks differ, and a height that was seen
+//! was committed.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Random, random};
 
-/// A copy that is older than this many histories is not known any more.
+/// Most ancestors that are remembered; a copy that is older than this many histories is no longer recognised.
 const ANCESTORS: usize = 128;
 
 /// The name of one unbroken history of a ledger, or of the ledger itself: sixteen random bytes.
@@ -21,12 +21,12 @@ const ANCESTORS: usize = 128;
 pub struct Lineage([u8; 16]);
 
 impl Lineage {
-    /// A name that no other history bears.
+    /// A new name, different from every other history's.
     pub fn generate(random: &dyn Random) -> Self {
         Self(random::bytes(random))
     }
 
-    /// Reads what [`fmt::Display`] writes.
+    /// Parses the output of [`fmt::Display`].
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
@@ -50,25 +50,25 @@ impl fmt::Debug for Lineage {
     }
 }
 
-/// How far a history has come.
+/// A position in a ledger's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPosition {
-    /// Which history.
+    /// The history.
     pub lineage: Lineage,
-    /// How far: raised after whatever must not be forgotten.
+    /// The height: raised after each change that must not be forgotten.
     pub height: i64,
-    /// The histories that were given up for this one.
+    /// The histories that this one has given up.
     pub ancestors: Vec<Lineage>,
 }
 
 impl HistoryPosition {
-    /// The beginning of a history.
+    /// The start of a history.
     pub fn first(lineage: Lineage) -> Self {
         Self { lineage, height: 0, ancestors: Vec::new() }
     }
 
-    /// Whether a ledger that stands here goes on from `seen`. An unknown history under the ledger's own name is one
-    /// that followed: each begins where the one before was known to be the ledger, or was declared to be.
+    /// Whether a ledger at this position continues `seen`. An unknown history under the ledger's own name is a later
+    /// one: each history begins where its predecessor was known, or declared, to be the ledger.
     pub fn continues(&self, seen: &Self) -> bool {
         if self.lineage == seen.lineage {
             return self.height >= seen.height;
@@ -76,7 +76,7 @@ impl HistoryPosition {
         !seen.ancestors.contains(&self.lineage)
     }
 
-    /// The same place, with all that `seen` knows to be given up.
+    /// The same position, with every history that `seen` gives up, and its own, as ancestors.
     #[must_use]
     pub fn successor_of(mut self, seen: &Self) -> Self {
         let given_up = seen.ancestors.iter().chain([&seen.lineage]);
@@ -87,36 +87,36 @@ impl HistoryPosition {
         self
     }
 
-    /// One step further.
+    /// One height further.
     #[must_use]
     pub fn raised(mut self) -> Self {
         self.height = self.height.saturating_add(1);
         self
     }
 
-    /// The beginning of the history that follows this one.
+    /// The start of the history that follows this one.
     #[must_use]
     pub fn begin(&self, fresh: Lineage) -> Self {
         Self::first(fresh).successor_of(self)
     }
 
-    /// The given-up histories as they are stored: with a space between.
+    /// The ancestors as stored: separated by spaces.
     pub fn ancestors_text(&self) -> String {
         self.ancestors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
-    /// Reads what [`HistoryPosition::ancestors_text`] writes.
+    /// Parses the output of [`HistoryPosition::ancestors_text`].
     pub fn parse_ancestors(text: &str) -> Option<Vec<Lineage>> {
         text.split(' ').filter(|name| !name.is_empty()).map(Lineage::parse).collect()
     }
 }
 
-/// What a ledger says of itself.
+/// A ledger's identity and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
-    /// Which ledger it is, whatever becomes of its history: two that share a Redis do not meet.
+    /// The ledger's name, constant over all its histories: it separates two ledgers that share a Redis.
     pub ledger: Lineage,
-    /// How far it has come.
+    /// Its position.
     pub mark: HistoryPosition,
 }
 
@@ -139,7 +139,7 @@ mod tests {
     fn of_one_history_the_lower_is_the_older() {
         for (ours, seen, continues) in [(7, 7, true), (8, 7, true), (6, 7, false), (0, 0, true), (0, 1, false)] {
             assert_eq!(mark(1, ours, &[]).continues(&mark(1, seen, &[])), continues, "{ours} after {seen}");
-            // Whatever came before either.
+            // Nor do earlier ancestors change the result.
             assert_eq!(mark(1, ours, &[0]).continues(&mark(1, seen, &[])), continues);
             assert_eq!(mark(1, ours, &[]).continues(&mark(1, seen, &[0])), continues);
         }
@@ -162,7 +162,7 @@ mod tests {
         assert!(!backup.continues(&first));
         let second = backup.begin(name(3));
         assert!(second.continues(&first));
-        // From now on the first one is an older copy, too, although the second does not descend from it.
+        // From now on the first one is an older copy too, although the second does not descend from it.
         let second = second.successor_of(&first);
         assert!(!first.continues(&second) && !backup.continues(&second));
     }
@@ -195,15 +195,15 @@ mod tests {
         );
     }
 
-    /// What can happen to a ledger and to what is seen of it.
+    /// What can happen to a ledger and to its seen position.
     #[derive(Clone, Debug)]
     enum Step {
-        /// A node raises it and is gone before it tells Redis. No copy is put back until a node has: what happens in
-        /// that moment is not covered.
+        /// A node raises it and fails before it tells Redis. No copy is restored until a node has told Redis: the model
+        /// does not cover a restore at that moment.
         Raise,
         /// A node raises it and tells Redis.
         See,
-        /// Redis is emptied and every node starts anew.
+        /// Redis is emptied and every node restarts.
         Forget,
         Backup,
         Restore(prop::sample::Index),
@@ -222,7 +222,7 @@ mod tests {
         prop::collection::vec(step, 1..60)
     }
 
-    /// A ledger that keeps every step of its history, each with a number of its own.
+    /// A ledger that keeps every step of its history, each with its own number.
     #[derive(Clone, Debug)]
     struct Whole {
         mark: HistoryPosition,

@@ -1,7 +1,7 @@
-//! The rules: what a token, a session, a user, a password and a device are, and when a session is over.
+//! The rules: tokens, sessions, users, passwords and devices, and when a session is over.
 //!
-//! Owns every decision that needs nothing but its arguments. Must never do I/O, never await, and never
-//! import anything else of this crate: time and randomness come in through [`Clock`] and [`Random`].
+//! Owns every decision that needs only its arguments. Must never do I/O, await, or import anything else of this crate:
+//! time and randomness come in through [`Clock`] and [`Random`].
 
 pub mod binding;
 pub mod client;

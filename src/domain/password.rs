@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Random, random};
 
-/// Fewest code points of a new password, whatever the operator says.
+/// Fewest code points of a new password, even if the settings say less.
 pub const MIN_CHARS: usize = 8;
 /// Most code points of a password.
 pub const MAX_CHARS: usize = 256;
@@ -23,47 +23,47 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// The most that a stored hash may ask for: 64 MiB, 10 passes, 4 lanes.
+/// Upper bounds for a stored hash's parameters: 64 MiB, 10 passes, 4 lanes.
 const MAX_MEMORY_KIB: u32 = 65_536;
 const MAX_PASSES: u32 = 10;
 const MAX_LANES: u32 = 4;
 
-/// What is stored in place of a hash while no password opens the account: none that was ever computed. To compare with it
-/// costs what a mismatch costs.
+/// Stored in place of a hash while no password opens the account; it is not the hash of any password. A comparison with
+/// it costs as much as a mismatch.
 pub const LOCKED: &str = "!locked";
 
-/// Salt of the hash that is computed when there is nobody to verify. Its output is thrown away.
+/// Salt of the hash that is computed for an unknown user. Its output is discarded.
 const NOBODYS_SALT: [u8; 16] = *b"nobody at all...";
 
-/// A password as it was typed, composed (NFC) so that one password has one byte form. Gone from memory when
-/// dropped; never printed.
+/// A password as typed, composed (NFC) so that one password has one byte form. Wiped from memory when dropped; never
+/// printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
-/// Why a new password is refused, in words for the person who chose it.
+/// Why a new password is refused, in words for its user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WeakPassword(pub String);
 
 impl Password {
-    /// Takes the text over; the original is wiped.
+    /// Takes ownership of the text and wipes the original.
     pub fn new(mut text: String) -> Self {
         let composed = text.nfc().collect();
         text.zeroize();
         Self(Zeroizing::new(composed))
     }
 
-    /// Longer than any that was ever accepted: nobody's, and not worth a hash.
+    /// Longer than any accepted password: it cannot match and is not worth a hash.
     pub fn is_too_long(&self) -> bool {
         self.chars() > MAX_CHARS
     }
 
-    /// How many code points it has.
+    /// The number of code points.
     pub(super) fn chars(&self) -> usize {
         self.0.chars().count()
     }
 
-    /// Its first characters, to be judged.
+    /// Its first characters, for the password rules.
     pub(super) fn beginning(&self, chars: usize) -> Zeroizing<String> {
         Zeroizing::new(self.0.chars().take(chars).collect())
     }
@@ -79,34 +79,34 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What comparing a password with a stored hash showed.
+/// The result of comparing a password with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the password.
+    /// The password is right.
     Match {
-        /// The stored hash was made with weaker parameters than today's and should be replaced.
+        /// The stored hash has weaker parameters than today's and should be replaced.
         outdated: bool,
     },
-    /// It is not the password.
+    /// The password is wrong.
     Mismatch,
-    /// The stored hash cannot be used: not Argon2id, or asking for more than the bounds. One hash was computed
-    /// all the same, so that this costs what a mismatch costs.
+    /// The stored hash is unusable: not Argon2id, or above the bounds. One hash was computed nevertheless, so that this
+    /// costs as much as a mismatch.
     Unusable,
 }
 
-/// Hashing failed for a reason that is not the password's (out of memory).
+/// Hashing failed for a reason other than the password (out of memory).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("hashing a password failed: {0}")]
 pub struct HashingFailed(String);
 
-/// One worker's memory for hashing: allocated at first use, then used again.
+/// One worker's memory for hashing: allocated at first use, then reused.
 #[derive(Default)]
 pub struct Hasher {
     blocks: Vec<Block>,
 }
 
 impl Hasher {
-    /// Hashes a new password with today's parameters and a fresh salt; the PHC string to store.
+    /// Hashes a new password with today's parameters and a fresh salt; returns the PHC string to store.
     pub fn hash(&mut self, password: &Password, random: &dyn Random) -> Result<String, HashingFailed> {
         let salt: [u8; 16] = random::bytes(random);
         let params = todays_params()?;
@@ -135,7 +135,7 @@ impl Hasher {
         }
     }
 
-    /// Computes one hash and throws it away: what an unknown user costs, so that nobody can tell.
+    /// Computes one hash and discards it, so that an unknown user costs as much as a known one.
     pub fn verify_nobody(&mut self, password: &Password) -> Result<(), HashingFailed> {
         self.run(password, &NOBODYS_SALT, &todays_params()?).map(drop)
     }
@@ -150,14 +150,14 @@ impl Hasher {
             .hash_password_into_with_memory(password.as_bytes(), salt, output.as_mut_slice(), &mut self.blocks)
             .map_err(failed)?;
         if needed > usual_blocks() {
-            // One hash of another making took more than all others will: it is given back.
+            // A hash with other parameters took more memory than later ones need: free it.
             self.blocks = Vec::new();
         }
         Ok(output)
     }
 }
 
-/// How much one of our own hashes takes.
+/// The memory blocks of one of our own hashes.
 fn usual_blocks() -> usize {
     usize::try_from(MEMORY_KIB).unwrap_or(usize::MAX)
 }
@@ -166,8 +166,8 @@ fn todays_params() -> Result<Params, HashingFailed> {
     Params::new(MEMORY_KIB, PASSES, LANES, Some(32)).map_err(failed)
 }
 
-/// The parts of a stored hash, if it is one that we would have made or made once: Argon2id, version 19, 32 bytes,
-/// within the bounds.
+/// The parts of a stored hash, if this or an earlier version could have made it: Argon2id, version 19, 32 bytes, within
+/// the bounds.
 fn usable(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
     let phc = PasswordHash::new(stored).ok()?;
     let params = Params::try_from(&phc).ok()?;

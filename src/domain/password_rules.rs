@@ -1,10 +1,10 @@
-//! Which passwords may be chosen: long enough, and not among those that are tried first.
+//! Which new passwords are allowed: long enough, and not among the first guesses.
 //!
-//! Owns [`PasswordRules`], what the operator wants and what zxcvbn makes of it: its 30 000 most used passwords, words,
-//! names, dates, keyboard rows, and what others may know of this person and this service. Any character is welcome, and
-//! none is asked for. Judges new passwords only: one that was chosen under other rules still opens its account. Must
-//! never be asked on a thread that others wait for (a judgement takes milliseconds, the first one more), and never let
-//! the password into what it says. Sources: OWASP ASVS 5.0 §6.2, NIST SP 800-63B-4 §3.1.1.
+//! Owns [`PasswordRules`]: the operator's rules and zxcvbn's estimate, with its 30 000 most used passwords, words,
+//! names, dates, keyboard rows, and what others may know about this person and this service. Any character is allowed
+//! and none is required. Judges new passwords only: a password chosen under other rules still opens its account. Must
+//! never run on a thread that others wait for (a judgement takes milliseconds, the first one more), and never put the
+//! password into its messages. Sources: OWASP ASVS 5.0 §6.2, NIST SP 800-63B-4 §3.1.1.
 
 use zeroize::Zeroizing;
 use zxcvbn::feedback::Warning;
@@ -13,16 +13,16 @@ use zxcvbn::zxcvbn;
 use super::Password;
 use super::password::{MAX_CHARS, MIN_CHARS, WeakPassword};
 
-/// So many guesses a password of eight characters must be worth: what they are when they follow no pattern.
+/// Guesses that a password of eight characters must resist: the number for eight characters without a pattern.
 const ENOUGH_GUESSES: u64 = 100_000_000;
-/// A longer one has to be worth more, because zxcvbn takes any three parts for that much: a word, a dash and a year.
+/// A longer one must resist more, because zxcvbn gives any three parts that much: a word, a dash and a year.
 const ENOUGH_GUESSES_LONGER: u64 = 1_000_000_000;
-/// What of a password is judged, at most: time grows with the square of the length, and so many characters decide it.
+/// Most characters that are judged: the time grows with the square of the length, and so many characters decide.
 const JUDGED_CHARS: usize = 64;
-/// How much zxcvbn may have to look up: the square of the length for each way to read the letters that stand for others. It
-/// tries every way, and there are hundreds. Measured with what takes longest: some fifteen milliseconds.
+/// Most work for zxcvbn: the square of the length for each way to read the signs that stand for letters. zxcvbn tries
+/// every way, and there can be hundreds. Measured with the slowest inputs: some fifteen milliseconds.
 const MOST_WORK: usize = 32_768;
-/// Signs that zxcvbn reads as letters, by the letter.
+/// Signs that zxcvbn reads as letters, by letter.
 const STAND_FOR: [&[char]; 12] = [
     &['4', '@'],
     &['8'],
@@ -37,11 +37,11 @@ const STAND_FOR: [&[char]; 12] = [
     &['%'],
     &['2'],
 ];
-/// Those that it reads as either of two letters: with each there are up to twice as many ways.
+/// Signs that zxcvbn reads as either of two letters: each can double the number of ways.
 const AMBIGUOUS: [char; 3] = ['1', '|', '7'];
-/// Words that are looked for, at most.
+/// Most words that are looked for.
 const MAX_WORDS: usize = 40;
-/// A shorter word says nothing about anybody.
+/// A shorter word identifies neither a person nor the service.
 const MIN_WORD_CHARS: usize = 3;
 /// The product's own name.
 const PRODUCT: &str = env!("CARGO_PKG_NAME");
@@ -54,14 +54,14 @@ pub struct PasswordRules {
 }
 
 impl PasswordRules {
-    /// At least so many characters, and not made of these words: the names of the service.
+    /// At least `min_chars` characters, and not made of the service's `names`.
     pub fn new<'a>(min_chars: usize, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words = vec![PRODUCT.to_owned()];
         names.into_iter().for_each(|name| add_words(&mut words, name));
         Self { min_chars: min_chars.max(MIN_CHARS), words }
     }
 
-    /// What costs nothing to tell: whether the length will do.
+    /// The cheap part: whether the length is allowed.
     pub fn check_length(&self, password: &Password) -> Result<(), WeakPassword> {
         let (chars, least) = (password.chars(), self.min_chars);
         if chars < least {
@@ -73,15 +73,15 @@ impl PasswordRules {
         Ok(())
     }
 
-    /// Whether it may become somebody's password. `personal` is what others may know of them: address, name.
+    /// Whether a user may choose it. `personal` is what others may know about that user: address, name.
     pub fn check(&self, password: &Password, personal: &[String]) -> Result<(), WeakPassword> {
         self.check_length(password)?;
         let mut words = self.words.clone();
         personal.iter().for_each(|text| add_words(&mut words, text));
         let known: Vec<&str> = words.iter().map(String::as_str).collect();
-        // Of a long one the beginning: what follows makes it no easier to guess.
+        // Only the beginning of a long password: the rest makes it no easier to guess.
         let judged = within_bounds(&password.beginning(JUDGED_CHARS));
-        // What others may know counts for nothing: the rest has to be enough.
+        // Words that others may know count for nothing: the rest must be enough.
         let rest = without(&judged, &known);
         let why = match rest.as_ref().map(|rest| weakness(rest, &[])) {
             Some(Err(_)) => OWN_WORDS,
@@ -95,7 +95,7 @@ impl PasswordRules {
     }
 }
 
-/// Whether a text is easy to guess, and what zxcvbn says about it.
+/// Whether a text is easy to guess, and zxcvbn's warning about it.
 fn weakness(text: &str, known: &[&str]) -> Result<(), Option<Warning>> {
     let estimate = zxcvbn(text, known);
     let longer = text.chars().count() > MIN_CHARS;
@@ -106,7 +106,7 @@ fn weakness(text: &str, known: &[&str]) -> Result<(), Option<Warning>> {
     Err(estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning))
 }
 
-/// The longest beginning that is judged in bounded time.
+/// The longest beginning that can be judged in bounded time.
 fn within_bounds(password: &str) -> Zeroizing<String> {
     let mut length = 0;
     let mut seen: Vec<char> = Vec::new();
@@ -120,14 +120,14 @@ fn within_bounds(password: &str) -> Zeroizing<String> {
     Zeroizing::new(fits.collect())
 }
 
-/// In how many ways these signs can be read as letters, at most.
+/// Most ways to read these signs as letters.
 fn readings(seen: &[char]) -> usize {
     let of = |signs: &[char]| signs.iter().filter(|sign| seen.contains(sign)).count().max(1);
     let ways: usize = STAND_FOR.iter().map(|signs| of(signs)).product();
     ways << AMBIGUOUS.iter().filter(|sign| seen.contains(sign)).count()
 }
 
-/// What is left of a password when known words are taken out, the longest first; none when it has none of them.
+/// The rest of a password without the known words, the longest removed first; `None` if it contains none.
 fn without(password: &str, known: &[&str]) -> Option<Zeroizing<String>> {
     let mut rest = Zeroizing::new(password.to_lowercase());
     let before = rest.len();
@@ -167,7 +167,7 @@ fn reason(warning: Option<Warning>) -> &'static str {
     }
 }
 
-/// The words of a text, in lower case, and the whole of it.
+/// Adds the words of a text, in lower case, and the whole text.
 fn add_words(words: &mut Vec<String>, text: &str) {
     let whole = text.trim().to_lowercase();
     let parts = whole.split(|letter: char| !letter.is_alphanumeric());
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// All ways to read a text that zxcvbn tries, enumerated as it does that.
+    /// All ways to read a text that zxcvbn tries, enumerated in its way.
     fn enumerated(text: &str) -> usize {
         let mut ways: Vec<Vec<(char, usize)>> = vec![Vec::new()];
         for (letter, signs) in STAND_FOR.iter().enumerate() {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// A judgement costs so many look-ups for each way to read what is judged: both are bounded, whatever is typed.
+        /// A judgement costs so many look-ups for each way to read the judged text: both are bounded for every input.
         #[test]
         fn whatever_is_typed_is_judged_in_a_bounded_number_of_ways(
             text in "[4@8({\\[<3691!|70$5+%2aeilost ]{0,256}|[1|7!4@il]{0,256}|\\PC{0,256}|.{0,256}"
@@ -286,7 +286,8 @@ mod tests {
             let (ways, length) = (enumerated(&judged), judged.chars().count());
             proptest::prop_assert!(length <= JUDGED_CHARS && ways * length * length <= MOST_WORK, "{ways} ways of {length}");
             proptest::prop_assert!(password.beginning(MAX_CHARS).starts_with(judged.as_str()));
-            // No fewer than the shortest password has: of `7|@+1!4{[`, whose signs can be read in 576 ways, eight of nine.
+            // At least as many as the shortest password has: of `7|@+1!4{[`, with signs that read in 576 ways, eight of
+            // nine.
             proptest::prop_assert!(length >= 8 || length == password.chars(), "enough of it to judge: {length}");
         }
     }
@@ -296,7 +297,7 @@ mod tests {
 
     #[test]
     fn the_signs_that_stand_for_letters_are_those_of_zxcvbn() {
-        // A common word in which one sign stands for its letter is recognised: the table here is no shorter than its own.
+        // A common word with one sign in place of its letter is recognised: this table is no shorter than zxcvbn's.
         for sign in ('!'..='~').filter(|sign| !sign.is_ascii_alphabetic()) {
             let reads =
                 WORDS.iter().flat_map(|word| word.chars().map(|letter| word.replace(letter, &sign.to_string())));

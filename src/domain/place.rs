@@ -1,7 +1,7 @@
-//! Places: where an address is, as a location file says.
+//! Places: the location of an address according to a location file.
 //!
-//! Owns [`Place`] and the distance between two. Must never be taken for where somebody is: addresses move, networks send
-//! their customers out far from where these are, and names are whatever somebody wrote into a file.
+//! Owns [`Place`] and the distance between two. Must never pass for a person's location: addresses move, a network's
+//! exit can be far from its customers, and the file may contain any name.
 
 use super::email::turns_text;
 
@@ -10,7 +10,7 @@ const MAX_NAME: usize = 100;
 /// The mean radius of the earth.
 const EARTH_KM: f64 = 6_371.0;
 
-/// Where an address is. Whatever is not known is absent.
+/// The location of an address. Unknown parts are absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Place {
     /// The country: two letters of ISO 3166-1.
@@ -21,7 +21,7 @@ pub struct Place {
     pub asn: Option<i64>,
     /// That network's name.
     pub network: Option<String>,
-    /// Where on the globe. Without a city it is the middle of something large.
+    /// The position on the globe. Without a city it is the middle of a large area.
     pub point: Option<Point>,
 }
 
@@ -33,19 +33,19 @@ pub struct Point {
 }
 
 impl Point {
-    /// The point of these degrees to the north and to the east; none when there is no such point.
+    /// The point at these degrees north and east; `None` if there is no such point.
     pub fn new(latitude: f64, longitude: f64) -> Option<Self> {
-        // What is not a number is in no range.
+        // NaN is in no range.
         let exists = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
         exists.then_some(Self { latitude, longitude })
     }
 
-    /// Degrees to the north.
+    /// Degrees north.
     pub fn latitude(self) -> f64 {
         self.latitude
     }
 
-    /// Degrees to the east.
+    /// Degrees east.
     pub fn longitude(self) -> f64 {
         self.longitude
     }
@@ -90,14 +90,14 @@ impl Place {
     }
 }
 
-/// A country's code as it is kept; none for what is no two letters.
+/// A country's code as stored; `None` unless the text is two letters.
 pub fn country_code(text: &str) -> Option<String> {
     let is_code = text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
     is_code.then(|| text.to_ascii_uppercase())
 }
 
-/// A name from a file as it is kept: without control characters (PostgreSQL takes no NUL, a terminal obeys some of the
-/// others) and those that turn text around, and not too long.
+/// A name from a file as stored: limited in length, without control characters (PostgreSQL refuses NUL, terminals obey
+/// some others) and without characters that reverse text.
 pub fn name(text: &str) -> Option<String> {
     let kept: String = text.trim().chars().filter(|&c| !c.is_control() && !turns_text(c)).take(MAX_NAME).collect();
     (!kept.is_empty()).then_some(kept)

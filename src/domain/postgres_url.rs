@@ -1,7 +1,7 @@
-//! The address of a PostgreSQL database: read and judged here, so that no driver ever reads it.
+//! The address of a PostgreSQL database: parsed and judged here, so that no driver ever parses it.
 //!
-//! Owns [`PostgresUrl`]. A driver quotes what it cannot read, password included. Must never print a password, and never
-//! put any part of an address into a refusal.
+//! Owns [`PostgresUrl`]. A driver quotes an address that it cannot parse, password included. Must never print a
+//! password, and never put any part of an address into a refusal.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-/// Every option that libpq knows (PostgreSQL 18). The value of one that is not [`HARMLESS`] is never shown.
+/// Every option of libpq (PostgreSQL 18). Only the values of [`HARMLESS`] options are ever shown.
 const OPTIONS: [&str; 45] = [
     "application_name",
     "channel_binding",
@@ -62,11 +62,11 @@ const HARMLESS: [&str; 6] =
     ["application_name", "connect_timeout", "dbname", "port", "sslmode", "target_session_attrs"];
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Bounds on connecting and on a peer that has vanished, unless the operator sets others.
+/// Defaults that bound connecting and a vanished peer.
 const BOUNDS: [(&str, &str); 3] = [("connect_timeout", "2"), ("tcp_user_timeout", "4000"), ("keepalives_idle", "5")];
-/// Seconds; libpq takes 0 for no bound at all.
+/// Seconds; libpq reads 0 as no bound at all.
 const LONGEST_CONNECT: u32 = 60;
-/// A shorter text is no secret, and would be found in every message.
+/// A shorter text is no secret, and many messages would contain it.
 const LEAST_SECRET: usize = 4;
 
 const UNREADABLE: &str = "has no readable user, password, host and port: percent-encode what is special in the user and the \
@@ -74,7 +74,7 @@ const UNREADABLE: &str = "has no readable user, password, host and port: percent
 const BAD_PERCENT: &str = "has a % that is not followed by two hexadecimal digits, or that stands for no text: write %25 for \
     a % in the user or the password";
 
-/// One server and what it is told, decoded. Printed without its password; compared with it.
+/// One address with its options, decoded. Printed without its password; compared with it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
     servers: Vec<Server>,
@@ -91,7 +91,7 @@ impl PostgresUrl {
     /// Reads `postgres://[user[:password]@][host[:port],…][/database][?option=value&…]`, as libpq does, but strictly.
     ///
     /// # Errors
-    /// The rest of a sentence that begins with the setting's name and holds nothing of the address.
+    /// Returns the rest of a sentence that begins with the setting's name and contains nothing of the address.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
         let rest = rest.ok_or("is no address: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
@@ -101,7 +101,7 @@ impl PostgresUrl {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
         let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-        // An @ anywhere else is the end of a password that was not encoded.
+        // Another @ means that a password was not encoded.
         if user.contains('@') || database.contains(['@', '/']) || query.contains('@') {
             return Err(UNREADABLE);
         }
@@ -124,8 +124,8 @@ impl PostgresUrl {
         Ok(Self { servers, options })
     }
 
-    /// What to give to libpq, for each server in the order of the address: key words and values, which it reads as they
-    /// are meant.
+    /// What libpq gets for each server, in the order of the address: keywords and values, quoted so that libpq reads
+    /// them as meant.
     pub fn connection_strings(&self) -> Vec<Zeroizing<String>> {
         let one = |server: &Server| {
             let place = [("host", server.host.as_str()), ("port", server.port.as_str())];
@@ -139,13 +139,13 @@ impl PostgresUrl {
         self.servers.iter().map(one).collect()
     }
 
-    /// How long the driver gives one server to be connected to.
+    /// How long the driver may take to connect to one server.
     pub fn connect_timeout(&self) -> Duration {
         let seconds = self.option("connect_timeout").and_then(|seconds| seconds.parse().ok());
         Duration::from_secs(seconds.unwrap_or(LONGEST_CONNECT.into()))
     }
 
-    /// A driver's message without what may be a secret of the address.
+    /// A driver's message without the possible secrets of the address.
     pub fn scrub(&self, message: &str) -> String {
         let secrets = self.options.iter().filter(|(name, value)| {
             !HARMLESS.contains(name) && *name != "user" && value.len() >= LEAST_SECRET && !is_bound(name)
@@ -162,17 +162,17 @@ fn is_bound(name: &str) -> bool {
     BOUNDS.iter().any(|(bound, _)| *bound == name)
 }
 
-/// Takes one `name=value` of the query. The last of two of one name counts.
+/// Takes one `name=value` of the query. If a name is repeated, the last one counts.
 fn set(options: &mut Vec<(&'static str, Zeroizing<String>)>, option: &str) -> Result<(), &'static str> {
     const UNKNOWN: &str = "has an option after the ? that libpq does not know, or one without a value";
     let (name, value) = option.split_once('=').ok_or(UNKNOWN)?;
-    // As libpq takes it from other drivers' addresses.
+    // libpq accepts this from other drivers' addresses.
     let (name, value) = if (name, value) == ("ssl", "true") { ("sslmode", "require") } else { (name, value) };
     let known = OPTIONS.iter().chain(&MORE_OPTIONS).find(|known| **known == name).ok_or(UNKNOWN)?;
     let value = decoded(value)?;
     let fits = match *known {
         "sslmode" => SSL_MODES.contains(&value.as_str()),
-        // A ledger that is only read is none.
+        // A read-only database cannot be the ledger.
         "target_session_attrs" => ["any", "primary", "read-write"].contains(&value.as_str()),
         "connect_timeout" => value.parse().is_ok_and(|seconds: u32| (1..=LONGEST_CONNECT).contains(&seconds)),
         name if name.starts_with("keepalives") || name == "tcp_user_timeout" => value.parse::<u32>().is_ok(),
@@ -189,7 +189,7 @@ fn set(options: &mut Vec<(&'static str, Zeroizing<String>)>, option: &str) -> Re
     Ok(())
 }
 
-/// The servers of the authority, or of the options `host` and `port`, which count more.
+/// The servers of the authority, or of the options `host` and `port`, which take precedence.
 fn servers(authority: &str, options: &mut Vec<(&'static str, Zeroizing<String>)>) -> Result<Vec<Server>, &'static str> {
     let mut found: Vec<Server> = authority.split(',').map(server).collect::<Result<_, _>>()?;
     let mut take = |name: &str| {
@@ -208,7 +208,7 @@ fn servers(authority: &str, options: &mut Vec<(&'static str, Zeroizing<String>)>
     if found.iter().all(|server| good(&server.port)) { Ok(found) } else { Err(UNREADABLE) }
 }
 
-/// Each host with its port; one port is for all.
+/// Each host with its port; a single port applies to all.
 fn spread(hosts: Vec<String>, ports: Vec<String>) -> Result<Vec<Server>, &'static str> {
     if ports.len() != 1 && ports.len() != hosts.len() {
         return Err("names more hosts than ports, or fewer: one for each, or one port for all");
@@ -233,7 +233,7 @@ fn server(text: &str) -> Result<Server, &'static str> {
     Ok(Server { host: host.as_str().to_owned(), port: port.to_owned() })
 }
 
-/// The text of a percent-encoded one.
+/// Decodes a percent-encoded text.
 fn decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
     if !is_percent_encoded(text) {
         return Err(BAD_PERCENT);
@@ -242,7 +242,7 @@ fn decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
     if plain.contains('\0') { Err(BAD_PERCENT) } else { Ok(Zeroizing::new(plain.into_owned())) }
 }
 
-/// Whether every `%` begins a character, and what they stand for is text.
+/// Whether every `%` begins an escape, and the decoded bytes are text.
 pub fn is_percent_encoded(text: &str) -> bool {
     let begins = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
     text.split('%').skip(1).all(begins) && percent_decode_str(text).decode_utf8().is_ok()

@@ -1,11 +1,11 @@
-//! What makes a Redis process this one and no other.
+//! The identity of a Redis process.
 //!
-//! Owns [`Process`], the name that live and ledger use for it. Must never be told from an address: another process
-//! may answer there tomorrow.
+//! Owns [`Process`], the identity that live and ledger use. Must never derive it from an address: another process may
+//! answer there tomorrow.
 
 use super::Slots;
 
-/// A Redis process, and the part of it that is ours.
+/// A Redis process, and the part of it that sessiond uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     /// Redis' `run_id`: changes when the process restarts.
@@ -16,19 +16,19 @@ pub struct Process {
     pub database: i64,
     /// What our keys start with.
     pub prefix: String,
-    /// What it serves of a Redis Cluster; none: it is no node of one, and serves everything.
+    /// Its part of a Redis Cluster; `None`: not a cluster node, so it serves everything.
     pub shard: Option<Shard>,
 }
 
-/// What a node of a Redis Cluster says that it serves.
+/// The part of a Redis Cluster that a node says it serves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     /// Its name in the cluster.
     pub node: String,
-    /// The names of all other nodes that it knows of.
+    /// The names of all other nodes that it knows.
     pub peers: Vec<String>,
     /// The slots that it serves.
     pub slots: Slots,
-    /// Its configuration epoch: of two nodes that claim one slot, the one with the higher epoch has it.
+    /// Its configuration epoch: of two nodes that claim one slot, the one with the higher epoch owns it.
     pub epoch: i64,
 }

@@ -1,32 +1,32 @@
-//! Proof: when somebody last proved who they are, and whether that is recent enough for what they want to do.
+//! Proof: when a user last proved their identity, and whether that is recent enough for an action.
 //!
-//! Owns the rule of step-up. Must never ask for the time, and never be kept from one request to the next: the rule is
-//! asked anew each time. Source: OWASP ASVS 5.0 §7.5.
+//! Owns the rule of step-up. Must never read the clock, and its result must never be kept for the next request: each
+//! request applies the rule anew. Source: OWASP ASVS 5.0 §7.5.
 
 use std::time::Duration;
 
 use super::{MAX_SKEW, Timestamp};
 
-/// What a session's owner has proven.
+/// The last proof of a session's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// When they last gave their password.
     pub at: Timestamp,
-    /// Whether that counts no more, because the session was shown by another device since.
+    /// Whether the proof no longer counts, because another device has presented the session since.
     pub challenged: bool,
 }
 
 impl Proof {
-    /// When it was given, where nobody knows: too long ago for anything.
+    /// The time of an unknown proof: too old for anything.
     pub const NEVER: Timestamp = Timestamp::from_ms(0);
 
-    /// Whether it is younger than `age`: not at the very moment when it becomes so old, nor when a wrong clock dated it to
-    /// a moment that is yet to come.
+    /// Whether it is younger than `age`: not when it is exactly that old, nor when a wrong clock dated it in the
+    /// future.
     pub fn is_younger_than(&self, age: Duration, now: Timestamp) -> bool {
         !self.challenged && self.at > Self::NEVER && self.at <= now.plus(MAX_SKEW) && now.since(self.at) < age
     }
 
-    /// When it was given, if it counts: never later than now.
+    /// When it was given, if it counts; never later than now.
     pub fn counting(&self, now: Timestamp) -> Option<Timestamp> {
         let counts = !self.challenged && self.at > Self::NEVER && self.at <= now.plus(MAX_SKEW);
         counts.then_some(self.at.min(now))

@@ -1,9 +1,9 @@
-//! Chance: the one way this crate gets unpredictable bytes.
+//! Randomness: the only source of unpredictable bytes in this crate.
 //!
-//! Owns [`Random`]. No other file may ask the operating system's generator, so that a test can see that
-//! nothing is drawn twice and nothing is drawn from anywhere else.
+//! Owns [`Random`]. No other file may call the operating system's generator, so that a test can check that no value is
+//! drawn twice and that all come from here.
 
-/// A source of bytes that nobody can guess.
+/// A source of unpredictable bytes.
 pub trait Random: Send + Sync {
     /// Fills the whole of `buffer`.
     fn fill(&self, buffer: &mut [u8]);
@@ -23,7 +23,7 @@ pub struct SystemRandom;
 impl Random for SystemRandom {
     #[expect(clippy::disallowed_methods, reason = "the one place that asks the system's generator")]
     fn fill(&self, buffer: &mut [u8]) {
-        // A generator that fails leaves nothing that could safely go on: a guessable token is worse than an abort.
+        // If the generator fails, nothing can safely continue: a guessable token is worse than an abort.
         if let Err(error) = getrandom::fill(buffer) {
             log::error!("the operating system's random generator failed: {error}");
             std::process::abort();

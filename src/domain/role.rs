@@ -1,7 +1,7 @@
 //! Roles: what a user may do.
 //!
-//! Owns [`Role`] and [`Roles`]. Roles are read from the ledger for each request that needs them and are held
-//! in no record, no cookie and no cache: a role that is taken away is gone with the next request.
+//! Owns [`Role`] and [`Roles`]. Each request that needs roles reads them from the ledger; no record, cookie or cache
+//! holds them: a role that is taken away is gone with the next request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,11 +9,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One thing that a user may be.
+/// A role of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everybody with an account.
+    /// Every account.
     User,
     /// May see and end other users' sessions.
     Admin,
@@ -46,22 +46,22 @@ impl FromStr for Role {
     }
 }
 
-/// A set of roles, in order, each at most once. Stored as their names with a space between.
+/// A set of roles, in order, each at most once. Stored as their names, separated by spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roles(Vec<Role>);
 
 impl Roles {
-    /// What a new account has.
+    /// The roles of a new account.
     pub fn new_account() -> Self {
         Self(vec![Role::User])
     }
 
-    /// Whether the role is among them.
+    /// Whether the set contains the role.
     pub fn has(&self, role: Role) -> bool {
         self.0.contains(&role)
     }
 
-    /// The set with this role in it.
+    /// The set with this role added.
     #[must_use]
     pub fn with(mut self, role: Role) -> Self {
         if !self.has(role) {

@@ -1,7 +1,7 @@
-//! What an account is found by: the beginnings of its names.
+//! What finds an account: the beginnings of its names.
 //!
-//! Owns which names an account has and how a query is compared with them: the address, the parts of what stands before
-//! its `@`, its host, the name and each word of it, all case-folded. Must never look inside of a word: an index serves
+//! Owns the names of an account and how a query is compared with them: the address, the parts of its local part, its
+//! host, the name and each word of the name, all case-folded. Must never match inside a word: an index serves
 //! beginnings.
 
 use std::collections::BTreeSet;
@@ -11,14 +11,15 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::email::in_letters;
 
-/// Parts of one address or one name that are names of their own; whatever comes after them is found as a whole only.
+/// Most parts of an address or a name that count as names of their own; later parts are found only as part of the
+/// whole.
 const MAX_PARTS: usize = 8;
 
 /// The names of an account, each once.
 pub fn names(email_key: &str, name: Option<&str>) -> BTreeSet<String> {
     let (local, host) = email_key.rsplit_once('@').unwrap_or((email_key, ""));
     let name = fold(name.unwrap_or_default());
-    // As it is written, beside the form that it is compared in.
+    // The host as people write it, beside its compared form.
     let written = in_letters(host).map(|letters| (format!("{local}@{letters}"), letters));
     let (address, letters) = written.unwrap_or_default();
     let parts = local.split(['.', '_', '-', '+']).skip(1).take(MAX_PARTS);
@@ -27,14 +28,14 @@ pub fn names(email_key: &str, name: Option<&str>) -> BTreeSet<String> {
     all.map(fold).filter(|name| !name.is_empty()).collect()
 }
 
-/// A query as names are compared with it; none when it asks for everything. `@example.org` asks for the host.
+/// A query in the form that names are compared in; `None` if it asks for all. `@example.org` asks for the host.
 pub fn prefix(query: &str) -> Option<String> {
     let folded = fold(query);
     let prefix = folded.trim_start_matches('@');
     (!prefix.is_empty()).then(|| prefix.to_owned())
 }
 
-/// Case-folded in full, so that who searches finds more rather than less, with one space where there are several.
+/// Folds case fully, so that a search finds more rather than less, and merges repeated spaces.
 fn fold(text: &str) -> String {
     let folded: String = default_case_fold_str(&text.nfc().collect::<String>()).nfc().collect();
     folded.split_whitespace().collect::<Vec<_>>().join(" ")

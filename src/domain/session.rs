@@ -1,7 +1,7 @@
 //! A session's life: how long it lasts, when it is over, and why it ended.
 //!
-//! Owns the deadlines and the reasons. Must never ask for the time: every rule takes the moment that it is
-//! judged at. Sources: OWASP ASVS 5.0 §7.3, NIST SP 800-63B-4 §5.2.
+//! Owns the deadlines and the reasons. Must never read the clock: every rule takes the current time as an argument.
+//! Sources: OWASP ASVS 5.0 §7.3, NIST SP 800-63B-4 §5.2.
 
 use std::time::Duration;
 
@@ -10,60 +10,60 @@ use utoipa::ToSchema;
 
 use super::{MAX_SKEW, Timestamp};
 
-/// The ledger's last-seen is never further behind the truth than this.
+/// The ledger's last-seen time is never further behind than this.
 const MAX_LEDGER_LAG: Duration = Duration::from_secs(60);
 
-/// How long a session may last, fixed when it is issued.
+/// How long a session may last; fixed when it is issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// Ends the session when it was not used for this long. Whole seconds.
+    /// Ends the session when it is unused for this long. Whole seconds.
     pub idle: Duration,
     /// Ends the session this long after sign-in, however busy it is. Whole seconds.
     pub absolute: Duration,
 }
 
-/// When a session ends by itself, as one reader knows it.
+/// When a session ends by itself, as far as one reader knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// When it was last used.
     pub last_seen: Timestamp,
-    /// How long it may rest.
+    /// How long it may stay unused.
     pub idle: Duration,
-    /// When it ends whatever happens.
+    /// When it ends even if it is used.
     pub expires: Timestamp,
 }
 
 impl Deadlines {
-    /// When it ends if nobody uses it again.
+    /// When it ends without further use.
     pub fn idle_expires(&self) -> Timestamp {
         self.last_seen.plus(self.idle).min(self.expires)
     }
 
-    /// The same, last used now at the latest: a wrong clock may have written a time that is yet to come.
+    /// The same, last used now at the latest: a wrong clock may have written a time in the future.
     #[must_use]
     pub fn as_of(self, now: Timestamp) -> Self {
         Self { last_seen: self.last_seen.min(now), ..self }
     }
 
-    /// Whether it was last used at a moment that is yet to come: such a record is none to believe.
+    /// Whether its last use is in the future: such a record must not be believed.
     pub fn are_yet_to_come(&self, now: Timestamp) -> bool {
         self.last_seen > now.plus(MAX_SKEW)
     }
 
-    /// Whether it is still alive at `now`. The last-seen time is exact here (read from a record).
+    /// Whether it is live at `now`. The last-seen time is exact here (read from a record).
     pub fn hold(&self, now: Timestamp) -> bool {
         now < self.idle_expires()
     }
 
-    /// Whether it may still be alive at `now`, for a reader whose last-seen time can be behind by
-    /// [`ledger_lag`]: the ledger, when there is no record that knows better.
+    /// Whether it may be live at `now`, for a reader whose last-seen time can be behind by [`ledger_lag`]: the ledger,
+    /// when no record knows better.
     pub fn hold_with_lag(&self, now: Timestamp) -> bool {
         now < self.idle_expires().plus(ledger_lag(self.idle)).min(self.expires)
     }
 
-    /// How long a record of this session is worth keeping at `now`; zero when it is not. It outlives the idle
-    /// deadline by the ledger's lag, so that a record that rested too long can still say since when, and never
-    /// outlives the absolute one.
+    /// How long a record of this session is worth keeping at `now`; zero if it is not. The record outlives the idle
+    /// deadline by the ledger's lag, so that an idle session's record can still tell since when, and never outlives the
+    /// absolute deadline.
     pub fn record_lifetime(&self, now: Timestamp) -> Duration {
         self.idle_expires().plus(ledger_lag(self.idle)).min(self.expires).since(now)
     }
@@ -74,8 +74,8 @@ pub fn ledger_lag(idle: Duration) -> Duration {
     (idle / 8).min(MAX_LEDGER_LAG)
 }
 
-/// How old a last-seen time must be before it is written again: the configured resolution, never more than a
-/// twentieth of the idle timeout, so that the idle deadline is never early by more than that.
+/// How old a last-seen time must be before it is written again: the configured resolution, at most a twentieth of the
+/// idle timeout, so that the idle deadline is never early by more than that.
 pub fn resolution(configured: Duration, idle: Duration) -> Duration {
     configured.min(idle / 20)
 }
@@ -104,11 +104,11 @@ pub enum EndReason {
     Evicted,
     /// Its browser signed in again.
     Replaced,
-    /// It was shown by another browser or system than the one it is bound to.
+    /// Another browser or system than the bound one presented it.
     DeviceChanged,
-    /// It was strange, and the operator wants what is strange to end.
+    /// It was unusual, and the operator's policy ends unusual sessions.
     Suspicious,
-    /// The ledger was restored from an older copy: nobody knows any more whether it had ended.
+    /// The ledger was restored from an older copy: whether the session had ended is unknown.
     LedgerRestored,
 }
 

@@ -1,18 +1,18 @@
 //! Slots of a Redis Cluster.
 //!
-//! Owns [`Slots`], a set of them with one spelling. Must never hold a slot that there is none of.
+//! Owns [`Slots`], a set of slots with one spelling. Must never hold a slot that does not exist.
 
 use std::fmt;
 
 /// How many slots a cluster has.
 const COUNT: u16 = 16_384;
 
-/// A set of slots, as ranges in order with a gap between any two.
+/// A set of slots, as ordered ranges with a gap between any two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Slots(Vec<(u16, u16)>);
 
 impl Slots {
-    /// The slots of these ranges, both ends included; none when one is upside down or too high.
+    /// The slots of these ranges, both ends included; `None` if a range is reversed or too high.
     pub fn new(ranges: impl IntoIterator<Item = (u16, u16)>) -> Option<Self> {
         let mut ranges: Vec<_> = ranges.into_iter().collect();
         if ranges.iter().any(|(first, last)| first > last || *last >= COUNT) {
@@ -29,35 +29,35 @@ impl Slots {
         Some(Self(merged))
     }
 
-    /// Reads `0-5460,5462`, as [`Slots`] prints itself; none when it is spelled otherwise.
+    /// Parses `0-5460,5462`, as [`Slots`] prints itself; `None` for any other spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let parts = text.split(',').filter(|_| !text.is_empty());
         Self::new(parts.map(Self::range).collect::<Option<Vec<_>>>()?)
     }
 
-    /// Reads one range, `0-5460`, or one slot.
+    /// Parses one range, `0-5460`, or one slot.
     pub fn range(text: &str) -> Option<(u16, u16)> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         Some((first.parse().ok()?, last.parse().ok()?))
     }
 
-    /// Whether there is none in it.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this slot is in it.
+    /// Whether the set contains this slot.
     pub fn contains(&self, slot: u16) -> bool {
         let after = self.0.partition_point(|(first, _)| *first <= slot);
         after.checked_sub(1).and_then(|last| self.0.get(last)).is_some_and(|(_, last)| slot <= *last)
     }
 
-    /// Whether any slot is in both.
+    /// Whether the sets share a slot.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().any(|(first, last)| other.0.iter().any(|(from, to)| first <= to && from <= last))
     }
 
-    /// Whether every one of these is in the other set.
+    /// Whether the other set contains all of these slots.
     pub fn within(&self, other: &Self) -> bool {
         self.0.iter().all(|(first, last)| other.0.iter().any(|(from, to)| from <= first && last <= to))
     }

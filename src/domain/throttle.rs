@@ -1,84 +1,84 @@
 //! Throttling: how often a password may be guessed.
 //!
-//! Owns the rules of the limits. Wrong passwords of an account ([`Backoff`]): some are free, each further one doubles the
-//! wait, and after [`HARD_STOP`] in a row there is an end. Everything else ([`Counts`]) is so many in a span of time
-//! ([`Window`]): of an account, and of an address with some times as many for the networks around it ([`networks`]).
-//! Must never know whether an account exists: the same numbers hold for every text that somebody types.
+//! Owns the limits. Wrong passwords of an account ([`Backoff`]): some are free, each further one doubles the wait, and
+//! [`HARD_STOP`] in a row stop all guessing. Everything else ([`Counts`]) has a limit in a span of time ([`Window`]):
+//! for an account, and for an address, with a multiple of it for the networks around the address ([`networks`]). Must
+//! never know whether an account exists: the same numbers hold for every typed text.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::Timestamp;
 
-/// Failures in a row after which nobody may guess any more (NIST SP 800-63B §3.2.2).
+/// Failures in a row after which no further guess is allowed (NIST SP 800-63B §3.2.2).
 pub const HARD_STOP: u32 = 100;
 
 /// The longest wait between two guesses.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// Doublings after which the longest wait is reached for certain.
+/// Doublings after which the longest wait is certainly reached.
 const DOUBLINGS: u32 = 12;
 
-/// How long the hard stop is remembered: as long as any cookie of ours can live.
+/// How long the hard stop is remembered: the longest life of our cookies.
 const STOP_MEMORY: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// How many failures there were in a row, and when the last one was.
+/// The number of failures in a row, and the time of the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Failures, those under way included.
+    /// Failures, including attempts in progress.
     pub count: u32,
-    /// When the last of them began; without meaning when there are none.
+    /// When the last of them began; meaningless without failures.
     pub last: Option<Timestamp>,
 }
 
-/// Whether one more attempt may be made, the freest first.
+/// Whether one more attempt is allowed, the most permissive first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permit {
-    /// It may.
+    /// Allowed.
     Go,
-    /// Not before this is over.
+    /// Allowed after this time.
     Wait(Duration),
-    /// Not until the password was reset.
+    /// Not allowed until a password reset.
     Stopped,
 }
 
-/// The limit of an account, or of a device of its owner.
+/// The limit of an account, or of one of its owner's devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Failures that cost no wait.
+    /// Failures without a wait.
     pub free: u32,
 }
 
 impl Backoff {
     /// The rule of an account and of a device: 5 free, then 1 s, 2 s, 4 s … 1 h.
     pub const RULE: Self = Self { free: 5 };
-    /// The rule of all devices of an account together: however many cookies somebody has collected.
+    /// The rule for all devices of an account together, however many cookies an attacker has collected.
     pub const DEVICES: Self = Self { free: 20 };
 
-    /// What one node allows by its own count while Redis counts for all nodes: it holds if Redis forgets, and is
-    /// loose enough for a node that did not hear of a success elsewhere.
+    /// The limit of one node's own count while Redis counts for all nodes: it holds if Redis forgets, and is loose
+    /// enough for a node that missed a success elsewhere.
     pub fn ceiling(self) -> Self {
         Self { free: self.free.saturating_mul(3) }
     }
 
-    /// What one node allows while Redis does not answer, and the other nodes may be guessed at as well.
+    /// The limit of one node while Redis does not answer, since an attacker may use the other nodes too.
     pub fn alone(self) -> Self {
         Self { free: self.free.saturating_mul(2) / 5 }
     }
 
-    /// Whether an attempt may be made now, after these failures.
+    /// Whether an attempt is allowed now, after these failures.
     pub fn judge(self, tally: Tally, now: Timestamp) -> Permit {
         let Some(last) = tally.last.filter(|_| tally.count > 0) else { return Permit::Go };
         if tally.count >= HARD_STOP {
             return Permit::Stopped;
         }
         let delay = self.delay(tally.count);
-        // A clock that was set back makes nobody wait for longer than the rule says.
+        // If the clock was set back, the wait is still no longer than the rule says.
         let wait = last.plus(delay).since(now).min(delay);
         if wait.is_zero() { Permit::Go } else { Permit::Wait(wait) }
     }
 
-    /// The wait after so many failures.
+    /// The wait after this many failures.
     pub fn delay(self, failures: u32) -> Duration {
         match failures.checked_sub(self.free) {
             None => Duration::ZERO,
@@ -87,31 +87,31 @@ impl Backoff {
     }
 }
 
-/// One failure is forgotten after this.
+/// The time after which one failure is forgotten.
 pub const ONE_FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long so many failures are remembered after the last one: a day for each. Who waits for them to be forgotten,
-/// and so never comes to the hard stop, has one guess a day.
+/// How long failures are remembered after the last one: a day for each. An attacker who waits until they are forgotten,
+/// and so never reaches the hard stop, gets one guess a day.
 pub fn memory(failures: u32) -> Duration {
     if failures >= HARD_STOP { STOP_MEMORY } else { ONE_FORGOTTEN.saturating_mul(failures.max(1)) }
 }
 
-/// The limit of an address: so many in each span of time, counted from its start.
+/// A limit for each span of time, counted from the span's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// How many.
+    /// Most in one span.
     pub limit: u32,
-    /// In which time.
+    /// The span's length.
     pub length: Duration,
 }
 
 impl Window {
-    /// The number of the span that this moment is in.
+    /// The number of the span that contains this moment.
     pub fn number(self, now: Timestamp) -> i64 {
         now.ms().div_euclid(self.length_ms())
     }
 
-    /// How long it is until the next span.
+    /// The time until the next span.
     pub fn rest(self, now: Timestamp) -> Duration {
         let over = now.ms().rem_euclid(self.length_ms());
         Duration::from_millis(u64::try_from(self.length_ms().saturating_sub(over)).unwrap_or(0))
@@ -122,7 +122,7 @@ impl Window {
     }
 }
 
-/// What counts as one address: an IPv4 address, or the /64 that one subscriber has of IPv6. An IPv4-mapped address is
+/// The unit that counts as one address: an IPv4 address, or the IPv6 /64 of one subscriber. An IPv4-mapped address is
 /// the IPv4 address.
 pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -131,42 +131,42 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What is counted in spans of time, each by itself.
+/// What is counted in spans of time, each separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
     /// Wrong passwords.
     Guesses,
-    /// Accounts that were made, or that were found to exist already.
+    /// Accounts that were registered, or were found to exist.
     Registrations,
-    /// Right passwords: each becomes a session or a new token, and lines of the audit log.
+    /// Right passwords: each costs a session or a new token, and lines of the audit log.
     Proofs,
-    /// Right passwords in one live session: nobody uses them up from outside it.
+    /// Right passwords in one live session: no request from outside can use them up.
     SessionProofs,
     /// Right passwords at sign-in on known devices.
     DeviceProofs,
     /// New passwords that were judged.
     Choices,
-    /// What somebody changes of their account without a password: the name, and the end of sessions where there are none.
+    /// Changes to an account without a password: the name, and ending sessions where there are none.
     Changes,
 }
 
-/// The span that most is counted in.
+/// The usual span.
 pub const TEN_MINUTES: Duration = Duration::from_secs(600);
 /// The longest span.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Counts {
-    /// How many times the operator's limit an address may have of it.
+    /// An address may have this many times the operator's limit.
     pub fn share_of_address(self) -> u32 {
         match self {
             Self::Guesses | Self::Registrations => 1,
             Self::Choices => 3,
-            // A whole office at nine o'clock.
+            // Enough for a whole office at nine o'clock.
             Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes => 20,
         }
     }
 
-    /// How many an account, a session or a device may have of it; by wrong passwords it is limited otherwise.
+    /// The limits of an account, a session or a device; wrong passwords have another limit.
     pub fn of_account(self) -> &'static [Window] {
         const PROOFS: [Window; 2] = [Window { limit: 60, length: TEN_MINUTES }, Window { limit: 1_000, length: DAY }];
         const CHOICES: [Window; 1] = [Window { limit: 20, length: TEN_MINUTES }];
@@ -191,22 +191,22 @@ impl Counts {
     }
 }
 
-/// A network that failures are counted for.
+/// A network that shares a count of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     /// Its first address.
     pub first: IpAddr,
-    /// The bits that its addresses share.
+    /// The prefix length of its addresses.
     pub prefix: u8,
-    /// How many times the failures of one subscriber it may have.
+    /// It may have this many times the failures of one subscriber.
     pub share: u32,
 }
 
-/// The networks around one of IPv6: providers give their customers a /56 or a /48, which hold 256 and 65 536 times what
-/// counts as one address.
+/// The networks around an IPv6 address: providers give their customers a /56 or a /48, which hold 256 and 65 536 times
+/// the unit that counts as one address.
 const AROUND: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
-/// The networks that a failure of this address counts for, the [`subscriber`] first.
+/// The networks in which a failure from this address counts, the [`subscriber`] first.
 pub fn networks(address: IpAddr) -> Vec<Network> {
     match address.to_canonical() {
         IpAddr::V4(_) => vec![Network { first: subscriber(address), prefix: 32, share: 1 }],

@@ -1,7 +1,7 @@
-//! The key behind throttling: it names what is counted, and signs the cookie of a device that its owner signed in on.
+//! The key for throttling: it names counters and signs device cookies.
 //!
-//! Owns [`ThrottleKey`], [`BucketId`] and [`DeviceCookie`]. A counter's name tells nobody, not even who reads Redis,
-//! which address or account it is of. Must never be the key that signs sessions: it is derived from it.
+//! Owns [`ThrottleKey`], [`BucketId`] and [`DeviceCookie`]. A counter's name does not reveal its address or account,
+//! not even to a reader of Redis. Must never be the key that signs sessions: it is derived from that key.
 
 use std::fmt;
 
@@ -17,20 +17,20 @@ use super::{Random, SessionId, UserId, random};
 const NONCE: usize = 16;
 const MARK: usize = 9;
 const MAC: usize = 32;
-/// All three in base64url.
+/// Length of all three parts in base64url.
 pub(crate) const COOKIE_TEXT: usize = 76;
-/// Counters that the devices of an account share: however many cookies there are, there are no more of these.
+/// Counters that all devices of an account share: more cookies do not make more counters.
 const PLACES: u8 = 16;
 
-/// What a device cookie was issued under: the account as it was then, until its next epoch. A new password, a lost role
-/// and the end of all sessions raise that, and a new account at an old address is another.
+/// The state of the account for which a device cookie was issued, until the account's next epoch. A new password, a
+/// lost role and the end of all sessions raise the epoch; a new account at an old address has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceEpoch([u8; MARK]);
 
-/// A device cookie that we issued for this account. Whether it still counts, its epoch says.
+/// A device cookie that we issued for this account. Its epoch decides whether it still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShownDevice {
-    /// What it was issued under.
+    /// The epoch it was issued under.
     pub epoch: DeviceEpoch,
     place: u8,
 }
@@ -58,18 +58,18 @@ impl fmt::Debug for BucketId {
     }
 }
 
-/// What a browser keeps after somebody signed in on it: it opens nothing, but gives that account's owner a counter of
-/// their own. Not yet judged when it comes from a request.
+/// What a browser keeps after its user signed in: it grants no access, but gives the account's owner a separate
+/// counter. Not yet verified when it comes from a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceCookie(String);
 
 impl DeviceCookie {
-    /// A text that may be one; none when it cannot be.
+    /// A possible cookie text; `None` if the length is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == COOKIE_TEXT).then(|| Self(text.to_owned()))
     }
 
-    /// The text, for the cookie alone.
+    /// The text, only for the cookie.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -84,15 +84,15 @@ impl fmt::Debug for DeviceCookie {
 /// Names counters and signs device cookies; the same on all nodes.
 #[derive(Clone)]
 pub struct ThrottleKey {
-    /// The key is worked in already; each use takes a copy.
+    /// The HMAC state with the key already absorbed; each use takes a copy.
     keyed: Hmac<Sha256>,
 }
 
 impl ThrottleKey {
-    /// Derived from the key that signs the session cookie.
+    /// Derives the key from the key that signs the session cookie.
     pub fn derive(cookie_key: &[u8]) -> Self {
         let keyed = |key: &[u8]| {
-            // HMAC takes any length: a key longer than a block is hashed, a shorter one is filled up (RFC 2104 §2).
+            // HMAC takes any length: it hashes a key longer than a block and pads a shorter one (RFC 2104 §2).
             let mut block = [0; 64];
             if key.len() > block.len() {
                 use sha2::Digest as _;
@@ -106,7 +106,8 @@ impl ThrottleKey {
         Self { keyed: keyed(Zeroizing::new(derived.to_vec()).as_slice()) }
     }
 
-    /// The counter of an account, named by its [`super::Email::key_of`]: one for all spellings, and whether it exists or not.
+    /// The counter of an account, by its [`super::Email::key_of`]: one for all spellings, even if no such account
+    /// exists.
     pub fn account(&self, email_key: &str) -> BucketId {
         self.bucket("account", email_key.as_bytes())
     }
@@ -116,19 +117,19 @@ impl ThrottleKey {
         self.bucket("session", session.to_string().as_bytes())
     }
 
-    /// The counter of what a network does in one span of time.
+    /// The counter of a network's actions in one span of time.
     pub fn network(&self, network: &Network, what: Counts, window: i64) -> BucketId {
         let Network { first, prefix, share: _ } = network;
         self.bucket(what.name(), format!("{first}/{prefix} {window}").as_bytes())
     }
 
-    /// The counter of what is done with an account, in a session or on a device in one span of time.
+    /// The counter of actions on an account, in a session or on a device, in one span of time.
     pub fn span(&self, whose: &str, what: Counts, window: Window, number: i64) -> BucketId {
         let seconds = window.length.as_secs();
         self.bucket(what.name(), format!("{seconds} {number} {whose}").as_bytes())
     }
 
-    /// What device cookies of this account are issued under now.
+    /// The account's current epoch for device cookies.
     pub fn device_epoch(&self, user: UserId, epoch: i64) -> DeviceEpoch {
         let BucketId(name) = self.bucket("device epoch", format!("{user} {epoch}").as_bytes());
         let mut mark = [0; MARK];
@@ -136,7 +137,7 @@ impl ThrottleKey {
         DeviceEpoch(mark)
     }
 
-    /// A new cookie for a device that this account's owner has signed in on.
+    /// Issues a cookie for a device on which the account's owner has signed in.
     pub fn issue(&self, email_key: &str, epoch: DeviceEpoch, random: &dyn Random) -> DeviceCookie {
         let nonce: [u8; NONCE] = random::bytes(random);
         let said = [nonce.as_slice(), epoch.0.as_slice()].concat();
@@ -144,7 +145,7 @@ impl ThrottleKey {
         DeviceCookie(URL_SAFE_NO_PAD.encode([said.as_slice(), mac.as_slice()].concat()))
     }
 
-    /// The device, if the cookie was issued by us and for this very account. Nothing is looked up for it.
+    /// The device, if we issued the cookie for this account. Needs no look-up.
     pub fn recognise(&self, cookie: &DeviceCookie, email_key: &str) -> Option<ShownDevice> {
         let mut bytes = [0; NONCE + MARK + MAC];
         let length = URL_SAFE_NO_PAD.decode_slice(&cookie.0, &mut bytes).ok()?;
@@ -161,7 +162,7 @@ impl ThrottleKey {
         self.bucket("device", &name)
     }
 
-    /// What the spans of a device of this account are named by: sixteen at each epoch, as its counters are.
+    /// The name of a device in its spans' counters: sixteen at each epoch, like its counters.
     pub fn device_name(email_key: &str, device: ShownDevice) -> String {
         format!("{:02x?} {} {email_key}", device.epoch.0, device.place)
     }

@@ -1,7 +1,7 @@
-//! The session token, and the only form of it that is ever stored.
+//! The session token, and the only form of it that is stored.
 //!
-//! Owns [`Token`] and [`TokenHash`]. A token lives in the cookie and, for the length of one request, in memory;
-//! nothing here prints it, and nothing outside may store it.
+//! Owns [`Token`] and [`TokenHash`]. A token lives in the cookie and, for one request, in memory; nothing here prints
+//! it, and no other file may store it.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ use super::{Random, ids, random};
 pub struct Token([u8; 16]);
 
 impl Token {
-    /// A token that nobody has ever seen.
+    /// A new, unpredictable token.
     pub fn generate(random: &dyn Random) -> Self {
         Self(random::bytes(random))
     }
 
-    /// Reads the hyphenated lower-case UUID form and no other; none when it is not one.
+    /// Parses the hyphenated lower-case UUID form and no other.
     pub fn parse(text: &str) -> Option<Self> {
         ids::parse_hyphenated(text).map(|uuid| Self(uuid.into_bytes()))
     }
@@ -35,7 +35,7 @@ impl Token {
         Uuid::from_bytes(self.0).hyphenated().to_string()
     }
 
-    /// What is stored in the token's place.
+    /// The hash that is stored in place of the token.
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0).into())
     }
@@ -53,30 +53,29 @@ impl fmt::Debug for Token {
     }
 }
 
-/// SHA-256 of the token's 16 bytes: what SQL and Redis hold. The token has 128 random bits, so a fast hash
-/// without salt cannot be turned back.
+/// SHA-256 of the token's 16 bytes, as SQL and Redis hold it. The token has 128 random bits, so a fast hash without
+/// salt cannot be reversed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// A hash as it is stored; none when it is not 32 bytes.
+    /// A hash as stored; `None` if it is not 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The hash as SQL stores it.
+    /// The hash as stored in SQL.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The hash as a Redis key holds it: 43 characters of base64url without padding.
+    /// The hash in a Redis key: 43 characters of base64url without padding.
     pub fn to_base64url(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The first six bytes of SHA-256 over this hash and what a record says: what the record repeats, so that one
-    /// that stands under a foreign key, or does not say what was written, is seen. It is no signature: whoever may
-    /// write to Redis can make one.
+    /// The first six bytes of SHA-256 over this hash and a record's content. The record stores them, so that a record
+    /// under a foreign key, or with altered content, is detected. It is no signature: a writer to Redis can compute it.
     pub fn check_of(&self, said: &[u8]) -> [u8; 6] {
         let digest: [u8; 32] = Sha256::new().chain_update(self.0).chain_update(said).finalize().into();
         let [a, b, c, d, e, f, ..] = digest;
@@ -84,7 +83,7 @@ impl TokenHash {
     }
 }
 
-/// Bytes that are no token hash.
+/// Bytes that are not a token hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} bytes are not a token hash")]
 pub struct NotAHash(usize);

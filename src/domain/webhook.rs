@@ -1,7 +1,7 @@
-//! Webhooks: what other systems can be told, and how they know that it was us.
+//! Webhooks: the notices for other systems, and the signature that proves their sender.
 //!
-//! Owns the types of notices and the signature, as Standard Webhooks 1.0 has it: HMAC-SHA256 over
-//! `id.timestamp.body`. Must never print a secret.
+//! Owns the types of notices and the signature of Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`. Must
+//! never print a secret.
 
 use std::fmt;
 
@@ -14,18 +14,18 @@ use zeroize::Zeroizing;
 
 use super::Timestamp;
 
-/// What a notice tells of.
+/// The subject of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Somebody signed in.
+    /// A user signed in.
     SessionCreated,
-    /// A session was ended by somebody or by a rule; not: it came to its end by itself.
+    /// A user, an operator or a rule ended a session; not sent when a session simply expires.
     SessionRevoked,
     /// An account was disabled.
     UserDisabled,
-    /// Something looks wrong and somebody should look at it.
+    /// An alert was opened that a person should look at.
     AlertOpened,
-    /// Nothing: an operator tries whether notices arrive.
+    /// No event: an operator tests whether notices arrive.
     Test,
 }
 
@@ -42,19 +42,19 @@ impl Notice {
     }
 }
 
-/// What stands before the base64, so that a scanner for leaked secrets knows one.
+/// The prefix of the base64 text, by which scanners for leaked secrets recognise it.
 const PREFIX: &str = "whsec_";
 const MIN_BYTES: usize = 24;
 const MAX_BYTES: usize = 64;
-/// 24 random bytes have about 23 different values: what has fewer than this was not drawn at random.
+/// 24 random bytes have about 23 different values; fewer than this were not drawn at random.
 const MIN_DIFFERENT: usize = 12;
 
-/// A secret that is shared with the receiver. Gone from memory when dropped; never printed.
+/// A secret shared with the receiver. Wiped from memory when dropped; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Zeroizing<Vec<u8>>);
 
 impl WebhookSecret {
-    /// Reads base64 of 24 to 64 bytes, with or without `whsec_` in front.
+    /// Parses base64 of 24 to 64 bytes, with or without the prefix `whsec_`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.strip_prefix(PREFIX).unwrap_or(text);
         let bytes = STANDARD.decode(text).map(Zeroizing::new).map_err(|_| "is not base64")?;
@@ -65,9 +65,9 @@ impl WebhookSecret {
         if different < MIN_DIFFERENT { Err("is not random") } else { Ok(Self(bytes)) }
     }
 
-    /// One signature, with the version of its form in front.
+    /// One signature, with the version of its form as a prefix.
     fn sign(&self, id: Uuid, at: i64, body: &[u8]) -> String {
-        // HMAC takes a key of any length up to a block without hashing it, and fills it up (RFC 2104 §2).
+        // HMAC does not hash a key of up to one block; it pads the key (RFC 2104 §2).
         let mut block = Zeroizing::new([0; 64]);
         block.iter_mut().zip(self.0.iter()).for_each(|(place, byte)| *place = *byte);
         let mac = Hmac::<Sha256>::new((&*block).into()).chain_update(format!("{id}.{at}.")).chain_update(body);
@@ -81,18 +81,19 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// What a message's three headers say.
+/// The three headers of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     /// `webhook-id`
     pub id: String,
-    /// `webhook-timestamp`: when this attempt was made, in seconds.
+    /// `webhook-timestamp`: the time of this attempt, in seconds.
     pub timestamp: String,
-    /// `webhook-signature`: one for each secret, with spaces between. A receiver takes the message if it knows any.
+    /// `webhook-signature`: one for each secret, separated by spaces. A receiver accepts the message if it knows any
+    /// secret.
     pub signature: String,
 }
 
-/// Signs a message, for an attempt that is made now.
+/// Signs a message for an attempt made now.
 pub fn sign(secrets: &[WebhookSecret], id: Uuid, now: Timestamp, body: &[u8]) -> Signed {
     let seconds = now.ms().div_euclid(1_000);
     let signatures: Vec<_> = secrets.iter().map(|secret| secret.sign(id, seconds, body)).collect();
@@ -103,7 +104,7 @@ pub fn sign(secrets: &[WebhookSecret], id: Uuid, now: Timestamp, body: &[u8]) ->
 mod tests {
     use super::*;
 
-    /// Reckoned with Python's `hmac`, so that it is not compared with itself.
+    /// Computed with Python's `hmac`, so that the code is not compared with itself.
     #[test]
     fn a_signature_is_what_others_reckon() {
         let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();

@@ -1,21 +1,20 @@
-//! Where notices go: the receiver's URL, and which addresses it may lead to.
+//! The receiver of notices: its URL, and the addresses that the URL may resolve to.
 //!
-//! Owns [`WebhookUrl`] and the rule. Must never print more of it than where it leads: paths of receivers are often
-//! secrets.
+//! Owns [`WebhookUrl`] and the rule. Must never print more than the destination: paths of receivers are often secrets.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Clouds answer here with credentials of the machine that asks. The others of this kind are link-local.
+/// Cloud metadata services, which hand out the machine's credentials. The others of this kind are link-local.
 const METADATA: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
 
-/// Longest path with its query.
+/// Longest path with query.
 const LONGEST: usize = 2_048;
 
-/// A shorter part of a path is no secret, and would be found everywhere.
+/// A shorter part of a path is no secret, and many texts would contain it.
 const LEAST_SECRET: usize = 6;
 
 /// A receiver: over TLS, or on this machine.
@@ -23,7 +22,7 @@ const LEAST_SECRET: usize = 6;
 pub struct WebhookUrl(Url);
 
 impl WebhookUrl {
-    /// Reads it; an error is the rest of a sentence that begins with the setting's name.
+    /// Parses it; an error is the rest of a sentence that begins with the setting's name.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text).map_err(|_| "is no URL")?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -48,34 +47,34 @@ impl WebhookUrl {
         }
     }
 
-    /// Whether it is spoken to over TLS.
+    /// Whether the connection uses TLS.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// The name or address, without brackets, as it is looked up and as a certificate has it.
+    /// The name or address without brackets, as it is resolved and as a certificate names it.
     pub fn host(&self) -> String {
         self.literal().map_or_else(|| self.0.host_str().unwrap_or_default().to_owned(), |address| address.to_string())
     }
 
-    /// The port, also when it is the scheme's own.
+    /// The port, or the scheme's default.
     pub fn port(&self) -> u16 {
         self.0.port_or_known_default().unwrap_or(443)
     }
 
-    /// What stands in the request's `Host`.
+    /// The value of the request's `Host`.
     pub fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// What is asked for there. A secret, perhaps.
+    /// The path and query, possibly a secret.
     pub fn path_and_query(&self) -> String {
         let query = self.0.query().map(|query| format!("?{query}")).unwrap_or_default();
         format!("{}{query}", self.0.path())
     }
 
-    /// Somebody's words without what may be a secret of this: the whole path, each part of it, and the query.
+    /// A foreign text without the possible secrets of this URL: the whole path, each part of it, and the query.
     pub fn masked_in(&self, words: &str) -> String {
         let (path, query) = (self.0.path(), self.0.query().unwrap_or_default());
         let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
@@ -87,10 +86,10 @@ impl WebhookUrl {
             .fold(words.to_owned(), |words, part| words.replace(&part, "***").replace(&decoded(&part), "***"))
     }
 
-    /// Whether the name may lead there. A private address may be the receiver's: whoever sets the URL runs the server.
-    /// Link-local ones, where clouds hand out credentials, may not, whatever the name servers say; nor may IPv6 that is a
-    /// way to an IPv4 address which is not public, because a translator on the way would lead there; and what is not
-    /// encrypted leads to this machine and nowhere else.
+    /// Whether the name may resolve to this address. A private address is allowed: the operator sets the URL.
+    /// Link-local addresses, where clouds hand out credentials, are never allowed, even if DNS returns them; nor is
+    /// IPv6 that carries a non-public IPv4 address, because a translator would lead there; and without TLS only this
+    /// machine is allowed.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         if let IpAddr::V6(v6) = address
@@ -123,27 +122,27 @@ impl WebhookUrl {
     }
 }
 
-/// The IPv4 address that a translator or a tunnel would send this on to, if it is of such a kind: NAT64 of any network
-/// (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-compatible and IPv4-translated
-/// (RFC 2765). None inside: one that cannot be told.
+/// The IPv4 address to which a translator or a tunnel would forward this one: NAT64 of any network (RFC 6052, RFC
+/// 8215), 6to4 (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-compatible and IPv4-translated (RFC 2765). The
+/// inner `None`: such an address whose IPv4 part is unknown.
 fn carried(address: Ipv6Addr) -> Option<Option<Ipv4Addr>> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let of = |high: u16, low: u16| Some(Some(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low))));
     match [a, b, c, d, e, f] {
         [0x64, 0xff9b, 0, 0, 0, 0] => of(g, h),
-        // Where in it the address stands, each network decides for itself.
+        // Each network decides where in it the IPv4 address stands.
         [0x64, 0xff9b, 1, ..] => Some(None),
         [0x2002, high, low, ..] => of(high, low),
         [0x2001, 0, ..] => of(!g, !h),
         [_, _, _, _, 0 | 0x200, 0x5efe] => of(g, h),
         [0, 0, 0, 0, 0xffff, 0] => of(g, h),
-        // The loopback and the unspecified address are of this form, too.
+        // The loopback and the unspecified address have this form too.
         [0, 0, 0, 0, 0, 0] if (g, h) != (0, 1) && (g, h) != (0, 0) => of(g, h),
         _ => None,
     }
 }
 
-/// Whether anybody on the internet could be meant.
+/// Whether the address is public on the internet.
 fn is_public(address: Ipv4Addr) -> bool {
     let [a, b, ..] = address.octets();
     let shared = a == 100 && (b & 0xc0) == 64;
@@ -217,7 +216,7 @@ mod tests {
         assert_eq!(url.masked_in("not found in b"), "not found in b");
     }
 
-    /// The name servers decide where a name leads, and they may be somebody else's.
+    /// The name servers decide the address of a name, and another party may run them.
     #[test]
     fn a_name_leads_to_no_address_that_could_not_be_written() {
         let (open, own) =
@@ -272,7 +271,7 @@ mod tests {
         ] {
             let v4: Ipv4Addr = v4.parse().unwrap();
             for (way, into) in ways {
-                // What is mapped is the IPv4 address itself, and judged as that.
+                // A mapped address is the IPv4 address itself and is judged as such.
                 let expected = if way == "mapped" { url.allows(v4.into()) } else { allowed };
                 let address = into(v4);
                 assert_eq!(url.allows(address.into()), expected, "{way} of {v4}: {address}");

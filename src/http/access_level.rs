@@ -1,23 +1,22 @@
-//! Who may reach a route.
+//! Access levels: who may call a route.
 //!
-//! Owns [`AccessLevel`], which the route table gives and the session layer obeys.
+//! Owns [`AccessLevel`]: the route table sets it, and the session layer enforces it.
 
 /// Who may reach a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLevel {
-    /// Everybody. The session cookie is kept from actix-session, so that a sick store never breaks signing in
-    /// and out.
+    /// Everyone. actix-session does not see the session cookie, so a failing store never breaks signing in or out.
     Public,
-    /// Everybody; who is signed in is known as such, and that nobody is, is an answer.
+    /// Everyone. Authentication is optional; anonymous requests are allowed.
     Anyone,
-    /// Only who is signed in: checked here, once, before anything else runs.
+    /// Signed-in users only. The session layer checks this once, before anything else runs.
     Account,
-    /// The same, but to come here is no use of the session: it keeps nobody signed in.
+    /// As `Account`, but the request does not count as use: it does not extend the session.
     Background,
-    /// The same, for who is an administrator at this moment: asked after the session and before the body.
+    /// As `Account`, for current administrators: the role is checked after the session and before the body.
     Administrator,
-    /// The same as for an account, for a route that may give the session a new token, or begin another: actix-session sets the cookie.
-    /// On the others it would cost as much as the check and do nothing.
+    /// As `Account`, for a route that may renew the session's token or start another session: actix-session sets the
+    /// cookie. On other routes actix-session would double the cost of the check and do nothing.
     Renewal,
     /// Every route of another application, which asks for `Identity` where it needs one.
     Embedded,

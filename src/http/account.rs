@@ -1,4 +1,4 @@
-//! Routes for somebody's own account.
+//! Routes for the signed-in user's own account.
 
 use actix_session::Session;
 use actix_web::HttpResponse;
@@ -27,7 +27,7 @@ pub struct Rename {
     name: Option<Text>,
 }
 
-/// A new password.
+/// A password change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
@@ -51,8 +51,8 @@ pub struct MeAnswer {
     pub user: UserView,
     /// The session that this request belongs to.
     pub session: SessionView,
-    /// What requests of this session's pages may show in the X-CSRF-Token header, and must where a gateway asks for it.
-    /// Another one after each renewal of the session's token.
+    /// The token for the X-CSRF-Token header of this session's pages. A gateway may require it.
+    /// It changes with each renewal of the session's token.
     #[schema(
         min_length = 64,
         max_length = 64,
@@ -72,7 +72,7 @@ pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<Me
     who(&site, &checked).await?.map(Json).ok_or_else(Problem::unauthenticated)
 }
 
-/// The same as `/me`, for pages that are for everybody: that nobody is signed in is `null`, and no refusal.
+/// As `/me`, for public pages: without a session the answer is `null`, not a refusal.
 #[utoipa::path(
     get, path = "/session", operation_id = "get_session", tag = "anyone", security((), ("session" = [])),
     responses(
@@ -86,7 +86,7 @@ pub async fn session(site: Data<Site>, asking: Option<SignedIn>) -> Result<Json<
     }
 }
 
-/// None where the session has ended meanwhile.
+/// Returns `None` if the session has ended meanwhile.
 async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem> {
     let csrf_token = || site.csrf_tokens.issue(&checked.token_hash);
     let me = site.app.users.me(checked).await?;
@@ -113,8 +113,8 @@ pub async fn rename(
     Ok(Json(UserAnswer { user }))
 }
 
-/// Changes the password. Every other session ends, and this one gets a new token. The current password is the proof that
-/// this wants, however long ago the last one was given.
+/// Changes the password. Every other session ends, and this one gets a new token. The current password is the proof of
+/// identity, however long ago the last one was given.
 #[utoipa::path(
     put, path = "/me/password", tag = "signed in", request_body = ChangePassword,
     responses(
@@ -145,8 +145,8 @@ pub async fn change_password(
     hand_over(&session, &visit, renewed)
 }
 
-/// The answer with a session's new token, in the cookie. Also when it is not confirmed: the old token is dead already, and
-/// without the new one the user would be out.
+/// Returns the answer with the session's new token in the cookie. An unconfirmed renewal gets it too: the old token is
+/// already dead, and without the new one the user would be signed out.
 pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<HttpResponse, Problem> {
     bridge::hand_over(session, visit, renewed.token, &renewed.session)?;
     let device = renewed.device.as_ref().map(device_cookie::set).transpose()?;

@@ -1,7 +1,7 @@
 //! Routes for administrators.
 //!
-//! Who comes here is an administrator: the session layer has asked, for this very request, so that a role that was taken away
-//! is gone with the next. And every change wants a recent proof of who asks for it.
+//! The session layer checks the role on every request, so a role that was taken away is gone with the next request.
+//! Every change needs a recent proof of identity.
 
 pub mod alerts;
 pub mod audit_log;

@@ -1,9 +1,10 @@
-//! The ways in: where people go who came without a session, and where they go on to when they have one.
+//! Sends a navigation without a session to the sign-in page, and on to its target once there is a session.
 //!
-//! The cookie is `SameSite=Strict`: a browser keeps it back from the first navigation that another site has begun. So
-//! nobody is called signed out before a page of this very site has asked once more. Owns which navigation gets that page:
-//! it sends on by itself only whom another site has sent, and what it leads to is no other site; so no page that always
-//! refuses can keep a browser going round. Must never send anybody anywhere but where [`super::next`] lets them go.
+//! The cookie is `SameSite=Strict`: a browser withholds it from the first navigation that another site starts. So a
+//! page of this site asks again before sessiond treats the user as signed out. Owns which navigation gets that page.
+//! The page continues by itself only for a navigation from another site, and only to a target on this site, so a page
+//! that always refuses cannot cause a redirect loop. Must never redirect to a target that [`super::next`] does not
+//! allow.
 
 use std::borrow::Cow;
 
@@ -20,18 +21,18 @@ use super::problem::Problem;
 use super::site::Site;
 use super::told::{self, only};
 
-/// One page at one address is another one for who comes from another site.
+/// The page at one address differs for a navigation from another site.
 const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
 
-/// Where gateways tell the method of the request that they ask about.
+/// The header in which gateways send the method of the original request.
 const METHOD: &str = "x-forwarded-method";
 
-/// The sign-in page; for who was sent to it from another site with somewhere to go on to, first the page that asks with
-/// the cookie.
+/// The sign-in page. A navigation from another site that has a `next` first gets the page that asks again with the
+/// cookie.
 pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     match site.destinations.in_query(request.query_string()) {
         Some(next) if goes_on_by_itself(&site, &request, &next) => bounce_page(&request),
-        // The page takes a `next` that it sees for one: what leads nowhere is not to be seen.
+        // The page trusts a `next` in its own address, so an invalid one must not stay there.
         None if has_parameter(request.query_string(), "next") => sent(StatusCode::SEE_OTHER, &door(None)),
         _ => {
             let mut page = pages::index(request).await?;
@@ -42,11 +43,11 @@ pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpRespons
 }
 
 /// Where gateways send a navigation without a session. A gateway that can encode puts the page into `next`; one that
-/// cannot (nginx) asks here itself, tells the page in `X-Forwarded-…`, and passes the answer on.
+/// cannot (nginx) calls this route itself, names the page in `X-Forwarded-…`, and passes the answer on.
 pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request.query_string();
     if !has_parameter(query, "next") && request.headers().contains_key(told::URI) {
-        // Any address relative to this one would lie under the gateway, which would ask here again, and so on.
+        // Any relative address would lie under the gateway, which would call this route again in a loop.
         if !site.proxies.believes(request.peer_addr()) {
             return Err(Problem::proxy_not_trusted());
         }
@@ -57,23 +58,23 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
         Some(next) if goes_on_by_itself(&site, &request, next) => bounce_page(&request),
         next => sent(StatusCode::SEE_OTHER, &door(next.as_ref())),
     };
-    // A gateway that sends people here by itself may have passed nothing on of what it was answered.
+    // A gateway that redirects by itself may have dropped the headers of the answer it got.
     Ok(match next {
         Some(next) => cleared(answer?, &site, &request, next.location()),
         None => answer?,
     })
 }
 
-/// Rid of the session cookies that stand for a page's own path: nobody who has one beside ours is let in there, and no
-/// route of ours ever sees it.
+/// Removes the session cookies set for the page's own path: a request with such a cookie beside ours is refused there,
+/// and none of our own routes ever receives the cookie.
 fn cleared(mut answer: HttpResponse, site: &Site, request: &HttpRequest, page: &str) -> HttpResponse {
     let stale = site.stale_cookies_at(request.head(), path_of(page)).into_iter();
     stale.for_each(|line| answer.headers_mut().append(SET_COOKIE, line));
     answer
 }
 
-/// Instead of a gateway's 401: for a navigation, the way in. Anything else stays as it is, so that no script gets a page
-/// where it expects an answer.
+/// Replaces a gateway's 401 by the redirect to sign in, for navigations only. Other requests keep the 401, so that no
+/// script gets a page where it expects an answer.
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let is_wanted =
         has_parameter(request.query_string(), "redirect") || told::asked_below(&site.base_path, request).is_some();
@@ -85,7 +86,7 @@ pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Resul
     }
 }
 
-/// To sign in, and on to the page that a gateway asks about, where that may be followed.
+/// Redirects to sign in, and on to the page that a gateway asks about if that target is allowed.
 fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let page = told::page(request.head(), told::asked_below(&site.base_path, request));
     let next = page.as_ref().and_then(|page| site.destinations.judge_asked(page));
@@ -96,13 +97,13 @@ fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     })
 }
 
-/// The sign-in page, relative to the routes that stand beside it.
+/// The sign-in page's address, relative to the routes beside it.
 pub fn door(next: Option<&Next>) -> Cow<'static, str> {
     next.map_or(Cow::Borrowed("./"), |next| Cow::Owned(format!("./?{}", next.query())))
 }
 
-/// Whether the page that asks once more is to be shown: another site has begun this navigation, so that the cookie may be
-/// there and was kept back; and it goes along to where that page leads, so that nobody is sent back here as a stranger.
+/// Whether to show the page that asks again: another site started this navigation, so the browser may have withheld the
+/// cookie; and the browser sends the cookie to the target, so the target does not send the user back here.
 fn goes_on_by_itself(site: &Site, request: &HttpRequest, next: &Next) -> bool {
     only(request.headers(), "sec-fetch-site") == Some("cross-site")
         && site.destinations.cookie_reaches(next, told::host(&site.proxies, request.head()).as_deref())
@@ -115,14 +116,14 @@ fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {
     Ok(page)
 }
 
-/// Sends somebody on; nobody keeps a copy of that.
+/// Redirects; no cache may store the answer.
 pub fn sent(status: StatusCode, to: &str) -> Result<HttpResponse, Problem> {
     let location = HeaderValue::from_str(to).map_err(Problem::internal)?;
     Ok(HttpResponse::build(status).insert_header((LOCATION, location)).insert_header(BY_SITE).finish())
 }
 
-/// Whether a person waits for a page: a script, a form's body or a frame gets nothing out of being sent to sign in.
-/// Some gateways ask with the method itself, others tell it; of both, the worse counts.
+/// Whether a person waits for a page: a redirect to sign in is useless to a script, a form's body or a frame.
+/// Some gateways ask with the original method, others send it in a header; the less safe of both counts.
 fn is_navigation(request: &HttpRequest) -> bool {
     let headers = request.headers();
     let reads = |method: &str| ["GET", "HEAD"].contains(&method);
@@ -134,7 +135,7 @@ fn is_navigation(request: &HttpRequest) -> bool {
         let is_whole = !headers.contains_key("sec-fetch-dest") || only(headers, "sec-fetch-dest") == Some("document");
         return is_whole && only(headers, "sec-fetch-mode") == Some("navigate");
     }
-    // A byte that is no text, in a parameter or in another range, hides nothing.
+    // A non-text byte, in a parameter or in another range, does not hide a match.
     let mut ranges = headers.get_all(ACCEPT).flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     ranges.any(|range| is_media_type(range, "text/html"))
 }

@@ -1,9 +1,9 @@
-//! The session store under actix-session: sessions of the service, seen through that crate's interface.
+//! The session store under actix-session: sessions of the service behind that crate's interface.
 //!
-//! The one file that absorbs what actix-session 0.11 does: it knows no users, so a session here is one of an
-//! identity or it is none; it writes after the handler, so whatever is refused then must be told through the
-//! [`Context`] (its own error hides the cause); it renews by deleting and saving. Must never create a session
-//! for nobody, nor bring one back that is gone, nor keep anything of its own in a session's data.
+//! The only file that handles the quirks of actix-session 0.11: it knows no users, so only an identity has a session
+//! here; it writes after the handler and hides the cause of an error, so a refusal goes through the [`Context`]; it
+//! renews by deleting and saving. Must never create a session without a user, revive one that is gone, or keep anything
+//! of its own in a session's data.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -22,37 +22,37 @@ use crate::service::{Activity, App, Checked, SessionView};
 /// Where actix-identity keeps the user's id in the state.
 const IDENTITY: &str = "actix_identity.user_id";
 
-/// Keys that begin so are never data. Ours is only a mark that makes actix-session call the store.
+/// Keys with these prefixes are never data. Our own key only makes actix-session call the store.
 const RESERVED: [&str; 2] = ["#", "actix_identity."];
 const MARK: &str = "#token";
 
 type State = HashMap<String, String>;
 
-/// Leaves a token for [`SessionStore::save`] or [`SessionStore::update`] to answer with, so that actix-session
-/// puts it into the cookie; the session behind it was issued or renewed by the service.
+/// Leaves a token that [`SessionStore::save`] or [`SessionStore::update`] returns, so that actix-session puts the token
+/// into the cookie; the service has issued or renewed the session behind it.
 pub fn hand_over(session: &Session, context: &Context, token: Token, view: &SessionView) -> Result<(), Problem> {
     context.hand_over(token, view);
     session.insert(MARK, true).map_err(Problem::internal)
 }
 
-/// The store. One for each worker and rank of routes.
+/// The store. One for each worker and access level.
 pub struct Bridge {
     app: App,
     level: AccessLevel,
 }
 
-/// Why the store refuses, for actix-session. What the client reads was left in the [`Context`].
+/// Tells actix-session that the store refuses. The [`Context`] holds the answer for the client.
 #[derive(Debug, thiserror::Error)]
 #[error("refused; the session layer answers")]
 struct Refused;
 
 impl Bridge {
-    /// A store over the service, for routes of this rank.
+    /// A store over the service, for routes of this access level.
     pub fn new(app: App, level: AccessLevel) -> Self {
         Self { app, level }
     }
 
-    /// The session of a key, as a state; none when there is no such session.
+    /// Loads the session of a key as a state; `None` if there is no such session.
     async fn open(&self, context: &Context, key: &SessionKey) -> Result<Option<State>, Problem> {
         let Some(checked) = self.live(context, key).await? else {
             return Ok(None);
@@ -68,7 +68,7 @@ impl Bridge {
         Ok(data.map(|data| state_of(checked.user, data)))
     }
 
-    /// The check of the guard, or one of our own where the guard lets everybody in.
+    /// Returns the guard's check, or runs a check where the guard lets everyone in.
     async fn live(&self, context: &Context, key: &SessionKey) -> Result<Option<Checked>, Problem> {
         let Some(token) = Token::parse(key.as_ref()) else {
             return Ok(None);
@@ -85,7 +85,7 @@ impl Bridge {
         Ok(checked)
     }
 
-    /// What the handler left becomes what is remembered. Answers with the token of the cookie.
+    /// Saves the state that the handler left. Returns the token for the cookie.
     async fn keep(&self, context: &Context, state: State, renew: bool) -> Result<Token, Problem> {
         if let Some(token) = context.take_handed_over() {
             return Ok(token);
@@ -97,13 +97,13 @@ impl Bridge {
             }
             (live, Some(user)) => self.begin(context, live, user, data_of(state)).await,
             (Some(live), None) => end_later(context, &live),
-            // Data of nobody: whoever wants a place for it signs in.
+            // Data without a user: a client that wants to store data must sign in.
             (None, None) => Err(Problem::unauthenticated()),
         }
     }
 
-    /// The same user's session goes on, under a new token when it was renewed. Data first: a session that is
-    /// gone refuses it, and nothing brings it back.
+    /// Continues the session of the same user, under a new token if it was renewed. Writes the data first: a session
+    /// that is gone refuses the write, and nothing revives it.
     async fn keep_same(
         &self,
         context: &Context,
@@ -126,8 +126,8 @@ impl Bridge {
         Ok(renewed.token)
     }
 
-    /// Another user, or the first one: a session of its own. The session before it ends, and its data stays
-    /// behind: only what this request wrote goes along.
+    /// Issues a new session for another user, or for the first one. The previous session ends and its data stays
+    /// behind: the new session gets only the data that this request wrote.
     async fn begin(
         &self,
         context: &Context,
@@ -150,21 +150,21 @@ impl Bridge {
     }
 }
 
-/// The identity was taken out of the state (`session.clear()`): there are no sessions of nobody, so it ends.
+/// Ends the session: the identity was taken out of the state (`session.clear()`), and no session exists without a user.
 fn end_later(context: &Context, live: &Checked) -> Result<Token, Problem> {
     context.end_later(live.token_hash);
     presented(context)
 }
 
 impl SessionStore for Bridge {
-    /// Never [`LoadError::Deserialization`]: actix-session would go on with an empty session under the same key,
-    /// and the next write would wipe it.
+    /// Never [`LoadError::Deserialization`]: actix-session would continue with an empty session under the same key, and
+    /// the next write would wipe the data.
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         let context = here().map_err(LoadError::Other)?;
         self.open(&context, key).await.map_err(|problem| LoadError::Other(refuse(&context, problem)))
     }
 
-    /// Called for a session that begins, and after `delete` for one that is renewed.
+    /// actix-session calls this for a new session, and after `delete` for a renewed one.
     async fn save(&self, state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
         let context = here().map_err(SaveError::Other)?;
         let renewed = context.take_ending().is_some();
@@ -172,20 +172,20 @@ impl SessionStore for Bridge {
         kept.map_err(|problem| SaveError::Other(refuse(&context, problem)))
     }
 
-    /// Never falls back to `save`: a session that ended while its request was under way stays ended.
+    /// Never falls back to `save`: a session that ended during its request stays ended.
     async fn update(&self, _key: SessionKey, state: State, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
         let context = here().map_err(UpdateError::Other)?;
         let kept = self.keep(&context, state, false).await.and_then(|token| key_of(&token));
         kept.map_err(|problem| UpdateError::Other(refuse(&context, problem)))
     }
 
-    /// Nothing: when a session ends is the server's business, and a check has counted as its use already.
+    /// Does nothing: the server decides when a session ends, and the check has already recorded the use.
     async fn update_ttl(&self, _key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
         Ok(())
     }
 
-    /// Only notes it: a renewal is this and then `save`, which must not lose the session in between. The guard
-    /// ends what was not saved again.
+    /// Only records the request: a renewal is `delete` and then `save`, and must not lose the session in between. The
+    /// guard ends the session unless it was saved again.
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let context = here()?;
         if let Some(token) = Token::parse(key.as_ref()) {
@@ -219,7 +219,7 @@ fn state_of(user: UserId, data: BTreeMap<String, String>) -> State {
     data.into_iter().chain([(IDENTITY.to_owned(), format!("\"{user}\""))]).collect()
 }
 
-/// Who the state says is signed in. Values of a state are JSON texts.
+/// The user who is signed in according to the state. Values of a state are JSON texts.
 fn identity(state: &State) -> Result<Option<UserId>, Problem> {
     let Some(text) = state.get(IDENTITY) else {
         return Ok(None);

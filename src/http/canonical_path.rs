@@ -1,9 +1,9 @@
-//! Paths have one spelling.
+//! Canonical paths: each path has one spelling.
 //!
-//! The router takes escapes off before it compares, so that `/%6cogin` would be `/login` here and something else to a rule
-//! of a proxy in front. Owns which escapes a path needs. Must never decode anything itself.
+//! The router decodes escapes before it compares, so `/%6cogin` would be `/login` here and another path to a proxy rule
+//! in front. Owns which escapes a path may contain. Must never decode anything itself.
 
-/// Whether a path is written otherwise than it has to be: an escape of what needs none (RFC 3986 §2.3), or of a slash.
+/// Whether a path is not canonical: it escapes a character that needs no escape (RFC 3986 §2.3), or a slash.
 pub fn is_not(path: &str) -> bool {
     path.split('%').skip(1).any(|rest| {
         let byte = rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());

@@ -1,8 +1,7 @@
-//! The last resort: a handler that panics is answered like every other mistake of ours.
+//! Turns a panic in a handler into a 500 problem.
 //!
-//! Without it the connection would break off in the middle, and a proxy would try again. Owns nothing but the catching;
-//! what was under way is dropped with the request. Must never tell the client, or the log, what the panic said: it may
-//! quote what was sent.
+//! Without it the connection would break off in the middle, and a proxy would retry. Owns only the catching; unfinished
+//! work is dropped with the request. Must never send or log the panic's message: it may quote the request.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -12,8 +11,8 @@ use futures_util::FutureExt;
 
 use super::problem::Problem;
 
-/// Does the work; a panic in it is a 500 problem. Nothing of the request is looked at afterwards, so that nothing half
-/// done can be seen.
+/// Runs the work and turns a panic into a 500 problem. Reads nothing of the request afterwards, so half-done changes
+/// stay invisible.
 pub async fn answered<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     done.unwrap_or_else(|_| Err(Problem::internal("a handler panicked").into()))

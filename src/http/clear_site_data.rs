@@ -1,6 +1,6 @@
-//! What browsers are told to delete when somebody signs out, as a header.
+//! The `Clear-Site-Data` header: what a browser deletes at sign-out.
 //!
-//! Owns its spelling (W3C Clear Site Data §3.1). Must never add a kind that the settings do not name.
+//! Owns its spelling (W3C Clear Site Data §3.1). Must never add a type that the settings do not name.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 

@@ -1,7 +1,7 @@
-//! The client's address: the connection's peer, or what proxies that are trusted say about it.
+//! The client's address: the connection's peer, or the address that trusted proxies report.
 //!
-//! Owns the walk through a forwarding header. Must never believe a header of a peer that is not trusted, nor any
-//! header but the configured one.
+//! Owns the walk through a forwarding header. Must never trust a header from an untrusted peer, nor any header but the
+//! configured one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -10,10 +10,10 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 
-/// Most hops that are walked back; more is nobody's honest chain.
+/// Most hops that are walked back; no honest chain is longer.
 const MAX_HOPS: usize = 32;
 
-/// Whom to believe about addresses.
+/// The proxies that may report a client's address.
 #[derive(Clone, Debug)]
 pub struct ProxyTrust {
     proxies: Vec<IpNet>,
@@ -21,7 +21,7 @@ pub struct ProxyTrust {
 }
 
 impl ProxyTrust {
-    /// The configured proxies and their header; a name that is no header name is never there to be read.
+    /// The configured proxies and their header. An invalid header name matches no header.
     pub fn new(config: &Config) -> Self {
         let header = config.client_ip_header.as_deref().and_then(|name| HeaderName::try_from(name).ok());
         Self { proxies: config.trusted_proxies.clone(), header }
@@ -29,9 +29,9 @@ impl ProxyTrust {
 
     /// The address that the request came from, in canonical form.
     ///
-    /// From the right, each entry was written by the hop after it: it is believed as long as that hop is
-    /// trusted. The first address that is not a trusted proxy is the client's. What cannot be read ends the walk
-    /// at the last address that could be believed.
+    /// Walks the entries from the right: each was written by the hop after it, and is believed as long as that hop is
+    /// trusted. The first address that is not a trusted proxy is the client's. An unreadable entry ends the walk at the
+    /// last believable address.
     pub fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> IpAddr {
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
         let Some(header) = self.header.as_ref().filter(|_| self.trusts(peer)) else {
@@ -49,7 +49,7 @@ impl ProxyTrust {
         believed
     }
 
-    /// Whether this peer is one of those proxies: its word counts, not only on addresses.
+    /// Whether this peer is a trusted proxy: its word counts for more than addresses.
     pub fn believes(&self, peer: Option<SocketAddr>) -> bool {
         peer.is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
     }
@@ -59,8 +59,8 @@ impl ProxyTrust {
     }
 }
 
-/// Reads one entry of X-Forwarded-For and its kin, or of Forwarded: with a port or not, in quotes and brackets or
-/// not. A zone is dropped: it means something only on the machine that wrote it.
+/// Reads one entry of X-Forwarded-For, similar headers, or Forwarded: with or without a port, quotes and brackets.
+/// Drops a zone, which is meaningful only on the machine that wrote it.
 fn address(entry: &str) -> Option<IpAddr> {
     let text = forwarded_for(entry).unwrap_or(entry).trim().trim_matches('"');
     let text = match text.strip_prefix('[') {

@@ -1,8 +1,7 @@
-//! What is known about the request that is being answered, for everybody who takes part in answering it.
+//! The context of one request, shared by every part that helps to answer it.
 //!
-//! actix-session calls its store without the request, so this travels beside it, in a task-local value. Owns
-//! [`Context`]. Must never outlive the request, and never be written to a log: it holds
-//! the token.
+//! actix-session calls its store without the request, so [`Context`] travels beside it in a task-local value. Owns
+//! [`Context`]. Must never outlive the request or be written to a log: it holds the token.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -22,20 +21,20 @@ pub async fn with_context<T>(context: Rc<Context>, work: impl Future<Output = T>
     CONTEXT.scope(context, work).await
 }
 
-/// The context of the request that is being answered; none on routes that know no sessions.
+/// The context of the current request; `None` on routes without sessions.
 pub fn current() -> Option<Rc<Context>> {
     CONTEXT.try_with(Rc::clone).ok()
 }
 
-/// For an application of its own, beside `Identity::login`: the session that this request begins is kept when
-/// the browser is closed.
+/// For an application that embeds sessiond, beside `Identity::login`: the browser keeps the session that this request
+/// begins after it is closed.
 pub fn remember_me() {
     if let Some(context) = current() {
         context.remember.set(true);
     }
 }
 
-/// One request on a route that knows sessions.
+/// One request on a route that uses sessions.
 #[derive(Debug)]
 pub struct Context {
     client: Client,
@@ -52,8 +51,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A request of `client` that carried this cookie; `checked` is the live session that it belongs to, when
-    /// that was found out already.
+    /// A request of `client` that carried this cookie; `checked` is its live session if a check has already found it.
     pub fn new(client: Client, presented: Presented, checked: Option<Checked>) -> Self {
         Self {
             client,
@@ -70,13 +68,13 @@ impl Context {
         }
     }
 
-    /// The same request with what its browser keeps of an earlier sign-in.
+    /// The same request with the device cookie of an earlier sign-in.
     #[must_use]
     pub fn with_device(self, device: Option<DeviceCookie>) -> Self {
         Self { device, ..self }
     }
 
-    /// The same request, as the use of the session that it counts as.
+    /// The same request, counted as this activity.
     #[must_use]
     pub fn with_activity(self, activity: Activity) -> Self {
         Self { activity, ..self }
@@ -87,12 +85,12 @@ impl Context {
         self.activity
     }
 
-    /// What the browser keeps of an earlier sign-in; not yet judged, and only on routes where people sign in.
+    /// The device cookie of an earlier sign-in, not yet verified; only on routes where users sign in.
     pub fn device(&self) -> Option<&DeviceCookie> {
         self.device.as_ref()
     }
 
-    /// Who is asking.
+    /// The client that sent the request.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -112,31 +110,31 @@ impl Context {
         self.checked.borrow().clone()
     }
 
-    /// Remembers what a check found.
+    /// Stores the result of a check.
     pub fn set_checked(&self, checked: Option<Checked>) {
         self.checked.replace(checked);
     }
 
-    /// Leaves the token of a session that was just issued or renewed for the session store to put into the
-    /// cookie. It does not travel in the session's state, where everybody could read it.
+    /// Leaves the token of a session that was just issued or renewed, for the session store to put into the cookie. The
+    /// session's state never holds the token, because every handler can read the state.
     pub fn hand_over(&self, token: Token, session: &SessionView) {
         self.handed_over.replace(Some(token));
         self.new_cookie(session);
     }
 
-    /// A new cookie is set for this session: kept until the session expires if it is remembered, else until the
-    /// browser is closed.
+    /// Records that a new cookie is set for this session: kept until the session expires if it is remembered, else
+    /// until the browser is closed.
     pub fn new_cookie(&self, session: &SessionView) {
         let lasts = CookieAnswer::Lasts(session.expires_at.since(session.last_seen_at));
         self.cookie.set(if session.remember { lasts } else { CookieAnswer::AsSet });
     }
 
-    /// Takes the token that was left, once.
+    /// Takes the token, once.
     pub fn take_handed_over(&self) -> Option<Token> {
         self.handed_over.take()
     }
 
-    /// The session of this token is to end when the answer leaves.
+    /// Marks the session of this token to end when the answer leaves.
     pub fn end_later(&self, hash: TokenHash) {
         self.ending.set(Some(hash));
     }
@@ -146,37 +144,37 @@ impl Context {
         self.ending.take()
     }
 
-    /// Keeps why the session store refuses: actix-session hides the cause of its own error.
+    /// Stores why the session store refuses: actix-session hides the cause of its own error.
     pub fn refuse(&self, problem: Problem) {
         self.refusal.replace(Some(problem));
     }
 
-    /// Takes the reason that was kept.
+    /// Takes the stored refusal.
     pub fn take_refusal(&self) -> Option<Problem> {
         self.refusal.take()
     }
 
-    /// The token was renewed, but a record of the old one may still stand.
+    /// Records that the token was renewed but a record of the old one may remain.
     pub fn leave_unconfirmed(&self) {
         self.unconfirmed.set(true);
     }
 
-    /// Whether a renewal is not confirmed yet.
+    /// Whether a renewal is still unconfirmed.
     pub fn is_unconfirmed(&self) -> bool {
         self.unconfirmed.get()
     }
 
-    /// Whether the session that begins here is to be kept when the browser is closed.
+    /// Whether the browser is to keep the new session after it is closed.
     pub fn remembers(&self) -> bool {
         self.remember.get()
     }
 
-    /// What is to become of the session cookie in the answer.
+    /// What the answer does with the session cookie.
     pub fn cookie_answer(&self) -> CookieAnswer {
         self.cookie.get()
     }
 
-    /// The answer's session cookie would only repeat what the client has.
+    /// Leaves the cookie out of the answer: it would only repeat what the client has.
     pub fn leave_cookie(&self) {
         self.cookie.set(CookieAnswer::Left);
     }

@@ -1,9 +1,8 @@
-//! The session cookie: its name and attributes, reading exactly one out of a request, and what becomes of it in
-//! an answer.
+//! The session cookie: its name and attributes, reading exactly one from a request, and settling it in an answer.
 //!
-//! Speaks the wire form of actix-session's signed cookies, so that a request can be judged before (or without)
-//! that crate. Must never write a token anywhere, and never let two cookies of one name through to a reader that
-//! takes the first.
+//! Reads the wire form of actix-session's signed cookies, so that a request can be judged before that crate runs, or
+//! without it. Must never write a token anywhere, and never pass two cookies of one name to a reader that takes the
+//! first.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -18,23 +17,23 @@ use super::stale_cookies::StaleCookies;
 use crate::config::Config;
 use crate::domain::{Random, Token, TokenHash};
 
-/// Cookies of the name that are read. Chromium and Firefox keep no more than 180 for a domain.
+/// Most cookies of the name that are read. Chromium and Firefox keep at most 180 for a domain.
 const MOST: usize = 200;
 
-/// Browsers keep no cookie for longer (RFC 6265bis §5.5).
+/// Browsers keep no cookie longer (RFC 6265bis §5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
-/// What a request carries as its session cookie.
+/// The session cookie that a request carries.
 #[derive(Debug)]
 pub enum Presented {
     /// No cookie of the name.
     Nothing,
-    /// One, signed by us. Whether its session lives is another question.
+    /// One, signed by us. Its session may be live or not.
     One(Token),
-    /// One that is none of ours: forged, damaged or too long.
+    /// One that we did not issue: forged, damaged or too long.
     Invalid,
-    /// Several, with the tokens that we signed: somebody else may have put any of them there, so none opens anything. All
-    /// of them can be ended.
+    /// Several, with the tokens that we signed. Another party may have set any of them, so none opens a session; all of
+    /// them can be ended.
     Several(Vec<Token>),
     /// More than any browser sends.
     TooMany,
@@ -52,37 +51,37 @@ impl Presented {
     }
 }
 
-/// What becomes of the session cookie in an answer.
+/// What the answer does with the session cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieAnswer {
     /// As actix-session set it: gone when the browser is closed.
     AsSet,
     /// Set, and kept for this long ("remember me").
     Lasts(Duration),
-    /// Not set: the client has this very token already, perhaps with a Max-Age that would be lost.
+    /// Not set: the client already has this token, perhaps with a Max-Age that would be lost.
     Left,
     /// Removed.
     Removed,
 }
 
-/// Which cookies of a request are let through to actix-session.
+/// Which cookies of a request reach actix-session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LetThrough {
     /// None.
     Nothing,
     /// The session cookie.
     Session,
-    /// All that can be read; the session cookie only when there is one, signed by us.
+    /// All readable cookies; the session cookie only if there is exactly one, signed by us.
     All,
 }
 
 /// Why the cookie settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCookie {
-    /// There is no key, or it is too short: a shorter one would be guessed sooner than the token.
+    /// The key is missing, or so short that it would be easier to guess than the token.
     #[error("{0}")]
     Key(String),
-    /// It would not fit into a header.
+    /// The domain would not fit into a header.
     #[error("SESSIOND_COOKIE_DOMAIN must be a host name.")]
     Domain,
 }
@@ -96,7 +95,7 @@ pub struct SessionCookie {
     verifier: Verifier,
     removal: HeaderValue,
     stale: StaleCookies,
-    /// Keyed anew at each start.
+    /// The hasher's keys are new at each start.
     fingerprints: RandomState,
 }
 
@@ -118,7 +117,7 @@ impl SessionCookie {
         self.name
     }
 
-    /// The domain that it is shared under; none when it belongs to one host.
+    /// The domain that shares it; `None` if it belongs to one host.
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
     }
@@ -133,7 +132,7 @@ impl SessionCookie {
         self.removal.clone()
     }
 
-    /// Set-Cookie values that remove every cookie of the name which is none of this configuration.
+    /// Set-Cookie values that remove every cookie of the name that this configuration does not set.
     pub fn stale_removals(&self, host: Option<&str>, path: &str) -> Vec<HeaderValue> {
         self.stale.removals(host, path)
     }
@@ -154,16 +153,16 @@ impl SessionCookie {
         }
     }
 
-    /// Tells one cookie that opens nothing from another, in this process alone.
+    /// Distinguishes cookies that open no session, within this process only.
     pub fn fingerprint(&self, headers: &HeaderMap) -> u64 {
         let mut hasher = self.fingerprints.build_hasher();
         pairs(headers).filter(|pair| self.is_ours(pair)).for_each(|pair| pair.hash(&mut hasher));
         hasher.finish()
     }
 
-    /// Rewrites the request's Cookie headers to what may reach actix-session. That crate takes the first of two
-    /// cookies of the name, decodes names before it compares them, and sees no cookie at all when one byte of
-    /// any cookie is not UTF-8: none of this may disagree with what [`SessionCookie::read`] found.
+    /// Rewrites the request's Cookie headers to what may reach actix-session. That crate takes the first of two cookies
+    /// of the name, decodes names before it compares them, and sees no cookie at all if one byte of any cookie is not
+    /// UTF-8: what it sees must agree with what [`SessionCookie::read`] found.
     pub fn let_through(&self, headers: &mut HeaderMap, presented: &Presented, which: LetThrough) {
         if !headers.contains_key(COOKIE) {
             return;
@@ -182,7 +181,7 @@ impl SessionCookie {
         }
     }
 
-    /// Does to the session cookie of an answer what was decided while it was made.
+    /// Applies the decision about the session cookie to the answer.
     pub fn settle(&self, headers: &mut HeaderMap, answer: CookieAnswer) {
         if answer == CookieAnswer::AsSet {
             return;
@@ -208,8 +207,8 @@ impl SessionCookie {
         }
     }
 
-    /// Names are compared exactly: browsers guard the `__Host-` prefix in whatever case, so a server that folded
-    /// case would accept what they let through.
+    /// Compares names exactly: browsers guard the `__Host-` prefix in any case, so a server that folded case would
+    /// accept cookies that browsers do not guard.
     fn is_ours(&self, pair: &str) -> bool {
         split(pair).is_some_and(|(name, _)| name == self.name)
     }
@@ -228,7 +227,7 @@ impl SessionCookie {
     }
 }
 
-/// The name-value pairs of all Cookie headers. What is not UTF-8 is left out, alone.
+/// The name-value pairs of all Cookie headers. Drops only the pairs that are not UTF-8.
 pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(COOKIE)
@@ -237,9 +236,9 @@ pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|pair| !pair.is_empty())
 }
 
-/// Name and value of a pair, without the blanks around them: space and tab (RFC 6265bis §5.6). No other white space is
-/// taken off: browsers take none off either, so a name that begins with one has no prefix to them, and anybody's page
-/// under the same domain may set it.
+/// Name and value of a pair, trimmed of spaces and tabs (RFC 6265bis §5.6) but of no other white space. Browsers do not
+/// trim other white space either: a name that begins with it has no prefix to them, so any page under the same domain
+/// may set such a cookie.
 pub(super) fn split(pair: &str) -> Option<(&str, &str)> {
     let (name, value) = pair.split_once('=')?;
     Some((name.trim_matches([' ', '\t']), value.trim_matches([' ', '\t'])))

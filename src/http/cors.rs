@@ -1,10 +1,8 @@
-//! Cross-origin resource sharing: pages of a configured origin may use the interface from where they are, with their
-//! visitor's cookie.
+//! Cross-origin resource sharing: pages of a configured origin may call the interface with their visitor's cookie.
 //!
-//! Exactly the configured origins, compared as texts; to everybody else an answer looks as if there were no such thing.
-//! Owns the headers and the answer to a preflight, which reads no cookie and asks no store. Stands outside of the session
-//! layer, because its refusals leave as errors, and pages must be able to read those. Must never share a route by itself:
-//! the table of routes says which.
+//! Compares origins exactly, as texts; for any other origin the answer is as if CORS did not exist. Owns the headers
+//! and the answer to a preflight, which reads no cookie and asks no store. Wraps the session layer, whose refusals
+//! leave as errors that pages must be able to read. Must never share a route by itself: the route table decides.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -20,17 +18,17 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::site::Site;
 
-/// Headers that a page may send, beside those that any form can.
+/// Request headers that a page may send, beside those that any form can send.
 const SENT: HeaderValue = HeaderValue::from_static("content-type, x-requested-with, x-csrf-token, x-no-touch");
-/// Headers of an answer that a page may read, beside those that any may.
+/// Response headers that a page may read, beside those that any page may read.
 const READ: HeaderValue = HeaderValue::from_static("retry-after, x-request-id, etag");
-/// Seconds for which a browser need not ask again: no longer, because so long an origin stays that is not configured any
-/// more.
+/// Seconds for which a browser may cache a preflight. No longer: an origin removed from the settings stays allowed for
+/// this time.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 const YES: HeaderValue = HeaderValue::from_static("true");
 const BY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
-/// The middleware of a route that is shared.
+/// The middleware of a shared route.
 pub async fn share<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     let origin = known_origin(request.request());
     match next.call(request).await {
@@ -48,8 +46,8 @@ pub async fn share<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Re
     }
 }
 
-/// The answer to a browser that asks whether a page of a configured origin may send what it wants to send; none if this
-/// is no such question. The browser compares: what is not listed is not sent.
+/// The answer to a preflight; `None` if the request is not one. The browser compares the lists and does not send what
+/// they lack.
 pub fn preflight(request: &HttpRequest, methods: &HeaderValue) -> Option<HttpResponse> {
     let asks = *request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     known_origin(request).filter(|_| asks)?;
@@ -65,7 +63,7 @@ fn known_origin(request: &HttpRequest) -> Option<HeaderValue> {
     request.app_data::<Data<Site>>()?.origins.known(request.headers()).cloned()
 }
 
-/// Said also where no origin has asked: a copy of that answer must not serve a page that has one.
+/// `Vary` is set without an Origin too: a cached copy of that answer must not serve a page that sends one.
 fn mark(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.append(VARY, BY_ORIGIN);
     if let Some(origin) = origin {

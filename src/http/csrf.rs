@@ -1,8 +1,7 @@
-//! Cross-site request forgery: whether a request that changes something may have been made by somebody else's
-//! page in the user's browser.
+//! Cross-site request forgery: whether another site's page may have made a changing request in the user's browser.
 //!
-//! Beside the cookie's SameSite=Strict, which still counts every port and sibling host as the same site. Owns
-//! the rule; must never look at Host or X-Forwarded headers, which the asker chooses.
+//! Complements the cookie's SameSite=Strict, which still counts every port and sibling host as the same site. Owns
+//! the rule. Must never look at Host or X-Forwarded headers, which the client chooses.
 
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING};
@@ -10,20 +9,20 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderVal
 use super::media_type::is_media_type;
 use crate::config::Config;
 
-/// Most of an origin that is shown; a host name has 253 characters at most, and few have a hundred.
+/// Longest origin that is shown; a host name has at most 253 characters, and few have a hundred.
 const LONGEST: usize = 120;
 
-/// The origins whose pages may change things here, as browsers write them.
+/// The origins whose pages may make changes here, as browsers write them.
 #[derive(Clone, Debug)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// The configured ones.
+    /// The configured origins.
     pub fn new(config: &Config) -> Self {
         Self(config.origins.iter().map(ToString::to_string).collect())
     }
 
-    /// Whether the request may go on. Safe methods change nothing and always may.
+    /// Whether the request may proceed. Safe methods change nothing and always may.
     pub fn allow(&self, method: &Method, headers: &HeaderMap) -> bool {
         if method.is_safe() || self.known(headers).is_some() {
             return true;
@@ -33,7 +32,7 @@ impl Origins {
             // No browser sends two; of two that differ, the worse counts.
             return sites.all(|site| site == "same-origin");
         }
-        // A browser that sends an Origin but no Sec-Fetch-Site is believed only by its Origin.
+        // A browser that sends an Origin but no Sec-Fetch-Site is judged by its Origin alone.
         !headers.contains_key(ORIGIN) && could_not_be_a_form(headers)
     }
 
@@ -45,15 +44,15 @@ impl Origins {
     }
 }
 
-/// The origin that a refused request names, to be shown: no longer than one is, and with whatever is not plain escaped.
+/// The origin that a refused request names, for display: cut to the longest real origin and escaped.
 pub fn shown(headers: &HeaderMap) -> Option<String> {
     let mut escaped = headers.get(ORIGIN)?.as_bytes().escape_ascii().map(char::from);
     let shown: String = escaped.by_ref().take(LONGEST).collect();
     Some(if escaped.next().is_some() { shown + "…" } else { shown })
 }
 
-/// Neither header: no browser of today. An old one could still send what a form can send, so the request must
-/// carry something that a form cannot: a JSON body or a header of its own.
+/// Neither header: no current browser. An old browser could still send what a form can send, so the request must carry
+/// something that a form cannot: a JSON body or a header of its own.
 fn could_not_be_a_form(headers: &HeaderMap) -> bool {
     let has_body =
         headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");

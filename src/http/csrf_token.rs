@@ -1,9 +1,9 @@
-//! The CSRF token: what a page of ours can read and show, and a page of somebody else cannot.
+//! The CSRF token: our own pages can read and send it, other sites' pages cannot.
 //!
 //! Signed, not stored: `base64url(nonce ‖ HMAC-SHA256(key, nonce ‖ token hash))`. Any node that has the cookie key can
-//! check it and no store is asked. It is bound to the session's present token: with the token it ends at a renewal, a
-//! sign-out and a new sign-in. Owns its form, its key and the header that it comes in. Must never be good as anything
-//! else (its key is for this one purpose), and never stand in a log.
+//! verify it without a store. It is bound to the session's current token, so it ends with a renewal, a sign-out and a
+//! new sign-in. Owns its form, its key and its header. Must never be valid for anything else (the key has this one
+//! purpose), and never be logged.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,26 +20,26 @@ use crate::domain::{Random, TokenHash, random};
 /// The header that a CSRF token comes in.
 pub const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 
-/// What the key is for: nothing else that is signed here is signed with it.
+/// The purpose of the key: it signs nothing else here.
 const PURPOSE: &[u8] = b"sessiond csrf token 1";
 
-/// Makes every token look different, so that an answer that is compressed on its way tells nothing about it.
+/// Makes every token look different, so that the compressed size of an answer reveals nothing about it.
 const NONCE: usize = 16;
 const MAC: usize = 32;
 
-/// What a request shows as its CSRF token.
+/// The CSRF token that a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// None at all.
     Nothing,
-    /// The one of its session.
+    /// The token of its session.
     Right,
-    /// Something else, or several.
+    /// Another token, or several.
     Wrong,
 }
 
 impl Shown {
-    /// The word that a gateway is told.
+    /// The word that a gateway gets.
     pub fn word(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Nothing => "none",
@@ -49,28 +49,28 @@ impl Shown {
     }
 }
 
-/// Makes CSRF tokens, and checks them.
+/// Issues and verifies CSRF tokens.
 pub struct CsrfTokens {
-    /// The key is worked in already; each use takes a copy.
+    /// The HMAC state with the key already absorbed; each use takes a copy.
     keyed: Hmac<Sha256>,
     random: Arc<dyn Random>,
 }
 
 impl CsrfTokens {
-    /// With a key of its own, derived from the key that signs the cookies: HKDF-Expand of one block (RFC 5869 §2.3).
+    /// Derives the key from the key that signs the cookies: HKDF-Expand of one block (RFC 5869 §2.3).
     pub fn new(cookie_key: &Key, random: Arc<dyn Random>) -> Self {
         let derived = keyed(cookie_key.master()).chain_update(PURPOSE).chain_update([1]).finalize().into_bytes();
         Self { keyed: keyed(&derived), random }
     }
 
-    /// One for the session of this token.
+    /// Issues a token for the session with this token hash.
     pub fn issue(&self, of: &TokenHash) -> String {
         let nonce: [u8; NONCE] = random::bytes(self.random.as_ref());
         let mac = self.mac(&nonce, of).finalize().into_bytes();
         URL_SAFE_NO_PAD.encode([nonce.as_slice(), mac.as_slice()].concat())
     }
 
-    /// Whether this is one for the session of this token.
+    /// Whether the text is a token for the session with this token hash.
     pub fn is_right(&self, text: &[u8], of: &TokenHash) -> bool {
         let mut bytes = [0; NONCE + MAC];
         let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes);
@@ -78,7 +78,7 @@ impl CsrfTokens {
         length == Ok(NONCE + MAC) && self.mac(nonce, of).verify_slice(mac).is_ok()
     }
 
-    /// What the headers show, for the session of one of these tokens.
+    /// What the headers show, for the session with one of these token hashes.
     pub fn shown(&self, headers: &HeaderMap, of: &[TokenHash]) -> Shown {
         let mut lines = headers.get_all(HEADER);
         match (lines.next(), lines.next()) {
@@ -99,7 +99,7 @@ impl fmt::Debug for CsrfTokens {
     }
 }
 
-/// A key shorter than a block of SHA-256 is filled up with zeros (RFC 2104 §2).
+/// Pads a key shorter than a block of SHA-256 with zeros (RFC 2104 §2).
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     let mut block = [0; 64];
     block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);

@@ -1,8 +1,8 @@
-//! The cookie of a device that somebody signed in on before (OWASP "device cookies").
+//! The cookie of a device on which the user signed in before (OWASP "device cookies").
 //!
-//! Owns its name, its attributes and its reading. It opens nothing: it only keeps others who guess at the password from
-//! locking the owner out. So it outlives the session, though not the password, and one that is not ours is as good as none. It is always bound to
-//! one host, also where the session cookie is shared under a domain.
+//! Owns its name, its attributes and its reading. The cookie grants no access: it only keeps password guessers from
+//! locking the owner out. So it outlives the session, but not the password, and a cookie that is not ours counts as
+//! none. It is always bound to one host, even where a domain shares the session cookie.
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -14,10 +14,10 @@ use crate::domain::DeviceCookie;
 
 const NAME: &str = "__Host-device";
 
-/// Browsers keep no cookie for longer (RFC 6265bis §5.5). Each sign-in sets a new one.
+/// Browsers keep no cookie longer (RFC 6265bis §5.5). Each sign-in sets a new one.
 const MAX_AGE: Duration = Duration::days(400);
 
-/// The one that the request carries. Of two, neither counts.
+/// Reads the request's device cookie. Of two, neither counts.
 pub fn read(headers: &HeaderMap) -> Option<DeviceCookie> {
     let mut ours = pairs(headers).filter_map(split).filter(|(name, _)| *name == NAME);
     match (ours.next(), ours.next()) {
@@ -59,7 +59,7 @@ mod tests {
         for line in ["", "__Host-device=", "__Host-device=short", &format!("__host-device={value}")] {
             assert_eq!(found(line), None, "{line}");
         }
-        // A sibling host can set such a one: it does not take the owner's away.
+        // A sibling host can set such a cookie: it does not displace the owner's.
         let mut headers = HeaderMap::new();
         let line = format!("\u{2000}__Host-device={}; __Host-device={value}", "b".repeat(COOKIE_TEXT));
         headers.append(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());

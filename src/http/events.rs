@@ -1,7 +1,7 @@
-//! The route by which an open page is told what happens to its session: server-sent events.
+//! The route that tells an open page what happens to its session: server-sent events.
 //!
-//! Owns the form of the events. Holds one message at a time: the next one is made when the last one was taken. Must never
-//! count as a use of the session, and never hold its token.
+//! Owns the form of the events. Holds one message at a time: it makes the next one when the client took the last one.
+//! Must never count as a use of the session, and never hold its token.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,23 +21,23 @@ use super::site::Site;
 use crate::domain::{SystemRandom, random};
 use crate::service::{EventStream, Notice};
 
-/// nginx holds back what it reads unless it is told not to.
+/// nginx buffers a response unless this header says not to.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// How often a stream says that it is still there; proxies commonly give up after a minute of silence.
+/// Interval of the heartbeat; proxies commonly give up after a minute of silence.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How many heartbeats a stream lasts, and how many more at most: about an hour, but not all of them at once. A client that
-/// does not read is seen by nothing else.
+/// Fewest heartbeats of a stream, and the most that are added: about an hour, but not all streams at once. Only this
+/// limit ends the stream of a client that does not read.
 const LEAST_BEATS: u16 = 200;
 const MORE_BEATS: u16 = 80;
-/// How soon a browser comes again that lost its stream, in milliseconds.
+/// Milliseconds after which a browser reconnects.
 const RETRY: u16 = 2_000;
 
-/// Tells an open page what happens to its session, as it happens (`text/event-stream`, for `EventSource`).
+/// Streams what happens to the session to an open page, as it happens (`text/event-stream`, for `EventSource`).
 ///
-/// `session` first: whose stream it is. `sessions-changed`: the list of the user's sessions is another one. `heartbeat`
-/// every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends without it says
-/// nothing about the session: come again. To listen is no use of the session, and does not keep it alive.
+/// `session` comes first: the session of the stream. `sessions-changed`: the list of the user's sessions has changed.
+/// `heartbeat` every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends
+/// without it says nothing about the session: reconnect. Listening does not count as use of the session.
 #[utoipa::path(
     get, path = "/events", operation_id = "watch_session", tag = "signed in",
     responses(
@@ -60,12 +60,12 @@ pub async fn open(
         return Ok(response.finish());
     }
     let stream = site.app.events.watch_session(&checked)?;
-    // Whoever was told the end asks nothing more over it: it is one open file less.
+    // A client that was told the end needs this connection no more: one open file less.
     response.force_close();
     Ok(response.streaming(told(stream)))
 }
 
-/// A stream that is being told.
+/// A stream on its way to the client.
 struct Telling {
     stream: EventStream,
     heartbeat: Interval,
@@ -86,7 +86,7 @@ fn told(stream: EventStream) -> impl Stream<Item = Result<Bytes, Infallible>> {
 }
 
 impl Telling {
-    /// The next message; none when the stream is over.
+    /// The next message; `None` when the stream is over.
     async fn next(&mut self) -> Option<Bytes> {
         if self.is_over {
             return None;
@@ -113,7 +113,7 @@ impl Telling {
     }
 }
 
-/// One event. JSON has no line breaks of its own, so that it is one line of data.
+/// One event. The JSON has no line breaks, so it is one line of data.
 fn event(name: &str, data: &Value) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }

@@ -1,8 +1,8 @@
-//! What handlers ask of a request: a body, an id from the path, a query, who is asking.
+//! What handlers take from a request: a body, an id from the path, a query, the signed-in user.
 //!
-//! Owns how strictly requests are read. A body that is not exactly as described is refused with the name of the
-//! field: nothing is guessed, ignored or taken twice. Must never put what was sent into an answer or a log,
-//! other than the name of a field.
+//! Owns how strictly requests are read. A body that does not match its description exactly is refused with the name of
+//! the field: nothing is guessed, ignored or taken twice. Must never put the request's content into an answer or a log,
+//! except the name of a field.
 
 use std::future::{Future, Ready, ready};
 use std::ops::Deref;
@@ -58,7 +58,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     }
 }
 
-/// What can be told without reading the body.
+/// Checks everything that needs no body.
 fn judge(request: &HttpRequest) -> Result<(), Problem> {
     if !is_json(request.headers().get(CONTENT_TYPE)) {
         return Err(Problem::unsupported_media_type());
@@ -71,7 +71,7 @@ fn judge(request: &HttpRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a CSRF token of a body is right. It need not be there; one that is there is judged like the header.
+/// Whether a CSRF token of a body is right. It is optional; a token that is there is judged like the header.
 fn is_of_this_session(site: Option<&Site>, shown: &str) -> bool {
     let hashes = context::current().map(|context| context.presented_hashes()).unwrap_or_default();
     site.is_some_and(|site| hashes.iter().any(|hash| site.csrf_tokens.is_right(shown.as_bytes(), hash)))
@@ -105,7 +105,7 @@ impl<T: Serialize> Responder for Json<T> {
     }
 }
 
-/// A text of a body. A NUL is refused: SQLite would store it, PostgreSQL fail on it, and nobody types one.
+/// A text of a body. Refuses a NUL: SQLite would store it, PostgreSQL would fail on it, and no person types one.
 #[derive(Debug)]
 pub struct Text(pub String);
 
@@ -121,7 +121,7 @@ pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D)
     Option::deserialize(deserializer)
 }
 
-/// The query of the address. Which parameters are known is judged before (`unknown_query.rs`).
+/// The query of the address. `unknown_query.rs` has already refused unknown parameters.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -135,7 +135,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
-/// An id that a path can name.
+/// An id that a path can contain.
 pub trait PublicId: Sized {
     /// Reads its only spelling.
     fn read(text: &str) -> Option<Self>;
@@ -153,7 +153,7 @@ impl PublicId for UserId {
     }
 }
 
-/// The `{id}` of the path. What is no id names nothing: 404, as an unknown one.
+/// The `{id}` of the path. A malformed id is 404, as an unknown one is.
 #[derive(Debug)]
 pub struct PathId<T>(pub T);
 
@@ -167,7 +167,7 @@ impl<T: PublicId> FromRequest for PathId<T> {
     }
 }
 
-/// The request as the session layer knows it: who asks, and with which cookie.
+/// The request as the session layer knows it: its client and its cookie.
 #[derive(Debug)]
 pub struct Visit(Rc<Context>);
 
@@ -188,8 +188,7 @@ impl FromRequest for Visit {
     }
 }
 
-/// The live session that the request belongs to; 401 without one. What could not be checked never gets here: the
-/// session layer has answered 503.
+/// The request's live session; 401 without one. If the check failed, the session layer has already answered 503.
 #[derive(Debug)]
 pub struct SignedIn(pub Checked);
 

@@ -1,7 +1,6 @@
 //! How each failure of the service becomes an answer.
 //!
-//! Owns the one place where "what happened" turns into "what the client is told". Must never tell more than the
-//! problem's own words.
+//! Owns the one place that maps failures to problems. Must never tell more than the problem's own words.
 
 use super::problem::Problem;
 use crate::service::{

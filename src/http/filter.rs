@@ -1,7 +1,7 @@
 //! Filters over the wire: as `filter[country]=PT` in an address, and as `{"country": "PT"}` in a body.
 //!
-//! Owns the two spellings; what the fields are and mean, the domain says. Must never ignore a field that it does not
-//! know: what is found is ended.
+//! Owns the two spellings; the domain defines the fields and their meaning. Must never ignore an unknown field: the
+//! sessions that match are ended.
 
 use std::fmt;
 
@@ -13,22 +13,22 @@ use super::problem::Problem;
 use crate::domain::filter::Moments;
 use crate::domain::{Filter, SessionId};
 
-/// Most fields that are read at all: there are twelve.
+/// Most fields that are read; there are twelve.
 const MOST_FIELDS: usize = 32;
 
-/// Which page of what.
+/// Which page of which sessions.
 #[derive(Debug)]
 pub struct Asked {
-    /// Which.
+    /// The filter.
     pub filter: Filter,
-    /// Where to go on.
+    /// The last session of the previous page.
     pub after: Option<SessionId>,
     /// Most rows.
     pub limit: usize,
 }
 
 impl Asked {
-    /// Reads the filter, the cursor and the limit. What is no filter is for the list itself to know.
+    /// Reads the filter, the cursor and the limit. The list itself judges all other parameters.
     pub fn read(mut parameters: Parameters) -> Result<Self, Problem> {
         let given = parameters.take_all("filter");
         let fields = given.iter().map(|(name, value)| (filter_name(name), value.as_str()));
@@ -40,17 +40,17 @@ impl Asked {
     }
 }
 
-/// The field of `filter[country]`; the whole of what only begins like it.
+/// The field of `filter[country]`; the whole text of any other parameter.
 fn filter_name(parameter: &str) -> &str {
     parameter.strip_prefix("filter[").and_then(|rest| rest.strip_suffix(']')).unwrap_or(parameter)
 }
 
-/// Of a long name the beginning is enough to find it.
+/// The beginning of a long name is enough to find it.
 fn shown(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// Where a page ended, as clients hand it back: no other list's cursor is one of this.
+/// The cursor at the end of a page, with a prefix so that no other list accepts it.
 pub fn cursor(id: SessionId) -> String {
     listing::cursor(&[b"s", id.uuid().as_bytes().as_slice()].concat())
 }
@@ -64,14 +64,14 @@ fn session(place: &[u8]) -> Option<SessionId> {
     place.strip_prefix(b"s")?.try_into().ok().map(SessionId::from_bytes)
 }
 
-/// A filter in a body. Only what is given counts; null is not given.
+/// A filter in a body. A null field counts as absent.
 #[derive(Debug, Default)]
 pub struct FilterFields {
     fields: Vec<(String, String)>,
 }
 
 impl FilterFields {
-    /// Reads it.
+    /// Parses it into a filter.
     pub fn read(&self) -> Result<Filter, Problem> {
         let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Filter::parse(fields, Moments::Absolute)
@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for Collecting {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FilterFields, A::Error> {
         let mut fields = Vec::new();
         while let Some((name, value)) = map.next_entry::<String, Word>()? {
-            // No field is called so, in no version: not a filter at all, whoever sends it.
+            // No version has a field with such a name: the body is not a filter at all.
             if !name.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'_') {
                 return Err(de::Error::custom("no field's name"));
             }
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Collecting {
             }
             match value.text() {
                 Some(text) => fields.push((name, text)),
-                // Not given; but a field that there is not is named also then.
+                // Absent; but an unknown field is named even then.
                 None if !Filter::has_field(&name) => fields.push((name, String::new())),
                 None => {}
             }
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for Collecting {
     }
 }
 
-/// A value as one would type it.
+/// A value as a person would type it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Word {

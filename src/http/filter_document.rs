@@ -4,23 +4,23 @@
 
 use utoipa::{IntoParams, ToSchema};
 
-/// Which sessions: all that is given must hold.
+/// Which sessions: all given fields must match.
 #[derive(Debug, ToSchema)]
 #[schema(as = SessionFilter)]
 #[expect(dead_code, reason = "for the document alone")]
 pub struct SessionFilter {
-    /// Whose they are.
+    /// The user who owns them.
     user: Option<uuid::Uuid>,
-    /// Where they were last used from: an address, or a network such as 192.0.2.0/24.
+    /// The address they were last used from, or a network such as 192.0.2.0/24.
     #[schema(example = "192.0.2.0/24")]
     ip: Option<String>,
-    /// Where they were signed in from: an address or a network.
+    /// The address or network they were signed in from.
     #[schema(example = "2001:db8::/32")]
     sign_in_ip: Option<String>,
-    /// The country they were signed in from, or are used from now: either is enough.
+    /// The country they were signed in from or are used from now: either is enough.
     #[schema(example = "PT", pattern = "^[A-Za-z]{2}$")]
     country: Option<String>,
-    /// The number of the network they were signed in from, or are used from now. With a country: of the same place.
+    /// The number of the network they were signed in from or are used from now. With a country: both of the same place.
     #[schema(example = 64496, minimum = 0, maximum = 4_294_967_295i64)]
     asn: Option<i64>,
     /// The browser's family, exactly as lists show it.
@@ -35,36 +35,36 @@ pub struct SessionFilter {
     /// They were issued at this moment or after it.
     #[schema(format = DateTime)]
     created_after: Option<String>,
-    /// They were last used before this. Where no record tells the last use to the second, as late a use as the ledger may not know of
-    /// (an eighth of the idle timeout, at most a minute) counts.
+    /// They were last used before this. Where no record tells the last use to the second, the latest use that the
+    /// ledger may have missed (an eighth of the idle timeout, at most a minute) counts.
     #[schema(format = DateTime)]
     last_seen_before: Option<String>,
     /// They were last used at this moment or after it.
     #[schema(format = DateTime)]
     last_seen_after: Option<String>,
-    /// What speaks against them has at least this weight.
+    /// Their signals weigh at least this much.
     #[schema(minimum = 0, maximum = 1_000_000)]
     risk: Option<i64>,
 }
 
-/// Sessions that fit. Each field of the filter is a parameter of its own.
+/// The matching sessions. Each field of the filter is a parameter of its own.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "for the document alone")]
 pub struct SessionSearch {
-    /// Whose they are.
+    /// The user who owns them.
     #[param(rename = "filter[user]")]
     user: Option<uuid::Uuid>,
-    /// Where they were last used from: an address or a network.
+    /// The address or network they were last used from.
     #[param(rename = "filter[ip]", example = "192.0.2.0/24")]
     ip: Option<String>,
-    /// Where they were signed in from: an address or a network.
+    /// The address or network they were signed in from.
     #[param(rename = "filter[sign_in_ip]", example = "2001:db8::/32")]
     sign_in_ip: Option<String>,
-    /// The country they were signed in from, or are used from now: either is enough.
+    /// The country they were signed in from or are used from now: either is enough.
     #[param(rename = "filter[country]", example = "PT", pattern = "^[A-Za-z]{2}$")]
     country: Option<String>,
-    /// The number of the network they were signed in from, or are used from now. With a country: of the same place.
+    /// The number of the network they were signed in from or are used from now. With a country: both of the same place.
     #[param(rename = "filter[asn]", minimum = 0, maximum = 4_294_967_295i64)]
     asn: Option<i64>,
     /// The browser's family, exactly as lists show it.
@@ -85,7 +85,7 @@ pub struct SessionSearch {
     /// They were last used at this moment or after it.
     #[param(rename = "filter[last_seen_after]", format = DateTime)]
     last_seen_after: Option<String>,
-    /// What speaks against them has at least this weight.
+    /// Their signals weigh at least this much.
     #[param(rename = "filter[risk]", minimum = 0, maximum = 1_000_000)]
     risk: Option<i64>,
 }

@@ -1,30 +1,30 @@
-//! Which request a gateway asks about: one that changes something, or one that only reads.
+//! Whether the request that a gateway asks about changes something or only reads.
 //!
-//! Gateways ask about every request with one of their own, mostly a GET, and tell the real method in a header. Owns the
-//! reading of that header. Must never take doubt for a safe method: what is missing, doubled or spelled otherwise
-//! changes something.
+//! Gateways ask with a request of their own, mostly a GET, and send the original method in a header. Owns the reading
+//! of that header. Must never take doubt for a safe method: a method that is missing, doubled or misspelt counts as
+//! changing.
 
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName};
 
 use crate::config::Config;
 
-/// The methods that change nothing (RFC 9110 §9.2.1), as they are spelled; TRACE is nobody's.
+/// The methods that change nothing (RFC 9110 §9.2.1), in their exact spelling; without TRACE, which is unused.
 const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
-/// The header in which the gateway tells the method; none where CSRF tokens are the application's own business.
+/// The header with the original method; `None` if the application itself judges CSRF tokens.
 #[derive(Clone, Debug)]
 pub struct ForwardedMethod(Option<HeaderName>);
 
 impl ForwardedMethod {
-    /// The configured one.
+    /// The configured header.
     pub fn new(config: &Config) -> Self {
         Self(config.csrf_method_header.as_deref().and_then(|name| HeaderName::try_from(name).ok()))
     }
 
-    /// Whether the request that is asked about must show a CSRF token. `own` is the method of the gateway's question:
-    /// one that is unsafe itself cannot be talked down. `told` are the headers of a gateway that tells the method there;
-    /// none of one that asks with the method itself.
+    /// Whether the original request must show a CSRF token. `own` is the method of the gateway's question: if it is
+    /// unsafe, the header cannot make it safe. `told` are the headers of a gateway that sends the method there; `None`
+    /// for a gateway that asks with the original method.
     pub fn wants_csrf_token(&self, own: &Method, told: Option<&HeaderMap>) -> bool {
         let Some(name) = &self.0 else { return false };
         let told_safe = told.is_none_or(|headers| {

@@ -1,8 +1,8 @@
-//! The route that gateways ask for every request of theirs: who is this?
+//! The route that gateways call for each of their requests, to learn who sent it.
 //!
-//! The hottest path of all, so it passes by actix-session: cookie, check, three headers. Exactly 200 with every
-//! identity header (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which
-//! proxies lose. What becomes of a 401 where the gateway wants people to be sent to sign in is the business of `bounce`.
+//! The hottest path, so it bypasses actix-session: cookie, check, three headers. Answers 200 with every identity header
+//! (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which proxies lose. `bounce`
+//! turns a 401 into a redirect where the gateway wants one.
 
 use std::slice;
 
@@ -25,11 +25,11 @@ use crate::service::Checked;
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-session-authenticated-at");
-/// Whether the request's CSRF token is its session's. Always there, so that no client's own word stands in its place.
+/// Whether the request's CSRF token is its session's. Always present, so that it overwrites a client's own header.
 const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
 
-/// Answers for a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy
-/// `ext_authz`) whether its client is signed in. Any method.
+/// Tells a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy `ext_authz`) whether
+/// its client is signed in. Any method.
 #[utoipa::path(
     get, path = "/auth/forward", operation_id = "forward_auth", tag = "gateways",
     responses(
@@ -57,11 +57,11 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     }
 }
 
-/// The live session of a request on a route that passes by the session layer.
+/// The live session of a request on a route without the session layer.
 pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Problem> {
     let address = || site.proxies.client_address(request.peer_addr(), request.headers());
-    // Counted and noted in the log, but still 401: proxies make an error of what they do not expect, and a gateway that
-    // is not told apart from its clients is one address for all of them.
+    // Counted and logged, but still 401: proxies turn an unexpected status into an error, and a gateway that hides its
+    // clients' addresses is one address for all of them.
     let stranger = |from| {
         let _too_many = site.stranger(request.headers(), from);
         Problem::unauthenticated()

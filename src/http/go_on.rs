@@ -1,6 +1,7 @@
-//! `/continue`: the last step of every way in.
+//! `/continue`: the last redirect, to `next` or to the sign-in page.
 //!
-//! Owns who goes on and who has to sign in first. Must never send anybody anywhere but where [`super::next`] lets them go.
+//! Owns who continues and who has to sign in first. Must never redirect to a target that [`super::next`] does not
+//! allow.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -12,7 +13,7 @@ use super::next::Next;
 use super::problem::Problem;
 use super::site::Site;
 
-/// On to `next`, for who is signed in; else to the sign-in page. Where that cannot be told now, the page will say so.
+/// Redirects a signed-in user to `next`, others to the sign-in page. That page reports it if the check fails.
 pub async fn go_on(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let next = site.destinations.in_query(request.query_string());
     match gateway::signed_in(&site, &request).await {

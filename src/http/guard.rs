@@ -1,9 +1,8 @@
-//! The session layer: what stands in front of a route that knows sessions, and what follows it.
+//! The session layer: runs before and after every route that uses sessions.
 //!
-//! actix-session answers a sick store with an empty 500, a dead session with a fresh one, and two cookies with
-//! the first; so this stands around it. It decides by rank of the route who comes in, runs actix-session and
-//! actix-identity, where they have something to do, with the [`Context`] around them, and turns what the store refused
-//! into the right answer.
+//! actix-session answers a failing store with an empty 500, a dead session with a fresh one, and two cookies with the
+//! first; so this layer wraps it. It admits requests by the route's access level, runs actix-session and actix-identity
+//! where they are needed, with the [`Context`] around them, and maps the store's refusals to the right answers.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -36,11 +35,10 @@ use crate::config::Config;
 use crate::domain::{Client, Role, SystemRandom};
 use crate::service::{Activity, App, Checked, Denied};
 
-/// The session layer for an actix application of its own: wrap it around the routes that use
-/// `actix_session::Session` or `actix_identity::Identity`, [`SessionLayer::for_worker`] in each worker.
+/// The session layer for an actix application that embeds sessiond: wrap it around the routes that use
+/// `actix_session::Session` or `actix_identity::Identity`, with [`SessionLayer::for_worker`] in each worker.
 ///
-/// The origin of requests is not judged for such an application: [`super::csrf::Origins`] does that for those
-/// who want it.
+/// It does not judge the origin of requests: an application that wants this uses [`super::csrf::Origins`].
 pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, InvalidCookie> {
     let site = Site::new(app, config, Arc::new(SystemRandom))?;
     Ok(SessionLayer { site, level: AccessLevel::Embedded })
@@ -54,7 +52,7 @@ pub struct SessionLayer {
 }
 
 impl SessionLayer {
-    /// For routes of this rank.
+    /// The layer for routes of this access level.
     pub fn new(site: &Site, level: AccessLevel) -> Self {
         Self { site: site.clone(), level }
     }
@@ -65,8 +63,8 @@ impl SessionLayer {
         Self { site: self.site.for_worker(), level: self.level }
     }
 
-    /// Cookie attributes and lifetime are fixed here; the store has its own deadlines and ignores the TTL. The
-    /// lifecycle is the browser's: what "remember me" adds is added to single cookies when the answer leaves.
+    /// Fixes cookie attributes and lifetime; the store has its own deadlines and ignores the TTL. The cookie lasts for
+    /// the browser session; "remember me" adds its lifetime to single cookies when the answer leaves.
     fn sessions(&self) -> SessionMiddleware<Bridge> {
         let cookie = &self.site.cookie;
         SessionMiddleware::builder(Bridge::new(self.site.app.clone(), self.level), cookie.key().clone())
@@ -108,7 +106,7 @@ where
     }
 }
 
-/// The layer without actix-session and actix-identity, for routes that only have to know who asks.
+/// The layer without actix-session and actix-identity, for routes that only need to know the user.
 pub struct CheckLayer(pub SessionLayer);
 
 impl<S, B> Transform<S, ServiceRequest> for CheckLayer
@@ -158,8 +156,8 @@ where
 }
 
 impl SessionLayer {
-    /// Lets the request in, or says why not. The request itself is changed only here, before anybody can hold a
-    /// clone of it (actix panics on both: changing a cloned request, and routing one).
+    /// Admits the request or returns the refusal. Changes the request only here, before any code can hold a clone of it
+    /// (actix panics when a cloned request is changed or routed).
     async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
         let headers = request.headers();
         if self.level != AccessLevel::Embedded && !self.site.origins.allow(request.method(), headers) {
@@ -175,14 +173,14 @@ impl SessionLayer {
             AccessLevel::Anyone => {
                 let activity = self.activity(request.method(), headers);
                 match self.signed_in(&presented, request, &client, activity).await {
-                    // What cannot be told, and whoever tries too many cookies, is still refused.
+                    // A failed check, and a client that tries too many cookies, are still refused.
                     Err(problem) if problem.status_code() == StatusCode::UNAUTHORIZED => None,
                     found => Some(found?),
                 }
             }
             AccessLevel::Public | AccessLevel::Embedded => None,
         };
-        // Where people sign in; before cookies are taken away.
+        // On sign-in routes; read before cookies are removed.
         let device = match self.level {
             AccessLevel::Public => device_cookie::read(headers),
             _ => None,
@@ -193,7 +191,7 @@ impl SessionLayer {
             AccessLevel::Public => Some(LetThrough::Nothing),
             AccessLevel::Renewal => Some(LetThrough::Session),
             AccessLevel::Embedded => Some(LetThrough::All),
-            // Nobody behind this reads a cookie.
+            // Nothing behind this layer reads a cookie.
             AccessLevel::Anyone | AccessLevel::Account | AccessLevel::Background | AccessLevel::Administrator => None,
         };
         if let Some(through) = through {
@@ -203,8 +201,7 @@ impl SessionLayer {
         Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
     }
 
-    /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
-    /// Tells which origin it was, and which setting would name it.
+    /// Refuses the request, naming its origin and the setting that would allow it.
     fn forbid_origin(&self, request: &ServiceRequest) -> Problem {
         let client = self.site.client(request.peer_addr(), request.headers());
         let origin = shown(request.headers());
@@ -219,6 +216,7 @@ impl SessionLayer {
         Problem::forbidden_origin(origin.as_deref())
     }
 
+    /// A CSRF token is optional, since the origin was judged; a token that is there must be right.
     fn judge_csrf_token(
         &self,
         request: &ServiceRequest,
@@ -243,7 +241,7 @@ impl SessionLayer {
         }
     }
 
-    /// The role is asked before anything else of the request is read: what it says is nobody's who may not make it.
+    /// Checks the role before reading anything else of the request, which only an administrator may make.
     async fn judge_role(
         &self,
         request: &ServiceRequest,
@@ -261,7 +259,7 @@ impl SessionLayer {
         Ok(())
     }
 
-    /// The live session of the request: missing, forged, doubled, ended and expired are one answer.
+    /// The live session of the request. Missing, forged, doubled, ended and expired get one answer.
     async fn signed_in(
         &self,
         presented: &Presented,
@@ -284,20 +282,20 @@ impl SessionLayer {
         checked.ok_or_else(Problem::unauthenticated)
     }
 
-    /// Ends what was to end, and settles the cookie. An error of actix-session gets the reason that the store
-    /// left; one of the application stays as it is.
+    /// Ends the sessions that are to end, and settles the cookie. An error of actix-session becomes the reason that the
+    /// store left; an error of the application stays as it is.
     async fn finish<B>(&self, context: &Context, answer: Answer<B>) -> Answer<B> {
         let mut response = answer.map_err(|error| context.take_refusal().map_or(error, Error::from))?;
         let mut cookie = context.cookie_answer();
         let mut ending: Vec<_> = context.take_ending().into_iter().collect();
         if self.level == AccessLevel::Embedded && response.request().get_session().status() == SessionStatus::Purged {
-            // Also of cookies that opened nothing: those of a sign-out are several, or old.
+            // Also cookies that opened no session: at a sign-out there may be several, or old ones.
             ending = context.presented_hashes();
         }
         if !ending.is_empty() {
-            // On the heap, so that requests which end nothing hold no room for it.
+            // On the heap, so that requests which end nothing reserve no space for it.
             let ended = Box::pin(self.site.app.sessions.sign_out(&ending, context.client())).await;
-            // The cookie goes when the end is recorded, confirmed or not: without it nobody could ask again.
+            // The cookie goes once the end is recorded, confirmed or not; earlier, without it the user could not retry.
             ended.map_err(|error| {
                 let is_done = matches!(error, Denied::Unconfirmed(_));
                 let problem = Problem::from(error);
@@ -305,7 +303,7 @@ impl SessionLayer {
             })?;
             cookie = CookieAnswer::Removed;
         }
-        // Of what the request carried something may stand where the new cookie does not take its place.
+        // Some of the request's cookies may lie where the new cookie does not replace them.
         let changes = self.site.cookie.changes_in(response.headers(), cookie);
         let stale = match context.presented() {
             Presented::Nothing => Vec::new(),
@@ -315,7 +313,7 @@ impl SessionLayer {
         self.site.cookie.settle(response.headers_mut(), cookie);
         stale.into_iter().for_each(|line| response.headers_mut().append(SET_COOKIE, line));
         if context.is_unconfirmed() {
-            // Honest about the old token, without losing the new one.
+            // Reports that the old token is unconfirmed, without losing the new one.
             let cookies = response.headers().get_all(SET_COOKIE);
             return Err(cookies
                 .fold(Problem::unconfirmed(), |it, line| it.with_header(SET_COOKIE, line.clone()))
@@ -325,8 +323,8 @@ impl SessionLayer {
     }
 }
 
-/// The request as a line of the log names it: a method that we know and the route as it is declared, with names in the
-/// place of what was asked for. No text of a stranger's.
+/// The request for a log line: a known method and the declared route with its parameter names. Contains no text from
+/// the client.
 fn route(request: &ServiceRequest, base_path: &str) -> String {
     let pattern = request.match_pattern().unwrap_or_default();
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];

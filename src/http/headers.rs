@@ -1,7 +1,7 @@
-//! The headers that every answer carries, whoever made it.
+//! The headers that every answer carries.
 //!
 //! The outermost middleware, because errors of other middlewares are answers too: actix's own `DefaultHeaders`
-//! skips everything that leaves as `Err`. Values are built once. Must never replace what a handler has set.
+//! skips everything that leaves as `Err`. Builds the values once. Must never replace a header that a handler has set.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ use super::told::FORWARD;
 use super::{canonical_path, catch_panic, request_id};
 use crate::config::{Config, Hsts, Origin};
 
-/// The request's id, as problems and the log name it.
+/// The request's id, as in problems and the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Answers are data: if a browser is made to show one as a page, it may load, run and frame nothing.
+/// Answers are data: if a browser shows one as a page, it may load, run and frame nothing.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
 
-/// Two years: what the preload lists of browsers ask for. Of this host; of all hosts under it only where that was asked
-/// for: others may run there, without https.
+/// Two years, as the preload lists of browsers ask for. For this host; for all hosts below it only if configured,
+/// because other services may run there without https.
 const HSTS: [(Hsts, HeaderValue); 2] = [
     (Hsts::Host, HeaderValue::from_static("max-age=63072000")),
     (Hsts::Subdomains, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
@@ -40,12 +40,12 @@ const HSTS: [(Hsts, HeaderValue); 2] = [
 #[derive(Clone, Debug)]
 pub struct AnswerHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
-    /// Below it stand paths of other servers, which spell them as they like.
+    /// The prefix of paths that belong to other servers, which may spell them differently.
     asked_below: String,
 }
 
 impl AnswerHeaders {
-    /// With HSTS where a configured origin is https.
+    /// Adds HSTS if a configured origin is https.
     pub fn new(config: &Config) -> Self {
         Self::under(&config.base_path, config.origins.iter().any(Origin::is_https).then_some(config.hsts))
     }
@@ -63,12 +63,12 @@ impl AnswerHeaders {
         Self { fixed, asked_below: format!("{base_path}{FORWARD}/") }
     }
 
-    /// Whether the path is none that this server has: the router would decode it, and no rule of a proxy in front knows it.
+    /// Whether the path is not canonical: the router would decode it, and no rule of a proxy in front would match it.
     fn is_misspelt(&self, path: &str) -> bool {
         !path.starts_with(&self.asked_below) && canonical_path::is_not(path)
     }
 
-    /// Adds what the answer does not have yet.
+    /// Adds the headers that the answer lacks.
     pub fn complete(&self, headers: &mut HeaderMap, request: Uuid) {
         for (name, value) in &self.fixed {
             if !headers.contains_key(name) {
@@ -86,14 +86,14 @@ fn id_value(id: Uuid) -> Option<HeaderValue> {
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)).ok()
 }
 
-/// The middleware: answers the request under the id that it was given, and completes the answer.
+/// The middleware: answers the request under its id, and completes the answer.
 pub async fn complete<B: MessageBody>(
     answers: Arc<AnswerHeaders>,
     id: Uuid,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    // In a block of its own: services below may look at the id before they are first polled.
+    // In a block of its own: services below may read the id before they are first polled.
     let answered = request_id::within(id, async {
         match answers.is_misspelt(request.path()) {
             true => Err(Problem::not_found().into()),

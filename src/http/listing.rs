@@ -1,8 +1,8 @@
-//! What lists have in common: a query that is read strictly, and pages.
+//! What all lists share: a query that is read strictly, and pages.
 //!
-//! Owns the form of cursors: opaque to clients, and good only for the list that they were made for. A parameter that is
-//! not known, given twice or has a value that means nothing is refused with its name. Must never put what was sent into
-//! an answer, other than the name of a parameter.
+//! Owns the form of cursors: opaque to clients, and valid only for the list that issued them. Refuses a parameter that
+//! is unknown, repeated or invalid, and names it. Must never put the request's content into an answer, except the name
+//! of a parameter.
 
 use std::future::{Ready, ready};
 
@@ -15,14 +15,14 @@ use chrono::DateTime;
 use super::problem::Problem;
 use crate::domain::Timestamp;
 
-/// Rows of a page where nobody says how many.
+/// Rows of a page by default.
 const PAGE: usize = 50;
 /// Most rows of a page.
 const MOST: usize = 200;
-/// Longest name of a parameter that an answer repeats.
+/// Longest name of a parameter that an answer quotes.
 const MAX_NAME: usize = 64;
 
-/// The parameters of the address, each to be taken once.
+/// The parameters of the address; each can be taken once.
 #[derive(Debug)]
 pub struct Parameters(Vec<(String, String)>);
 
@@ -37,38 +37,38 @@ impl FromRequest for Parameters {
 }
 
 impl Parameters {
-    /// Those of a query, for tests.
+    /// The parameters of a query, for tests.
     #[cfg(test)]
     pub fn of(query: &str) -> Self {
         Self(web::Query::<Vec<(String, String)>>::from_query(query).unwrap().into_inner())
     }
 
-    /// Takes every parameter whose name begins so, in their order.
+    /// Takes every parameter whose name has this prefix, in order.
     pub fn take_all(&mut self, beginning: &str) -> Vec<(String, String)> {
         self.0.extract_if(.., |(name, _)| name.starts_with(beginning)).collect()
     }
 
-    /// The value of a parameter, if it is there.
+    /// Takes the value of a parameter, if present.
     pub fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let Some(at) = self.0.iter().position(|(given, _)| given == name) else { return Ok(None) };
         let (_, value) = self.0.remove(at);
         if self.0.iter().any(|(given, _)| given == name) {
             return Err(Problem::invalid_field(name, "This is given twice."));
         }
-        // PostgreSQL cannot even be asked about a NUL.
+        // PostgreSQL cannot process a NUL even in a query.
         if value.contains('\0') {
             return Err(Problem::invalid_field(name, "This has a character that nothing has."));
         }
         Ok(Some(value))
     }
 
-    /// The value of a parameter as `read` understands it.
+    /// Takes the value of a parameter and parses it with `read`.
     pub fn parse<T>(&mut self, name: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let Some(text) = self.take(name)? else { return Ok(None) };
         read(&text).map(Some).ok_or_else(|| Problem::invalid_field(name, what))
     }
 
-    /// A moment.
+    /// Takes a point in time.
     pub fn time(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let read = |text: &str| {
             let moment = DateTime::parse_from_rfc3339(text).ok()?;
@@ -77,20 +77,20 @@ impl Parameters {
         self.parse(name, "Write a moment like 2026-11-22T07:04:42Z.", read)
     }
 
-    /// How many rows are wanted.
+    /// The number of rows to return.
     pub fn limit(&mut self) -> Result<usize, Problem> {
-        // Numbers have one spelling: Rust would also read `+7`.
+        // Numbers have one spelling; Rust would also parse `+7`.
         let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
         let read = |text: &str| text.parse().ok().filter(|_| digits(text)).filter(|limit| (1..=MOST).contains(limit));
         Ok(self.parse("limit", "This is a number from 1 to 200.", read)?.unwrap_or(PAGE))
     }
 
-    /// Where the page begins, as `read` understands what [`cursor`] was given.
+    /// Where the page begins; `read` parses the bytes that [`cursor`] was given.
     pub fn cursor<T>(&mut self, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, Problem> {
         self.parse("cursor", NO_CURSOR, |text| read_cursor(text, &read))
     }
 
-    /// Refuses what nobody has taken.
+    /// Refuses the parameters that were not taken.
     pub fn finish(self) -> Result<(), Problem> {
         match self.0.into_iter().next() {
             None => Ok(()),
@@ -99,7 +99,7 @@ impl Parameters {
     }
 }
 
-/// The answer to a parameter that means nothing here.
+/// The answer to an unknown parameter.
 pub fn unknown(name: &str) -> Problem {
     let shown: String = name.chars().take(MAX_NAME).collect();
     Problem::invalid_field(shown, "This is not known here.")
@@ -112,12 +112,12 @@ pub fn no_cursor() -> Problem {
     Problem::invalid_field("cursor", NO_CURSOR)
 }
 
-/// Reads what [`cursor`] wrote, as `read` understands it.
+/// Decodes a [`cursor`] and parses its bytes with `read`.
 pub fn read_cursor<T>(text: &str, read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
     read(&URL_SAFE_NO_PAD.decode(text).ok()?)
 }
 
-/// A place in a list, as clients are given it.
+/// A position in a list, as clients receive it.
 pub fn cursor(place: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(place)
 }

@@ -1,9 +1,8 @@
-//! Media types, as `Content-Type` names one and `Accept` several.
+//! Media types, as in `Content-Type` (one) and `Accept` (several).
 //!
-//! Owns their comparison: in any case, and without their parameters (RFC 9110 §8.3.1). Must never take a longer name for a
-//! shorter one.
+//! Owns their comparison: case-insensitive and without parameters (RFC 9110 §8.3.1). Must never match by prefix.
 
-/// Whether this is the type, with parameters or without. Bytes of a parameter that are no text do not matter.
+/// Whether this is the expected type, with or without parameters. Parameters may hold bytes that are not text.
 pub fn is_media_type(text: &[u8], expected: &str) -> bool {
     let essence = text.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(expected.as_bytes())

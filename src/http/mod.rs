@@ -1,7 +1,7 @@
-//! Over the wire: the only layer that knows actix, status codes, cookies and headers.
+//! HTTP: the only layer that knows actix, status codes, cookies and headers.
 //!
-//! A request falls through [`headers`] (every answer), then, on routes that know sessions, through [`guard`]
-//! (origin, cookie, check), actix-session over [`bridge`], and the handler in the file named after its caller.
+//! A request passes [`headers`] (every answer), then, on routes that use sessions, [`guard`] (origin, cookie, check),
+//! actix-session over [`bridge`], and the handler in the file named after its caller.
 //! Handlers hold no SQL, no Redis and no policy: extract, one call of the service, answer.
 
 pub mod access_level;

@@ -1,7 +1,7 @@
-//! Reading a JSON object so that a refusal can name the field.
+//! Reads a JSON object so that a refusal can name the field.
 //!
-//! serde_json says where a value of the wrong type stands (line and column) but not which field it is; this
-//! remembers the field being read. Must never put a value into an error.
+//! serde_json reports the line and column of a value of the wrong type but not its field; this file remembers the field
+//! being read. Must never put a value into an error.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,10 +13,10 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, 
 
 use super::problem::Problem;
 
-/// A field that any body may have, whatever else it is about.
+/// A field that every body may have.
 pub const CSRF_TOKEN: &str = "csrf_token";
 
-/// What was found on the way.
+/// What the reader collects.
 #[derive(Default)]
 struct Found {
     /// The field being read.
@@ -24,7 +24,7 @@ struct Found {
     csrf_token: RefCell<Option<String>>,
 }
 
-/// Reads exactly one JSON object, and the CSRF token in it if there is one.
+/// Reads exactly one JSON object, and its CSRF token if there is one.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<String>), Problem> {
     let found = Found::default();
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -33,14 +33,14 @@ pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<String>
     match read {
         Ok(value) => Ok((value, found.csrf_token.into_inner())),
         Err(error) => {
-            // serde_json calls it bad syntax when a number stands where a name of a closed list is expected.
+            // serde_json reports a number in place of an enum's name as a syntax error.
             let is_json = error.is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok();
             Err(refusal(&error.to_string(), is_json, found.field.into_inner()))
         }
     }
 }
 
-/// Not JSON or not an object: the whole body is refused. Else one field is.
+/// Refuses the whole body if it is not a JSON object, else one field.
 fn refusal(message: &str, is_json: bool, reading: Option<String>) -> Problem {
     let named = reading.or_else(|| in_backticks(message));
     match named {
@@ -49,7 +49,7 @@ fn refusal(message: &str, is_json: bool, reading: Option<String>) -> Problem {
     }
 }
 
-/// A field that is not known may have any name; of a long one, the beginning is enough to find it.
+/// An unknown field may have any name; the beginning of a long one is enough to find it.
 fn shown(field: &str) -> String {
     field.chars().take(64).collect()
 }
@@ -63,7 +63,7 @@ fn sentence(message: &str) -> &'static str {
     }
 }
 
-/// serde's error for a missing field comes after the last field was read; its text is `` missing field `name` ``.
+/// serde reports a missing field after it has read the last one; its text is `` missing field `name` ``.
 fn in_backticks(message: &str) -> Option<String> {
     message.strip_prefix("missing field `")?.split('`').next().map(ToOwned::to_owned)
 }

@@ -1,7 +1,7 @@
-//! Where somebody may be sent when they are signed in: a path of this origin, or a page of a configured one.
+//! Where a signed-in user may be redirected: a path of this origin, or a page of a configured one.
 //!
-//! The only judge of `next`. What it lets through is written anew from what it has read, so that no browser can read
-//! something else there. Must never guess what was meant: whatever is in doubt leads nowhere.
+//! The only judge of `next`. It rebuilds an allowed target from its parsed form, so that no browser can read the target
+//! differently. Must never guess the intent: a doubtful target leads nowhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +10,20 @@ use url::{Position, Url, form_urlencoded};
 
 use crate::config::Config;
 
-/// Longest query with a `next`, in bytes: the addresses that have it must fit into the 8 KiB that nginx reads of one line.
+/// Longest query with a `next`, in bytes: addresses that contain it must fit into the 8 KiB that nginx reads of a line.
 const LONGEST: usize = 7_000;
 
-/// Stands for this origin, whatever its name is; reserved, so that it is nobody's (RFC 2606).
+/// Stands for this origin under any name; the name is reserved, so no host has it (RFC 2606).
 const HERE: &str = "http://here.invalid";
 
-/// A place that somebody may be sent to.
+/// An allowed redirect target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
     location: String,
     page_of: Option<PageOf>,
 }
 
-/// Whose page it is, when its address says so.
+/// The page's origin and host, if its address names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PageOf {
     origin: String,
@@ -36,25 +36,25 @@ impl Next {
         &self.location
     }
 
-    /// As the query of an address of ours.
+    /// As the query of one of our own addresses.
     pub fn query(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).append_pair("next", &self.location).finish()
     }
 }
 
-/// The pages that people may be sent to.
+/// The allowed redirect targets.
 #[derive(Clone, Debug)]
 pub struct Destinations {
     origins: Vec<String>,
     shares_cookie: bool,
     public_url: String,
     base_path: String,
-    /// Once is enough: who asks chooses how often.
+    /// Warn only once: the client controls how often it asks.
     has_complained: Arc<AtomicBool>,
 }
 
 impl Destinations {
-    /// Those of the configured origins.
+    /// The pages of the configured origins.
     pub fn new(config: &Config) -> Self {
         Self {
             origins: config.origins.iter().map(ToString::to_string).collect(),
@@ -65,7 +65,7 @@ impl Destinations {
         }
     }
 
-    /// The `next` of a query, if there is exactly one and it may be followed.
+    /// The `next` of a query, if there is exactly one and it is allowed.
     pub fn in_query(&self, query: &str) -> Option<Next> {
         if query.is_empty() {
             return None;
@@ -75,9 +75,9 @@ impl Destinations {
         first.filter(|_| second.is_none()).and_then(|(_, text)| self.judge(&text))
     }
 
-    /// The place that this text names, if people may be sent there.
+    /// The target that this text names, if it is allowed.
     pub fn judge(&self, text: &str) -> Option<Next> {
-        // Parsers take control characters and blanks at the ends away, and read a backslash in a path as a slash.
+        // Parsers strip control characters and blanks at the ends, and read a backslash in a path as a slash.
         let path = text.split(['?', '#']).next().unwrap_or_default();
         if text.contains(char::is_control) || text.trim_matches(' ') != text || path.contains('\\') {
             return None;
@@ -86,7 +86,8 @@ impl Destinations {
         next.filter(|next| next.query().len() <= LONGEST)
     }
 
-    /// The same for a page that a trusted gateway asks about. The log names the setting where that is why nobody comes back.
+    /// The same for a page that a trusted gateway asks about. Warns which setting to change if the page's origin is
+    /// missing.
     pub fn judge_asked(&self, page: &str) -> Option<Next> {
         let next = self.judge(page);
         let origin = || Url::parse(page).ok().map(|url| url.origin().ascii_serialization());
@@ -101,7 +102,7 @@ impl Destinations {
         next
     }
 
-    /// An absolute address, without a name or a password in it.
+    /// An absolute address without a user name or a password in it.
     fn page(&self, text: &str) -> Option<Next> {
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
@@ -115,15 +116,15 @@ impl Destinations {
         self.origins.contains(&origin).then(|| Next { location: url.into(), page_of: Some(PageOf { origin, host }) })
     }
 
-    /// Whether the session cookie of whoever opened sessiond at `host` goes along to that page. Where it does not, nobody
-    /// is sent there without having said so: that page would send them back, and so on.
+    /// Whether a browser that opened sessiond at `host` sends the session cookie to that page. If not, the redirect
+    /// needs the user's own click: the page would send the user straight back, in a loop.
     pub fn cookie_reaches(&self, next: &Next, host: Option<&str>) -> bool {
         next.page_of.as_ref().is_none_or(|page| self.shares_cookie || host == Some(&page.host))
     }
 
-    /// Where whoever asked for this page without a session is sent: to sessiond at its first origin, if its cookie goes
-    /// along to the page; else to the page's own origin, which has sessiond at the same path. Where nobody may be sent on to
-    /// the page, only to sign in.
+    /// Where to send a request for this page without a session: to sessiond at its first origin, if its cookie reaches
+    /// the page; else to the page's own origin, which has sessiond at the same path. Without an allowed target, only to
+    /// sign in.
     pub fn way_in(&self, next: Option<&Next>) -> String {
         let Some(next) = next else { return format!("{}/", self.public_url) };
         let first = Url::parse(&self.public_url).ok();
@@ -138,12 +139,12 @@ impl Destinations {
     }
 }
 
-/// Whether a query has this parameter, whatever its value is.
+/// Whether a query has this parameter, with any value.
 pub fn has_parameter(query: &str, name: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(found, _)| found == name)
 }
 
-/// The path of a page's address or of a path with a query, as a browser compares it with that of a cookie.
+/// The path of a page's address, or of a path with a query, as a browser compares it with a cookie's path.
 pub fn path_of(page: &str) -> &str {
     let from_path = match page.split_once("://") {
         Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
@@ -152,12 +153,12 @@ pub fn path_of(page: &str) -> &str {
     from_path.split(['?', '#']).next().unwrap_or("/")
 }
 
-/// The host of a `Host` header, as addresses spell it, without its port.
+/// The host of a `Host` header without its port, as addresses spell it.
 pub fn host_of(authority: &str) -> Option<String> {
     Url::parse(&format!("http://{authority}")).ok()?.host_str().map(ToOwned::to_owned)
 }
 
-/// A path of this origin: it begins with one slash, and with no more when its dots are taken out.
+/// A path of this origin: it begins with one slash, and still with one after its dot segments are resolved.
 fn own_path(text: &str) -> Option<Next> {
     if text.starts_with("//") {
         return None;

@@ -1,9 +1,9 @@
-//! What was refused and is worth a look: a line in the log for each, in one form.
+//! The security log: one line, in one form, for each refusal that an operator should see.
 //!
-//! In the audit log it is too, where it is counted as soon as it gets much, so that nobody can fill the database by being
-//! refused: the service does that with passwords, of which it knows whose account they were for; the others are handed to
-//! it here. Owns the words (OWASP's logging vocabulary where it has one) and the form. Must never hold what somebody
-//! typed: a password ends up in the wrong field easily.
+//! The audit log records these refusals too, and counts frequent ones instead of listing them, so that refused requests
+//! cannot fill the database. The service records refused passwords itself, because it knows the account; this file
+//! hands it the others. Owns the words (OWASP's logging vocabulary where it has one) and the form. Must never hold
+//! typed text: a password easily ends up in the wrong field.
 
 use std::fmt;
 
@@ -18,18 +18,18 @@ const TARGET: &str = "sessiond::security";
 pub enum Refused {
     /// A sign-in.
     SignIn,
-    /// A password of who is signed in.
+    /// A password of a signed-in user.
     Password,
     /// A link to set a new password.
     ResetLink,
-    /// Something that the account may not do.
+    /// An action that the account may not perform.
     Access,
-    /// A request that a page of somebody else may have made.
+    /// A request that another site's page may have made.
     Forgery,
 }
 
 impl Refused {
-    /// The event that it is.
+    /// The audit event of this refusal.
     fn event(self) -> Event {
         match self {
             Self::SignIn => Event::LoginFail,
@@ -41,13 +41,13 @@ impl Refused {
     }
 }
 
-/// Writes the line: what, in which request, from where, and in whose session if that is known.
+/// Writes the line: the event, the request, the address, and the session if it is known.
 pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>, why: &dyn fmt::Display) {
     if matches!(what, Refused::ResetLink | Refused::Forgery) {
         app.audit.note_refusal(what.event(), session, client, None);
     }
     let line = line(what, client, session, why);
-    // A place in the code for each: lines are bounded by place, and no kind may use up those of another.
+    // One call site for each kind: the log limits lines by call site, and no kind may use up the lines of another.
     match what {
         Refused::SignIn => log::warn!(target: TARGET, "{line}"),
         Refused::Password => log::warn!(target: TARGET, "{line}"),
@@ -57,7 +57,7 @@ pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>
     }
 }
 
-/// The same of somebody who asked, in a session, for what only administrators may have: `route` is which, as it is declared.
+/// The same for a signed-in user who called an administrators' route: `route` is the route as declared.
 pub fn note_access(app: &App, client: &Client, session: &Checked, route: String) {
     let why = format_args!("{route}: not an administrator");
     log::warn!(target: TARGET, "{}", line(Refused::Access, client, Some(session), &why));

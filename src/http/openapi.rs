@@ -1,7 +1,8 @@
 //! The OpenAPI document, made from the handlers.
 //!
-//! A handler's own description stands beside it; this lists the handlers, and what is about all of them. What follows from
-//! the form of an operation is in `openapi_common`, refusals in `openapi_problems`, examples in `openapi_examples`.
+//! A handler's own description stands beside it; this file lists the handlers and describes all of them together. Its
+//! neighbours: `openapi_common` (the form of an operation), `openapi_problems` (refusals), `openapi_examples`
+//! (examples).
 
 use std::cell::OnceCell;
 
@@ -51,14 +52,14 @@ use super::{operator, reauthenticate, sessions, sign_in};
 )]
 struct Declared;
 
-/// The document of one server; written when somebody asks for it.
+/// The document of one server; built at the first request for it.
 pub struct Document {
     levels: Box<AccessLevels>,
     written: OnceCell<Bytes>,
 }
 
 impl Document {
-    /// With who may come in where.
+    /// A document with the access level of each path.
     pub fn new(levels: impl IntoIterator<Item = (&'static str, Option<super::access_level::AccessLevel>)>) -> Self {
         Self { levels: levels.into_iter().collect(), written: OnceCell::new() }
     }
@@ -67,7 +68,7 @@ impl Document {
     pub fn describe(&self, base_path: &str, cookie: &str) -> Value {
         let mut document = Declared::openapi();
         ask_below(&mut document);
-        // Relative: one server has several origins.
+        // Relative, because one server has several origins.
         document.servers = Some(vec![Server::new(if base_path.is_empty() { "/" } else { base_path })]);
         let cookie = ApiKeyValue::with_description(cookie, "Set by POST /login. Secure and HttpOnly.");
         let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
@@ -80,7 +81,7 @@ impl Document {
     }
 }
 
-/// Adds the route below which Envoy asks: the one for all gateways, with the page's own path behind it.
+/// Adds the route that Envoy calls: the gateways' route followed by the page's own path.
 fn ask_below(document: &mut utoipa::openapi::OpenApi) {
     let Some(mut item) = document.paths.paths.get(FORWARD).cloned() else { return };
     let page = ParameterBuilder::new().name("page").parameter_in(ParameterIn::Path).required(Required::True);

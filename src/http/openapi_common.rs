@@ -1,8 +1,9 @@
-//! What the OpenAPI document says of many operations alike: which headers they take, and how they may be refused before
-//! their handler runs.
+//! What many operations of the OpenAPI document share: the headers they take, and the refusals before their handler
+//! runs.
 //!
-//! Owns what follows from the form of an operation (it has a body, an id in its path, a query, it changes something) and
-//! from who may come in, so that no handler has to repeat it. Must never replace what a handler says itself: it adds to it.
+//! Owns what follows from an operation's form (it has a body, an id in its path, a query, it changes something) and
+//! from its access level, so that no handler repeats it. Must never replace a handler's own description, only add to
+//! it.
 
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
@@ -14,7 +15,7 @@ use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 use super::access_level::AccessLevel;
 use super::named_fields::CSRF_TOKEN;
 
-/// Paths, and who may come in there.
+/// Paths and their access levels.
 pub type AccessLevels = [(&'static str, Option<AccessLevel>)];
 
 /// What an operation looks like from outside.
@@ -27,13 +28,13 @@ struct Form {
 }
 
 impl Form {
-    /// A live session is needed.
+    /// The operation needs a live session.
     fn needs_session(&self) -> bool {
         use AccessLevel::{Account, Administrator, Background, Renewal};
         matches!(self.level, Some(Account | Administrator | Background | Renewal))
     }
 
-    /// A session is looked at, if there is one.
+    /// The operation reads a session, if there is one.
     fn looks_at_session(&self) -> bool {
         self.needs_session() || self.level == Some(AccessLevel::Anyone)
     }
@@ -43,7 +44,7 @@ impl Form {
     }
 }
 
-/// A way to be refused: the answer's status, for which operations, and the kind of problem in a sentence.
+/// A refusal: its status, the operations it applies to, and a sentence that names the kind of problem.
 type Refusal = (&'static str, fn(&Form) -> bool, &'static str);
 
 const REFUSALS: &[Refusal] = &[
@@ -65,7 +66,7 @@ const REFUSALS: &[Refusal] = &[
     ("503", |form| form.level.is_some(), "Too much is asked at once (`busy`)."),
 ];
 
-/// Adds all of it.
+/// Adds headers and refusals to every operation.
 pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
     let mut bodies = Vec::new();
     for (path, item) in &mut document.paths.paths {
@@ -108,7 +109,7 @@ fn schema(content: &RefOr<utoipa::openapi::Content>) -> Option<String> {
     reference.ref_location.rsplit('/').next().map(str::to_owned)
 }
 
-/// What utoipa writes for no security is "any or none", which some generators take for a need.
+/// utoipa writes "any or none" for no security, which some generators read as a requirement.
 fn open_to_all(operation: &mut Operation) {
     if let Some(security) = operation.security.as_mut().filter(|it| **it == [SecurityRequirement::default()]) {
         security.clear();
@@ -120,7 +121,7 @@ fn has_query(operation: &Operation) -> bool {
     operation.parameters.iter().flatten().any(is_query)
 }
 
-/// Each that applies, unless the handler names that kind of problem itself.
+/// Adds each refusal that applies, unless the handler itself names that kind of problem.
 fn add_refusals(operation: &mut Operation, form: &Form) {
     for (status, _, sentence) in REFUSALS.iter().filter(|(_, applies, _)| applies(form)) {
         let responses = &mut operation.responses.responses;
@@ -135,7 +136,7 @@ fn add_refusals(operation: &mut Operation, form: &Form) {
     }
 }
 
-/// What takes several cookies away.
+/// Describes the header that removes the cookies of a request with several.
 fn add_removal(operation: &mut Operation, form: &Form) {
     let Some(RefOr::T(refusal)) = operation.responses.responses.get_mut("401").filter(|_| form.needs_session()) else {
         return;

@@ -1,7 +1,7 @@
-//! An example of each body in the OpenAPI document, put together from the examples of its fields.
+//! An example of each body in the OpenAPI document, built from the examples of its fields.
 //!
-//! Owns what a field without an example looks like, by its type and format. Must never invent a text: a field that is one
-//! has an example beside its declaration.
+//! Owns the example of a field without one, by its type and format. Must never invent a text: each text field has its
+//! example beside its declaration.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ const ID: &str = "0198c0de-0000-7000-8000-000000000001";
 const MOMENT: &str = "2026-11-29T12:00:00.000Z";
 const PASSWORD: &str = "correct horse battery";
 
-/// Gives every body and every id an example, and says of each field of an answer that can be null that it is there.
+/// Gives every body and every id an example, and marks nullable fields of answers as required.
 pub fn complete(document: &mut Value) {
     require_nullable(document);
     let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
@@ -46,7 +46,7 @@ fn add(content: &mut Value, schemas: &Value) {
     }
 }
 
-/// What fits a schema.
+/// An example that fits a schema.
 fn example(schema: &Value, schemas: &Value) -> Value {
     let of = |key: &str| schema.get(key);
     let first = |key: &str| of(key).and_then(Value::as_array).and_then(|them| them.first());
@@ -88,7 +88,7 @@ fn example(schema: &Value, schemas: &Value) -> Value {
     }
 }
 
-/// The fields that must be there, and those that have an example of their own.
+/// The required fields, and the fields with an example of their own.
 fn fields(schema: &Value, schemas: &Value) -> Map<String, Value> {
     let required = |name: &str| has_required(schema, name);
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
@@ -111,7 +111,7 @@ fn accepts(schema: &Value, kind: &str) -> bool {
     }
 }
 
-/// Answers have every field: what is not known is null. Only a field that cannot be null may be left out.
+/// Answers have every field; an unknown value is null. Only a field that cannot be null may be missing.
 fn require_nullable(document: &mut Value) {
     let mut asked = Vec::new();
     operations(document).filter_map(|it| it.get("requestBody")).for_each(|body| references(body, &mut asked));
@@ -125,7 +125,7 @@ fn require_nullable(document: &mut Value) {
     schemas.iter_mut().filter(|(name, _)| !asked.contains(name)).for_each(|(_, schema)| require(schema));
 }
 
-/// The names of the schemas that this refers to.
+/// The names of the schemas that this value refers to.
 fn references(within: &Value, found: &mut Vec<String>) {
     let name = within.get("$ref").and_then(Value::as_str).and_then(|to| to.rsplit('/').next());
     if let Some(name) = name.filter(|name| !found.iter().any(|it| it == name)) {

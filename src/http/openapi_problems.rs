@@ -1,7 +1,6 @@
-//! Refusals in the OpenAPI document: which kinds of problems there are, which an answer may be, and its headers.
+//! Refusals in the OpenAPI document: the kinds of problems, the kinds of each answer, and its headers.
 //!
-//! Owns that the kinds of `problem.rs` and those that descriptions name (in backticks) are the same. Must never describe a
-//! kind by hand.
+//! Owns that `problem.rs` and the descriptions (in backticks) name the same kinds. Must never describe a kind by hand.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +17,7 @@ use super::problem::{self, KINDS, Kind, REAUTHENTICATE};
 const PROBLEM: &str = "Problem";
 const PROBLEM_TYPE: &str = "ProblemType";
 
-/// Headers of answers with these statuses (every one where there is none): name, what it tells, an example.
+/// Headers of answers with these statuses (of all answers if there is none): name, meaning, example.
 const HEADERS: &[(&str, &[&str], &str, &str)] = &[
     ("X-Request-Id", &[], "The request's id, as in `instance` of a problem.", "0198c0de-0000-7000-8000-0123456789ab"),
     ("WWW-Authenticate", &["401"], "Always this: browsers open no dialog.", "Cookie realm=\"sessiond\""),
@@ -27,7 +26,7 @@ const HEADERS: &[(&str, &[&str], &str, &str)] = &[
     ("RateLimit-Policy", &["429"], "How many attempts in how many seconds.", "\"account\";q=5;w=3600"),
 ];
 
-/// Describes the kinds of problems, and each refusal as the kinds that its description names.
+/// Describes the kinds of problems, and each refusal by the kinds that its description names.
 pub fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     describe_types(components);
@@ -89,7 +88,7 @@ fn header(tells: &str, value: &str) -> Header {
     HeaderBuilder::new().schema(Some(text)).description(Some(tells)).example(Some(json!(value))).build()
 }
 
-/// A refusal without a body of its own is a problem, of the kinds that it names.
+/// Describes a refusal without a body of its own as a problem of the kinds that it names.
 fn describe(status: &str, response: &mut Response, examples: &mut BTreeMap<String, RefOr<Example>>) {
     for (name, statuses, ..) in HEADERS {
         if statuses.is_empty() || statuses.contains(&status) {

@@ -1,6 +1,6 @@
-//! What the OpenAPI document must say of every operation and every kind of problem, whoever adds one.
+//! What the OpenAPI document must say about every operation and every kind of problem.
 //!
-//! Apart from `openapi`, because the whole document needs the routes, which serve it.
+//! Not in `openapi`, because the whole document needs the routes, which serve it.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn problems_and_the_cookie_are_described() {
     assert_eq!(document["servers"][0]["url"], "/auth");
 }
 
-/// Of a verb and its object, so that it speaks for itself where a generator makes a function of it.
+/// A verb and its object, so that the name of a generated function is clear.
 #[test]
 fn every_operation_has_an_id_of_its_own_that_says_what_it_does() {
     let document = document();
@@ -44,8 +44,8 @@ fn every_operation_has_an_id_of_its_own_that_says_what_it_does() {
     assert!(vague.is_empty(), "{vague:?}");
 }
 
-/// Every kind of `problem.rs` has a `type`; each but those of no single operation is named by one; and every refusal
-/// names its kinds.
+/// Every kind of `problem.rs` has a `type`; some operation names each kind, except those of no single operation; and
+/// every refusal names its kinds.
 #[test]
 fn every_kind_of_problem_is_named_and_every_refusal_names_its_kinds() {
     let document = document();
@@ -81,7 +81,7 @@ fn a_change_without_a_body_wants_a_header_that_no_form_sends() {
     }
 }
 
-/// A text without a format is not made up: it has an example where it is declared.
+/// The document invents no text without a format: such a field has an example where it is declared.
 #[test]
 fn every_body_has_an_example_without_a_gap() {
     let document = document();

@@ -1,4 +1,4 @@
-//! Routes for whoever runs the server: is it alive, is it ready.
+//! Routes for the operator: liveness and readiness.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::RETRY_AFTER;
@@ -10,7 +10,7 @@ use super::extract::Json;
 use super::site::Site;
 use crate::service::Readiness;
 
-/// Alive.
+/// Liveness.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Live {
     /// Always `ok`.
@@ -18,7 +18,7 @@ pub struct Live {
     status: &'static str,
 }
 
-/// Whether the process answers. Says nothing about the stores: restarting it would not mend them.
+/// Whether the process answers. Says nothing about the stores: a restart would not repair them.
 #[utoipa::path(
     get, path = "/health/live", operation_id = "check_live", tag = "operators", security(()),
     responses((status = 200, description = "It does.", body = Live))
@@ -27,7 +27,7 @@ pub async fn live() -> Json<Live> {
     Json(Live { status: "ok" })
 }
 
-/// Whether this node should get requests.
+/// Whether this node should receive requests.
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "check_ready", tag = "operators", security(()),
     responses(

@@ -1,7 +1,7 @@
 //! The pages for browsers, embedded in the binary: sign in, account, new password, administration.
 //!
-//! Owns their policy: nothing but our own files, no inline script, no framing. Must never put anything about a
-//! user into a page; scripts fetch that.
+//! Owns their content policy: only our own files, no inline script, no framing. Must never put anything about a user
+//! into a page; scripts fetch that.
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, EntityTag, Header, HeaderName, HeaderValue, IfNoneMatch,
@@ -19,19 +19,19 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 const OPENER_POLICY: (HeaderName, HeaderValue) =
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
 
-/// Kept, but asked for each time: a new version of the server shows its new pages at once.
+/// Cached but revalidated each time: a new version of the server shows its new pages at once.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
 struct Files;
 
-/// Sign in, or make an account.
+/// Sign in or register.
 pub async fn index(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "index.html")
 }
 
-/// The page that asks once more, from this very site, who came from another.
+/// The page that repeats a request from another site on this site.
 pub fn bounce(request: &HttpRequest) -> Result<HttpResponse, Problem> {
     page(request, "bounce.html")
 }
@@ -41,7 +41,7 @@ pub async fn account(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "account.html")
 }
 
-/// Administration. Whoever asks gets the page; what it shows comes by requests that want the role.
+/// Administration. Every client gets the page; its requests for data need the role.
 pub async fn console(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "console.html")
 }
@@ -51,7 +51,7 @@ pub async fn reset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     page(&request, "reset.html")
 }
 
-/// A file that pages load. Pages themselves have addresses of their own.
+/// A file that pages load. The pages themselves have their own routes.
 pub async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let name = request.match_info().get("file").unwrap_or_default();
     if name.ends_with(".html") {
@@ -75,7 +75,7 @@ fn page(request: &HttpRequest, name: &str) -> Result<HttpResponse, Problem> {
     Ok(response.content_type(media_type(&file)).body(file.data.into_owned()))
 }
 
-/// Whether the client has this very version.
+/// Whether the client already has this version.
 fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,

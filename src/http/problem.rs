@@ -1,7 +1,7 @@
-//! Errors over the wire: RFC 9457 problems.
+//! Errors over HTTP: RFC 9457 problems.
 //!
-//! The only file with status codes of errors. A cause is logged here, once, and never sent: what a client reads
-//! is written in this file. Must never hold anything about a user, a store or a query.
+//! The only file with status codes of errors; all texts that clients read are in this file. It logs the cause of an
+//! error once and never sends it. Must never hold anything about a user, a store or a query.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,20 +20,20 @@ use crate::service::Outcome;
 /// Media type of every error answer.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Not `Basic` or `Bearer`: the first makes browsers open a dialog, the second is not accepted here.
+/// Not `Basic` or `Bearer`: `Basic` makes browsers open a dialog, and `Bearer` is not accepted here.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"sessiond\"");
 
-/// Where somebody who is signed in proves again who they are.
+/// Where a signed-in user proves their identity again.
 pub const REAUTHENTICATE: &str = "/reauthenticate";
 
-/// Seconds after which it is worth asking again.
+/// Seconds after which a retry is worthwhile.
 const RETRY_SOON: u64 = 1;
-/// Where many are told at once, at most so many: they should not all come back at the same moment.
+/// Most seconds to wait after an answer that many clients get at once, so that they do not all retry together.
 const RETRY_SPREAD: u8 = 5;
 
 /// A kind of problem.
 pub struct Kind {
-    /// Its name: the end of its `type`.
+    /// Its name: the last part of its `type`.
     pub slug: &'static str,
     /// The status of the answer.
     pub status: StatusCode,
@@ -77,7 +77,7 @@ kinds! {
 }
 
 impl Kind {
-    /// What programs go by.
+    /// The URN that programs compare.
     pub fn urn(&self) -> String {
         format!("urn:sessiond:problem:{}", self.slug)
     }
@@ -114,25 +114,25 @@ impl Problem {
         self.with_header(RETRY_AFTER, HeaderValue::from(RETRY_SOON))
     }
 
-    /// No session, or one that is over, or a cookie that is none of ours: one answer for all of them.
+    /// No session, an ended one, or a cookie that is not ours: one answer for all.
     pub fn unauthenticated() -> Self {
         Self::new(&UNAUTHENTICATED, "Sign in to continue.").with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// A gateway asks for a navigation without a session and is not believed.
+    /// A gateway asks for a navigation without a session, but is not a trusted proxy.
     pub fn proxy_not_trusted() -> Self {
         let detail = "Sign in to continue. The gateway that asks is not one of SESSIOND_TRUSTED_PROXIES, so the page that it \
             tells in X-Forwarded-Uri is not believed.";
         Self::new(&UNAUTHENTICATED, detail).with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// The e-mail address or the password is wrong, or the account is disabled: one answer for all of them.
+    /// The e-mail address or the password is wrong, or the account is disabled: one answer for all.
     pub fn wrong_credentials() -> Self {
         Self::new(&WRONG_CREDENTIALS, "The e-mail address or the password is wrong.")
             .with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// The request may have been made by a page of somebody else: of this origin, in a form that is safe to show.
+    /// Another site's page may have made the request. `origin` is that page's origin, in a form that is safe to show.
     pub fn forbidden_origin(origin: Option<&str>) -> Self {
         let detail = origin.map_or_else(
             || "The request did not come from a page that may make it.".to_owned(),
@@ -145,17 +145,17 @@ impl Problem {
         Self::new(&FORBIDDEN_ORIGIN, detail)
     }
 
-    /// The request shows no CSRF token where it must, or not the one of its session.
+    /// A CSRF token is missing where it is required, or belongs to another session.
     pub fn wrong_csrf_token() -> Self {
         Self::new(&WRONG_CSRF_TOKEN, "The CSRF token is missing or not of this session: GET /me has the right one.")
     }
 
-    /// Signed in, but without the role that this needs.
+    /// Signed in, but without the required role.
     pub fn forbidden() -> Self {
         Self::new(&FORBIDDEN, "Your account may not do this.")
     }
 
-    /// Signed in, but too long ago, or on another device, for what was asked.
+    /// Signed in, but too long ago for this action, or on another device.
     pub fn step_up_required(max_age: Duration) -> Self {
         let detail = "This needs your password once more. Send it to the path in step_up, then ask again.";
         let mut problem = Self::new(&STEP_UP_REQUIRED, detail);
@@ -163,7 +163,7 @@ impl Problem {
         problem
     }
 
-    /// The same answer of a server whose routes begin at `base_path`.
+    /// The same answer for a server whose routes begin at `base_path`.
     #[must_use]
     pub fn under(mut self, base_path: &str) -> Self {
         if let Some(step_up) = &mut self.0.step_up {
@@ -172,12 +172,12 @@ impl Problem {
         self
     }
 
-    /// There is no such thing, or it belongs to somebody else.
+    /// The thing does not exist, or belongs to another user.
     pub fn not_found() -> Self {
         Self::new(&NOT_FOUND, "There is nothing here.")
     }
 
-    /// The path exists, the method does not; `allow` lists those that do.
+    /// The path exists, the method does not; `allow` lists the path's methods.
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
         Self::new(&METHOD_NOT_ALLOWED, "The Allow header lists the methods of this path.").with_header(ALLOW, allow)
     }
@@ -187,12 +187,12 @@ impl Problem {
         Self::new(&REQUEST_TIMEOUT, "The body did not arrive in time.")
     }
 
-    /// The body is larger than any that is accepted.
+    /// The body is larger than the limit.
     pub fn body_too_large() -> Self {
         Self::new(&BODY_TOO_LARGE, "The body is larger than any that is accepted here.")
     }
 
-    /// The body has another content type than JSON, or none.
+    /// The body is not declared as JSON.
     pub fn unsupported_media_type() -> Self {
         Self::new(&UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.")
     }
@@ -202,12 +202,12 @@ impl Problem {
         Self::new(&NOT_JSON, "The body is not a JSON object.")
     }
 
-    /// A query parameter has a value that means nothing.
+    /// A query parameter has an invalid value.
     pub fn invalid_query() -> Self {
         Self::new(&NOT_JSON, "A parameter in the address has a value that is not known.")
     }
 
-    /// A JSON object, but a field of it is not as it must be.
+    /// A JSON object with an invalid field.
     pub fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { field: field.into(), detail: detail.into() };
         let mut problem = Self::new(&INVALID_BODY, format!("{}: {}", error.field, error.detail));
@@ -215,20 +215,20 @@ impl Problem {
         problem
     }
 
-    /// What was asked for is done, and whether it holds everywhere is not known yet.
+    /// The request is done, but not yet known to hold everywhere.
     pub fn unconfirmed() -> Self {
         Self::new(&UNCONFIRMED, "It is done, but not yet confirmed everywhere. Ask again to have it confirmed.")
             .retry_soon()
     }
 
-    /// Of many, some are not confirmed yet: no 2xx, which would say that all of them are over.
+    /// Some of many are still unconfirmed: not a 2xx, which would say that all have ended.
     pub fn partly_unconfirmed(outcome: Outcome) -> Self {
         let mut problem = Self::unconfirmed();
         problem.0.outcome = Some(outcome);
         problem
     }
 
-    /// A mistake of ours. The cause goes to the log.
+    /// An internal error. The cause goes to the log.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let problem = Self::new(&INTERNAL, "Something went wrong on our side.");
         log::error!("request {}: {cause}", problem.request());
@@ -245,22 +245,22 @@ impl Problem {
         Self::new(&TOO_MANY_ATTEMPTS, detail)
     }
 
-    /// The current password that was given is another one.
+    /// The current password is wrong.
     pub fn wrong_password() -> Self {
         Self::new(&WRONG_PASSWORD, "That is not your current password.")
     }
 
-    /// The operator makes the accounts here.
+    /// Only the operator creates accounts here.
     pub fn registration_closed() -> Self {
         Self::new(&REGISTRATION_CLOSED, "New accounts cannot be made here.")
     }
 
-    /// There is an account of this address already: the one place that tells.
+    /// The address already has an account: the only answer that reveals this.
     pub fn email_taken() -> Self {
         Self::new(&EMAIL_TAKEN, "There is an account with this e-mail address already.")
     }
 
-    /// Nobody could administer any more.
+    /// No administrator would be left.
     pub fn last_administrator() -> Self {
         Self::new(&LAST_ADMINISTRATOR, "There is no other administrator who may sign in. Make another one first.")
     }
@@ -270,22 +270,22 @@ impl Problem {
         Self::new(&UNAVAILABLE, "This cannot be answered right now. Try again in a moment.").retry_soon()
     }
 
-    /// Nothing is broken, but too much is asked at once.
+    /// Nothing is broken, but the load is too high.
     pub fn busy() -> Self {
         let problem = Self::new(&BUSY, "Too much is asked at once. Try again in a moment.");
-        // Request ids are random: as good a die as any.
+        // Request ids are random, so one of their bytes serves as a die.
         let [die, ..] = problem.request().into_bytes();
         problem.with_header(RETRY_AFTER, HeaderValue::from(u16::from(die % RETRY_SPREAD) + 1))
     }
 
-    /// The same answer; what is behind it goes to the log, and nowhere else.
+    /// The same answer; logs the cause and sends it nowhere.
     #[must_use]
     pub fn because(self, cause: impl fmt::Display) -> Self {
         log::warn!("request {}: {}: {cause}", self.request(), self.0.kind.slug);
         self
     }
 
-    /// The request, for the log.
+    /// The request's id, for the log.
     fn request(&self) -> Uuid {
         self.0.instance.unwrap_or_default()
     }

@@ -1,27 +1,27 @@
-//! The body of an error over the wire: RFC 9457.
+//! The body of an error over HTTP: RFC 9457.
 //!
-//! Owns its fields and what the OpenAPI document says of them. Must never have a place for a cause: that goes to the log.
+//! Owns its fields and their OpenAPI description. Must never have a field for a cause: the cause goes to the log.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::service::Outcome;
 
-/// One field of a body that is not as it must be.
+/// One invalid field of a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field's name in the body.
     #[schema(example = "email")]
     pub field: String,
-    /// What is wrong with it, in a sentence for the person who filled it in.
+    /// What is wrong with it, in a sentence for the user who filled it in.
     #[schema(example = "This is no e-mail address.")]
     pub detail: String,
 }
 
-/// What to do first, where a change wants a recent proof of who asks for it.
+/// What to do first, if a change needs a recent proof of identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StepUp {
-    /// Where to POST `{password}`: the answer's cookie is good for what was refused.
+    /// Where to POST `{password}`: the answer's cookie is valid for the refused request.
     #[schema(example = "/reauthenticate")]
     pub path: String,
     /// How old that proof may be, in seconds.
@@ -33,7 +33,7 @@ pub struct StepUp {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {
-    /// `urn:sessiond:problem:` and the kind of problem: what programs go by.
+    /// `urn:sessiond:problem:` and the kind of problem: programs compare this.
     #[serde(rename = "type")]
     #[schema(rename = "type")]
     pub kind: String,
@@ -43,21 +43,21 @@ pub struct ProblemBody<'a> {
     /// The status of the answer.
     #[schema(example = 401)]
     pub status: u16,
-    /// This very problem in words.
+    /// This particular problem in words.
     #[schema(example = "Sign in to continue.")]
     pub detail: &'a str,
     /// `urn:uuid:` and the id of the request, as in the X-Request-Id header and in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub instance: Option<String>,
-    /// The fields that are not as they must be.
+    /// The invalid fields.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [FieldError],
-    /// What to do first: of `step-up-required` alone.
+    /// What to do first; only with `step-up-required`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub step_up: Option<&'a StepUp>,
-    /// How much of it is done: of `unconfirmed`, where it is about many.
+    /// How much of it is done; only with `unconfirmed`, if the request is about many.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub outcome: Option<&'a Outcome>,

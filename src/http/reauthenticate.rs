@@ -1,6 +1,6 @@
-//! The route by which somebody who is signed in proves again who they are.
+//! The route on which a signed-in user proves their identity again.
 //!
-//! Owns its shape over the wire. Must never open a session: whoever has none signs in.
+//! Owns its request and answer. Must never open a session: a user without one signs in.
 
 use actix_session::Session;
 use actix_web::HttpResponse;
@@ -24,8 +24,8 @@ pub struct Reauthenticate {
     password: String,
 }
 
-/// Proves again who is signed in, for what wants a recent proof (`step-up-required`). The session keeps its id and gets a
-/// new token.
+/// Proves the user's identity again, for actions that need a recent proof (`step-up-required`). The session keeps its
+/// id and gets a new token.
 #[utoipa::path(
     post, path = "/reauthenticate", tag = "signed in", request_body = Reauthenticate,
     responses(

@@ -1,6 +1,6 @@
-//! The name of a request: in its answer, in the log and in the audit log.
+//! The id of a request: in its answer, in the log and in the audit log.
 //!
-//! Owns where it comes from and who can ask for it without having the request. Must never be secret or mean anything.
+//! Owns its source, and access to it for code without the request. The id must never be secret or carry a meaning.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ tokio::task_local! {
     static REQUEST_ID: Uuid;
 }
 
-/// The id of the request that is being answered; none outside of one.
+/// The current request's id; `None` outside of a request.
 pub fn current() -> Option<Uuid> {
     REQUEST_ID.try_get().ok()
 }
@@ -23,7 +23,7 @@ pub async fn within<T>(id: Uuid, work: impl Future<Output = T>) -> T {
     REQUEST_ID.scope(id, work).await
 }
 
-/// One worker's request ids: unlike each other, not secret, and cheaper than a system call for each.
+/// One worker's request ids: distinct, not secret, and cheaper than a system call for each.
 #[derive(Debug)]
 pub struct RequestIds {
     start: [u64; 2],
@@ -37,7 +37,7 @@ impl RequestIds {
         Self { start: [halves(), halves()], next: AtomicU64::new(0) }
     }
 
-    /// An id that was not given yet, in the form of a random UUID.
+    /// The next unused id, in the form of a random UUID.
     pub fn next(&self) -> Uuid {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
         let [high, low] = self.start.map(|start| spread(start.wrapping_add(count)));
@@ -45,7 +45,7 @@ impl RequestIds {
     }
 }
 
-/// SplitMix64: neighbours become strangers, so that ids differ at a glance.
+/// SplitMix64: makes consecutive numbers look unrelated, so that ids differ at a glance.
 fn spread(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

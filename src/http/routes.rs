@@ -21,10 +21,10 @@ use super::{
     sign_in, unknown_query,
 };
 
-/// What a route of any method says to one that it does not take.
+/// The `Allow` header of a route that takes any method.
 const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-/// The routes, by who may come in. The two that are asked all the time stand first: routes are tried in this order.
+/// The routes, by access level. The two most frequent ones come first: actix tries routes in this order.
 #[rustfmt::skip]
 pub fn table() -> Vec<Path> {
     vec![
@@ -56,7 +56,7 @@ pub fn table() -> Vec<Path> {
         administrator("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
         administrator("/admin/audit").get(admin::audit_log::list),
 
-        // OPTIONS is what HAProxy asks with.
+        // HAProxy asks with OPTIONS.
         open("/health/live").get(operator::live).on(Method::OPTIONS, web::to(operator::live)),
         open("/health/ready").get(operator::ready).on(Method::OPTIONS, web::to(operator::ready)),
         open("/openapi.json").get(openapi::serve),
@@ -99,7 +99,7 @@ pub fn document() -> openapi::Document {
     openapi::Document::new(table().iter().map(|path| (path.path, path.level)))
 }
 
-/// The base path itself, as people type it: the pages' addresses are relative to what ends with a slash.
+/// Redirects the base path itself, as people type it: the pages' addresses are relative to a path with a final slash.
 fn to_front_page(service: &mut ServiceConfig, base_path: &str) {
     if !base_path.is_empty() {
         let to = format!("{base_path}/");
@@ -117,27 +117,27 @@ async fn nothing_here() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found())
 }
 
-/// A route without a session: no cookie is read, or the handler reads it itself.
+/// A route without a session: reads no cookie, or its handler does.
 fn open(path: &'static str) -> Path {
     Path::new(path, None)
 }
 
-/// A route for everybody, that can begin or end a session.
+/// A route for everyone that can begin or end a session.
 fn public(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Public))
 }
 
-/// A route for everybody that knows who is signed in.
+/// A route for everyone, with optional authentication.
 fn anyone(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Anyone))
 }
 
-/// A route for who is signed in.
+/// A route for signed-in users.
 fn account(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Account))
 }
 
-/// A route for who is signed in, that a page asks by itself.
+/// A route for signed-in users that a page calls by itself.
 fn background(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Background))
 }
@@ -147,7 +147,7 @@ fn administrator(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Administrator))
 }
 
-/// A route for who is signed in, that can give the session a new token.
+/// A route for signed-in users that can give the session a new token.
 fn renewal(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Renewal))
 }
@@ -182,24 +182,24 @@ impl Path {
 
     fn new(path: &'static str, level: Option<AccessLevel>) -> Self {
         let (methods, documented, routes) = (Vec::new(), Vec::new(), Vec::new());
-        // What administrators do is not: a hole in some application's page is not to reach that far.
+        // Administrators' routes are not shared: a hole in another application's page must not reach that far.
         let shared = level.is_some_and(|level| level != AccessLevel::Administrator);
         Self { path, level, methods, documented, takes_any: false, shared, knows: &[], routes }
     }
 
-    /// Pages of other configured origins may use it, as they may whatever knows sessions.
+    /// Lets pages of other configured origins call it, as they may call all other session routes.
     fn shared(mut self) -> Self {
         self.shared = true;
         self
     }
 
-    /// Parameters of the query that what it changes goes by: any other is refused there.
+    /// The query parameters of its changing methods; any other parameter is refused there.
     fn knows(mut self, names: &'static [&'static str]) -> Self {
         self.knows = names;
         self
     }
 
-    /// GET of something that people look at, not programs: it is not in the OpenAPI document.
+    /// GET of a page for people, not programs: left out of the OpenAPI document.
     fn page<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -209,7 +209,7 @@ impl Path {
         self.on(Method::GET, web::to(handler))
     }
 
-    /// Every method there is but TRACE, which nobody needs.
+    /// Every method but TRACE, which is unused.
     fn any<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -246,8 +246,8 @@ impl Path {
         self.documented.iter().map(|method| (method.to_string(), self.path.replace(":.*}", "}"))).collect()
     }
 
-    /// Adds the path to an application. Methods are judged before the session layer is asked: a wrong one is
-    /// 405 for everybody, signed in or not.
+    /// Adds the path to an application. Checks methods before the session layer: a wrong method is 405 for everyone,
+    /// signed in or not.
     fn mount(self, service: &mut ServiceConfig, base_path: &str, layer: &dyn Fn(AccessLevel) -> SessionLayer) {
         let at = format!("{base_path}{}", self.path);
         let level = self.level;

@@ -1,4 +1,4 @@
-//! Routes for somebody's sessions: see them, end them.
+//! Routes for the user's own sessions: list them, end them.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::SET_COOKIE;
@@ -12,7 +12,7 @@ use super::site::Site;
 use crate::domain::SessionId;
 use crate::service::SessionView;
 
-/// The sessions of a user.
+/// A user's sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionsAnswer {
     /// All that are alive.
@@ -30,7 +30,7 @@ pub struct RevokedAnswer {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// Also the one that asks.
+    /// Also the session of this request.
     #[serde(default)]
     #[param(required = false)]
     include_current: bool,
@@ -74,7 +74,7 @@ pub async fn revoke(
     Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
 }
 
-/// Ends all the user's sessions but the one that asks; with `include_current`, that one too.
+/// Ends all the user's sessions except this request's; with `include_current`, that one too.
 #[utoipa::path(
     delete, path = "/sessions", operation_id = "revoke_sessions", tag = "signed in", params(Which),
     responses(
@@ -96,7 +96,7 @@ pub async fn revoke_all(
     Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
 }
 
-/// Whoever ended the session that he asked with needs its cookie no more.
+/// Removes the cookie if the user ended the session of this request.
 fn without_cookie_if(ended_itself: bool, site: &Site, mut response: HttpResponse) -> HttpResponse {
     if ended_itself {
         response.headers_mut().append(SET_COOKIE, site.cookie.removal());

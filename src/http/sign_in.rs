@@ -1,6 +1,6 @@
-//! Routes for people who are not signed in, or do not want to be any longer.
+//! Routes to register, to sign in and out, and to reset a password.
 //!
-//! None of them needs a live session, and none fails because the one in the cookie cannot be checked.
+//! None needs a live session, and none fails because the session in the cookie cannot be checked.
 
 use actix_session::Session;
 use actix_web::http::header::SET_COOKIE;
@@ -40,7 +40,7 @@ pub struct Login {
     email: Text,
     #[schema(format = Password)]
     password: String,
-    /// Whether to stay signed in when the browser is closed.
+    /// Whether to stay signed in after the browser is closed.
     #[serde(default)]
     remember: bool,
 }
@@ -71,7 +71,7 @@ pub struct SignedInAnswer {
     pub session: SessionView,
 }
 
-/// Makes an account. It is not signed in.
+/// Creates an account. It is not signed in.
 #[utoipa::path(
     post, path = "/register", tag = "anyone", security(()), request_body = Register,
     responses(
@@ -88,7 +88,7 @@ pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>
     Ok(HttpResponse::Created().json(UserAnswer { user }))
 }
 
-/// Signs in. A session that the browser had ends.
+/// Signs in. The browser's previous session ends.
 #[utoipa::path(
     post, path = "/login", tag = "anyone", security(()), request_body = Login,
     responses(
@@ -123,8 +123,8 @@ pub async fn login(
     Ok(HttpResponse::Ok().append_header((SET_COOKIE, device)).json(answer))
 }
 
-/// Signs out, whatever became of the session. Of several session cookies, every session ends. It can be repeated until it
-/// is done: the cookies go with the answer that says so, and not before.
+/// Signs out, whether or not the session is still live. Of several session cookies, every session ends. It can be
+/// repeated until the end is recorded: that answer removes the cookies, and no earlier one does.
 #[utoipa::path(
     post, path = "/logout", tag = "signed in", security((), ("session" = [])),
     responses(
@@ -169,7 +169,7 @@ fn refusal(site: &Site, error: Denied) -> Problem {
     }
 }
 
-/// Chooses a new password by a one-time link. Every session of the user ends.
+/// Sets a new password by a one-time link. Every session of the user ends.
 #[utoipa::path(
     post, path = "/reset", operation_id = "reset_password", tag = "anyone", security(()), request_body = Reset,
     responses(

@@ -1,8 +1,8 @@
 //! The signature of a session cookie, verified without a cookie jar.
 //!
-//! Every request that a gateway asks about passes here, and a jar costs a dozen allocations. Owns the reading of what
-//! actix-session's signed cookies look like: `base64(HMAC-SHA256(value)) value`, percent-encoded. Must accept exactly
-//! what the jar accepts of tokens: the jar writes the cookies.
+//! Every request that a gateway asks about passes here, and a jar costs a dozen allocations. Owns the reading of
+//! actix-session's signed cookies: `base64(HMAC-SHA256(value)) value`, percent-encoded. Must accept exactly the tokens
+//! that the jar accepts: the jar writes the cookies.
 
 use actix_web::cookie::Key;
 use base64::Engine;
@@ -16,17 +16,17 @@ const MAC_TEXT: usize = 44;
 const TOKEN_TEXT: usize = 36;
 const WHOLE: usize = MAC_TEXT + TOKEN_TEXT;
 
-/// Verifies signatures of one key.
+/// Verifies signatures made with one key.
 #[derive(Clone)]
 pub(super) struct Verifier {
-    /// The key is worked in already; each use takes a copy.
+    /// The HMAC state with the key already absorbed; each use takes a copy.
     keyed: Hmac<Sha256>,
 }
 
 impl Verifier {
-    /// Of the key that the cookies are signed with.
+    /// A verifier for the key that signs the cookies.
     pub(super) fn new(key: &Key) -> Self {
-        // A key shorter than a block of SHA-256 is filled up with zeros (RFC 2104 §2).
+        // Pads a key shorter than a block of SHA-256 with zeros (RFC 2104 §2).
         let mut block = [0; 64];
         block.iter_mut().zip(key.signing()).for_each(|(place, byte)| *place = *byte);
         Self { keyed: Hmac::new(&block.into()) }
@@ -36,7 +36,7 @@ impl Verifier {
     pub(super) fn token(&self, value: &str) -> Option<Token> {
         let plain = decoded(value)?;
         let (mac_text, token) = plain.split_at_checked(MAC_TEXT)?;
-        // The decoder asks for room up to the next full group of three bytes.
+        // The decoder needs room up to the next full group of three bytes.
         let mut mac = [0; 33];
         let length = STANDARD.decode_slice(mac_text, &mut mac).ok()?;
         self.keyed.clone().chain_update(token).verify_slice(mac.get(..length)?).ok()?;
@@ -44,7 +44,7 @@ impl Verifier {
     }
 }
 
-/// Takes the percent-encoding off; none unless as much is left as a signed token has.
+/// Decodes the percent-encoding; `None` unless the result is as long as a signed token.
 fn decoded(value: &str) -> Option<[u8; WHOLE]> {
     let mut plain = [0; WHOLE];
     let mut places = plain.iter_mut();
@@ -78,7 +78,7 @@ mod tests {
         line.strip_prefix("c=").unwrap().to_owned()
     }
 
-    /// What the jar reads in it.
+    /// The token that the jar reads from it.
     fn read_by_jar(value: &str) -> Option<Token> {
         let cookie = Cookie::parse_encoded(format!("c={value}")).ok()?;
         Token::parse(CookieJar::new().signed(&key(7)).verify(cookie)?.value())

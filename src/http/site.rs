@@ -1,6 +1,6 @@
-//! What the routes of one worker share: the service, and the settings that requests and answers are judged by.
+//! What the routes of one worker share: the service, and the settings that judge requests and shape answers.
 //!
-//! Owns [`Site`]: made once at the start, then once for each worker. Must never hold anything about a request.
+//! Owns [`Site`]: made once at startup, then once for each worker. Must never hold anything about a request.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -28,25 +28,25 @@ use crate::service::App;
 /// One worker's share. Cloning is cheap and shares the worker's connections.
 #[derive(Clone)]
 pub struct Site {
-    /// What happens when somebody asks for something.
+    /// The service.
     pub app: App,
     /// The session cookie.
     pub cookie: Arc<SessionCookie>,
-    /// Whose pages may change things.
+    /// The origins whose pages may make changes.
     pub origins: Arc<Origins>,
-    /// Where people may be sent.
+    /// The allowed redirect targets.
     pub destinations: Arc<Destinations>,
-    /// What browsers delete when somebody signs out; none if nothing.
+    /// What browsers delete at sign-out; `None` if nothing.
     pub clear_site_data: Option<HeaderValue>,
-    /// What shows that a request was made by a page that could read an answer.
+    /// Issues and verifies CSRF tokens.
     pub csrf_tokens: Arc<CsrfTokens>,
-    /// Which of the requests that gateways ask about must show one.
+    /// Which of the requests that gateways ask about need a CSRF token.
     pub forwarded_method: Arc<ForwardedMethod>,
-    /// Who is believed about a client's address.
+    /// The proxies that may report a client's address.
     pub proxies: Arc<ProxyTrust>,
-    /// What every answer carries.
+    /// The headers of every answer.
     pub headers: Arc<AnswerHeaders>,
-    /// Names for requests.
+    /// Ids for requests.
     pub request_ids: Arc<RequestIds>,
     /// Where the routes begin: empty, or a path such as `/auth`.
     pub base_path: Arc<str>,
@@ -81,7 +81,7 @@ impl Site {
         Self { app, request_ids, ..self.clone() }
     }
 
-    /// Who sent these headers from this peer.
+    /// The client that sent these headers from this peer.
     pub fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Client {
         Client {
             ip: self.proxies.client_address(peer, headers),
@@ -90,18 +90,18 @@ impl Site {
         }
     }
 
-    /// What removes the session cookies that the request may carry and this configuration has not set.
+    /// Removes the session cookies that the request may carry and this configuration does not set.
     pub fn stale_cookies(&self, head: &RequestHead) -> Vec<HeaderValue> {
         self.stale_cookies_at(head, head.uri.path())
     }
 
-    /// What removes such cookies where a browser sends them to this page of an application, and to none of our own routes.
+    /// Removes such cookies where a browser sends them to this page of an application but to none of our own routes.
     pub fn stale_cookies_at(&self, head: &RequestHead, path: &str) -> Vec<HeaderValue> {
         self.cookie.stale_removals(told::host(&self.proxies, head).as_deref(), path)
     }
 
-    /// The refusal of a request with several session cookies. All of them go, where one of them can be another's: whoever
-    /// has them could not sign in otherwise.
+    /// Refuses a request with several session cookies. Removes all of them if another party may have set one: otherwise
+    /// the user could not sign in.
     pub fn several_cookies(&self, head: &RequestHead) -> Problem {
         let stale = self.stale_cookies(head);
         let ours = (!stale.is_empty()).then(|| self.cookie.removal());
@@ -109,19 +109,18 @@ impl Site {
         stale.into_iter().chain(ours).fold(refusal, |refusal, line| refusal.with_header(SET_COOKIE, line))
     }
 
-    /// What a failure is told as, with this server's own paths.
+    /// The answer to a failure, with this server's own paths.
     pub fn refusal(&self, error: impl Into<Problem>) -> Problem {
         error.into().under(&self.base_path)
     }
 
-    /// The current request's id: the one it has, or a new one where nobody has named it (inside of another
-    /// application).
+    /// The current request's id, or a new one if the request has none (inside another application).
     pub fn request_id(&self) -> Uuid {
         request_id::current().unwrap_or_else(|| self.request_ids.next())
     }
 }
 
-/// What the client says it is. A byte that is no text (names of devices come in any encoding) hides nothing but itself.
+/// The User-Agent header. A byte that is not text (device names come in any encoding) hides only itself.
 pub fn user_agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     Some(match String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes()) {
         Cow::Borrowed(text) => Cow::Borrowed(device::cut(text)),

@@ -1,20 +1,20 @@
-//! Session cookies that this configuration would not set: those of another `SESSIOND_COOKIE_DOMAIN`, and those that a sibling
-//! host has set.
+//! Session cookies that this configuration does not set: those of another `SESSIOND_COOKIE_DOMAIN`, and those that a
+//! sibling host has set.
 //!
-//! A browser sends every cookie of the name whose domain and path fit, so that one more locks its owner out. Owns where
-//! they can stand, and the lines that remove them. Must never choose one of several: whoever set the other may be an
-//! attacker who wants people to be in a session of his.
+//! A browser sends every cookie of the name whose domain and path fit, so one extra cookie locks the user out. Owns
+//! where such cookies can lie, and the headers that remove them. Must never choose one of several: an attacker may have
+//! set the other to lure the user into the attacker's session.
 
 use actix_web::http::header::HeaderValue;
 
 use super::removal::removal;
 use crate::config::{Config, MAX_BASE_SEGMENTS, Origin, is_public_suffix};
 
-/// The longest path whose parents are looked at: every one of them is a line of the answer for each domain. A base path has
-/// half of them at most.
+/// Longest path whose parents are covered: each parent costs a header line for each domain. A base path has at most
+/// half as many segments.
 const MAX_SEGMENTS: usize = 2 * MAX_BASE_SEGMENTS;
 
-/// The places where a shared cookie's name can stand. One with the prefix `__Host-` has a single place.
+/// Where cookies with a shared cookie's name can lie. A cookie with the prefix `__Host-` has one place only.
 #[derive(Clone, Debug)]
 pub struct StaleCookies {
     name: &'static str,
@@ -23,14 +23,14 @@ pub struct StaleCookies {
 }
 
 impl StaleCookies {
-    /// Those of the cookie of this name.
+    /// The places of the cookie with this name.
     pub fn new(name: &'static str, config: &Config) -> Self {
         let hosts = config.origins.iter().map(|origin: &Origin| origin.host().to_owned()).collect();
         Self { name, domain: config.cookie_domain.clone(), hosts }
     }
 
-    /// `Set-Cookie` values that remove every cookie of the name which a browser can have sent to this path of this host, but
-    /// for the one that is set here itself.
+    /// `Set-Cookie` values that remove every cookie of the name that a browser can have sent to this path of this host,
+    /// except the one that sessiond itself sets.
     pub fn removals(&self, host: Option<&str>, path: &str) -> Vec<HeaderValue> {
         let Some(domain) = &self.domain else { return Vec::new() };
         let known = self.hosts.iter().find(|known| Some(known.as_str()) == host).or(self.hosts.first());
@@ -45,13 +45,13 @@ impl StaleCookies {
     }
 }
 
-/// The domains that a cookie of this host can be shared under: its own, and those above it, as far as browsers let it.
+/// The domains that can share a cookie of this host: the host and those above it, as far as browsers allow.
 fn shared(host: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(host), |name| name.split_once('.').map(|(_, above)| above))
         .take_while(|name| name.contains('.') && !is_public_suffix(name))
 }
 
-/// The paths of cookies that a browser sends along to this one (RFC 6265 §5.1.4).
+/// The paths of cookies that a browser sends to this path (RFC 6265 §5.1.4).
 fn paths(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices('/').flat_map(|(at, _)| [at, at + 1]).chain([path.len()]);
     let mut before = 0;
@@ -61,7 +61,7 @@ fn paths(path: &str) -> impl Iterator<Item = &str> {
         is_new.then(|| path.get(..end)).flatten()
     })
     .take(2 * MAX_SEGMENTS)
-    // No cookie's path has one, and here it would begin another attribute.
+    // No cookie's path contains one, and here it would begin another attribute.
     .take_while(|path| !path.contains(';'))
 }
 

@@ -1,7 +1,7 @@
-//! The answer to too many attempts: 429, and when to come back.
+//! The answer to too many attempts: 429, and when to retry.
 //!
-//! Owns the spelling of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10), which are structured fields. Must
-//! never tell more than how much and how long: the same for an account that exists and for one that does not.
+//! Owns the spelling of the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10), which are structured fields.
+//! Must never tell more than the amount and the time: the same for existing and unknown accounts.
 
 use std::time::Duration;
 
@@ -35,14 +35,14 @@ impl From<Throttled> for Problem {
     }
 }
 
-/// Whole seconds, and none of them too early.
+/// Whole seconds, rounded up.
 fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
 impl Site {
-    /// The answer to a session cookie that we signed and that opens no session: 401, or 429 when too many of them came
-    /// from there and this one was never issued.
+    /// Answers a session cookie that we signed and that opens no session: 401, or 429 if the address sent too many of
+    /// them and this one was never issued.
     pub async fn dead(&self, token: &Token, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
         match self.app.check.note_dead_token(from, self.cookie.fingerprint(headers), token.hash()).await {
             Ok(()) => Problem::unauthenticated(),
@@ -50,7 +50,7 @@ impl Site {
         }
     }
 
-    /// The answer to a session cookie that we did not sign: 401, or 429 when too many of them came from there.
+    /// Answers a session cookie that we did not sign: 401, or 429 if the address sent too many of them.
     pub fn stranger(&self, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
         match self.app.check.note_unknown_token(from, self.cookie.fingerprint(headers)) {
             Ok(()) => Problem::unauthenticated(),

@@ -1,7 +1,7 @@
-//! What is told of the request that was made: the host that a browser opened, and the page that a gateway asks about.
+//! The original request, as proxies report it: the host that a browser opened, and the page that a gateway asks about.
 //!
-//! Owns the reading of `X-Forwarded-…`. Must never take the word of a peer that is not a trusted proxy, nor one of two
-//! words.
+//! Owns the reading of `X-Forwarded-…`. Must never believe a peer that is not a trusted proxy, nor choose between two
+//! values of one header.
 
 use actix_web::HttpRequest;
 use actix_web::dev::RequestHead;
@@ -10,10 +10,10 @@ use actix_web::http::header::{HOST, HeaderMap};
 use super::client_address::ProxyTrust;
 use super::next::host_of;
 
-/// The route by which gateways ask who a request is from.
+/// The route on which gateways ask who sent a request.
 pub const FORWARD: &str = "/auth/forward";
 
-/// Where gateways tell the address of the request that they ask about: nobody else sends it.
+/// The header in which gateways send the address of the original request; only gateways send it.
 pub const URI: &str = "x-forwarded-uri";
 
 /// The host at which a browser has opened this server.
@@ -22,8 +22,8 @@ pub fn host(proxies: &ProxyTrust, head: &RequestHead) -> Option<String> {
     host_of(told.or_else(|| only(&head.headers, HOST.as_str()))?)
 }
 
-/// The address of the page that a gateway asks about, not judged. Most tell it in headers; Envoy asks below the route
-/// with the page's own path and host.
+/// The address of the page that a gateway asks about, not yet judged. Most gateways send it in headers; Envoy appends
+/// the page's path to the route and keeps the page's host.
 pub fn page(head: &RequestHead, below: Option<&str>) -> Option<String> {
     let headers = &head.headers;
     let scheme = forwarded(headers, "x-forwarded-proto")?;
@@ -35,14 +35,14 @@ pub fn page(head: &RequestHead, below: Option<&str>) -> Option<String> {
     Some(format!("{scheme}://{}{uri}", host?))
 }
 
-/// The address of the page when a gateway asks below the route, as Envoy does: it puts its prefix before the page's own path
-/// and query, and asks with the page's own method.
+/// The path and query of the page if the gateway asks below the route, as Envoy does: Envoy puts its prefix before the
+/// page's own path and query, and asks with the page's own method.
 pub fn asked_below<'a>(base_path: &str, request: &'a HttpRequest) -> Option<&'a str> {
     let asked = request.uri().path_and_query()?.as_str().strip_prefix(base_path)?;
     asked.strip_prefix(FORWARD).filter(|page| page.starts_with('/'))
 }
 
-/// As it was sent. Bytes that are no ASCII are escaped, as browsers do.
+/// The address as it was sent. Escapes bytes that are not ASCII, as browsers do.
 fn uri(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(URI);
     let (first, second) = (lines.next()?, lines.next());
@@ -50,12 +50,12 @@ fn uri(headers: &HeaderMap) -> Option<String> {
     second.is_none().then(|| first.as_bytes().iter().map(escaped).collect())
 }
 
-/// A header that a proxy sets: told once, by one proxy.
+/// A header that a proxy sets: sent once, by one proxy.
 fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     only(headers, name).filter(|value| !value.contains(','))
 }
 
-/// The one line of this name.
+/// The single line of this name.
 pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut lines = headers.get_all(name);
     let (first, second) = (lines.next(), lines.next());

@@ -1,7 +1,7 @@
-//! Queries of routes that change something.
+//! Query parameters of changing routes.
 //!
-//! Owns that none of their parameters is overlooked: `?dry_run=true` beside a body that does not say it would end sessions
-//! that were only to be counted. Where nothing changes, a parameter that means nothing is harmless and stays so.
+//! Owns that each unknown one is refused: `?dry_run=true` beside a body without it would end sessions that were only to
+//! be counted. On routes that change nothing, an unknown parameter is harmless and allowed.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,7 +11,7 @@ use actix_web::{Error, web};
 use super::listing;
 use super::problem::Problem;
 
-/// Refuses a request that changes something and has a parameter of another name than these.
+/// Refuses a changing request with a query parameter that is not in `knows`.
 pub async fn refuse<B: MessageBody>(
     knows: &'static [&'static str],
     request: ServiceRequest,

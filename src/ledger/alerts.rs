@@ -1,7 +1,7 @@
-//! Alerts in SQL: what somebody should look at, why, and which sessions it is about.
+//! Alerts in SQL: which sessions an administrator should look at, and why.
 //!
-//! Owns the tables `alerts` and `alert_sessions`. An open alert may grow; one that was acknowledged stays as it was. Must
-//! never be opened but under its user's lock, where it is seen whether there is one already.
+//! Owns the tables `alerts` and `alert_sessions`. An open alert may grow; an acknowledged one never changes. Must never
+//! open an alert outside its user's lock, which shows whether there is one already.
 
 use diesel::prelude::*;
 
@@ -14,25 +14,25 @@ use crate::domain::{AlertId, SessionId, Timestamp, UserId};
 /// An alert.
 #[derive(Clone, Debug)]
 pub struct Alert {
-    /// Its name.
+    /// The alert's id.
     pub id: AlertId,
     /// When it was opened.
     pub opened_at: Timestamp,
-    /// About whom.
+    /// The user that it is about.
     pub user: UserId,
-    /// Their address; none when there is no such account any more.
+    /// Their address; none when the account no longer exists.
     pub email: Option<String>,
-    /// The weight of its reasons.
+    /// The risk score.
     pub risk: i64,
-    /// What was done about it.
+    /// The reaction.
     pub action: String,
-    /// The reasons.
+    /// The matched rules.
     pub signals: Vec<Signal>,
-    /// The sessions that it names, in the order of their sign-ins.
+    /// The sessions concerned, in the order of their sign-ins.
     pub sessions: Vec<SessionId>,
-    /// When somebody took note of it.
+    /// When it was acknowledged.
     pub acknowledged_at: Option<Timestamp>,
-    /// Who.
+    /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
 }
 
@@ -50,12 +50,12 @@ impl KnownAlert for Alert {
     }
 }
 
-/// Which alerts.
+/// Which alerts to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Those that nobody has acknowledged.
+    /// Not acknowledged.
     Open,
-    /// Those that somebody has.
+    /// Acknowledged.
     Acknowledged,
     /// All.
     All,
@@ -78,7 +78,7 @@ pub fn open(db: &mut Db, alert: &Alert) -> Result<(), LedgerError> {
     name_sessions(db, alert.id, &alert.sessions)
 }
 
-/// Adds reasons and sessions to an open alert.
+/// Adds signals and sessions to an open alert.
 pub fn extend(
     db: &mut Db,
     id: AlertId,
@@ -108,7 +108,7 @@ pub fn of_user(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Alert>, Ledg
     with_sessions(db, rows.into_iter().map(|row| (row, None)).collect())
 }
 
-/// A page of alerts, about everybody or one user, the newest first, older than the given one.
+/// A page of alerts of all users or of one, the newest first, older than the given one.
 pub fn page(
     db: &mut Db,
     state: State,
@@ -116,7 +116,7 @@ pub fn page(
     before: Option<AlertId>,
     limit: i64,
 ) -> Result<Vec<Alert>, LedgerError> {
-    // An id is a time, then chance: nothing is as late as this text.
+    // An id is a time and a random part in hexadecimal: this text sorts after every id.
     let before = before.map_or_else(|| "g".to_owned(), |id| id.to_string());
     let all = alerts::table.left_join(users::table.on(users::id.eq(alerts::user_id))).filter(alerts::id.lt(before));
     macro_rules! load {
@@ -137,7 +137,7 @@ pub fn page(
     with_sessions(db, rows)
 }
 
-/// Takes note of an alert. None: there is none of this id; false: somebody already has.
+/// Acknowledges an alert. None: there is no such alert; false: it was acknowledged before.
 pub fn acknowledge(db: &mut Db, id: AlertId, at: Timestamp, by: &str) -> Result<Option<bool>, LedgerError> {
     let open = alerts::table.find(id.to_string()).filter(alerts::acknowledged_at.is_null());
     let taken = (alerts::acknowledged_at.eq(Some(at.ms())), alerts::acknowledged_by.eq(Some(by)));
@@ -148,7 +148,7 @@ pub fn acknowledge(db: &mut Db, id: AlertId, at: Timestamp, by: &str) -> Result<
     Ok(known.map(|_| false))
 }
 
-/// Takes note of all alerts about a user.
+/// Acknowledges all alerts about a user.
 pub fn acknowledge_all(db: &mut Db, user: UserId, at: Timestamp, by: &str) -> Result<(), LedgerError> {
     let open = alerts::table.filter(alerts::user_id.eq(user.to_string())).filter(alerts::acknowledged_at.is_null());
     let taken = (alerts::acknowledged_at.eq(Some(at.ms())), alerts::acknowledged_by.eq(Some(by)));
@@ -156,14 +156,14 @@ pub fn acknowledge_all(db: &mut Db, user: UserId, at: Timestamp, by: &str) -> Re
     Ok(())
 }
 
-/// About whom an alert is.
+/// The user that an alert is about.
 pub fn user_of(db: &mut Db, id: AlertId) -> Result<Option<UserId>, LedgerError> {
     let row = alerts::table.find(id.to_string()).select(alerts::user_id);
     let user: Option<String> = row.get_result(db).optional()?;
     user.map(|id| user_id(&id)).transpose()
 }
 
-/// The sessions of a page in one more question, however many alerts there are.
+/// Adds the sessions of a page with one query for all its alerts.
 fn with_sessions(db: &mut Db, rows: Vec<Listed>) -> Result<Vec<Alert>, LedgerError> {
     let ids: Vec<&String> = rows.iter().map(|((id, ..), _)| id).collect();
     let named = alert_sessions::table.filter(alert_sessions::alert_id.eq_any(ids));
@@ -180,7 +180,7 @@ fn with_sessions(db: &mut Db, rows: Vec<Listed>) -> Result<Vec<Alert>, LedgerErr
             id: AlertId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("alert id {id:?}")))?,
             opened_at: Timestamp::from_ms(opened_at),
             user: user_id(&user)?,
-            // Of an account that was deleted it is empty.
+            // A deleted account has an empty address.
             email: email.filter(|email| !email.is_empty()),
             risk,
             action,

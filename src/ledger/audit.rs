@@ -1,7 +1,7 @@
-//! The audit log in SQL.
+//! Audit log in SQL.
 //!
-//! Owns the `audit` table. Rows are only ever added, in the transaction of what they tell about, so that there is
-//! one row for each thing that happened and none for what did not.
+//! Owns the `audit` table. Rows are only added, in the transaction that they describe: one row for each event that
+//! happened, and none for one that did not.
 
 use std::net::IpAddr;
 
@@ -19,21 +19,21 @@ use crate::domain::{SessionId, Timestamp, UserId, ids};
 pub struct Entry {
     /// The line's own id, a UUIDv7.
     pub id: Uuid,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What.
+    /// The event.
     pub event: Event,
-    /// Who did it.
+    /// The actor.
     pub actor: Actor,
-    /// To whom.
+    /// The affected user.
     pub user: Option<UserId>,
-    /// Which session.
+    /// The affected session.
     pub session: Option<SessionId>,
-    /// From where.
+    /// The client's address.
     pub ip: Option<IpAddr>,
-    /// In which request.
+    /// The request's id.
     pub request_id: Option<Uuid>,
-    /// What else there is to say: a reason, a number.
+    /// More detail: a reason, a number.
     pub detail: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub fn append(db: &mut Db, entry: &Entry) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Adds a line that may have been added already: whoever repeats it knows no better.
+/// Adds a line unless it was added before: for a retry whose first result is unknown.
 pub fn append_once(db: &mut Db, entry: &Entry) -> Result<(), LedgerError> {
     let known = audit::table.find(entry.id.to_string()).select(audit::id);
     match known.get_result::<String>(db).optional()? {
@@ -64,13 +64,13 @@ pub fn append_once(db: &mut Db, entry: &Entry) -> Result<(), LedgerError> {
     }
 }
 
-/// How many lines tell of this event and session.
+/// How many lines of this event and session there are.
 pub fn count(db: &mut Db, event: Event, session: SessionId) -> Result<i64, LedgerError> {
     let rows = audit::table.filter(audit::event.eq(event.name())).filter(audit::session_id.eq(session.to_string()));
     Ok(rows.count().get_result(db)?)
 }
 
-/// What was said about this event in this session since then, the first so many lines.
+/// The details of this event in this session since then, in the first lines up to a limit.
 pub fn details(
     db: &mut Db,
     event: Event,
@@ -87,50 +87,50 @@ pub fn details(
     Ok(rows.order(audit::id).limit(limit).select(audit::detail).load(db)?)
 }
 
-/// Which lines are wanted: those of which all holds.
+/// A filter: all its conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Whom they are about.
+    /// The affected user.
     pub user: Option<UserId>,
-    /// Which session they are about.
+    /// The affected session.
     pub session: Option<SessionId>,
-    /// What happened.
+    /// The event.
     pub event: Option<Event>,
-    /// Who did it, by [`Actor::name`].
+    /// The actor, by [`Actor::name`].
     pub actor: Option<String>,
-    /// From then on.
+    /// From this time on.
     pub after: Option<Timestamp>,
-    /// Until before then.
+    /// Before this time.
     pub before: Option<Timestamp>,
 }
 
-/// A line as it was written.
+/// A line as stored.
 #[derive(Clone, Debug, Queryable)]
 pub struct Line {
     /// The line's id.
     pub id: String,
-    /// When.
+    /// When it happened.
     pub at: i64,
-    /// What, by its name.
+    /// The event's name.
     pub event: String,
-    /// Who did it, by name or id.
+    /// The actor's name or id.
     pub actor: String,
-    /// To whom.
+    /// The affected user.
     pub user_id: Option<String>,
-    /// Which session.
+    /// The affected session.
     pub session_id: Option<String>,
-    /// From where.
+    /// The client's address.
     pub ip: Option<String>,
-    /// In which request.
+    /// The request's id.
     pub request_id: Option<String>,
-    /// What else there is to say.
+    /// More detail.
     pub detail: Option<String>,
 }
 
-/// A page of lines, the newest first, from before the line of this id.
+/// A page of lines, the newest first, before the line with this id.
 ///
-/// One index serves: of the session, else the user, else who did it, else the event. The others are compared as texts that
-/// no index is of, so that SQLite, which keeps no figures about them, does not choose the one with the most lines.
+/// One index leads: of the session, else the user, else the actor, else the event. The other columns are compared as
+/// expressions without an index, so that SQLite, which keeps no statistics about them, does not choose the largest.
 pub fn page(db: &mut Db, filter: &Filter, before: Option<Uuid>, limit: i64) -> Result<Vec<Line>, LedgerError> {
     let mut rows = audit::table.select(audit::all_columns).into_boxed();
     let mut served = false;

@@ -1,9 +1,9 @@
-//! The connections of one pool that wait to be lent again.
+//! Connections: the idle connections of one pool.
 //!
-//! Owns the era, which all pools of one database share. A call that is past its bound ends it: the connections of that era
-//! are not lent any more, because the server at their other end may be frozen, or no longer the primary when it wakes. A
-//! call that fails makes all of them suspect: the server may have closed the others, too. How many are lent at once is the
-//! pool's.
+//! Owns the era, which all pools of one database share. A call that exceeds its time limit ends the era: connections of
+//! that era are not lent again, because their server may be frozen, or no longer the primary when it wakes. A failed
+//! call makes all of them suspect: the server may have closed the others, too. The pool limits how many are lent at
+//! once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,12 @@ use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
 use crate::domain::{Clock, SystemClock};
 
-/// A connection that answered so short a time ago is not asked whether it still does.
+/// A connection that answered this recently is lent without a check.
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
-/// What a server keeps for a connection grows with its age.
+/// The memory that a server keeps for a connection grows with its age.
 const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// A connection, when it was opened, and when it last did what it was asked.
+/// A connection, when it was opened, and when it last did a call.
 struct Pooled {
     db: Db,
     era: u64,
@@ -26,13 +26,13 @@ struct Pooled {
     answered: Option<Answered>,
 }
 
-/// When a connection answered, and how many calls of any connection had failed by then.
+/// When a connection answered, and how many calls of all connections had failed by then.
 struct Answered {
     at: Duration,
     failures: u64,
 }
 
-/// Which era it is, and how many calls have failed: of all pools of one database.
+/// The current era, and the number of failed calls, for all pools of one database.
 #[derive(Clone, Default)]
 pub(super) struct Era(Arc<Counters>);
 
@@ -47,7 +47,7 @@ impl Era {
         self.0.era.load(Ordering::SeqCst)
     }
 
-    /// Begins another one, unless that was done since.
+    /// Ends this era, unless it has ended already.
     pub(super) fn end(&self, era: u64) {
         let _begun = self.0.era.compare_exchange(era, era.wrapping_add(1), Ordering::SeqCst, Ordering::SeqCst);
     }
@@ -68,26 +68,26 @@ pub(super) struct Connections {
     statements: Arc<AtomicU64>,
     clock: SystemClock,
     era: Era,
-    /// The one that was used last is lent first.
+    /// The last used one is lent first.
     idle: Mutex<Vec<Pooled>>,
 }
 
 impl Connections {
-    /// Opens none yet.
+    /// A pool without connections.
     pub(super) fn new(database: Database, purpose: Purpose, statements: Arc<AtomicU64>, era: Era) -> Self {
         Self { database, purpose, statements, clock: SystemClock::new(), era, idle: Mutex::default() }
     }
 
-    /// Has `body` use a connection; blocks. What fails leaves it suspect: diesel does not know a PostgreSQL connection that
-    /// the server has closed for broken, and one that is used again and again would never be asked. Where nobody waits for
-    /// `body` any more when there is a connection at last, it is not begun.
+    /// Lends a connection to `body`; blocks. An error leaves the connection suspect: diesel does not detect that the
+    /// PostgreSQL server has closed it, and a connection in constant use would never be checked. If the caller has
+    /// given up before there is a connection, `body` does not start.
     pub(super) fn lend<T>(
         &self,
         is_awaited: impl Fn() -> bool,
         body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let mut pooled = self.take().map_or_else(|| self.open(), Ok)?;
-        // Read before the answer: what fails meanwhile makes this one suspect, too.
+        // Read before the answer: a failure meanwhile makes this connection suspect, too.
         let failures = self.era.failures();
         let answer = if is_awaited() { body(&mut pooled.db) } else { Err(LedgerError::Busy("no connection in time")) };
         let now = self.clock.monotonic();
@@ -113,7 +113,7 @@ impl Connections {
         Ok(Pooled { db, era: self.era.now(), opened: self.clock.monotonic(), answered: None })
     }
 
-    /// One that answers. Asking costs a round trip, and spares the first question after the server was restarted.
+    /// An idle connection that answers. The check costs a round trip, and saves the first query after a server restart.
     fn take(&self) -> Option<Pooled> {
         loop {
             let mut pooled = self.lock().pop()?;

@@ -1,7 +1,7 @@
-//! One connection to either database.
+//! Db: one connection to either database.
 //!
-//! Owns [`Db`], how it is opened and prepared, and the transaction that writes run in. Must never hold a query
-//! of a table: those are beside their table.
+//! Owns [`Db`], how it is opened and prepared, and the transaction for writes. Must never hold a query of a table:
+//! those are in the table's module.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::LedgerError;
 #[cfg(feature = "postgres")]
 use super::postgres::Servers;
 
-/// A connection to SQLite or PostgreSQL; one set of queries runs on both.
+/// A connection to SQLite or PostgreSQL; the same queries run on both.
 #[derive(diesel::MultiConnection)]
 pub enum Db {
     /// PostgreSQL.
@@ -22,7 +22,7 @@ pub enum Db {
     Sqlite(SqliteConnection),
 }
 
-/// Runs the same expression on the concrete connection: for what the generic one cannot say.
+/// Evaluates the same expression on the concrete connection, for calls that the enum does not support.
 macro_rules! each {
     ($db:expr, $conn:ident => $body:expr) => {
         match $db {
@@ -34,7 +34,7 @@ macro_rules! each {
 }
 pub(super) use each;
 
-/// Which database the ledger is kept in.
+/// The database of the ledger.
 #[derive(Clone)]
 pub enum Database {
     /// A SQLite file.
@@ -45,26 +45,26 @@ pub enum Database {
     /// A PostgreSQL server.
     #[cfg(feature = "postgres")]
     Postgres {
-        /// Where it is, or those of which one is the primary.
+        /// The server's address, or the addresses of servers with one primary among them.
         servers: Servers,
     },
 }
 
-/// What a pool's connections are for.
+/// The purpose of a pool's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Short reads, each a statement of its own; never behind a write.
+    /// Short reads, each its own statement; never behind a write.
     Read,
-    /// The same for people who are not signed in: never in the way of those who are.
+    /// The same for clients that are not signed in, so that they never delay signed-in users.
     Entrance,
-    /// The question which Redis may speak: never behind a read either.
+    /// The query which Redis to trust; never behind a read either.
     Watch,
     /// Transactions.
     Write,
 }
 
 impl Db {
-    /// Whether the server, or the file, is still there; asks it.
+    /// Asks whether the server or the file is still there.
     pub(super) fn answers(&mut self) -> bool {
         self.batch_execute("SELECT 1").is_ok()
     }
@@ -77,8 +77,8 @@ impl Db {
 }
 
 impl Database {
-    /// Opens one connection, with what must not be inherited set: durable means durable (invariant 9). Says when a
-    /// statement is sent over it.
+    /// Opens one connection, and sets everything that must not be inherited: durable means durable (invariant 9). Calls
+    /// `sent` for each statement sent over it.
     pub(super) fn open(&self, purpose: Purpose, sent: impl Fn() + Send + 'static) -> ConnectionResult<Db> {
         let mut db = self.establish(purpose)?;
         db.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -115,7 +115,7 @@ fn prepare_postgres(c: &mut diesel::PgConnection) -> QueryResult<()> {
          SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '{}ms'",
         LOCK_WAIT.as_millis()
     ))?;
-    // A standby would answer reads with yesterday's truth.
+    // A standby would answer reads from an old state.
     c.batch_execute("DO $$ BEGIN IF pg_is_in_recovery() THEN RAISE 'this server is a standby'; END IF; END $$")
 }
 
@@ -129,8 +129,8 @@ fn prepare_sqlite(c: &mut SqliteConnection, purpose: Purpose) -> QueryResult<()>
     ))
 }
 
-/// Runs `body` in one transaction. On SQLite it takes the write lock at once: a transaction that starts by
-/// reading could not be upgraded once somebody else has written.
+/// Runs `body` in one transaction. On SQLite it takes the write lock at once: a transaction that starts with a read
+/// could not be upgraded after another write.
 pub(super) fn write_transaction<T>(
     db: &mut Db,
     body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
@@ -146,7 +146,7 @@ pub(super) fn write_transaction<T>(
             Ok(value)
         }
         Err(error) => {
-            // When rolling back fails, too, the pool sees a broken connection; the first error says more, to whoever asked.
+            // If the rollback fails, too, the pool sees a broken connection; the first error tells the caller more.
             if let Err(rollback) = <Db as Connection>::TransactionManager::rollback_transaction(db) {
                 log::debug!("rolling a transaction back failed: {rollback}");
             }

@@ -1,8 +1,7 @@
-//! What is personal about a deleted account, and its end.
+//! Erasure: removes the personal data of a deleted account.
 //!
-//! Owns which columns are personal. The row of the account and those of its sessions stay, with nothing in them but ids,
-//! times and reasons: the ledger has to know for as long as they could last that they have ended. Lines of the audit log
-//! keep the id alone.
+//! Owns the list of personal columns. The rows of the account and its sessions stay, with only ids, times and reasons:
+//! while those sessions could last, the ledger must know that they have ended. Audit log lines keep only the id.
 
 use std::time::Duration;
 
@@ -15,15 +14,15 @@ use super::{resets, user_names};
 use crate::domain::event::{Actor, Event};
 use crate::domain::{Filter, Timestamp, UserId};
 
-/// Deletes a locked account: its address is free, and nobody signs in to it any more. Its sessions are for the caller to
-/// end, in the same transaction.
+/// Deletes a locked account: its address becomes free, and it allows no sign-in. The caller ends its sessions in the
+/// same transaction.
 pub fn delete(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError> {
     user_names::forget(db, id)?;
     resets::void(db, id)?;
     diesel::update(users::table.find(id.to_string()))
         .set((
             users::email.eq(""),
-            // Unique, and no address: it has a space.
+            // Unique, and not an address: it contains a space.
             users::email_key.eq(format!("deleted {id}")),
             users::name.eq(None::<String>),
             users::password_hash.eq(""),
@@ -36,7 +35,7 @@ pub fn delete(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError>
     Ok(())
 }
 
-/// Erases what is personal in so many rows about a deleted account; false when nothing was left.
+/// Erases personal data in at most this many rows of a deleted account; false when nothing was left.
 pub fn erase_some(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
     Ok(erase_sessions(db, id, limit)?
         || erase_lines(db, id, limit)?
@@ -45,7 +44,7 @@ pub fn erase_some(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
 }
 
 fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
-    // All of them have ended; the index is of those.
+    // All of them have ended, and this index covers ended sessions.
     let rows = sessions::table
         .filter(sessions::user_id.eq(id.to_string()))
         .filter(sessions::ended_at.is_not_null())
@@ -67,14 +66,14 @@ fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
     Ok(!ids.is_empty())
 }
 
-/// Where it was done from, and the devices: both of what was done to the account and of what it has done.
+/// The addresses and devices in lines about the account, and in lines of its own actions.
 fn erase_lines(db: &mut Db, user: UserId, limit: i64) -> Result<bool, LedgerError> {
     let id = user.to_string();
     let device = || audit::event.concat("").eq(Event::DeviceChanged.name()).and(audit::detail.is_not_null());
-    // Where an administrator was who did something to the account is not the account's.
+    // The address of an administrator who acted on the account is not the account's data.
     let own = [id.clone(), Actor::Anonymous.name(), Actor::Server.name()];
     let from = || audit::ip.is_not_null().and(audit::actor.concat("").eq_any(own.clone()));
-    // Besides whose sessions they were to be, a filter says where they were and with what.
+    // Apart from the user, a filter may name locations and devices.
     let of_account = Filter { user: Some(user), ..Filter::default() }.to_string();
     let filter = || {
         let is_of_filter = audit::event.concat("").eq(Event::SessionsRevokedByFilter.name());
@@ -94,7 +93,7 @@ fn erase_lines(db: &mut Db, user: UserId, limit: i64) -> Result<bool, LedgerErro
     Ok(!ids.is_empty())
 }
 
-/// The reasons tell of places and devices.
+/// The reasons name locations and devices.
 fn erase_alerts(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
     let rows = alerts::table.filter(alerts::user_id.eq(id.to_string())).filter(alerts::signals.ne("[]"));
     let ids: Vec<String> = rows.select(alerts::id).limit(limit).load(db)?;
@@ -102,7 +101,7 @@ fn erase_alerts(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError
     Ok(!ids.is_empty())
 }
 
-/// Messages that were told; one that is yet to be told goes as all do, some days after it was.
+/// Erases delivered messages; one still waiting goes like all others, some days after its delivery.
 fn erase_messages(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
     let rows = webhook_outbox::table
         .filter(webhook_outbox::lane.eq(id.to_string()))
@@ -112,10 +111,10 @@ fn erase_messages(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
     Ok(!ids.is_empty())
 }
 
-/// Lines about refusals come a minute after them, at most: so long an account is looked at again.
+/// A refusal's line is written at most a minute later: an account is checked again for this long.
 const LATE_LINES: Duration = Duration::from_secs(120);
 
-/// Notes that nothing personal is left, once nothing can come late any more.
+/// Records that no personal data is left, once no late line can come.
 pub fn finish(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError> {
     let late = i64::try_from(LATE_LINES.as_millis()).unwrap_or(i64::MAX);
     let row = users::table
@@ -126,7 +125,7 @@ pub fn finish(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError>
     Ok(())
 }
 
-/// So many deleted accounts of which something personal may be left.
+/// Deleted accounts that may still hold personal data, up to a limit.
 pub fn unfinished(db: &mut Db, limit: i64) -> Result<Vec<UserId>, LedgerError> {
     let rows = users::table.filter(users::deleted_at.is_not_null()).filter(users::erased_at.is_null());
     let ids: Vec<String> = rows.order(users::id).limit(limit).select(users::id).load(db)?;

@@ -1,40 +1,40 @@
-//! What can go wrong with the ledger, for whoever has to answer nevertheless.
+//! Ledger error: what can fail, for callers that still have to answer.
 //!
-//! Owns [`LedgerError`]. Its texts are for the log; none of them may reach a client.
+//! Owns [`LedgerError`]. Its texts are for the log; no text may reach a client.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// Why the ledger did not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database refuses, went away, or gave an answer that makes no sense now. Nothing is known.
+    /// The database refuses, is gone, or gave an answer that makes no sense. The result is unknown.
     #[error("the database failed: {0}")]
     Unavailable(String),
-    /// No connection can be had: nothing was sent, and nothing has happened.
+    /// No connection is available: nothing was sent, and nothing has happened.
     #[error("no connection to the database: {0}")]
     Unreachable(String),
-    /// The server is none that a ledger can be kept on, lacks a right, or does not answer at the start: why, and what to do.
+    /// The server cannot hold a ledger, lacks a right, or does not answer at startup: the reason, and what to do.
     #[error("{0}")]
     Unfit(String),
-    /// The database was asked and does not answer. A write may have happened.
+    /// The database does not answer a statement. A write may have happened.
     #[error("the database does not answer: {0}")]
     Silent(&'static str),
-    /// The database answers others, but too many questions are waiting. Nothing was sent, and nothing has happened.
+    /// The database answers others, but too many calls wait. Nothing was sent, and nothing has happened.
     #[error("the database is too busy: {0}")]
     Busy(&'static str),
-    /// Two transactions stood in each other's way and this one was rolled back; it can be run again.
+    /// The transaction conflicted with another one and was rolled back; it can run again.
     #[error("the transaction was rolled back: {0}")]
     Conflict(String),
-    /// It was found to be an older copy of the ledger: what it says may have been taken back since.
+    /// The ledger is an older copy: its content may have been revoked since.
     #[error("the database is older than what Redis has seen of it; if it was restored: sessiond ledger restored")]
     Outdated,
-    /// This node's clock and the database's disagree, or were never compared: no stored time can be judged.
+    /// This node's clock and the database's differ, or were never compared: no stored time can be judged.
     #[error("this node's clock and the database's disagree, or were not compared yet")]
     Clock,
-    /// A node that is set to something else took this node's place while it stood still.
+    /// A node with other settings took this node's place while it stood still.
     #[error("another node is set to something else and has taken this one's place")]
     Displaced,
-    /// A row holds something that this version never writes.
+    /// A row holds a value that this version never writes.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),
 }
@@ -45,7 +45,7 @@ impl From<DieselError> for LedgerError {
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, info) => {
                 Self::Conflict(info.message().to_owned())
             }
-            // PostgreSQL's 40P01 has no kind of its own in diesel.
+            // Diesel has no error kind for PostgreSQL's 40P01.
             DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
                 Self::Conflict(info.message().to_owned())
             }

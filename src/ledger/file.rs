@@ -1,7 +1,7 @@
-//! Which file an SQLite ledger is kept in, and whether another one has been put in its place.
+//! File: the identity of an SQLite ledger's file, and whether another file has replaced it.
 //!
-//! Owns the file's identity. Whoever has a file open goes on in it after another one got its name, and nothing that
-//! SQLite says tells. Must never open the file: to close it again would drop SQLite's own locks on it.
+//! Owns that identity. A process that has a file open keeps using it after another file got its name, and SQLite does
+//! not report that. Must never open the file: closing it would drop SQLite's own locks on it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::db::Database;
 
-/// The file that was migrated, and what has become of it.
+/// The migrated file, and whether it was replaced.
 #[derive(Default)]
 pub(super) struct File {
     /// Device and inode.
@@ -20,14 +20,15 @@ pub(super) struct File {
 }
 
 impl File {
-    /// This is the file, from now on.
+    /// Remembers the file that is there now.
     pub(super) fn remember(&self, database: &Database) {
         if let Some(Ok(identity)) = identity(database) {
             let _first = self.identity.get_or_init(|| identity);
         }
     }
 
-    /// Whether another file has its name now, or none has. For ever then: some connections may have met the other one.
+    /// Whether another file has its name now, or none. The answer stays true: some connections may have opened the
+    /// other file.
     pub(super) fn was_replaced(&self, database: &Database) -> bool {
         let now = || match identity(database) {
             Some(Ok(now)) => self.identity.get().is_some_and(|known| *known != now),
@@ -41,7 +42,7 @@ impl File {
     }
 }
 
-/// None when it is kept in no file.
+/// None for a database without a file.
 fn identity(database: &Database) -> Option<std::io::Result<(u64, u64)>> {
     match database {
         Database::Sqlite { path } => Some(fs::metadata(path).map(|file| (file.dev(), file.ino()))),

@@ -1,8 +1,8 @@
-//! When and from where sessions were last used, as the ledger knows it.
+//! Last seen: when and from where sessions were last used, in the ledger.
 //!
-//! Owns writing last-seen times: most of what a busy ledger has to write, so many go at once; and the place of an
-//! address, which is asked for and written only where that address is another one than before. Must never move one
-//! back, nor touch a session that has ended.
+//! Owns the writes of last-seen times, in batches because a busy ledger writes little else, and the location of an
+//! address, which is looked up and written only when the address changes. Must never move a time back, nor change a
+//! session that has ended.
 
 use std::net::IpAddr;
 
@@ -14,10 +14,11 @@ use super::schema::sessions;
 use super::sessions::ip_key;
 use crate::domain::{Place, SessionId, Timestamp};
 
-/// A use of a session: which, when, and from where.
+/// A use of a session: its id, the time, and the address.
 pub type Use = (SessionId, Timestamp, IpAddr);
 
-/// Moves last-seen times of live sessions forward, or the address alone where the time is the same; `place_of` is asked about the address of each that may have moved.
+/// Moves last-seen times of live sessions forward, or only the address where the time is the same; calls `place_of` for
+/// the address of each that may have changed.
 pub fn tell(db: &mut Db, uses: &[Use], place_of: &dyn Fn(IpAddr) -> Place) -> Result<(), LedgerError> {
     match db {
         #[cfg(feature = "postgres")]
@@ -41,7 +42,7 @@ fn tell_one(
     if stayed.set(sessions::last_seen_at.eq(seen_at.ms())).execute(c)? == 1 {
         return Ok(());
     }
-    // What is no use moves without being later.
+    // Background activity changes the address without a later time.
     let row = || {
         let moved = live().filter(sessions::last_seen_at.le(seen_at.ms()));
         moved.filter(sessions::last_ip_key.is_null().or(sessions::last_ip_key.ne(Some(ip_key(*ip)))))
@@ -49,7 +50,7 @@ fn tell_one(
     let Some(signed_in) = row().select(sessions::sign_in_ip).get_result::<String>(c).optional()? else {
         return Ok(());
     };
-    // Back where it was signed in: its place is that one.
+    // Back at the sign-in address: the sign-in location applies.
     let place = if signed_in == address { Place::default() } else { place_of(*ip) };
     diesel::update(row())
         .set((
@@ -63,7 +64,8 @@ fn tell_one(
     Ok(())
 }
 
-/// One round trip for all who are where they were; the others, which have moved, have ended, or are known better.
+/// Writes all uses from an unchanged address in one round trip; returns the others: their session moved or has ended,
+/// or the ledger knows a later use.
 #[cfg(feature = "postgres")]
 fn tell_who_stayed(c: &mut PgConnection, uses: &[Use]) -> Result<Vec<Use>, LedgerError> {
     use std::collections::HashSet;

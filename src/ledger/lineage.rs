@@ -1,8 +1,9 @@
-//! Which ledger this is, and how far its history has come.
+//! Lineage: the ledger's identity, and how far its history has come.
 //!
-//! Owns the one row of `lineage`. Its height is only ever raised, by a step at a time and from what was read: so a
-//! height that anybody was told is in every later state of this history, and in no earlier one. A history and what Redis
-//! was filled with from it go together: must never begin one without retiring all stamps in the same transaction.
+//! Owns the one row of `lineage`. Its height only rises, one step at a time and from the value that was read: so a
+//! height that was ever reported is in every later state of this history, and in no earlier one. A history and the
+//! records filled from it belong together: must never begin a history without retiring all stamps in the same
+//! transaction.
 
 use diesel::prelude::*;
 
@@ -12,10 +13,10 @@ use super::schema::lineage;
 use super::{live_store, timeline};
 use crate::domain::{History, HistoryPosition, Lineage};
 
-/// There is one row.
+/// The table has one row.
 const ID: i32 = 1;
 
-/// What the ledger says of itself; none when it is not one yet, or was emptied.
+/// The ledger's own entry; none when the ledger is new, or was emptied.
 pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
     let columns = (lineage::ledger, lineage::name, lineage::height, lineage::ancestors);
     let row = lineage::table.find(ID).select(columns).get_result::<(String, String, i64, String)>(db).optional()?;
@@ -44,7 +45,7 @@ pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Moves on from what was read; false when the ledger does not stand there any more.
+/// Advances from the position that was read; false when the ledger is no longer there.
 pub fn advance(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Result<bool, LedgerError> {
     let row = lineage::table
         .find(ID)
@@ -60,8 +61,8 @@ pub fn advance(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Res
     Ok(moved == 1)
 }
 
-/// Begins another history here, in a write transaction. None when the ledger does not stand at `from` any more; otherwise
-/// whether a Redis process was believed until now.
+/// Begins another history here, in a write transaction. None when the ledger is no longer at `from`; otherwise whether
+/// a Redis process was trusted until now.
 pub fn begin(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Result<Option<bool>, LedgerError> {
     if !advance(db, from, to)? {
         return Ok(None);
@@ -71,8 +72,8 @@ pub fn begin(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Resul
     live_store::retire_stamps(db).map(Some)
 }
 
-/// Begins the history that an operator declares, in a write transaction: whatever was seen of the ledger before, this is
-/// it. Whether a Redis process was believed until now.
+/// Begins the history that an operator declares, in a write transaction, whatever was seen of the ledger before.
+/// Returns whether a Redis process was trusted until now.
 pub fn declare(db: &mut Db, fresh: Lineage) -> Result<bool, LedgerError> {
     let Some(history) = read(db)? else { return live_store::retire_stamps(db) };
     let begun = begin(db, &history.mark, &history.mark.begin(fresh))?;

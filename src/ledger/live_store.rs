@@ -1,9 +1,9 @@
-//! Which Redis process may speak.
+//! Live store: which Redis process nodes may trust.
 //!
 //! Owns the `live_store` table: at most one current process for each slot of a cluster, or one for everything, and
-//! every process that ever was. A process that was retired stays so for ever: what it holds is a past that missed
-//! revocations. A node of a cluster may come back when it serves other slots, or the same under a later epoch, and
-//! then under a new stamp: nothing that it held before is believed.
+//! every process that ever was. A retired process stays retired: it holds a past that missed revocations. A cluster
+//! node may return when it serves other slots, or the same ones under a later epoch, and then under a new stamp:
+//! nothing that it held before is trusted.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use super::schema::live_store;
 use super::timeline;
 use crate::domain::{Process, Shard, Slots, Stamp};
 
-/// What the ledger says to a process that asks to speak.
+/// The ledger's answer to a process that wants to be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enrolment {
-    /// It is the current one, under this stamp.
+    /// It is the current one, with this stamp.
     Current(Stamp),
-    /// It was retired, and stays so.
+    /// It was retired, and stays retired.
     Retired,
-    /// Its cluster has given what it claims to another node that is current.
+    /// Its cluster has given its slots to another current node.
     Outranked,
-    /// The ledger is in another place than where its history was begun, or is refused: nobody may speak for now.
+    /// The ledger is not where its history began, or is refused: no process may be trusted for now.
     Unsettled,
 }
 
@@ -41,8 +41,8 @@ struct Row {
     epoch: i64,
 }
 
-/// Looks a process up; an unknown one becomes the current one under `fresh` and retires its predecessor: in a
-/// cluster whichever claims any of its slots, and otherwise all. In a write transaction.
+/// Looks up a process. An unknown one becomes the current one under `fresh` and retires its predecessor: in a cluster
+/// the processes that claim any of its slots, otherwise all. Call it in a write transaction.
 pub fn enroll(db: &mut Db, process: &Process, fresh: Stamp) -> Result<Enrolment, LedgerError> {
     serialise(db)?;
     let settled = timeline::settled(db)?;
@@ -78,7 +78,7 @@ pub fn enroll(db: &mut Db, process: &Process, fresh: Stamp) -> Result<Enrolment,
     Ok(Enrolment::Current(fresh))
 }
 
-/// What a ledger that is refused says to a process: it may not speak, or nothing.
+/// The answer of a refused ledger: the process is retired, or nothing is known.
 pub fn refused(db: &mut Db, process: &Process) -> Result<Enrolment, LedgerError> {
     Ok(if was_retired(db, process)? { Enrolment::Retired } else { Enrolment::Unsettled })
 }
@@ -89,12 +89,12 @@ impl Row {
         (&self.run_id, &self.replid, &self.database, &self.prefix) == (run_id, replid, database, prefix)
     }
 
-    /// None: it serves everything. What cannot be read might be everything, too.
+    /// None: it serves everything. An unreadable value might mean everything, too.
     fn slots(&self) -> Option<Slots> {
         Slots::parse(&self.shard).filter(|slots| !slots.is_empty())
     }
 
-    /// Whether it was enrolled for all that the process serves now.
+    /// Whether it was enrolled for everything that the process serves now.
     fn covers(&self, process: &Process) -> bool {
         match (self.slots(), &process.shard) {
             (None, None) => true,
@@ -103,7 +103,7 @@ impl Row {
         }
     }
 
-    /// Whether both claim to serve the same.
+    /// Whether both claim the same slots.
     fn rivals(&self, process: &Process) -> bool {
         match (self.slots(), &process.shard) {
             (Some(slots), Some(shard)) => slots.overlaps(&shard.slots),
@@ -111,14 +111,14 @@ impl Row {
         }
     }
 
-    /// Whether the cluster of both has decided for this one: an old master that was cut off does not know it yet.
+    /// Whether their cluster has decided for this row: an old master that was cut off does not know that yet.
     fn outranks(&self, process: &Process) -> bool {
         let Some(shard) = &process.shard else { return false };
         self.slots().is_some() && self.epoch > shard.epoch && shard.peers.contains(&self.node)
     }
 }
 
-/// What a process claims, as it is written down: node, slots, epoch.
+/// A process' claim as stored: node, slots, epoch.
 fn claim(process: &Process) -> (&str, String, i64) {
     match &process.shard {
         Some(Shard { node, slots, epoch, .. }) => (node, slots.to_string(), *epoch),
@@ -126,7 +126,7 @@ fn claim(process: &Process) -> (&str, String, i64) {
     }
 }
 
-/// A process that serves less than before keeps its stamp: what it lost, it does not answer for.
+/// A process that serves fewer slots than before keeps its stamp, narrowed to those slots.
 fn narrow(db: &mut Db, own: &Row, process: &Process) -> Result<(), LedgerError> {
     let (node, shard, epoch) = claim(process);
     if (node, shard.as_str(), epoch) == (own.node.as_str(), own.shard.as_str(), own.epoch) {
@@ -137,7 +137,7 @@ fn narrow(db: &mut Db, own: &Row, process: &Process) -> Result<(), LedgerError> 
     Ok(())
 }
 
-/// Whether it was retired with the very claim that it makes now.
+/// Whether it was retired with exactly its present claim.
 fn was_retired(db: &mut Db, process: &Process) -> Result<bool, LedgerError> {
     let (_, shard, epoch) = claim(process);
     let same: Option<Vec<u8>> = live_store::table
@@ -163,18 +163,18 @@ fn retire(db: &mut Db, stamps: Vec<Vec<u8>>) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Retires whichever processes are current: the deployment goes on without Redis. In a write transaction.
+/// Retires all current processes: the deployment goes on without Redis. Call it in a write transaction.
 pub fn retire_current(db: &mut Db) -> Result<bool, LedgerError> {
     let now = now_ms(db)?;
     let current = live_store::table.filter(live_store::retired_at.is_null());
     Ok(diesel::update(current).set(live_store::retired_at.eq(Some(now))).execute(db)? > 0)
 }
 
-/// Retires every stamp that is current, and none of the processes: what any of them holds under it is a past that is
-/// given up, and each may come back under a new one. Whether there was any. In a write transaction.
+/// Retires every current stamp, but no process: the records under the stamp are given up, and each process may return
+/// with a new one. Returns whether there was any. Call it in a write transaction.
 ///
-/// The rows stay, so that whoever confirms a revocation waits for nodes that still believe one of these stamps; without
-/// a name, so that they are no process's.
+/// The rows stay, so that a confirmation waits for nodes that still trust one of these stamps; they lose their names,
+/// so that they belong to no process.
 pub fn retire_stamps(db: &mut Db) -> Result<bool, LedgerError> {
     serialise(db)?;
     let now = now_ms(db)?;
@@ -200,7 +200,7 @@ fn insert(db: &mut Db, process: &Process, stamp: Stamp) -> Result<(), LedgerErro
     Ok(())
 }
 
-/// Two nodes that meet a new process at once must agree on its stamp. SQLite's write lock sees to that.
+/// Two nodes that meet a new process at once must agree on its stamp. SQLite's write lock ensures that.
 fn serialise(db: &mut Db) -> Result<(), LedgerError> {
     match db {
         #[cfg(feature = "postgres")]
@@ -212,35 +212,35 @@ fn serialise(db: &mut Db) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// The stamps that may be believed: none where the ledger is in another place than where they were given.
+/// The stamps that may be trusted: none where the ledger is not where they were given.
 pub fn current(db: &mut Db) -> Result<Vec<Stamp>, LedgerError> {
     if timeline::settled(db)? { enrolled(db) } else { Ok(Vec::new()) }
 }
 
-/// The stamps that nobody has retired.
+/// The stamps that are not retired.
 fn enrolled(db: &mut Db) -> Result<Vec<Stamp>, LedgerError> {
     let rows = live_store::table.filter(live_store::retired_at.is_null()).select(live_store::stamp);
     rows.load::<Vec<u8>>(db)?.iter().map(|bytes| read(bytes)).collect()
 }
 
-/// How things are with the processes that something was deleted from.
+/// The state of the processes that records were deleted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FenceStatus {
-    /// They may speak, and none was ever retired.
+    /// They are current, and none was ever retired.
     Always,
-    /// They may speak, but some were retired. The moment of the last time was noted before that retirement was
-    /// committed: a node may have read the past for a little longer.
+    /// They are current, but others were retired. The time of the last retirement was stored before its commit: a node
+    /// may have read the earlier state a little longer.
     Since {
-        /// How many were retired so far: another number, another retirement.
+        /// The number of retirements so far: another number means another retirement.
         retired: i64,
         /// How long ago the last one was, by the database's clock.
         ago: Duration,
     },
-    /// Another one may speak, or none before a history of the ledger begins here.
+    /// Another process may be trusted, or none until the ledger begins a history here.
     Superseded,
 }
 
-/// Judges the processes of `stamps` (none: there is no Redis) as those that something was deleted from.
+/// Judges the processes of `stamps` (empty: there is no Redis) that records were deleted from.
 pub fn status(db: &mut Db, stamps: &[Stamp]) -> Result<FenceStatus, LedgerError> {
     let enrolled = enrolled(db)?;
     let all_current = stamps.iter().all(|stamp| enrolled.contains(stamp));

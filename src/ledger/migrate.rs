@@ -1,7 +1,7 @@
-//! Brings the schema up to date, once, whoever else starts at the same time.
+//! Migrate: brings the schema up to date, once, even when several processes start at the same time.
 //!
-//! Owns the embedded migrations. Where nothing is pending, nothing is locked or written: whoever may only read and write
-//! rows can start. Must never run on a pooled connection: those set limits that a long migration would meet.
+//! Owns the embedded migrations. When none is pending, it locks and writes nothing: a database user with only read and
+//! write rights on rows can start. Must never run on a pooled connection: its limits would stop a long migration.
 
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
@@ -20,31 +20,31 @@ use super::postgres::{Servers, within};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Any number that nobody else uses as a PostgreSQL advisory lock.
+/// An arbitrary PostgreSQL advisory lock number that no other program uses.
 #[cfg(feature = "postgres")]
 const LOCK: i64 = 0x5e55_1004_d000_0001;
-/// How long another process that migrates is waited for.
+/// How long to wait for another process that migrates.
 #[cfg(feature = "postgres")]
 const TURN: Duration = Duration::from_secs(60);
-/// How long a server may take to give the turn beyond that, or to say that there is none.
+/// How much longer the server may take to grant the lock, or to refuse it.
 #[cfg(feature = "postgres")]
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long migrating may take: rows of many years.
+/// How long a migration may take: the rows of many years.
 #[cfg(feature = "postgres")]
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// How often, and after which pause, a locked file is opened again: for ten seconds, as the busy timeout.
+/// How often, and after which pause, a locked file is opened again: ten seconds in total, like the busy timeout.
 const TRIES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What there is of the tables.
+/// The state of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tables {
-    /// None, nor a file for them.
+    /// There are none, and there is no file either.
     None,
-    /// Those of an earlier version.
+    /// From an earlier version.
     Behind,
-    /// Those of this version, or of a later one.
+    /// From this version, or a later one.
     Current,
 }
 
@@ -58,7 +58,7 @@ impl Tables {
     }
 }
 
-/// What is there. Nothing is made or changed.
+/// The state of the tables. Creates and changes nothing.
 pub(super) fn tables(database: &Database) -> Result<Tables, LedgerError> {
     match database {
         Database::Sqlite { path } => {
@@ -86,7 +86,7 @@ pub(super) fn run(database: &Database) -> Result<(), LedgerError> {
     }
 }
 
-/// The versions that this program knows, as the table of those that have run spells them.
+/// The versions that this program knows, spelled as in the table of applied migrations.
 fn known<DB: Backend>() -> Result<Vec<String>, LedgerError>
 where
     EmbeddedMigrations: MigrationSource<DB>,
@@ -103,7 +103,7 @@ struct Ran {
 
 const ALL_THAT_RAN: &str = "SELECT version FROM __diesel_schema_migrations";
 
-/// Two processes that migrate one file at once would see each other's half-made tables: the one waits until the other's
+/// Two processes that migrate one file at once would see each other's half-made tables: one waits until the other's
 /// transaction is over.
 fn run_sqlite(path: &str) -> Result<(), LedgerError> {
     keep_private(path)?;
@@ -121,7 +121,7 @@ fn run_sqlite(path: &str) -> Result<(), LedgerError> {
     })
 }
 
-/// A file that another process is switching to WAL is locked, and SQLite asks no busy timeout then.
+/// A file that another process is switching to WAL is locked, and SQLite ignores the busy timeout then.
 fn patiently<T>(mut act: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
     let is_locked = |error: &diesel::result::Error| matches!(error, diesel::result::Error::DatabaseError(_, said) if said.message().contains("locked"));
     for _ in 0..TRIES {
@@ -147,8 +147,8 @@ fn ran_in_sqlite(c: &mut SqliteConnection) -> QueryResult<Vec<Ran>> {
     }
 }
 
-/// The file holds addresses and password hashes: a new one is its owner's alone. SQLite gives the files beside it
-/// the same mode.
+/// The file holds addresses and password hashes, so only its owner may access a new one. SQLite copies the mode to the
+/// files beside it.
 fn keep_private(path: &str) -> Result<(), LedgerError> {
     let mut file = OpenOptions::new();
     file.write(true).create(true).truncate(false);
@@ -166,7 +166,7 @@ fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
     }
     log::info!("bringing the tables up to date");
     let mut c = within(TURN.saturating_add(ANSWER), move || {
-        // The lock is the connection's: it is gone with it, whatever happens in between.
+        // The lock belongs to the connection, and always ends with it.
         let turn = format!("SET lock_timeout = '{}s'; SELECT pg_advisory_lock({LOCK})", TURN.as_secs());
         c.batch_execute(&turn).map_err(|error| {
             LedgerError::Unfit(format!("another process is bringing the tables up to date, and is not done: {error}"))
@@ -183,7 +183,7 @@ fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
     })
 }
 
-/// A connection to a server that can keep a ledger, and what ran there.
+/// A connection to a server that can hold a ledger, and the migrations that ran there.
 #[cfg(feature = "postgres")]
 fn look(servers: &Servers) -> Result<(diesel::PgConnection, Vec<Ran>), LedgerError> {
     let mut c = servers.look()?;

@@ -1,14 +1,14 @@
-//! The ledger: what must never be lost, in SQL. Users, every session ever issued, the audit log, and which Redis
-//! may speak. It is the authority: Redis may only say yes, only the ledger says no.
+//! Ledger: the data that must never be lost, in SQL. Users, every session ever issued, the audit log, and which Redis
+//! to trust. It is the authority: Redis may only say yes, only the ledger says no.
 //!
-//! Owns diesel. Must never know Redis, HTTP or a token: it holds hashes. Rows are read and written by the plain
-//! functions of the table's module over a [`Db`]; [`Ledger::read`] and [`Ledger::write`] lend one, off the async
-//! threads and with a bound on every wait. What belongs into one transaction is decided above, in one closure.
+//! Owns diesel. Must never know Redis, HTTP or a token: it holds hashes. Plain functions in each table's module read
+//! and write rows over a [`Db`]; [`Ledger::read`] and [`Ledger::write`] lend one, outside the async threads and with a
+//! limit on every wait. The service decides what belongs into one transaction, in one closure.
 //!
-//! What can have one answer only is asked for with `get_result`, not with `first`: `first` adds a `LIMIT` whose number is
-//! a parameter, and SQLite prepares a statement with one anew each time (half of what a look-up costs).
+//! Queries with at most one row use `get_result`, not `first`: `first` adds a `LIMIT` with a parameter, and SQLite
+//! prepares such a statement again each time (half of the cost of a look-up).
 //!
-//! While there is a [`Refusal`] it answers nobody: all questions and changes pass here, so none is missed.
+//! While there is a [`Refusal`], the ledger answers no call: every query and change passes here, so none is missed.
 
 pub mod alerts;
 pub mod audit;
@@ -83,7 +83,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Makes the pools. No connection is opened yet, so a database that is down does not keep a node from starting.
+    /// Creates the pools. Opens no connection yet, so a database that is down does not stop a node from starting.
     pub fn open(database: Database) -> Result<Self, LedgerError> {
         let statements = Arc::new(AtomicU64::new(0));
         let era = Era::default();
@@ -95,7 +95,7 @@ impl Ledger {
         Ok(Self { reads, entrance, watch, writes, owners, refusals, written, file, statements, database })
     }
 
-    /// What is there of the tables. Makes nothing and changes nothing.
+    /// The state of the tables. Creates and changes nothing.
     pub async fn tables(&self) -> Result<Tables, LedgerError> {
         let (database, file) = (self.database.clone(), Arc::clone(&self.file));
         let looked = tokio::task::spawn_blocking(move || {
@@ -116,9 +116,9 @@ impl Ledger {
             .map_err(|error| LedgerError::Unavailable(error.to_string()))?
     }
 
-    /// Runs short reads, each a statement of its own. Never waits behind a write.
+    /// Runs short reads, each its own statement. Never waits behind a write.
     ///
-    /// `sent` is called when the question is about to be asked: what was committed before that is seen.
+    /// Calls `sent` right before the query: the query sees everything that was committed before.
     pub async fn read_noting<T, F>(&self, sent: impl FnOnce() + Send + 'static, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -131,7 +131,7 @@ impl Ledger {
         .await
     }
 
-    /// Runs short reads, each a statement of its own. Never waits behind a write.
+    /// Runs short reads, each its own statement. Never waits behind a write.
     pub async fn read<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -140,8 +140,8 @@ impl Ledger {
         self.read_from(&self.reads, body).await
     }
 
-    /// The same for people who are not signed in, over connections of their own: however many come, they never keep
-    /// anybody who is signed in waiting.
+    /// The same for clients that are not signed in, over separate connections: any number of them never delays a
+    /// signed-in user.
     pub async fn read_at_entrance<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -159,15 +159,15 @@ impl Ledger {
         let answer = pool.run(move |db| {
             refusals.check()?;
             let answer = body(db)?;
-            // What was read meanwhile may be the past, too.
+            // The ledger may have been refused during the read.
             refusals.check()?;
             Ok(answer)
         });
         answer.await
     }
 
-    /// A session with its owner, unless it was ended, as both are now. Asked all the time, so the questions of several
-    /// requests go out together.
+    /// A session with its owner, unless it was ended, as both are now. Very frequent, so the queries of several
+    /// requests are batched.
     pub async fn find_with_owner(&self, id: SessionId) -> Result<Option<(User, Session)>, LedgerError> {
         self.refusals.check()?;
         let found = self.owners.ask(id).await?;
@@ -175,7 +175,7 @@ impl Ledger {
         Ok(found)
     }
 
-    /// Runs short reads for whoever has to know what stands in it, whether it counts or not.
+    /// Runs short reads even while the ledger is refused.
     pub async fn read_regardless<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -184,8 +184,8 @@ impl Ledger {
         self.reads.run(body).await
     }
 
-    /// Runs the short read by which a node watches the database. Never waits behind the requests' own: what they are
-    /// answered depends on it.
+    /// Runs the short read by which a node watches the database. Never waits behind the requests' own reads, because
+    /// their answers depend on it.
     pub async fn watch<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -194,9 +194,8 @@ impl Ledger {
         self.watch.run(body).await
     }
 
-    /// Runs one transaction, again if the database rolled it back to let another one pass. An error means that
-    /// it has not happened, except [`LedgerError::Silent`] and a connection that broke while committing: then it
-    /// may have.
+    /// Runs one transaction, again if the database rolled it back in favour of another one. An error means that it has
+    /// not happened, except [`LedgerError::Silent`] and a connection that broke during the commit: then it may have.
     pub async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -209,7 +208,7 @@ impl Ledger {
         .await
     }
 
-    /// The same for what may be forgotten when an older copy of the ledger is put back: it is not counted.
+    /// The same for a change that may be lost when an older copy of the ledger is put back: it is not counted.
     pub async fn write_aside<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -227,7 +226,7 @@ impl Ledger {
         self.transact_if(move || refusals.check(), body, done).await
     }
 
-    /// Runs the transaction by which a ledger is accepted: while it counts for nobody yet.
+    /// Runs the transaction that accepts a ledger, while the ledger is still refused.
     pub async fn write_regardless<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -257,49 +256,49 @@ impl Ledger {
                     }
                     result = db::write_transaction(db, &body);
                 }
-                // Also after an error: it may have happened.
+                // Also after an error: the change may have happened.
                 done();
                 result
             })
             .await
     }
 
-    /// How many changes were made through this handle that must not be forgotten.
+    /// How many changes that must not be lost were made through this handle.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::SeqCst)
     }
 
-    /// Says whether there is this reason to answer nobody and to take nothing. Whether that is news.
+    /// Sets or clears a reason to refuse all calls. Returns whether that is new.
     pub fn refuse(&self, why: Refusal, refuse: bool) -> bool {
         self.refusals.set(why, refuse)
     }
 
-    /// Whether there is this reason.
+    /// Whether this reason applies.
     pub fn refuses(&self, why: Refusal) -> bool {
         self.refusals.has(why)
     }
 
-    /// By which a place is kept.
+    /// The stopwatch for the node's place.
     pub fn stopwatch(&self) -> Duration {
         self.refusals.stopwatch()
     }
 
-    /// From then on nobody is answered, unless this is said again.
+    /// From this time on all calls are refused, unless the place is kept again.
     pub fn keep_place(&self, until: Duration) {
         self.refusals.keep_place(until);
     }
 
-    /// Whether it was not said again in time.
+    /// Whether the place was not kept in time.
     pub fn place_ran_out(&self) -> bool {
         self.refusals.place_ran_out()
     }
 
-    /// An error while there is any reason.
+    /// An error while any reason applies.
     pub fn check(&self) -> Result<(), LedgerError> {
         self.refusals.check()
     }
 
-    /// Whether the SQLite file that was migrated has made way for another one: what stands in that, nobody here sees.
+    /// Whether another file has replaced the migrated SQLite file: this node does not see what that one holds.
     pub fn file_was_replaced(&self) -> bool {
         self.file.was_replaced(&self.database)
     }
@@ -313,8 +312,8 @@ impl Ledger {
     pub fn connection_bound(&self) -> usize {
         self.reads.bound() + self.entrance.bound() + self.writes.bound()
     }
-    /// How many threads it may block at once. A worker has fewer, where there are many, and would be without SQL while a
-    /// server that is frozen holds them all.
+    /// How many threads it may block at once. A worker's own blocking threads may be fewer, and a frozen server that
+    /// holds them all would leave it without SQL.
     pub fn thread_bound(&self) -> usize {
         [&self.reads, &self.entrance, &self.watch, &self.writes].iter().map(|pool| pool.thread_bound()).sum()
     }

@@ -1,6 +1,6 @@
-//! The nodes that serve from this database, and the settings that all of them must share.
+//! Nodes: the nodes that serve from this database, and the settings that they must share.
 //!
-//! Owns the `nodes` table. Must never hold a secret: of a key, its fingerprint.
+//! Owns the `nodes` table. Must never hold a secret: only a key's fingerprint.
 
 use diesel::prelude::*;
 
@@ -8,7 +8,7 @@ use super::db::{Db, each, now_ms};
 use super::error::LedgerError;
 use super::schema::nodes;
 
-/// What has not been renewed for so long, by the database's clock, is of a node that is gone.
+/// A row that was not renewed for this long, by the database's clock, belongs to a node that is gone.
 const GONE_MS: i64 = 60_000;
 
 /// A node's row.
@@ -16,13 +16,13 @@ const GONE_MS: i64 = 60_000;
 pub struct Node {
     /// Its name: random, and new with each start.
     pub name: String,
-    /// `VARIABLE=value`, one a line.
+    /// `VARIABLE=value`, one per line.
     pub settings: String,
-    /// Changes whenever the row is renewed.
+    /// Changes with each renewal of the row.
     pub beat_at: i64,
 }
 
-/// The others that may be there. In a write transaction: whoever registers after this sees those that have.
+/// The other nodes that may be alive. In a write transaction: a node that registers later sees this one's row.
 pub fn others(db: &mut Db, name: &str) -> Result<Vec<Node>, LedgerError> {
     #[cfg(feature = "postgres")]
     if let Db::Pg(c) = db {
@@ -34,8 +34,8 @@ pub fn others(db: &mut Db, name: &str) -> Result<Vec<Node>, LedgerError> {
     Ok(rows.select((nodes::name, nodes::settings, nodes::beat_at)).load(db)?)
 }
 
-/// All that may be there, for a node that has no row and changes nothing: the tables may be those of an earlier version,
-/// which may have had no nodes.
+/// All nodes that may be alive, for a node that has no row and changes nothing: the tables may be from an earlier
+/// version without nodes.
 pub fn seen(db: &mut Db) -> Result<Vec<Node>, LedgerError> {
     #[derive(QueryableByName)]
     struct Count {
@@ -60,7 +60,7 @@ pub fn is_there(db: &mut Db, name: &str) -> Result<bool, LedgerError> {
     Ok(diesel::select(diesel::dsl::exists(nodes::table.find(name))).get_result(db)?)
 }
 
-/// Renews a node's row, or makes it.
+/// Renews a node's row, or creates it.
 pub fn beat(db: &mut Db, name: &str, settings: &str) -> Result<(), LedgerError> {
     let row = (nodes::name.eq(name), nodes::settings.eq(settings), nodes::beat_at.eq(now_ms(db)?));
     let beat = nodes::beat_at.eq(now_ms(db)?);
@@ -68,14 +68,14 @@ pub fn beat(db: &mut Db, name: &str, settings: &str) -> Result<(), LedgerError> 
     Ok(())
 }
 
-/// Takes a node's row away, unless it was renewed since it was read.
+/// Deletes a node's row, unless it was renewed since it was read.
 pub fn remove(db: &mut Db, node: &Node) -> Result<(), LedgerError> {
     let row = nodes::table.filter(nodes::name.eq(&node.name)).filter(nodes::beat_at.eq(node.beat_at));
     diesel::delete(row).execute(db)?;
     Ok(())
 }
 
-/// A node stops.
+/// Deletes the row of a node that stops.
 pub fn leave(db: &mut Db, name: &str) -> Result<(), LedgerError> {
     diesel::delete(nodes::table.filter(nodes::name.eq(name))).execute(db)?;
     Ok(())

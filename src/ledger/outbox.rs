@@ -1,8 +1,8 @@
-//! Messages that another system is still to be given, and for some days those that it was given.
+//! Outbox: messages that wait for another system and, for some days, those that were delivered.
 //!
-//! Owns the `webhook_outbox` table. A message is added in the transaction of what it tells. Nodes share the work by
-//! claims that come free by themselves; within a lane a message is not handed out before the former is done with. Must
-//! never change the body of a message, and never take one that is not done with out of the table.
+//! Owns the `webhook_outbox` table. A message is added in the transaction of its event. Nodes share the work by claims
+//! that expire; within a lane (the ordering key) a message is not handed out before the earlier one is done. Must never
+//! change a message's body, and never delete a message that is not done.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -18,24 +18,24 @@ use crate::domain::webhook::Notice;
 const DELIVERED: &str = "delivered";
 const GIVEN_UP: &str = "given_up";
 
-/// A message that is to be told.
+/// A message to deliver.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its id, a UUIDv7, the same at every attempt.
+    /// Its id, a UUIDv7, the same in every attempt.
     pub id: Uuid,
-    /// Whose events are told one after the other.
+    /// The ordering key: messages of one lane are delivered in order.
     pub lane: String,
-    /// What it tells of.
+    /// The kind of event.
     pub notice: Notice,
-    /// What is sent.
+    /// The body that is sent.
     pub body: String,
-    /// Since when it waits.
+    /// When it was added.
     pub at: Timestamp,
 }
 
-/// Adds a message behind those that its lane already has. Whoever has seen one of them committed comes after it.
+/// Adds a message behind those of its lane. A transaction that has seen one of them committed comes after it.
 pub fn add(db: &mut Db, message: &Message) -> Result<(), LedgerError> {
-    // One statement and one round trip: this is on the way of every sign-in and every revocation.
+    // One statement and one round trip: every sign-in and every revocation pays for it.
     let sql = "INSERT INTO webhook_outbox (id, lane, event, body, created_at, next_at, position) \
                SELECT $1, $2, $3, $4, $5, $5, coalesce(max(position), 0) + 1 \
                FROM webhook_outbox WHERE lane = $2 AND done_at IS NULL";
@@ -59,10 +59,10 @@ pub struct Due {
     /// Its type.
     #[diesel(sql_type = Text)]
     pub event: String,
-    /// What is sent.
+    /// The body that is sent.
     #[diesel(sql_type = Text)]
     pub body: String,
-    /// Since when it waits.
+    /// When it was added.
     #[diesel(sql_type = BigInt, deserialize_as = i64)]
     pub created_at: Timestamp,
     /// How often it was claimed before.
@@ -82,17 +82,17 @@ macro_rules! due {
     };
 }
 
-/// Whether there is anything to hand out.
+/// Whether a message is due.
 pub fn any_due(db: &mut Db, now: Timestamp) -> Result<bool, LedgerError> {
     let rows: Vec<Due> = each!(db, c => sql_query(due!("")).bind::<BigInt, _>(now.ms()).bind::<BigInt, _>(1).load(c))?;
     Ok(!rows.is_empty())
 }
 
-/// Hands out so many messages under this name, no two of one lane; nobody else is given them until then, unless they
-/// are settled or released before.
+/// Hands out at most this many messages under this name, no two of one lane; no other name gets them until then, unless
+/// they are settled or released before.
 pub fn claim(db: &mut Db, name: Uuid, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Due>, LedgerError> {
     let due: Vec<Due> = match db {
-        // What another node is claiming at this moment is skipped and not waited for.
+        // Skips messages that another node is claiming, instead of waiting.
         #[cfg(feature = "postgres")]
         Db::Pg(c) => {
             let sql = sql_query(due!(" FOR UPDATE OF it SKIP LOCKED"));
@@ -111,19 +111,19 @@ pub fn claim(db: &mut Db, name: Uuid, now: Timestamp, until: Timestamp, limit: i
     Ok(due)
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The receiver has taken it.
+    /// The receiver accepted it.
     Delivered,
-    /// It is to be tried again, not before this; and why.
+    /// Try it again, not before this time; the reason.
     Again(Timestamp, String),
-    /// It has been tried for long enough; and why the last attempt failed.
+    /// It was tried for long enough; the reason of the last failure.
     GivenUp(String),
 }
 
-/// Writes down what came of an attempt. What was delivered is delivered, whoever claims it by now; anything else is
-/// for whoever still holds the claim to say.
+/// Records the result of an attempt. A delivered message is delivered even if another node holds the claim by now; any
+/// other result counts only from the holder of the claim.
 pub fn settle(db: &mut Db, name: Uuid, id: &str, outcome: &Outcome, now: Timestamp) -> Result<(), LedgerError> {
     let row = outbox::table.find(id).filter(outbox::done_at.is_null());
     let mine = row.filter(outbox::claim.eq(name.to_string()));
@@ -141,28 +141,28 @@ pub fn settle(db: &mut Db, name: Uuid, id: &str, outcome: &Outcome, now: Timesta
     Ok(())
 }
 
-/// Gives back all that is still claimed under this name: whether it has arrived is not known.
+/// Releases all claims under this name: whether those messages have arrived is not known.
 pub fn release(db: &mut Db, name: Uuid, now: Timestamp) -> Result<(), LedgerError> {
     let mine = outbox::table.filter(outbox::claim.eq(name.to_string())).filter(outbox::done_at.is_null());
     diesel::update(mine).set((outbox::next_at.eq(now.ms()), outbox::claim.eq(None::<String>))).execute(db)?;
     Ok(())
 }
 
-/// Has everything that waits for its next attempt, and that nobody has claimed, tried now.
+/// Makes every unclaimed message that waits for a retry due now.
 pub fn hasten(db: &mut Db, now: Timestamp) -> Result<(), LedgerError> {
     let waiting = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::claim.is_null());
     diesel::update(waiting.filter(outbox::next_at.gt(now.ms()))).set(outbox::next_at.eq(now.ms())).execute(db)?;
     Ok(())
 }
 
-/// Has whatever is not to be tried before then tried now: nothing waits for so long, so a wrong clock wrote it.
+/// Makes every message due now that is scheduled after `latest`: no wait is that long, so a wrong clock wrote it.
 pub fn bring_back(db: &mut Db, latest: Timestamp, now: Timestamp) -> Result<(), LedgerError> {
     let rows = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::next_at.gt(latest.ms()));
     diesel::update(rows).set((outbox::next_at.eq(now.ms()), outbox::claim.eq(None::<String>))).execute(db)?;
     Ok(())
 }
 
-/// Gives up so many messages that were added before then; how many.
+/// Gives up at most this many messages that were added before then; returns how many.
 pub fn give_up(db: &mut Db, before: Timestamp, now: Timestamp, limit: i64) -> Result<usize, LedgerError> {
     let old = outbox::table.filter(outbox::done_at.is_null()).filter(outbox::created_at.lt(before.ms()));
     let ids: Vec<String> = old.filter(outbox::claim.is_null()).limit(limit).select(outbox::id).load(db)?;
@@ -171,7 +171,7 @@ pub fn give_up(db: &mut Db, before: Timestamp, now: Timestamp, limit: i64) -> Re
     Ok(diesel::update(rows).set(done).execute(db)?)
 }
 
-/// Deletes so many messages that were done with before then, delivered and given up; how many.
+/// Deletes at most this many messages, delivered or given up before then; returns how many.
 pub fn purge(db: &mut Db, delivered: Timestamp, given_up: Timestamp, limit: i64) -> Result<usize, LedgerError> {
     let mut purged = 0;
     for (outcome, before) in [(DELIVERED, delivered), (GIVEN_UP, given_up)] {
@@ -182,18 +182,18 @@ pub fn purge(db: &mut Db, delivered: Timestamp, given_up: Timestamp, limit: i64)
     Ok(purged)
 }
 
-/// How much there is still to tell.
+/// The size of the backlog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// How many messages wait.
     pub waiting: i64,
-    /// Since when the oldest of them does.
+    /// When the oldest of them was added.
     pub since: Option<Timestamp>,
     /// How many were given up in the last days.
     pub given_up: i64,
 }
 
-/// How much there is still to tell.
+/// Reads the backlog.
 pub fn backlog(db: &mut Db) -> Result<Backlog, LedgerError> {
     let waiting = || outbox::table.filter(outbox::done_at.is_null());
     let since: Option<i64> = waiting().select(diesel::dsl::min(outbox::created_at)).get_result(db)?;
@@ -205,26 +205,26 @@ pub fn backlog(db: &mut Db) -> Result<Backlog, LedgerError> {
     })
 }
 
-/// A message that waits.
+/// A waiting message.
 #[derive(Clone, Debug, Queryable)]
 pub struct Waiting {
     /// Its id.
     pub id: String,
     /// Its type.
     pub event: String,
-    /// Since when it waits.
+    /// When it was added.
     #[diesel(deserialize_as = i64)]
     pub created_at: Timestamp,
-    /// When it is tried next, at the earliest.
+    /// The earliest time of the next attempt.
     #[diesel(deserialize_as = i64)]
     pub next_at: Timestamp,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: i64,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
 }
 
-/// Those that have waited longest.
+/// The messages that have waited longest.
 pub fn waiting(db: &mut Db, limit: i64) -> Result<Vec<Waiting>, LedgerError> {
     let rows = outbox::table.filter(outbox::done_at.is_null()).order((outbox::created_at, outbox::id)).limit(limit);
     let columns =

@@ -1,8 +1,8 @@
-//! Records that may still stand in Redis although the ledger has said no.
+//! Pending invalidations: records that may still stand in Redis although the ledger has said no.
 //!
-//! Owns the `pending_invalidations` table. A row is added in the transaction that makes a record wrong, and removed only
-//! after the record was deleted, since then, from the Redis process that may speak. Each row is an obligation of its
-//! own: fulfilling an earlier one about the same record does not fulfil a later one.
+//! Owns the `pending_invalidations` table. A row is added in the transaction that outdates a record, and removed only
+//! after a later deletion of the record from the Redis process that nodes may trust. Each row is separate: confirming
+//! an earlier one for the same record does not confirm a later one.
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -15,18 +15,18 @@ use crate::domain::{SessionId, Timestamp, TokenHash, UserId};
 /// Most rows in one statement: SQLite binds a variable for each.
 const CHUNK: usize = 500;
 
-/// A record that is to be deleted.
+/// A record to delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingInvalidation {
-    /// Names this obligation, a UUIDv7.
+    /// Names this invalidation, a UUIDv7.
     pub id: Uuid,
-    /// Under which key the record stands.
+    /// The key of the record.
     pub token_hash: TokenHash,
-    /// Whose record it is.
+    /// The session of the record.
     pub session: SessionId,
 }
 
-/// Notes that these records are wrong from the end of this transaction on.
+/// Marks these records as outdated from the commit of this transaction on.
 pub fn add(db: &mut Db, records: &[PendingInvalidation], since: Timestamp) -> Result<(), LedgerError> {
     for record in records {
         diesel::insert_into(pending_invalidations::table)
@@ -41,7 +41,7 @@ pub fn add(db: &mut Db, records: &[PendingInvalidation], since: Timestamp) -> Re
     Ok(())
 }
 
-/// Notes that these records are gone.
+/// Removes these rows: the records are gone.
 pub fn remove(db: &mut Db, records: &[PendingInvalidation]) -> Result<(), LedgerError> {
     for chunk in records.chunks(CHUNK) {
         diesel::delete(pending_invalidations::table.filter(pending_invalidations::id.eq_any(ids(chunk))))
@@ -61,7 +61,7 @@ pub fn any(db: &mut Db, records: &[PendingInvalidation]) -> Result<bool, LedgerE
     Ok(false)
 }
 
-/// The records that have waited longest, of those that were noted after another.
+/// The records that have waited longest, added after the given one.
 pub fn oldest(db: &mut Db, after: Option<Uuid>, limit: i64) -> Result<Vec<PendingInvalidation>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let columns = (pending_invalidations::id, pending_invalidations::token_hash, pending_invalidations::session_id);
@@ -70,7 +70,7 @@ pub fn oldest(db: &mut Db, after: Option<Uuid>, limit: i64) -> Result<Vec<Pendin
     rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
 }
 
-/// What is still to be deleted of a user's sessions.
+/// The pending invalidations of a user's sessions.
 pub fn of_user(db: &mut Db, user: UserId) -> Result<Vec<PendingInvalidation>, LedgerError> {
     let theirs = sessions::table.filter(sessions::user_id.eq(user.to_string())).select(sessions::id);
     let columns = (pending_invalidations::id, pending_invalidations::token_hash, pending_invalidations::session_id);
@@ -78,7 +78,7 @@ pub fn of_user(db: &mut Db, user: UserId) -> Result<Vec<PendingInvalidation>, Le
     rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
 }
 
-/// What is still to be deleted of these sessions, and under these token hashes.
+/// The pending invalidations of these sessions, and of these token hashes.
 pub fn of_sessions_or_tokens(
     db: &mut Db,
     ids: &[SessionId],

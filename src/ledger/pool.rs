@@ -1,8 +1,8 @@
-//! A bounded number of connections, and a bounded number of callers waiting for one.
+//! Pool: a bounded number of connections, and a bounded number of waiting callers.
 //!
-//! Owns the bridge from async to diesel's blocking calls. Must never let a caller wait for ever: not for a place
-//! in the queue, not for a connection, not for the database. The driver itself waits for ever: a call that is past its
-//! bound gives its turn to the next one, which gets another connection.
+//! Owns the bridge from async to diesel's blocking calls. Must never let a caller wait without a limit: not for a place
+//! in the queue, a connection, or the database. The driver itself may block forever: a call that exceeds its limit
+//! gives its turn to the next caller, which gets another connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,16 +15,16 @@ use super::connections::{Connections, Era};
 use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
 
-/// Callers that may wait for a connection beyond those that have one.
+/// Callers that may wait for a connection, besides those that have one.
 const MAX_WAITING: usize = 4_096;
 /// How long a caller waits for its turn.
 const QUEUE_WAIT: Duration = Duration::from_secs(4);
 /// How long a caller waits for the database once its turn has come.
 const ANSWER_WAIT: Duration = Duration::from_secs(6);
-/// How long a caller may wait in all.
+/// How long a caller may wait in total.
 pub(super) const LONGEST_WAIT: Duration = QUEUE_WAIT.saturating_add(ANSWER_WAIT);
-/// How many calls may go on without a turn, each with a thread and a connection. The next ones keep their turn: when all
-/// turns are kept, a caller is told that the database is too busy.
+/// How many calls may go on without a turn, each with a thread and a connection. Further ones keep their turn: when all
+/// turns are kept, a caller gets the error that the database is too busy.
 const MAX_LOST: usize = 16;
 
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub(super) struct LedgerPool {
     turns: Arc<Semaphore>,
     lost: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    /// Callers that were done with their connection.
+    /// Calls that have finished.
     served: Arc<AtomicU64>,
     bound: usize,
     answer_wait: Duration,
@@ -81,7 +81,7 @@ impl LedgerPool {
                 .map_err(|_| self.no_turn_since(before))?
                 .map_err(|_| LedgerError::Busy("stopping"))?
         };
-        // By a task of its own: the turn is given back when the work is done or past its bound, not when a client hangs up.
+        // A separate task: the turn ends with the work or at its time limit, not when a client hangs up.
         let call = tokio::spawn(self.clone().call(turn, body));
         call.await.map_err(|error| LedgerError::Unavailable(error.to_string()))?
     }
@@ -117,7 +117,7 @@ impl LedgerPool {
         Err(LedgerError::Silent("no answer in time"))
     }
 
-    /// Why a turn did not come: many are asked, or whoever has a turn gets no answer.
+    /// Why no turn came: the database has many callers, or does not answer those that have a turn.
     fn no_turn_since(&self, served: u64) -> LedgerError {
         match self.served.load(Ordering::Relaxed) == served {
             true => LedgerError::Silent("nobody was answered in time"),
@@ -126,14 +126,14 @@ impl LedgerPool {
     }
 }
 
-/// SQLite has one writer at a time anyway; here they queue in order instead of polling its lock.
+/// SQLite has one writer at a time; here writers queue in order instead of polling its lock.
 fn size(database: &Database, purpose: Purpose) -> usize {
     match (database, purpose) {
         (Database::Sqlite { .. }, Purpose::Write) => 1,
         (Database::Sqlite { .. }, Purpose::Read) => 4,
         (_, Purpose::Entrance) => 2,
-        // Which Redis may speak and what time it is, each asked by one at a time; the third place is for the next,
-        // while the database owes the first its answer.
+        // The trusted Redis and the time, one query each; the third place is for the next query while the database does
+        // not answer the first.
         (_, Purpose::Watch) => 3,
         #[cfg(feature = "postgres")]
         (Database::Postgres { .. }, Purpose::Read | Purpose::Write) => 8,
@@ -176,7 +176,7 @@ mod tests {
         pool
     }
 
-    /// A call that hangs until it is let go.
+    /// A call that hangs until it is released.
     async fn hang(pool: &LedgerPool, free: &Arc<AtomicBool>) -> Result<(), LedgerError> {
         let free = Arc::clone(free);
         let body = move |_: &mut Db| {
@@ -206,7 +206,7 @@ mod tests {
         hang(&pool, &free).await.expect("it does not hang any more");
     }
 
-    /// The turn of a call is not free because whoever waited for it has gone.
+    /// A client that hangs up does not free its call's turn.
     #[tokio::test]
     async fn a_client_that_hangs_up_takes_no_turn_along() {
         let (mut pool, free) = (writes(), Arc::new(AtomicBool::new(false)));
@@ -219,7 +219,7 @@ mod tests {
         pool.run(|_| Ok(())).await.expect("it was given back");
     }
 
-    /// What is at the other end may be frozen, or no longer the primary when it goes on.
+    /// The server may be frozen, or no longer the primary when it continues.
     #[tokio::test]
     async fn no_connection_of_before_a_call_that_hung_is_lent_again() {
         use diesel::RunQueryDsl;

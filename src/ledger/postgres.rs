@@ -1,8 +1,8 @@
-//! PostgreSQL's servers: which of them to ask, and whether a ledger can be kept there.
+//! PostgreSQL's servers: which one to connect to, and whether it can hold a ledger.
 //!
-//! Owns the way to a connection and the look at a server before the first use. Every step of either has a bound, after
-//! which the next server is asked, and one that comes to nothing leaves nothing behind on the server. Must never let a
-//! driver's words out unmasked, nor in more than one line.
+//! Owns the connection attempts and the check of a server before its first use. Every step has a time limit, after
+//! which the next server is tried, and a failed step leaves nothing behind on the server. Must never pass on the
+//! driver's text unmasked, nor in more than one line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,30 +18,30 @@ use diesel::{Connection, ConnectionError, ConnectionResult, PgConnection, QueryR
 use super::error::LedgerError;
 use crate::domain::PostgresUrl;
 
-/// How long a server may take to answer what it is asked before the first use, beside what the operator gives it to connect.
+/// How long a server may take to answer the check before its first use, besides the operator's connect timeout.
 const LOOK_WAIT: Duration = Duration::from_secs(4);
-/// Connections that may wait at once for one server's first answer. More than are opened at a time, so that only a server
-/// that has gone mute is not asked any more until it speaks.
+/// Connections that may wait at once for one server's first answer. More than are opened at a time, so that only a
+/// server that has stopped answering is skipped until it answers.
 const MOST_ASKED: usize = 32;
 
 /// The servers of one address; cheap to clone.
 #[derive(Clone)]
 pub struct Servers {
     url: Arc<PostgresUrl>,
-    /// The one that answered last is asked first: the others would keep every new connection waiting.
+    /// The server that answered last is tried first: the others would delay every new connection.
     preferred: Arc<AtomicUsize>,
-    /// How many steps wait for an answer of each.
+    /// How many steps wait for an answer of each server.
     asked: Arc<[AtomicUsize]>,
 }
 
 impl Servers {
-    /// Connects to nothing yet.
+    /// Connects to no server yet.
     pub fn new(url: PostgresUrl) -> Self {
         let asked = url.connection_strings().iter().map(|_| AtomicUsize::default()).collect();
         Self { url: Arc::new(url), preferred: Arc::default(), asked }
     }
 
-    /// A connection to the first server that answers and that `prepare` takes, each within a bound.
+    /// Connects to the first server that answers and that `prepare` accepts, each within a time limit.
     pub(super) fn connect(&self, prepare: fn(&mut PgConnection) -> QueryResult<()>) -> ConnectionResult<PgConnection> {
         let opened = self.first(1, move |connect| {
             let mut connection = connect().map_err(unreachable)?;
@@ -51,12 +51,12 @@ impl Servers {
         opened.map_err(|error| ConnectionError::BadConnection(words(&error)))
     }
 
-    /// A connection to the first server that answers and that can keep a ledger, each within a bound.
+    /// Connects to the first server that answers and can hold a ledger, each within a time limit.
     pub(super) fn look(&self) -> Result<PgConnection, LedgerError> {
         self.first(2, look)
     }
 
-    /// The first server that `open` opens, with so many connections; why none was.
+    /// The first server that `open` opens, with this many connections; otherwise the reason.
     fn first(
         &self,
         connections: u32,
@@ -94,7 +94,7 @@ impl Servers {
 
 type Connect = Box<dyn Fn() -> ConnectionResult<PgConnection> + Send>;
 
-/// A step that waits for a server's answer.
+/// Counts a step that waits for a server's answer.
 struct Asked {
     all: Arc<[AtomicUsize]>,
     server: usize,
@@ -122,7 +122,7 @@ impl Drop for Asked {
     }
 }
 
-/// What an error says beside its kind.
+/// The text of an error without its kind.
 fn words(error: &LedgerError) -> String {
     match error {
         LedgerError::Unreachable(words) | LedgerError::Unfit(words) | LedgerError::Unavailable(words) => words.clone(),
@@ -130,7 +130,7 @@ fn words(error: &LedgerError) -> String {
     }
 }
 
-/// What the driver says of each address it tried, without its hints (which it indents) and full stops.
+/// The driver's message for each address that it tried, without its hints (indented lines) and full stops.
 fn one_line(said: &str) -> String {
     let lines = said.lines().filter(|line| !line.starts_with(char::is_whitespace));
     let mut lines: Vec<_> = lines.map(|line| line.trim_end().trim_end_matches('.')).collect();
@@ -138,8 +138,8 @@ fn one_line(said: &str) -> String {
     lines.join("; ")
 }
 
-/// Runs `step` on a thread of its own, and waits for it no longer than this. The driver itself waits for ever: a step that
-/// is never answered keeps its thread, and the connection with it.
+/// Runs `step` on its own thread, and waits at most this long. The driver itself may block forever: a step without an
+/// answer keeps its thread and its connection.
 pub(super) fn within<T: Send + 'static>(
     bound: Duration,
     step: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
@@ -157,7 +157,7 @@ pub(super) fn within<T: Send + 'static>(
     })
 }
 
-/// Asks a server what it is, before anything is changed there.
+/// Checks a server before anything is changed there.
 fn look(connect: &Connect) -> Result<PgConnection, LedgerError> {
     let mut connection = connect().map_err(unreachable)?;
     let found: Server =
@@ -195,12 +195,12 @@ struct Server {
     standby: bool,
 }
 
-/// Whether two connections share what is behind them: one gets what the other has just used, or loses it to whoever is in
-/// a transaction.
+/// Whether two connections share one server connection: then one gets the state that the other has left, or loses its
+/// connection to another client's transaction.
 fn is_shared(one: &mut PgConnection, other: &mut PgConnection) -> QueryResult<bool> {
     let own = process(one)?;
     if let Err(error) = other.batch_execute("BEGIN") {
-        // Where each statement is for another connection, no transaction may begin: PgBouncer cuts off whoever tries.
+        // With a connection for each statement, no transaction may begin: PgBouncer disconnects such clients.
         return process(one).map(|_| true).map_err(|_| error);
     }
     let shared = process(other)? == own || process(one)? != own;

@@ -1,7 +1,7 @@
-//! What sessions in SQL have proven: since when their owners are known to be who they are.
+//! Proofs: since when the owner of a session has a proven identity, in SQL.
 //!
-//! Owns the columns `authenticated_at` and `challenged_at` of `sessions`, but for their first values and their renewal with
-//! the token ([`super::tokens::rotate`]). Must never change a row that has ended.
+//! Owns the columns `authenticated_at` and `challenged_at` of `sessions`, except their first values and their renewal
+//! with the token ([`super::tokens::rotate`]). Must never change a row that has ended.
 
 use diesel::prelude::*;
 
@@ -10,7 +10,7 @@ use super::error::LedgerError;
 use super::schema::sessions;
 use crate::domain::{Device, Proof, SessionId, Timestamp, TokenHash};
 
-/// What the owner of a session has proven; none when it has ended, or is over, or this is no longer its token.
+/// The proof of a session's owner; none when the session has ended or expired, or has another token.
 pub fn find(db: &mut Db, id: SessionId, token_hash: &TokenHash, now: Timestamp) -> Result<Option<Proof>, LedgerError> {
     let row = sessions::table
         .find(id.to_string())
@@ -22,7 +22,7 @@ pub fn find(db: &mut Db, id: SessionId, token_hash: &TokenHash, now: Timestamp) 
     Ok(row.map(|(at, challenged)| Proof { at: Timestamp::from_ms(at), challenged: challenged.is_some() }))
 }
 
-/// Has a live session's owner prove anew who they are, before anything else is changed. Whether that is news.
+/// Requires a new proof from a live session's owner before any other change. Returns whether that is new.
 pub fn challenge(db: &mut Db, id: SessionId, at: Timestamp) -> Result<bool, LedgerError> {
     let row = sessions::table
         .find(id.to_string())
@@ -31,7 +31,7 @@ pub fn challenge(db: &mut Db, id: SessionId, at: Timestamp) -> Result<bool, Ledg
     Ok(diesel::update(row).set(sessions::challenged_at.eq(Some(at.ms()))).execute(db)? == 1)
 }
 
-/// Binds a live session to the device that its owner has just proven themselves on.
+/// Binds a live session to the device on which its owner has just proven their identity.
 pub fn bind(db: &mut Db, id: SessionId, user_agent: &str) -> Result<(), LedgerError> {
     let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
     let Device { browser, os, kind: _ } = Device::from_user_agent(Some(user_agent));

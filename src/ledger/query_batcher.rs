@@ -1,9 +1,9 @@
-//! Questions of many requests, gathered: what is asked while others are on their way is asked in one go.
+//! Query batcher: look-ups that arrive while others are in flight are sent together.
 //!
-//! Owns the row of those who wait. Waking a thread, taking a connection and locking the database cost more than one
-//! look-up, so under load this is what makes one cheap; alone, a question waits for no other. Must never answer with what
-//! was read before the question was put (a batch is closed before its first statement is sent), and never let one row
-//! that cannot be read keep others from their answers.
+//! Owns the queue of look-ups. Waking a thread, taking a connection and locking the database cost more than one
+//! look-up, so under load this makes one cheap; alone, a look-up waits for no other. Must never answer with data read
+//! before the look-up arrived (a batch closes before its first statement is sent), and one unreadable row must never
+//! affect the other answers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,36 +14,36 @@ use super::db::Db;
 use super::error::LedgerError;
 use super::pool::{LONGEST_WAIT, LedgerPool};
 
-/// Most questions in one go: more wait for the next, so that no answer is held back by a long row of others.
+/// Most look-ups in one batch: further ones wait for the next, so that no answer waits for a long batch.
 const MOST: usize = 64;
 
-/// How many batches are on their way at once. With one, a connection that hangs would hold everybody; with many, each
-/// would be small.
+/// How many batches are in flight at once. With one, a hanging connection would hold all look-ups; with many, each
+/// batch would be small.
 const LANES: usize = 2;
 
 /// Most batches in one turn.
 const BATCHES: usize = 16;
 
-/// How many questions are answered at once: the answers in the same order.
+/// Answers several look-ups at once, in the same order.
 type Look<Q, A> = fn(&mut Db, &[Q]) -> Result<Vec<A>, LedgerError>;
 
-/// Whom to tell an answer.
+/// Receives an answer.
 type Asker<A> = oneshot::Sender<Result<A, LedgerError>>;
 
-/// One kind of question, with those that wait to be asked.
+/// One kind of look-up, with its queue.
 pub(super) struct QueryBatcher<Q, A> {
     pool: LedgerPool,
     look: Look<Q, A>,
     row: Arc<Mutex<Row<Q, A>>>,
 }
 
-/// Those who wait.
+/// The queue.
 struct Row<Q, A> {
     questions: Vec<Q>,
     askers: Vec<Asker<A>>,
-    /// Batches on their way, and the one that is about to be closed.
+    /// Lanes with a batch in flight or open.
     lanes: usize,
-    /// Whether a batch is about to be closed: whoever comes now is in it.
+    /// Whether a batch is open: a new look-up joins it.
     boarding: bool,
 }
 
@@ -59,13 +59,13 @@ impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
         Self { pool: pool.clone(), look, row: Arc::new(Mutex::new(row)) }
     }
 
-    /// The answer, read after this was called.
+    /// Returns the answer, read after this call began.
     pub(super) async fn ask(&self, question: Q) -> Result<A, LedgerError> {
         let (asker, answer) = oneshot::channel();
         if lock(&self.row).add(question, asker) {
             let lane = Lane { look: self.look, row: Arc::clone(&self.row), state: Mutex::new(State::Boarding) };
             let pool = self.pool.clone();
-            // By a task of its own: a client that hangs up takes only its own question along.
+            // A separate task: a client that hangs up cancels only its own look-up.
             drop(tokio::spawn(async move { lane.drive(&pool).await }));
         }
         let dropped = |_| Err(LedgerError::Unavailable("nobody answered the question".to_owned()));
@@ -77,7 +77,7 @@ impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
 }
 
 impl<Q, A> Row<Q, A> {
-    /// Adds a question; whether a lane has to be opened for it.
+    /// Adds a look-up; returns whether a new lane is needed for it.
     fn add(&mut self, question: Q, asker: Asker<A>) -> bool {
         self.questions.push(question);
         self.askers.push(asker);
@@ -89,7 +89,7 @@ impl<Q, A> Row<Q, A> {
         opens
     }
 
-    /// The next batch. With none, the lane that asks is closed: whoever comes after this opens another.
+    /// The next batch. If it is empty, the lane closes: the next look-up opens another.
     fn take(&mut self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
         let count = self.questions.len().min(MOST);
         if count == 0 {
@@ -100,7 +100,7 @@ impl<Q, A> Row<Q, A> {
     }
 }
 
-/// A batch after another on one connection, until nobody waits.
+/// Sends one batch after another on one connection, until the queue is empty.
 struct Lane<Q, A> {
     look: Look<Q, A>,
     row: Arc<Mutex<Row<Q, A>>>,
@@ -111,7 +111,7 @@ struct Lane<Q, A> {
 enum State {
     Boarding,
     Moving,
-    /// Also when it was given up: the call that it has under way may come back from a server that is no longer the primary.
+    /// Also when the lane was given up: its running call may return from a server that is no longer the primary.
     Closed,
 }
 
@@ -122,7 +122,7 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
             let moving = Arc::clone(&lane);
             let Err(error) = pool.run(move |db| moving.answer(db)).await else { continue };
             lane.close();
-            // Whoever was asked for has an answer, or gets one: these were not.
+            // Look-ups in a batch have an answer, or get one: these were not sent yet.
             let waiting = {
                 let mut row = lock(&lane.row);
                 row.questions.clear();
@@ -134,8 +134,8 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
         }
     }
 
-    /// Answers until nobody waits, or until it is time to take another turn: a call that goes on and on would be taken for
-    /// one that hangs. The error is for the pool: it asks this connection before it lends it again.
+    /// Answers until the queue is empty, or until it is time for another turn: an endless call would look like a
+    /// hanging one. The pool gets the error, so that it checks this connection before it lends it again.
     fn answer(&self, db: &mut Db) -> Result<(), LedgerError> {
         self.depart();
         for _ in 0..BATCHES {
@@ -176,7 +176,7 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
             Err(error) => error,
         };
         if matches!(error, LedgerError::Corrupt(_)) && questions.len() > 1 {
-            // It is one of them.
+            // One of the rows is unreadable: split the batch.
             let (first, others) = questions.split_at(questions.len() / 2);
             let mut askers = askers;
             let of_others = askers.split_off(first.len());
@@ -186,13 +186,13 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
         for asker in askers {
             drop(asker.send(Err(error.clone())));
         }
-        // A row that cannot be read says nothing of the connection.
+        // An unreadable row does not make the connection suspect.
         if matches!(error, LedgerError::Corrupt(_)) { Ok(()) } else { Err(error) }
     }
 }
 
 impl<Q, A> Lane<Q, A> {
-    /// However it ended, the next question finds a free lane.
+    /// Frees the lane for the next look-up, after any end.
     fn close(&self) {
         let state = std::mem::replace(&mut *lock(&self.state), State::Closed);
         if state == State::Closed {
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    /// Whatever becomes of a lane, the next question finds a free one.
+    /// The next look-up finds a free lane after any end of one.
     #[tokio::test]
     async fn lanes_are_given_back() {
         static SICK: AtomicBool = AtomicBool::new(true);
@@ -300,7 +300,7 @@ mod tests {
                 async move { moody.ask(number).await }
             });
             tokio::task::yield_now().await;
-            // A client that hung up.
+            // A client that hangs up.
             asked.abort();
         }
         let answers = join_all((0..100).map(|number| moody.ask(number))).await;

@@ -1,7 +1,8 @@
-//! Why the ledger answers nobody.
+//! Refusal: why the ledger refuses all calls.
 //!
-//! Owns the reasons. Each is raised and lifted by whoever watches for it; one is enough to refuse. A place among the nodes is
-//! kept for a while only: a process that stood still for longer knows it by its stopwatch, before anything else is done.
+//! Owns the reasons. The task that watches for a reason sets and clears it; one is enough to refuse. A place among the
+//! nodes is kept only for a while: a process that stood still for longer notices it on its stopwatch before any other
+//! work.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,18 +10,18 @@ use std::time::Duration;
 use super::error::LedgerError;
 use crate::domain::{Clock, SystemClock};
 
-/// A reason to answer nobody.
+/// A reason to refuse all calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It was found to be an older copy of the ledger.
+    /// The ledger is an older copy.
     Outdated,
-    /// This node's clock and the database's disagree, or were never compared.
+    /// This node's clock and the database's differ, or were never compared.
     Clock,
-    /// A node that is set to something else took this node's place while it stood still, or may have.
+    /// A node with other settings took this node's place while it stood still, or may have.
     Displaced,
 }
 
-/// The reasons that there are.
+/// The reasons that apply.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     outdated: AtomicBool,
@@ -32,7 +33,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Raises or lifts a reason. Whether that is news.
+    /// Sets or clears a reason. Returns whether that is new.
     pub(super) fn set(&self, why: Refusal, there: bool) -> bool {
         self.of(why).swap(there, Ordering::SeqCst) != there
     }
@@ -50,13 +51,13 @@ impl Refusals {
         self.place_until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Whether nobody has kept this node's place in time: another may have it.
+    /// Whether this node's place was not kept in time: another node may have it.
     pub(super) fn place_ran_out(&self) -> bool {
         let until = self.place_until.load(Ordering::SeqCst);
         until != 0 && self.stopwatch.monotonic() > Duration::from_millis(until)
     }
 
-    /// An error while there is a reason.
+    /// An error while a reason applies.
     pub(super) fn check(&self) -> Result<(), LedgerError> {
         match () {
             () if self.has(Refusal::Outdated) => Err(LedgerError::Outdated),

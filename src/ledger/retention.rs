@@ -1,8 +1,8 @@
-//! What is old enough to go.
+//! Retention: which rows are old enough to delete.
 //!
-//! Owns what may be purged, and the mending of times that a wrong clock wrote. A session's row stays at least until its
-//! absolute deadline, and while a record of it may still stand in Redis: until then the ledger has to know that it has
-//! ended. Lines of the audit log that name it stay.
+//! Owns these purges, and the correction of times that a wrong clock wrote. A session's row stays at least until its
+//! absolute deadline, and while a record of it may still stand in Redis: until then the ledger must know that it has
+//! ended. Audit log lines that name it stay.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::locks::Locked;
 use super::schema::{audit, password_resets, pending_invalidations, sessions, users};
 use crate::domain::{MAX_SKEW, Proof, SessionId, Timestamp, TokenHash, ids};
 
-/// How long links to set a password stay that are over.
+/// How long expired password links are kept.
 const LINKS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Purges so many sessions whose absolute deadline was before then; how many there were.
+/// Purges at most this many sessions whose absolute deadline was before then; returns how many.
 pub fn purge_sessions(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, LedgerError> {
     let awaited = pending_invalidations::table.filter(pending_invalidations::session_id.eq(sessions::id));
     let rows = sessions::table.filter(sessions::expires_at.lt(before.ms())).filter(not(exists(awaited)));
@@ -26,14 +26,14 @@ pub fn purge_sessions(db: &mut Db, before: Timestamp, limit: i64) -> Result<usiz
     Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&old))).execute(db)?)
 }
 
-/// Purges so many lines of the audit log that were written before then; how many there were.
+/// Purges at most this many audit log lines from before then; returns how many.
 pub fn purge_lines(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize, LedgerError> {
     let rows = audit::table.filter(audit::id.lt(ids::least_at(before).to_string()));
     let old: Vec<String> = rows.order(audit::id).limit(limit).select(audit::id).load(db)?;
     Ok(diesel::delete(audit::table.filter(audit::id.eq_any(&old))).execute(db)?)
 }
 
-/// Purges so many accounts that were deleted, once no row of their sessions is left; how many there were.
+/// Purges at most this many deleted accounts without any session row left; returns how many.
 pub fn purge_users(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
     let kept = sessions::table.filter(sessions::user_id.eq(users::id));
     let rows = users::table.filter(users::deleted_at.is_not_null()).filter(users::erased_at.is_not_null());
@@ -43,14 +43,14 @@ pub fn purge_users(db: &mut Db, limit: i64) -> Result<usize, LedgerError> {
 
 /// A part of the sessions that have not ended.
 pub struct Part {
-    /// Those with a time that is yet to come, which a wrong clock wrote.
+    /// Sessions with a time in the future, which a wrong clock wrote.
     pub wrong: Vec<SessionId>,
-    /// The last one that was looked at; none when nothing comes after this part.
+    /// The last one that was checked; none when nothing comes after this part.
     pub last: Option<SessionId>,
 }
 
-/// Looks through so many sessions after this one, in the order of their ids, for a time that is later than `latest`. No
-/// index knows those: so all are looked at, a part at a time.
+/// Checks at most this many sessions after this one, in the order of their ids, for a time later than `latest`. No
+/// index covers that, so all sessions are read, a part at a time.
 pub fn yet_to_come(db: &mut Db, after: Option<SessionId>, latest: Timestamp, limit: i64) -> Result<Part, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::id.gt(after));
@@ -64,8 +64,8 @@ pub fn yet_to_come(db: &mut Db, after: Option<SessionId>, latest: Timestamp, lim
     Ok(Part { wrong: wrong.map(|(id, _)| parse(id)).collect::<Result<_, _>>()?, last })
 }
 
-/// Purges so many links to set a password that are over for a day, or that a wrong clock dated to a moment which is yet to
-/// come; how many there were.
+/// Purges at most this many password links that expired a day ago, or that a wrong clock dated in the future; returns
+/// how many.
 pub fn purge_links(db: &mut Db, now: Timestamp, limit: i64) -> Result<usize, LedgerError> {
     let later = password_resets::created_at.gt(now.plus(MAX_SKEW).ms());
     let rows = password_resets::table.filter(password_resets::expires_at.lt(now.minus(LINKS_STAY).ms()).or(later));
@@ -73,9 +73,9 @@ pub fn purge_links(db: &mut Db, now: Timestamp, limit: i64) -> Result<usize, Led
     Ok(diesel::delete(password_resets::table.filter(password_resets::token_hash.eq_any(&hashes))).execute(db)?)
 }
 
-/// Has these sessions, if they are live, gain nothing by times that are later than `latest`: one that is yet to begin begins
-/// now and lasts as long, a proof counts no more, and the last use was now. Those that it was so with, and their tokens:
-/// what their records say is outdated. Their owners are locked.
+/// Corrects times later than `latest` in these sessions, if they are live: a session that begins in the future begins
+/// now and lasts as long, such a proof no longer counts, and the last use was now. Returns the corrected sessions and
+/// their tokens: their records are outdated. Their owners are locked.
 pub fn mend_times(
     db: &mut Db,
     _owners: &Locked,

@@ -1,8 +1,7 @@
-//! Sessions that fit a filter, found by an index.
+//! Search: finds the sessions that fit a filter, through an index.
 //!
-//! Owns the way to them: which index leads, and that a page costs a bounded look, however many rows there are and
-//! whatever the planner believes. One condition leads (`Lead`); the others are judged on what it finds. Must never
-//! count or sort a whole table.
+//! Owns the choice of the leading index, and the limit on a page's cost, for any number of rows and any choice of the
+//! planner. One condition leads (`Lead`); the others filter its results. Must never count or sort a whole table.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -22,37 +21,37 @@ use super::pending_invalidations::PendingInvalidation;
 use super::sessions::{self, Session};
 use crate::domain::{Filter, SessionId, Timestamp, TokenHash};
 
-/// Most entries of the leading index that one page looks at.
+/// Most entries of the leading index that one page reads.
 pub const WINDOW: usize = 5_000;
 /// Most ids in one statement.
 const CHUNK: usize = 500;
 
-/// A page to be found: sessions that have not ended and may be alive, newest first.
+/// A page to find: sessions that have not ended and may be live, newest first.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// Which.
+    /// The filter.
     pub filter: Filter,
-    /// Only those that are older than this one.
+    /// Only sessions older than this one.
     pub after: Option<SessionId>,
-    /// When: what is over by then is left out, as far as the ledger can tell.
+    /// The current time: sessions that are over by then are left out, as far as the ledger knows.
     pub now: Timestamp,
-    /// Most rows.
+    /// The maximum number of rows.
     pub limit: usize,
 }
 
-/// What was found.
+/// The result.
 pub struct Found {
     /// The rows, newest first.
     pub sessions: Vec<Session>,
-    /// Where to go on, if there may be more.
+    /// Where to continue, if there may be more.
     pub next: Option<SessionId>,
 }
 
-/// Which index the search goes through.
+/// The index that the search reads.
 enum Lead {
-    /// The ids of what has not ended, newest first, of one value if there is a condition.
+    /// The ids of sessions that have not ended, newest first, of one value if there is a condition.
     Newest(Option<Condition>),
-    /// A range, which is in no order of time: so few that all can be looked at.
+    /// A range, not in the order of time: few enough to read all.
     These(Vec<SessionId>),
 }
 
@@ -81,8 +80,8 @@ pub fn page(db: &mut Db, search: &Search) -> Result<Found, LedgerError> {
     }
 }
 
-/// Which of these sessions have not ended and still fit: for whoever found them a moment ago, in the transaction that
-/// is about to end them.
+/// Which of these sessions have not ended and still fit: for a transaction that is about to end them, a moment after
+/// the search.
 pub fn still(db: &mut Db, filter: &Filter, ids: &[SessionId]) -> Result<Vec<SessionId>, LedgerError> {
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
@@ -94,7 +93,7 @@ pub fn still(db: &mut Db, filter: &Filter, ids: &[SessionId]) -> Result<Vec<Sess
     Ok(found)
 }
 
-/// Records that may still stand of sessions which fit and have ended: so many, after the given one.
+/// Pending invalidations of sessions that fit and have ended: up to a limit, after the given one.
 pub fn pending_invalidations(
     db: &mut Db,
     filter: &Filter,
@@ -114,7 +113,7 @@ pub fn pending_invalidations(
     rows.into_iter().map(pending_invalidation).collect()
 }
 
-/// The statements that a page is found by: for whoever wants them explained.
+/// The statements that find a page, for `EXPLAIN`.
 pub fn statements(db: &mut Db, search: &Search) -> Result<Vec<Statement>, LedgerError> {
     let mut others = conditions(&search.filter);
     let mut statements: Vec<_> = others.iter().filter(|c| c.is_range()).map(|c| candidates(search, c)).collect();
@@ -128,8 +127,8 @@ pub fn statements(db: &mut Db, search: &Search) -> Result<Vec<Statement>, Ledger
     Ok(statements)
 }
 
-/// Takes the condition that finds the fewest out of the row. A range leads if it finds few, which is counted: what an
-/// index has in the order of addresses would have to be sorted.
+/// Takes the condition with the fewest results out of the list. A range leads if a count shows that it finds few: an
+/// index in the order of addresses would need a sort.
 fn lead(db: &mut Db, search: &Search, others: &mut Vec<Condition>) -> Result<Lead, LedgerError> {
     let position = |others: &[Condition], wanted: fn(&Condition) -> bool| others.iter().position(wanted);
     if let Some(at) = position(others, Condition::is_sharp) {
@@ -144,7 +143,7 @@ fn lead(db: &mut Db, search: &Search, others: &mut Vec<Condition>) -> Result<Lea
         }
     }
     if let Some(place) = others.iter().find(|condition| condition.is_place()) {
-        // It stays: what leads is one field of it.
+        // It stays: the leading condition is only one field of it.
         return Ok(Lead::Newest(Some(place.clone())));
     }
     let value = position(others, Condition::is_value);
@@ -176,7 +175,7 @@ fn among(db: &mut Db, search: &Search, mut ids: Vec<SessionId>, others: &[Condit
     Ok(Found { sessions: sessions::of_ids(db, &found)?, next: None })
 }
 
-/// The last entry that this page looks at, if there are so many.
+/// The last entry that this page reads, if there are that many.
 fn frontier(search: &Search, condition: Option<&Condition>) -> Statement {
     let mut statement = newest_by(search, condition, WINDOW, |_| {});
     statement.text.push_str(&format!(" OFFSET {}", WINDOW.saturating_sub(1)));
@@ -196,8 +195,8 @@ fn matching(
     })
 }
 
-/// So many of what an index has of one condition, newest first. Of a place two have it, one of them only what the other
-/// has not: so many of each are merged, whatever the planner believes.
+/// The first entries of an index for one condition, newest first. A location has two indexes, one of which holds only
+/// what the other does not: the first entries of each are merged, for any choice of the planner.
 fn newest_by(search: &Search, condition: Option<&Condition>, most: usize, and: impl Fn(&mut Statement)) -> Statement {
     let ordered = format!(" ORDER BY id DESC LIMIT {most}");
     let place = condition.filter(|condition| condition.is_place());
@@ -229,7 +228,7 @@ fn matching_among(search: &Search, ids: &[SessionId], others: &[Condition], hide
     statement
 }
 
-/// All that a range finds, or one more than a page may look at.
+/// All results of a range, or one more than a page may read.
 fn candidates(search: &Search, condition: &Condition) -> Statement {
     let mut statement = live(search);
     statement.and(condition, "");
@@ -237,22 +236,21 @@ fn candidates(search: &Search, condition: &Condition) -> Statement {
     statement
 }
 
-/// What has not ended, is not over, and was made when the filter says.
+/// Sessions that have not ended or expired, and were created in the filter's time.
 fn live(search: &Search) -> Statement {
     let mut statement = Statement::default();
     statement.live(search);
     statement
 }
 
-/// An id is the moment when its session was made: below which one, and from which one on. What was last seen before a
-/// moment was made before it.
+/// An id starts with the session's creation time: the bounds below and from. A session last seen before a moment was
+/// created before it.
 fn id_bounds(filter: &Filter) -> (Option<SessionId>, Option<SessionId>) {
     let below = [filter.created_before, filter.last_seen_before].into_iter().flatten().min();
     (below.map(SessionId::first_of), filter.created_after.map(SessionId::first_of))
 }
 
-/// What keeps SQLite, which knows nothing of how many rows have a value, from an index that does not lead. PostgreSQL
-/// knows.
+/// Keeps SQLite, which has no statistics of values, from an index that does not lead. PostgreSQL has them.
 fn hide(db: &Db) -> &'static str {
     match db {
         #[cfg(feature = "postgres")]
@@ -296,7 +294,7 @@ impl Statement {
         self.text.push_str(if ids.is_empty() { " AND 1 = 0" } else { ")" });
     }
 
-    /// The conditions that do not lead, and that it may not have rested too long.
+    /// The conditions that do not lead, and that the session may not be idle for too long.
     fn rest(&mut self, search: &Search, others: &[Condition], hide: &str) {
         others.iter().for_each(|condition| self.and(condition, hide));
         let latest = search.now.ms().saturating_sub(LONGEST_LAG_MS);

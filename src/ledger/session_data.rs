@@ -1,4 +1,4 @@
-//! What the application keeps in a session.
+//! Session data: what the application keeps in a session.
 //!
 //! Owns the column `data` of the `sessions` table. Must never change it in a row that has ended.
 
@@ -9,13 +9,13 @@ use super::error::LedgerError;
 use super::schema::sessions;
 use crate::domain::{SessionId, Timestamp, TokenHash};
 
-/// What the application keeps in a live session; the outer none when the session is not live.
+/// The data of a live session; the outer none when the session is not live.
 pub fn data(db: &mut Db, id: SessionId) -> Result<Option<Option<String>>, LedgerError> {
     let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());
     Ok(row.select(sessions::data).get_result(db).optional()?)
 }
 
-/// Replaces what the application keeps in a live session, opened by this token; false when it is not live.
+/// Replaces the data of a live session with this token; false when it is not live.
 pub fn set_data(
     db: &mut Db,
     id: SessionId,

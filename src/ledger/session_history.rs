@@ -1,6 +1,6 @@
-//! What became of users' sessions, for whoever looks at many of them at once.
+//! Session history: reads for views of many sessions at once.
 //!
-//! Owns the reads that need a few columns of many sessions, or those that are over. Must never change a row.
+//! Owns the reads that need a few columns of many sessions, or ended ones. Must never change a row.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::sessions::Session;
 use crate::domain::session::Deadlines;
 use crate::domain::{Timestamp, UserId};
 
-/// The deadlines of these users' sessions that were not ended and not over at `now`.
+/// The deadlines of these users' sessions that were not ended, and not over at `now`.
 pub fn deadlines_of(db: &mut Db, users: &[UserId], now: Timestamp) -> Result<Vec<(String, Deadlines)>, LedgerError> {
     let rows = sessions::table
         .filter(sessions::user_id.eq_any(users.iter().map(ToString::to_string)))
@@ -29,14 +29,14 @@ pub fn deadlines_of(db: &mut Db, users: &[UserId], now: Timestamp) -> Result<Vec
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// So many of a user's sessions that were ended, the last one first.
+/// A user's sessions that were ended, the last one first, up to a limit.
 pub fn ended_of(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Session>, LedgerError> {
     let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_not_null());
     let rows = rows.order((sessions::ended_at.desc(), sessions::id.desc())).limit(limit);
     Ok(rows.select(sessions::all_columns).load(db)?)
 }
 
-/// So many of a user's sessions that were not ended, over or not, the newest first.
+/// A user's sessions that were not ended, over or not, the newest first, up to a limit.
 pub fn unended_of(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Session>, LedgerError> {
     let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_null());
     let rows = rows.order(sessions::created_at.desc()).limit(limit);

@@ -1,6 +1,6 @@
-//! What risk reads of sessions in SQL: where and with what they were used, and nothing else of them.
+//! Session location: where and with what sessions were used, for the risk rules.
 //!
-//! Owns the column `risk` of `sessions`, but for its first value. Every read is bounded and goes by an index. Must never
+//! Owns the column `risk` of `sessions`, except its first value. Every read is bounded and uses an index. Must never
 //! change a row that has ended.
 
 use std::time::Duration;
@@ -14,20 +14,20 @@ use super::sessions::Session;
 use crate::domain::session::Deadlines;
 use crate::domain::{Place, Point, SessionId, Timestamp, UserId};
 
-/// A session, as far as it is judged.
+/// The columns of a session that the rules judge.
 #[derive(Clone, Debug)]
 pub struct SessionLocation {
-    /// Which.
+    /// The session's id.
     pub session: SessionId,
-    /// Whose.
+    /// The owner.
     pub user: UserId,
-    /// Where it was signed in.
+    /// The sign-in location.
     pub signed_in: Place,
-    /// The address of that.
+    /// The sign-in address.
     pub sign_in_ip: String,
-    /// The address it was last used from.
+    /// The address of the last use.
     pub last_ip: String,
-    /// When it ends by itself.
+    /// When it ends without an action.
     pub deadlines: Deadlines,
     /// The browser.
     pub browser: Option<String>,
@@ -101,25 +101,25 @@ impl From<&Session> for SessionLocation {
     }
 }
 
-/// A user's newest sessions, ended or not, the newest first: of those that were not ended and of those that ended last,
-/// which have an index each.
+/// A user's newest sessions, ended or not, the newest first: those that were not ended and those that ended last, with
+/// an index for each.
 pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let ended = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_not_null());
     let mut rows = read(ended.order(sessions::ended_at.desc()).limit(limit).select(columns!()).load(db)?)?;
     rows.extend(unended(db, user, limit)?);
-    // An id begins with the moment when it was made.
+    // An id starts with its creation time.
     rows.sort_by_key(|row| std::cmp::Reverse(row.session));
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(rows)
 }
 
-/// A user's newest sessions that were not ended, over by themselves or not.
+/// A user's newest sessions that were not ended, expired or not.
 pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_null());
     read(rows.order(sessions::id.desc()).limit(limit).select(columns!()).load(db)?)
 }
 
-/// A page of sessions that were not ended, user by user, after this one: for whoever looks at all of them in turn.
+/// A page of sessions that were not ended, user by user, after this user: for the rounds over all sessions.
 pub fn page(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::user_id.gt(after));
@@ -130,7 +130,7 @@ fn read(rows: Vec<Row>) -> Result<Vec<SessionLocation>, LedgerError> {
     rows.into_iter().map(SessionLocation::try_from).collect()
 }
 
-/// Raises the risk of those of these sessions that have not ended; it never sinks.
+/// Raises the risk of those of these sessions that have not ended; it never falls.
 pub fn raise_risk(db: &mut Db, ids: &[SessionId], risk: i64) -> Result<(), LedgerError> {
     for id in ids {
         let row = sessions::table.find(id.to_string()).filter(sessions::ended_at.is_null());

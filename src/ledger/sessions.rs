@@ -1,7 +1,7 @@
-//! Sessions in SQL: one row for each ever issued.
+//! Sessions in SQL: one row for each session ever issued.
 //!
-//! Owns the `sessions` table. A row that has ended stays ended: no function here clears `ended_at`, and none
-//! changes a row that has one.
+//! Owns the `sessions` table. A row that has ended stays ended: no function here clears `ended_at`, and none changes a
+//! row that has it set.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub struct Session {
     /// The session's public id.
     #[diesel(deserialize_as = String, serialize_as = String)]
     pub id: SessionId,
-    /// Whose it is.
+    /// The owner.
     #[diesel(deserialize_as = String, serialize_as = String)]
     pub user_id: UserId,
     /// The current token's hash.
@@ -32,66 +32,66 @@ pub struct Session {
     /// When it was issued.
     #[diesel(deserialize_as = i64, serialize_as = i64)]
     pub created_at: Timestamp,
-    /// When its owner last proved who they are.
+    /// When its owner last proved their identity.
     #[diesel(deserialize_as = i64, serialize_as = i64)]
     pub authenticated_at: Timestamp,
     /// When it was last used, at most [`crate::domain::session::ledger_lag`] behind.
     #[diesel(deserialize_as = i64, serialize_as = i64)]
     pub last_seen_at: Timestamp,
-    /// When it ends whatever happens.
+    /// When it ends in any case.
     #[diesel(deserialize_as = i64, serialize_as = i64)]
     pub expires_at: Timestamp,
-    /// How long it may rest.
+    /// The idle timeout.
     pub idle_seconds: i64,
-    /// Whether its cookie outlives the browser.
+    /// Whether its cookie survives the end of the browser session.
     pub remember: bool,
-    /// The address it was issued to.
+    /// The address of the sign-in.
     pub sign_in_ip: String,
-    /// The address it was last used from.
+    /// The address of the last use.
     pub last_ip: String,
-    /// The User-Agent it was issued to, or its owner last proved themselves with.
+    /// The User-Agent of the sign-in, or of the owner's last proof.
     pub user_agent: Option<String>,
-    /// What the application keeps in it, as JSON.
+    /// The application's data, as JSON.
     pub data: Option<String>,
     /// When it was ended.
     pub ended_at: Option<i64>,
     /// Why it was ended.
     pub end_reason: Option<String>,
-    /// Since when its owner has to prove who they are before it may change anything.
+    /// Since when its owner must give a new proof before it may change anything.
     pub challenged_at: Option<i64>,
-    /// The country it was signed in from: two letters of ISO 3166-1.
+    /// The country of the sign-in: two letters of ISO 3166-1.
     pub country: Option<String>,
-    /// The city it was signed in from.
+    /// The city of the sign-in.
     pub city: Option<String>,
-    /// The number of the network (autonomous system) it was signed in from.
+    /// The network (autonomous system number) of the sign-in.
     pub asn: Option<i64>,
     /// That network's name.
     pub network: Option<String>,
-    /// Where that is, in degrees to the north.
+    /// The latitude of the sign-in, in degrees north.
     pub latitude: Option<f64>,
-    /// Where that is, in degrees to the east.
+    /// The longitude of the sign-in, in degrees east.
     pub longitude: Option<f64>,
-    /// The browser's family, as its User-Agent said.
+    /// The browser's family, from its User-Agent.
     pub browser: Option<String>,
-    /// The operating system's family, as its User-Agent said.
+    /// The operating system's family, from its User-Agent.
     pub os: Option<String>,
     /// `last_ip` as [`ip_key`] orders it.
     pub last_ip_key: Option<Vec<u8>>,
-    /// The weight of what speaks against it.
+    /// The risk score.
     pub risk: i64,
     /// `sign_in_ip` as [`ip_key`] orders it.
     pub sign_in_ip_key: Option<Vec<u8>>,
-    /// The country of `last_ip`, where that is another address than `sign_in_ip`.
+    /// The country of `last_ip`, where that differs from `sign_in_ip`.
     pub last_country: Option<String>,
-    /// Its city, there.
+    /// The city of `last_ip`, in the same case.
     pub last_city: Option<String>,
-    /// Its network's number.
+    /// The network number of `last_ip`, in the same case.
     pub last_asn: Option<i64>,
     /// That network's name.
     pub last_network: Option<String>,
 }
 
-/// An address as sixteen bytes, IPv4 mapped into IPv6: the addresses of one network stand together.
+/// An address as sixteen bytes, IPv4 mapped into IPv6: sorts the addresses of one network together.
 pub fn ip_key(ip: IpAddr) -> Vec<u8> {
     let ip = match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -101,7 +101,7 @@ pub fn ip_key(ip: IpAddr) -> Vec<u8> {
 }
 
 impl Session {
-    /// When it ends by itself.
+    /// When it ends without an action.
     pub fn deadlines(&self) -> Deadlines {
         Deadlines { last_seen: self.last_seen_at, idle: idle(self.idle_seconds), expires: self.expires_at }
     }
@@ -111,20 +111,20 @@ fn idle(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
-/// What a check needs of a live row.
+/// The columns of a live row that a check needs.
 #[derive(Clone, Debug)]
 pub struct Live {
     /// The session's public id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The owner.
     pub user_id: UserId,
-    /// When it ends by itself.
+    /// When it ends without an action.
     pub deadlines: Deadlines,
-    /// The address it was last used from.
+    /// The address of the last use.
     pub last_ip: IpAddr,
-    /// Whether the application keeps anything in it.
+    /// Whether the application keeps data in it.
     pub has_data: bool,
-    /// What its owner has proven.
+    /// The proof of its owner's identity.
     pub proof: Proof,
     /// The User-Agent that it is bound to.
     pub user_agent: Option<String>,
@@ -133,7 +133,7 @@ pub struct Live {
 type LiveRow = (String, String, i64, i64, i64, String, bool, ProofRow);
 type ProofRow = (i64, Option<i64>, Option<String>);
 
-/// The session of this current token, if it was not ended. Its deadlines are for the caller to judge.
+/// The session with this current token, if it was not ended. The caller judges its deadlines.
 pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, LedgerError> {
     let columns = (
         sessions::id,
@@ -147,7 +147,7 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, Le
     );
     let rows = sessions::table.filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()));
     let row = rows.filter(sessions::ended_at.is_null()).select(columns);
-    // On the concrete connection, which does not write the statement out again: this is the check without Redis.
+    // On the concrete connection, which reuses the statement: this is the check without Redis.
     let row = each!(db, c => row.get_result::<LiveRow>(c)).optional()?;
     row.map(live).transpose()
 }
@@ -175,17 +175,18 @@ pub fn insert(db: &mut Db, session: Session) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// The session of this id, ended or not.
+/// The session with this id, ended or not.
 pub fn find(db: &mut Db, id: SessionId) -> Result<Option<Session>, LedgerError> {
     Ok(sessions::table.find(id.to_string()).select(sessions::all_columns).get_result(db).optional()?)
 }
 
-/// The sessions of these ids with their owners, in the same order; none for what was ended.
+/// The sessions with these ids and their owners, in the same order; none for an ended session.
 pub(super) fn find_with_owners(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Option<(User, Session)>>, LedgerError> {
     match db {
         #[cfg(feature = "postgres")]
         Db::Pg(c) => many_with_owners(c, ids),
-        // A look-up in SQLite is a call, not a round trip: what costs is to lock the file, which is done once.
+        // A look-up in SQLite is a call, not a round trip: the file lock is the cost, and one transaction takes it
+        // once.
         Db::Sqlite(c) if ids.len() > 1 => c.transaction(|c| each_with_owner(c, ids)),
         Db::Sqlite(c) => each_with_owner(c, ids),
     }
@@ -201,7 +202,7 @@ macro_rules! unended_with_owner {
     };
 }
 
-/// On the concrete connection, which does not write the statement out again.
+/// On the concrete connection, which reuses the statement.
 fn each_with_owner(c: &mut SqliteConnection, ids: &[SessionId]) -> Result<Vec<Option<(User, Session)>>, LedgerError> {
     let mut row = |id: &SessionId| unended_with_owner!(sessions::id.eq(id.to_string())).get_result(c).optional();
     Ok(ids.iter().map(&mut row).collect::<QueryResult<_>>()?)
@@ -211,11 +212,11 @@ fn each_with_owner(c: &mut SqliteConnection, ids: &[SessionId]) -> Result<Vec<Op
 fn many_with_owners(c: &mut PgConnection, ids: &[SessionId]) -> Result<Vec<Option<(User, Session)>>, LedgerError> {
     let names: Vec<_> = ids.iter().map(SessionId::to_string).collect();
     let rows: Vec<(User, Session)> = unended_with_owner!(sessions::id.eq_any(names)).load(c)?;
-    // The same session may be asked for twice.
+    // The same id may occur twice.
     Ok(ids.iter().map(|id| rows.iter().find(|(_, session)| session.id == *id).cloned()).collect())
 }
 
-/// A user's sessions that were not ended and not over at `now`, the oldest first. Who rested too long, the caller judges.
+/// A user's sessions that were not ended and not over at `now`, the oldest first. The caller judges the idle deadline.
 pub fn of_user(db: &mut Db, user: UserId, now: Timestamp) -> Result<Vec<Session>, LedgerError> {
     let rows = sessions::table
         .filter(sessions::user_id.eq(user.to_string()))
@@ -224,7 +225,7 @@ pub fn of_user(db: &mut Db, user: UserId, now: Timestamp) -> Result<Vec<Session>
     Ok(rows.order((sessions::created_at, sessions::id)).select(sessions::all_columns).load(db)?)
 }
 
-/// The sessions of these ids, the newest first.
+/// The sessions with these ids, the newest first.
 pub fn of_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Session>, LedgerError> {
     let rows = sessions::table.filter(sessions::id.eq_any(ids.iter().map(SessionId::to_string)));
     Ok(rows.order(sessions::id.desc()).select(sessions::all_columns).load(db)?)
@@ -233,28 +234,29 @@ pub fn of_ids(db: &mut Db, ids: &[SessionId]) -> Result<Vec<Session>, LedgerErro
 /// Which sessions to end.
 #[derive(Clone, Debug)]
 pub enum Which {
-    /// The one of this id, if it is this user's.
+    /// The one with this id, if this user owns it.
     One(SessionId, UserId),
-    /// The one of this id, whosever it is.
+    /// The one with this id, of any user.
     Any(SessionId),
-    /// Those that these tokens open, or ever opened.
+    /// The sessions that these tokens open, or ever opened.
     Tokens(Vec<TokenHash>),
     /// All of a user's but the named one.
     OfUser(UserId, Option<SessionId>),
-    /// Those of these ids, whosever they are.
+    /// The sessions with these ids, of any users.
     These(Vec<SessionId>),
 }
 
-/// A session that was ended, and what record of it may stand in Redis: those of its former tokens are noted already.
+/// An ended session, and the record of it that may stand in Redis: the records of its former tokens are pending
+/// already.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// The session's public id.
     pub id: SessionId,
-    /// Whose it was.
+    /// The owner.
     pub user_id: UserId,
     /// The hash of its last token.
     pub token_hash: TokenHash,
-    /// When it would have ended by itself.
+    /// When it would have ended without an action.
     pub deadlines: Deadlines,
 }
 
@@ -273,8 +275,8 @@ macro_rules! ended_columns {
     };
 }
 
-/// Whose sessions these are. What is said here never changes: a token belongs to one session for ever, and that to one
-/// user. So it can be asked before their rows are locked.
+/// The owners of these sessions. This never changes: a token belongs to one session forever, and a session to one user.
+/// So it can be read before the rows are locked.
 pub fn owners(db: &mut Db, which: &Which) -> Result<Vec<UserId>, LedgerError> {
     let ids = match which {
         Which::One(_, user) | Which::OfUser(user, _) => return Ok(vec![*user]),
@@ -291,7 +293,7 @@ fn of_tokens(db: &mut Db, hashes: &[TokenHash]) -> Result<Vec<String>, LedgerErr
     Ok(tokens::sessions_of(db, hashes)?.iter().map(|(_, id)| id.to_string()).collect())
 }
 
-/// Ends what has not ended yet; the rows that this call ended. Their owners are locked.
+/// Ends the sessions that have not ended; returns the rows that this call ended. Their owners are locked.
 pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Result<Vec<Ended>, LedgerError> {
     macro_rules! end_where {
         ($condition:expr) => {
@@ -319,7 +321,7 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
     rows.into_iter().map(ended).collect()
 }
 
-/// So many sessions that have not ended, over or not.
+/// Sessions that have not ended, expired or not, up to a limit.
 pub fn unended(db: &mut Db, limit: i64) -> Result<Vec<SessionId>, LedgerError> {
     let rows = sessions::table.filter(sessions::ended_at.is_null()).order((sessions::user_id, sessions::id));
     let ids: Vec<String> = rows.limit(limit).select(sessions::id).load(db)?;
@@ -328,7 +330,7 @@ pub fn unended(db: &mut Db, limit: i64) -> Result<Vec<SessionId>, LedgerError> {
         .collect()
 }
 
-/// What of it has ended: for a revocation that is repeated.
+/// Those of the sessions that have ended: for a repeated revocation.
 pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError> {
     macro_rules! select_where {
         ($condition:expr) => {
@@ -348,7 +350,7 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
             let ids = of_tokens(db, hashes)?;
             select_where!(sessions::id.eq_any(ids))
         }
-        // A user's history grows without end: what of it may still stand, `pending_invalidations` knows.
+        // A user's history has no limit: `pending_invalidations` knows the records that may still stand.
         Which::OfUser(..) | Which::These(_) => Vec::new(),
     };
     rows.into_iter().map(ended).collect()

@@ -1,7 +1,6 @@
-//! What whoever has a stream of events open is told of sessions: whether they have ended and why, and whether a user's
-//! list of them is another one than before.
+//! Stream queries: whether sessions have ended and why, and whether a user's list of sessions has changed.
 //!
-//! Owns these two questions, asked about many at once. Must never change a row.
+//! Owns these two queries for the event streams, each for many at once. Must never change a row.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,25 +14,25 @@ use super::schema::sessions;
 use crate::domain::session::Deadlines;
 use crate::domain::{EndReason, SessionId, Timestamp, TokenHash, UserId};
 
-/// Most sessions, or users, in one question: SQLite binds a variable for each.
+/// Most sessions, or users, in one query: SQLite binds a variable for each.
 pub const MOST: usize = 500;
 
-/// A session as it stands.
+/// The state of a session.
 #[derive(Clone, Debug)]
 pub struct State {
     /// The session's public id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The owner.
     pub user: UserId,
     /// Why it was ended, if it was.
     pub ended: Option<String>,
-    /// The current token's hash: where its record stands.
+    /// The current token's hash: the key of its record.
     pub token_hash: TokenHash,
-    /// When it ends by itself.
+    /// When it ends without an action.
     pub deadlines: Deadlines,
 }
 
-/// A user's list of sessions, as far as two of them can be told apart: how many have not ended, and the newest.
+/// A digest of a user's list of sessions, to detect changes: how many have not ended, and the newest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
     unended: i64,
@@ -42,7 +41,7 @@ pub struct List {
 
 type Row = (String, String, Option<i64>, Option<String>, Vec<u8>, (i64, i64, i64));
 
-/// The sessions of these ids, in no order; an id that is no session's is left out.
+/// The sessions with these ids, in no order; an unknown id is left out.
 pub fn find(db: &mut Db, ids: &[SessionId]) -> Result<Vec<State>, LedgerError> {
     let mut found = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(MOST) {
@@ -63,7 +62,7 @@ pub fn find(db: &mut Db, ids: &[SessionId]) -> Result<Vec<State>, LedgerError> {
 
 /// The lists of these users.
 pub fn lists(db: &mut Db, users: &[UserId]) -> Result<HashMap<UserId, List>, LedgerError> {
-    // Whoever has none is not among the rows.
+    // A user without sessions has no row.
     let mut lists: HashMap<_, _> = users.iter().map(|user| (*user, List::default())).collect();
     for chunk in users.chunks(MOST) {
         let names: Vec<_> = chunk.iter().map(UserId::to_string).collect();

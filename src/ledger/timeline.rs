@@ -1,8 +1,8 @@
-//! Which copy of the ledger this connection reads: its timeline.
+//! Timeline: which copy of the ledger this connection reads.
 //!
-//! Owns the reading of it. A PostgreSQL that is promoted, or restored to a point in time, begins a timeline, and a copy in
-//! another cluster has another system identifier; of an SQLite file that was put in another one's place, inode and time
-//! of birth differ. Must never tell which of two is the newer: that is the lineage's.
+//! Owns the reading of it. A PostgreSQL server that is promoted, or restored to a point in time, begins a timeline, and
+//! a copy in another cluster has another system identifier; an SQLite file that replaced another one differs in inode
+//! and creation time. Must never tell which of two is newer: the lineage does.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -22,11 +22,11 @@ struct Answer {
     text: String,
 }
 
-/// The timeline that this connection reads and writes. It stays the same for as long as the connection lives.
+/// The timeline of this connection. It stays the same while the connection lives.
 pub fn read(db: &mut Db) -> Result<String, LedgerError> {
     match db {
-        // The checkpoint's timeline, which pg_control_checkpoint tells, is behind after a promotion; the current WAL file's
-        // is not. Everybody may ask.
+        // The checkpoint's timeline (pg_control_checkpoint) lags after a promotion; that of the current WAL file does
+        // not. Every role may read it.
         #[cfg(feature = "postgres")]
         Db::Pg(c) => {
             let question = "SELECT system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS text \
@@ -40,16 +40,16 @@ pub fn read(db: &mut Db) -> Result<String, LedgerError> {
     }
 }
 
-/// The file that has this name now. Where the connection has another one open, or there is none, it is the timeline of
-/// no ledger that was read.
+/// The file with this name now. If the connection has another one open, or there is none, this is the timeline of no
+/// ledger that was read.
 fn identity(path: &str) -> String {
     let Ok(file) = fs::metadata(path) else { return "no file".to_owned() };
-    // Not every file system knows it.
+    // Not every file system has it.
     let born = file.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     format!("{}/{}", file.ino(), born.map_or(0, |born| born.as_nanos()))
 }
 
-/// Whether the ledger's history was begun here. A ledger without a name has none.
+/// Whether the ledger's history began here. A ledger without a name has none.
 pub fn settled(db: &mut Db) -> Result<bool, LedgerError> {
     let begun: Option<String> = lineage::table.select(lineage::timeline).get_result(db).optional()?;
     match begun {

@@ -1,7 +1,7 @@
-//! Which session a token belongs to, for ever, and its renewal.
+//! Tokens: which session a token belongs to, forever, and its renewal.
 //!
-//! Owns the `former_tokens` table: the tokens that a session had before its present one. None of them opens anything; each
-//! ends its session, however old it is. Must never renew a session that has ended.
+//! Owns the `former_tokens` table: a session's earlier tokens. A former token opens nothing but ends its session, at
+//! any age. Must never renew a session that has ended.
 
 use diesel::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::domain::{SessionId, Timestamp, TokenHash};
 /// The sessions that these tokens open, or ever opened. A token that was never issued has none.
 pub fn sessions_of(db: &mut Db, hashes: &[TokenHash]) -> Result<Vec<(TokenHash, SessionId)>, LedgerError> {
     let bytes: Vec<_> = hashes.iter().map(|hash| hash.as_bytes().to_vec()).collect();
-    // In this order: a renewal in between moves the token from the first table to the second.
+    // In this order: a concurrent renewal moves the token from the first table to the second.
     let current = sessions::table.filter(sessions::token_hash.eq_any(bytes.clone()));
     let mut rows: Vec<(Vec<u8>, String)> = current.select((sessions::token_hash, sessions::id)).load(db)?;
     if rows.len() < hashes.len() {
@@ -30,13 +30,13 @@ fn read((hash, id): (Vec<u8>, String)) -> Result<(TokenHash, SessionId), LedgerE
         .ok_or_else(|| LedgerError::Corrupt(format!("a token of session {id:?}")))
 }
 
-/// Whether this token was ever a session's, whatever became of that.
+/// Whether this token was ever a session's, in any state.
 pub fn was_issued(db: &mut Db, token_hash: &TokenHash) -> Result<bool, LedgerError> {
     Ok(!sessions_of(db, std::slice::from_ref(token_hash))?.is_empty())
 }
 
-/// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended. With
-/// the moment when its owner proved who they are, if they did: whatever they had to prove, they have. The owner is locked.
+/// Renews a live session's token: compare-and-set on the current one; false when it has changed, or the session has
+/// ended. Also stores the time of the owner's proof, if there is one, which answers any challenge. The owner is locked.
 pub fn rotate(
     db: &mut Db,
     id: SessionId,

@@ -1,7 +1,7 @@
-//! What accounts are found by.
+//! User names: the search names of accounts.
 //!
-//! Owns the `user_names` table. Must never be written without its account: [`super::users`] calls here whenever an
-//! address or a name changes.
+//! Owns the `user_names` table. Must never be written without its account: [`super::users`] calls here when an address
+//! or a name changes.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use super::error::LedgerError;
 use super::schema::{user_names, users};
 use crate::domain::{UserId, search};
 
-/// Gives an account these names and no others.
+/// Sets an account's search names, and removes others.
 pub fn set(db: &mut Db, id: UserId, email_key: &str, name: Option<&str>) -> Result<(), LedgerError> {
     forget(db, id)?;
     for name in search::names(email_key, name) {
@@ -24,15 +24,15 @@ pub fn set(db: &mut Db, id: UserId, email_key: &str, name: Option<&str>) -> Resu
     Ok(())
 }
 
-/// Takes an account's names away.
+/// Removes an account's search names.
 pub fn forget(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     diesel::delete(user_names::table.filter(user_names::user_id.eq(id.to_string()))).execute(db)?;
     Ok(())
 }
 
-/// So many accounts that have no names yet.
+/// Accounts without search names, up to a limit.
 pub fn missing(db: &mut Db, limit: i64) -> Result<Vec<UserId>, LedgerError> {
-    // As the index says it, for the planner to see.
+    // Spelled as in the index, so that the planner uses it.
     let rows = users::table.filter(sql::<Bool>("is_named = FALSE")).order(users::id).limit(limit);
     let ids: Vec<String> = rows.select(users::id).load(db)?;
     ids.iter().map(|id| UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))).collect()

@@ -1,6 +1,6 @@
-//! Finding accounts by the beginnings of their names.
+//! User search: finds accounts by the beginnings of their names.
 //!
-//! Owns the pages of what a query finds. Must never change a row: names are written in [`super::user_names`].
+//! Owns the pages of a query's results. Must never change a row: [`super::user_names`] writes the names.
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -20,7 +20,7 @@ pub struct After {
     pub user: UserId,
 }
 
-/// A page of accounts with a name that begins so, in the order of the first such name, each once.
+/// A page of accounts with a name that has this prefix, in the order of their first such name, each once.
 pub fn page(db: &mut Db, prefix: &str, after: Option<&After>, limit: i64) -> Result<Vec<(Vec<u8>, User)>, LedgerError> {
     let earlier = diesel::alias!(user_names as earlier);
     let (from, to) = (prefix.as_bytes().to_vec(), end_of(prefix));
@@ -42,7 +42,7 @@ pub fn page(db: &mut Db, prefix: &str, after: Option<&After>, limit: i64) -> Res
     Ok(rows.select((user_names::name, users::all_columns)).load(db)?)
 }
 
-/// The first bytes that are after all that begin so: UTF-8 has no byte that has no next one.
+/// The first bytes after everything with this prefix: every byte of UTF-8 has a successor.
 fn end_of(prefix: &str) -> Vec<u8> {
     let mut end = prefix.as_bytes().to_vec();
     if let Some(last) = end.last_mut() {

@@ -1,7 +1,7 @@
 //! Users in SQL.
 //!
-//! Owns the `users` table. Whoever issues sessions, ends them or changes an account must hold the row's lock ([`super::locks`])
-//! in the same transaction: that, and the epoch, is what orders a sign-in and a revocation.
+//! Owns the `users` table. Code that issues or ends sessions or changes an account must hold the row's lock
+//! ([`super::locks`]) in the same transaction: the lock and the epoch order a sign-in and a revocation.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -23,19 +23,19 @@ pub struct User {
     pub id: UserId,
     /// The address as typed.
     pub email: String,
-    /// The address as compared.
+    /// The normalised address.
     pub email_key: String,
-    /// The name to show.
+    /// The display name.
     pub name: Option<String>,
     /// PHC string. Never leaves the service.
     pub password_hash: String,
-    /// What the user may do.
+    /// The user's roles.
     #[diesel(deserialize_as = String)]
     pub roles: Roles,
-    /// Raised by everything that ends all of the user's sessions.
+    /// Raised by every action that ends all of the user's sessions.
     pub epoch: i64,
     disabled_at: Option<i64>,
-    /// When the account was made.
+    /// When the account was created.
     #[diesel(deserialize_as = i64)]
     pub created_at: Timestamp,
     deleted_at: Option<i64>,
@@ -44,22 +44,22 @@ pub struct User {
 }
 
 impl User {
-    /// Whether the account may not sign in.
+    /// Whether the account is disabled.
     pub fn is_disabled(&self) -> bool {
         self.disabled_at.is_some()
     }
 
-    /// Since when the account may not sign in.
+    /// Since when the account is disabled.
     pub fn disabled_at(&self) -> Option<Timestamp> {
         self.disabled_at.map(Timestamp::from_ms)
     }
 
-    /// Whether the account was deleted: a row without anything personal.
+    /// Whether the account was deleted: a row without personal data.
     pub fn is_deleted(&self) -> bool {
         self.deleted_at.is_some()
     }
 
-    /// Whether nothing personal of a deleted account is left elsewhere either.
+    /// Whether a deleted account has no personal data left in other tables.
     pub fn is_erased(&self) -> bool {
         self.erased_at.is_some()
     }
@@ -74,29 +74,29 @@ impl User {
         self.password_hash == LOCKED
     }
 
-    /// Whether the account may do what administrators do.
+    /// Whether the account is an administrator.
     pub fn is_administrator(&self) -> bool {
         !self.is_disabled() && !self.is_deleted() && !self.is_locked() && self.roles.has(Role::Admin)
     }
 }
 
-/// A user that does not exist yet.
+/// A user to create.
 pub struct NewUser {
     /// The new id.
     pub id: UserId,
     /// The address.
     pub email: Email,
-    /// The name to show.
+    /// The display name.
     pub name: Option<String>,
     /// PHC string.
     pub password_hash: String,
-    /// What the user may do.
+    /// The user's roles.
     pub roles: Roles,
     /// Now.
     pub created_at: Timestamp,
 }
 
-/// Adds a user; false when the address has an account already.
+/// Adds a user; false when the address already has an account.
 pub fn insert(db: &mut Db, user: &NewUser) -> Result<bool, LedgerError> {
     let row = (
         users::id.eq(user.id.to_string()),
@@ -118,7 +118,7 @@ pub fn insert(db: &mut Db, user: &NewUser) -> Result<bool, LedgerError> {
     Ok(inserted == 1)
 }
 
-/// The user of this id.
+/// The user with this id.
 pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
     Ok(users::table.find(id.to_string()).select(users::all_columns).get_result(db).optional()?)
 }
@@ -133,15 +133,15 @@ pub fn emails(db: &mut Db, ids: &[UserId]) -> Result<Vec<(UserId, String)>, Ledg
     rows.into_iter().map(read).collect()
 }
 
-/// The user of this address, given as [`Email::key`] has it.
+/// The user with this address, spelled as [`Email::key`].
 pub fn find_by_email(db: &mut Db, email_key: &str) -> Result<Option<User>, LedgerError> {
     let rows = users::table.filter(users::email_key.eq(email_key)).filter(users::deleted_at.is_null());
     Ok(rows.select(users::all_columns).get_result(db).optional()?)
 }
 
-/// Who has more than the role that everybody has: whoever may leave nobody to administer locks them, too.
+/// The users with more than the default role: a change that may leave no administrator locks them, too.
 pub fn privileged(db: &mut Db) -> Result<Vec<UserId>, LedgerError> {
-    // As the index says it, for the planner to see.
+    // Spelled as in the index, so that the planner uses it.
     let rows = users::table.filter(sql::<Bool>("roles <> 'user'")).filter(users::deleted_at.is_null());
     let ids: Vec<String> = rows.select(users::id).load(db)?;
     ids.iter().map(|id| parsed(id)).collect()
@@ -151,15 +151,15 @@ fn parsed(id: &str) -> Result<UserId, LedgerError> {
     UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))
 }
 
-/// Raises the epoch of a locked user, and with it ends what was issued under the old one beside sessions: sign-ins that
-/// have read it are refused, device cookies count for nothing, and links to set a new password are void.
+/// Raises the epoch of a locked user. Besides sessions, this ends everything issued under the old epoch: sign-ins that
+/// have read it are refused, device cookies no longer count, and password links are void.
 pub fn raise_epoch(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     let row = diesel::update(users::table.find(id.to_string()));
     row.set(users::epoch.eq(users::epoch + 1)).execute(db)?;
     resets::void(db, id)
 }
 
-/// So many users in the order of their ids, after the given one.
+/// Users in the order of their ids, after the given one, up to a limit.
 pub fn after(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let page = users::table.filter(users::id.gt(after)).order(users::id).limit(limit).select(users::id);
@@ -174,34 +174,34 @@ pub fn raise_epochs(db: &mut Db, ids: &[UserId]) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Sets a new password of a locked user.
+/// Sets a new password for a locked user.
 pub fn set_password(db: &mut Db, id: UserId, password_hash: &str) -> Result<(), LedgerError> {
     let row = diesel::update(users::table.find(id.to_string()));
     row.set(users::password_hash.eq(password_hash)).execute(db)?;
     Ok(())
 }
 
-/// Replaces a hash by a stronger one of the same password; false when the hash has changed meanwhile.
+/// Replaces a hash with a stronger one of the same password; false when the hash has changed meanwhile.
 pub fn upgrade_hash(db: &mut Db, id: UserId, old: &str, new: &str) -> Result<bool, LedgerError> {
     let row = users::table.find(id.to_string()).filter(users::password_hash.eq(old));
     Ok(diesel::update(row).set(users::password_hash.eq(new)).execute(db)? == 1)
 }
 
-/// Disables (a moment) or enables (none) a user.
+/// Disables (with a time) or enables (none) a user.
 pub fn set_disabled(db: &mut Db, id: UserId, at: Option<Timestamp>) -> Result<(), LedgerError> {
     let row = diesel::update(users::table.find(id.to_string()));
     row.set(users::disabled_at.eq(at.map(Timestamp::ms))).execute(db)?;
     Ok(())
 }
 
-/// Sets what a user may do.
+/// Sets a user's roles.
 pub fn set_roles(db: &mut Db, id: UserId, roles: &Roles) -> Result<(), LedgerError> {
     let row = diesel::update(users::table.find(id.to_string()));
     row.set(users::roles.eq(roles.to_string())).execute(db)?;
     Ok(())
 }
 
-/// Sets the name to show of a locked user; the changed user, or none when there is no such user.
+/// Sets the display name of a locked user; returns the changed user, or none when there is no such user.
 pub fn set_name(db: &mut Db, id: UserId, name: Option<&str>) -> Result<Option<User>, LedgerError> {
     diesel::update(users::table.find(id.to_string())).set(users::name.eq(name)).execute(db)?;
     let user = find(db, id)?;
@@ -218,7 +218,7 @@ pub fn page(db: &mut Db, after_email_key: Option<&str>, limit: i64) -> Result<Ve
     Ok(rows.order(users::email_key).limit(limit).select(users::all_columns).load(db)?)
 }
 
-/// Whether there is any user at all.
+/// Whether there is any user.
 pub fn any(db: &mut Db) -> Result<bool, LedgerError> {
     let rows = users::table.filter(users::deleted_at.is_null());
     Ok(rows.select(users::id).first::<String>(db).optional()?.is_some())

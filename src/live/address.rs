@@ -1,6 +1,6 @@
-//! Where Redis is: what the URL says.
+//! Address: the parsed Redis URL.
 //!
-//! Owns [`Place`] and [`Node`]. Must never show a URL: there may be a password in it.
+//! Owns [`Place`] and [`Node`]. Must never show a URL: it may contain a password.
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 
@@ -9,10 +9,10 @@ use super::LiveError;
 const FORMS: &str = "expected redis://[user:password@]host[:port][/database] (rediss:// for TLS), several of these \
     with commas between for a cluster, or redis+sentinel://[user:password@]host[:port],…[/database]?service=name";
 
-/// Where a Sentinel listens when the URL does not say.
+/// A Sentinel's port when the URL names none.
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Where one server listens.
+/// A server's host and port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Node {
     pub(super) host: String,
@@ -23,13 +23,13 @@ pub(super) struct Node {
 pub(super) enum Place {
     /// One server.
     Server(ConnectionInfo),
-    /// Sentinels, who know where the master is.
+    /// Sentinels, which know the master.
     Sentinels {
-        /// How to reach each of them.
+        /// How to connect to each of them.
         sentinels: Vec<ConnectionInfo>,
-        /// Their name for the master.
+        /// The service name of the master.
         service: String,
-        /// How to reach the master, but for its address.
+        /// How to connect to the master, except its address.
         master: ConnectionInfo,
     },
     /// Some nodes of a cluster.
@@ -37,7 +37,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Reads a URL; connects to nothing.
+    /// Parses a URL; connects to nothing.
     pub(super) fn parse(url: &str) -> Result<Self, LiveError> {
         match url.split_once("://") {
             Some(("redis+sentinel", rest)) => sentinels("redis", rest),
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-/// How to reach `node`, with what else `like` says.
+/// How to connect to `node`, with the other settings of `like`.
 pub(super) fn at(like: &ConnectionInfo, node: &Node) -> ConnectionInfo {
     let Node { host, port } = node.clone();
     let address = match like.addr() {
@@ -60,7 +60,7 @@ pub(super) fn at(like: &ConnectionInfo, node: &Node) -> ConnectionInfo {
     like.clone().set_addr(address)
 }
 
-/// The address; none when it is not one of a network.
+/// The address; none when it is not a network address.
 pub(super) fn node(info: &ConnectionInfo) -> Option<Node> {
     match info.addr() {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
@@ -70,8 +70,8 @@ pub(super) fn node(info: &ConnectionInfo) -> Option<Node> {
     }
 }
 
-/// The node that a server names. A server that does not know a name for it says nothing, an empty text or `?`: then it is
-/// reached by the name of the server that was asked.
+/// The node that a server names. A server that knows no name for a node answers nothing, an empty text or `?`: then the
+/// node has the name of the server that was asked.
 pub(super) fn named(host: Option<String>, port: u16, asked: &ConnectionInfo) -> Option<Node> {
     match host.filter(|host| !matches!(host.as_str(), "" | "?")) {
         Some(host) => Some(Node { host, port }),
@@ -110,7 +110,7 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Place, LiveError> {
     let sentinels = hosts.split(',').map(sentinel).collect::<Result<_, _>>()?;
     let user = if user.is_empty() { String::new() } else { format!("{user}@") };
     let kept: Vec<_> = options.split('&').filter(|option| option.starts_with("protocol=")).collect();
-    // The host is only a place holder: the Sentinels tell the true one.
+    // The host is only a placeholder: the Sentinels tell the real one.
     let master = server(&format!("{scheme}://{user}master.invalid/{database}?{}", kept.join("&")))?;
     Ok(Place::Sentinels { sentinels, service: service.to_owned(), master })
 }
@@ -119,7 +119,7 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(']').map_or(host, |(_, port)| port).contains(':')
 }
 
-/// The fault, and nothing that was in the URL.
+/// The error, without anything from the URL.
 pub(super) fn unreadable(error: &RedisError) -> LiveError {
     bad(error.to_string().split(" - ").next().unwrap_or_default())
 }

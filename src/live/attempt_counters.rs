@@ -1,12 +1,12 @@
-//! Counters of attempts: how often was guessed, across all nodes.
+//! Attempt counters: how many password attempts were made, across all nodes.
 //!
-//! They are no records. None of them says yes to anybody, losing them loses a count, and so no stamp and no belief is
-//! asked for; whoever counts goes on by itself when Redis does not answer. Each command touches one key and needs no
+//! They are no records. No counter says yes to a request, and a lost counter only loses a count, so they need no stamp
+//! and no store lease; a node goes on by itself when Redis does not answer. Each command touches one key and needs no
 //! script, and each counter has a time to live.
 //!
-//! A tally is a hash with a field for each of the last attempts: its number, and when it began. An attempt is claimed by
-//! putting the next number there, which Redis lets one caller do and no other (`HSETNX`): so of many who read the same
-//! tally at the same time one goes on.
+//! A tally is a hash with a field for each of the last attempts: its number, and when it began. A node claims an
+//! attempt by writing the next number there, which Redis allows only one caller (`HSETNX`): so of many callers that
+//! read the same tally at once, one goes on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use super::{Live, LiveError};
 use crate::domain::throttle::Tally;
 use crate::domain::{BucketId, Timestamp};
 
-/// Attempts whose times are kept: of so many under way at once, each can be given back by itself.
+/// Attempts whose times are kept: each of this many concurrent attempts can be given back separately.
 const KEPT: u32 = 8;
 
 impl Live {
-    /// The attempts that were made.
+    /// The attempts made so far.
     pub async fn tally(&self, bucket: &BucketId) -> Result<Tally, LiveError> {
         let key = self.tally_key(bucket);
         let mut question = Pipeline::with_capacity(1);
@@ -32,7 +32,7 @@ impl Live {
         Ok(fields.iter().filter_map(read).max_by_key(|tally| tally.count).unwrap_or_default())
     }
 
-    /// Makes the attempt of this number one's own; false when another was faster. It is remembered for `memory`.
+    /// Claims the attempt with this number; false when another caller was faster. It is remembered for `memory`.
     pub async fn claim(
         &self,
         bucket: &BucketId,
@@ -57,7 +57,7 @@ impl Live {
         self.ask(key, &command).await
     }
 
-    /// Forgets all attempts.
+    /// Clears all attempts.
     pub async fn clear(&self, bucket: &BucketId) -> Result<(), LiveError> {
         let key = self.tally_key(bucket);
         let mut command = Pipeline::with_capacity(1);
@@ -65,7 +65,7 @@ impl Live {
         self.ask(key, &command).await
     }
 
-    /// What a plain count is.
+    /// The value of a plain counter.
     pub async fn counted(&self, bucket: &BucketId) -> Result<i64, LiveError> {
         let key = self.tally_key(bucket);
         let mut question = Pipeline::with_capacity(1);
@@ -74,7 +74,7 @@ impl Live {
         Ok(count.unwrap_or_default())
     }
 
-    /// Changes a plain count by so much and tells what it is then. It is remembered for `memory`.
+    /// Changes a plain counter by this much and returns its new value. It is remembered for `memory`.
     pub async fn count(&self, bucket: &BucketId, by: i64, memory: Duration) -> Result<i64, LiveError> {
         let key = self.tally_key(bucket);
         let mut command = Pipeline::with_capacity(2);
@@ -88,8 +88,8 @@ impl Live {
         Key::attempts(&self.shared.prefix, bucket)
     }
 
-    /// Asks, and once more over a new connection when the first broke: a moment's slowness is no reason to be stricter.
-    /// What was done although it was not answered is then counted twice, which errs on the safe side.
+    /// Sends a query, and once more over a new connection when the first broke: a moment's slowness is no reason for a
+    /// stricter limit. A command that ran without an answer then counts twice, which is the safe side.
     async fn ask<T: FromRedisValue>(&self, key: Key<'_>, questions: &Pipeline) -> Result<T, LiveError> {
         match self.ask_once(key, questions).await {
             Err(LiveError::Timeout | LiveError::Down(_)) => self.ask_once(key, questions).await,
@@ -103,7 +103,7 @@ impl Live {
     }
 }
 
-/// A field of a tally; none for one that nobody of us wrote.
+/// A field of a tally; none for a field that this program does not write.
 fn read((number, began): (&Vec<u8>, &Vec<u8>)) -> Option<Tally> {
     let count = std::str::from_utf8(number).ok()?.parse().ok()?;
     let began: i64 = std::str::from_utf8(began).ok()?.parse().ok()?;

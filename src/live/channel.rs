@@ -1,7 +1,7 @@
-//! The one channel of a deployment: "something about this session may have changed", from node to node.
+//! Channel: the one channel of a deployment, where nodes tell each other that a session may have changed.
 //!
-//! Owns what is said there. It is a session's public id and nothing else: whoever hears it asks the ledger. Nobody may rely
-//! on being heard.
+//! Owns its messages. A message is only a session's public id; the receiver asks the ledger. No node may rely on a
+//! message's arrival.
 
 use std::sync::atomic::Ordering;
 
@@ -17,14 +17,14 @@ impl Live {
         format!("{}changed", self.shared.prefix)
     }
 
-    /// Tells every other node that something about these sessions may have changed.
+    /// Tells every other node that these sessions may have changed.
     pub async fn announce(&self, sessions: &[SessionId]) -> Result<(), LiveError> {
         if sessions.is_empty() {
             return Ok(());
         }
         let (shared, channel) = (&self.shared, self.channel());
         let words: Vec<_> = sessions.iter().map(|session| word(&shared.own, *session)).collect();
-        // A cluster passes it on by itself, from whichever node.
+        // Any node of a cluster passes it on to the others.
         let told = self.connections.any().boxed().await?.publish(&channel, &words).await;
         if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
             && !shared.muted.swap(true, Ordering::SeqCst)
@@ -34,7 +34,7 @@ impl Live {
         told
     }
 
-    /// Listens to what the other nodes say from now on.
+    /// Listens to the other nodes from now on.
     pub async fn listen(&self) -> Result<Listener, LiveError> {
         let shared = &self.shared;
         Listener::subscribe(&shared.post, &self.channel(), std::sync::Arc::clone(&shared.own), &shared.config).await

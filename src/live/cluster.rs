@@ -1,8 +1,8 @@
-//! Which node of a Redis Cluster has which slot.
+//! Cluster: which node of a Redis Cluster has which slot.
 //!
-//! Owns the map, and one pool for each master in it. The map is only a hint: a connection knows from its own node
-//! what it serves, and what the map gets wrong costs a question to the ledger. Must never be asked for from the
-//! cluster more than once a second, and never wait without a bound.
+//! Owns the map, and one pool for each master in it. The map is only a hint: a connection knows from its own node what
+//! that serves, and a wrong map costs one query to the ledger. Must never read the map from the cluster more than once
+//! a second, and never wait without a time limit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -18,7 +18,7 @@ use super::process::cluster_state;
 use super::{Fence, LiveConfig, LiveError};
 use crate::domain::Clock;
 
-/// However many requests find the map wrong: it is not read again sooner.
+/// The shortest time between two reads of the map, however many requests find it wrong.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// The masters of a cluster.
@@ -36,12 +36,12 @@ pub(super) struct Cluster {
 #[derive(Default)]
 struct Map {
     ranges: Vec<(u16, u16, Arc<Node>)>,
-    /// Of two maps the better one: of a node that sees the cluster as whole, and of the later epoch.
+    /// Orders maps: one from a node that sees a complete cluster is better, then one of a later epoch.
     rank: (bool, u64),
 }
 
 impl Cluster {
-    /// Asks nobody yet.
+    /// Connects to nothing yet.
     pub(super) fn new(
         seeds: Vec<ConnectionInfo>,
         config: &LiveConfig,
@@ -79,7 +79,7 @@ impl Cluster {
         Ok(made)
     }
 
-    /// How to reach one master.
+    /// How to connect to one master.
     pub(super) fn address(&self, master: &Node) -> Result<ConnectionInfo, LiveError> {
         let seed = self.seeds.first().ok_or_else(|| LiveError::Down("the cluster has no address".to_owned()))?;
         Ok(at(seed, master))
@@ -90,13 +90,13 @@ impl Cluster {
         self.map().ranges.iter().any(|(_, _, owner)| **owner == *master)
     }
 
-    /// Reads the map anew without anybody's waiting for it.
+    /// Reads the map again in the background.
     pub(super) fn refresh_behind(self: &Arc<Self>) {
         let cluster = Arc::clone(self);
         tokio::spawn(async move { cluster.refresh().await });
     }
 
-    /// Reads the map anew, unless that was done a moment ago.
+    /// Reads the map again, unless that was done a moment ago.
     pub(super) async fn refresh(&self) {
         let Ok(mut refreshed) = timeout(self.config.connect_timeout, self.refreshed.lock()).await else { return };
         let now = self.clock.monotonic();
@@ -110,7 +110,7 @@ impl Cluster {
         self.pools().retain(|master, _| self.knows(master));
     }
 
-    /// Everybody whose address is known: those that the operator named may be gone by now.
+    /// All known nodes: the operator's own may be gone by now.
     fn to_ask(&self) -> Vec<ConnectionInfo> {
         let mut asked = self.seeds.clone();
         let seeds: Vec<_> = self.seeds.iter().filter_map(node).collect();
@@ -162,7 +162,7 @@ impl Map {
         masters
     }
 
-    /// Reads the answers to `CLUSTER INFO` and `CLUSTER SLOTS`; none when they are not what Redis answers.
+    /// Parses the answers to `CLUSTER INFO` and `CLUSTER SLOTS`; none when they have another format than Redis'.
     fn parse(info: &str, slots: &[Vec<Value>], asked: &ConnectionInfo) -> Option<Self> {
         let mut ranges = slots.iter().map(|range| Self::range(range, asked)).collect::<Option<Vec<_>>>()?;
         ranges.sort_by_key(|(first, ..)| *first);

@@ -1,7 +1,7 @@
-//! Connections that know whom they speak to.
+//! Connection: a connection that knows its Redis process.
 //!
-//! Owns [`Stamped`], one connection to one Redis process that the ledger has enrolled. A connection that is in any
-//! doubt about the process is broken for good: it must never be repaired, and must never reconnect.
+//! Owns [`Stamped`], one connection to one Redis process that the ledger has enrolled. A connection in any doubt about
+//! its process is broken for good: it must never be repaired, and must never reconnect.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,30 +21,30 @@ use super::sentinel::Sentinels;
 use super::{Enrolled, LiveError, StoreLease};
 use crate::domain::{Process, Shard, Stamp};
 
-/// How often each connection asks whether it still speaks to the same master.
+/// How often each connection checks that it still talks to the same master.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Deletions, or words, that are sent before the first answer is awaited.
+/// Deletions, or messages, that are sent before the first answer is awaited.
 const CHUNK: usize = 128;
 
-/// A connection to one process, with that process's stamp. Cheap to use from many requests at once.
+/// A connection to one process, with that process' stamp. Many requests share it cheaply.
 pub(super) struct Stamped {
     redis: MultiplexedConnection,
     stamp: Stamp,
     lease: Arc<StoreLease>,
     replid: String,
-    /// What it serves, if it is a node of a cluster.
+    /// Its slots, if it is a node of a cluster.
     shard: Option<Shard>,
-    /// Who named it the master, and at which address.
+    /// The Sentinels that named it the master, and the address that they gave.
     elected: Option<(Arc<Sentinels>, Node)>,
-    /// Whether nothing but its own replicas could take its place.
+    /// Whether only its own replicas could take its place.
     alone: bool,
     broken: AtomicBool,
     reads: ReadPipeline,
 }
 
 impl Stamped {
-    /// A connection to a process that was enrolled; it is watched from now on.
+    /// A connection to an enrolled process; watched from now on.
     pub(super) fn new(
         redis: MultiplexedConnection,
         enrolled: Enrolled,
@@ -69,7 +69,7 @@ impl Stamped {
         stamped
     }
 
-    /// The connection itself, to see whether it still answers.
+    /// The underlying connection, to check whether it still answers.
     pub(super) fn redis(&self) -> MultiplexedConnection {
         self.redis.clone()
     }
@@ -83,25 +83,25 @@ impl Stamped {
         self.stamp
     }
 
-    /// Whether an answer that this connection gave may be believed when the stopwatch shows `monotonic`.
+    /// Whether an answer on this connection may be trusted when the stopwatch shows `monotonic`.
     pub(super) fn believed(&self, monotonic: Duration) -> bool {
         !self.broken() && self.lease.holds(monotonic)
     }
 
-    /// Whether anything may still be sent over it.
+    /// Whether the connection may still be used.
     pub(super) fn usable(&self) -> bool {
         !self.broken() && !self.lease.retired()
     }
 
-    /// Whether it failed in a way that nothing repairs.
+    /// Whether it has failed for good.
     pub(super) fn broken(&self) -> bool {
         self.broken.load(Ordering::SeqCst)
     }
 
-    /// Reads a text. A key of another type holds none.
+    /// Reads a text. A key of another type counts as empty.
     pub(super) async fn text(self: &Arc<Self>, key: Key<'_>) -> Text {
         let (duty, answer) = self.reads.add(key);
-        // By tasks of their own: a client that hangs up takes only its own read along.
+        // Separate tasks: a client that hangs up cancels only its own read.
         match duty {
             Duty::None => {}
             Duty::SendSoon => {
@@ -116,7 +116,7 @@ impl Stamped {
         answer.await.unwrap_or_else(|_| Err(LiveError::Down("the worker is stopping".to_owned())))
     }
 
-    /// Sends reads and gives each reader its own answer: one key's fault is not the others'.
+    /// Sends reads and gives each reader its own answer: an error of one key does not affect the others.
     async fn send(&self, Batch { pipeline, readers }: Batch) {
         if readers.is_empty() {
             return;
@@ -124,7 +124,7 @@ impl Stamped {
         let fault = match self.redis().send_packed_commands(&pipeline, 0, readers.len()).await {
             Ok(values) if values.len() == readers.len() => {
                 for (reader, value) in readers.into_iter().zip(values) {
-                    // Whoever has gone needs no answer.
+                    // A reader that has gone needs no answer.
                     let _gone = reader.send(self.as_text(value));
                 }
                 return;
@@ -148,7 +148,7 @@ impl Stamped {
         }
     }
 
-    /// Runs the compare-and-set script: none when `new` was put, else what stands there (nothing: empty).
+    /// Runs the compare-and-set script: none when `new` was stored, else the present text (empty when there is none).
     pub(super) async fn compare_and_set(
         &self,
         script: &Script,
@@ -166,7 +166,7 @@ impl Stamped {
         }
     }
 
-    /// Deletes every key, each by its own command (no transaction: one refuses them all when memory is full).
+    /// Deletes every key with its own command (no transaction: Redis refuses all of one when its memory is full).
     pub(super) async fn delete(&self, keys: &[Key<'_>]) -> Result<(), LiveError> {
         for chunk in keys.chunks(CHUNK) {
             let mut pipeline = Pipeline::with_capacity(chunk.len());
@@ -181,12 +181,12 @@ impl Stamped {
         Ok(())
     }
 
-    /// Asks several things at once that are no records.
+    /// Sends several commands at once that concern no record.
     pub(super) async fn ask<T: FromRedisValue>(&self, questions: &Pipeline) -> Result<T, LiveError> {
         self.settle(questions.query_async(&mut self.redis()).await)
     }
 
-    /// Tells every subscriber of the channel, so many words at a time.
+    /// Publishes messages to every subscriber of the channel, a bounded number at a time.
     pub(super) async fn publish(&self, channel: &str, words: &[String]) -> Result<(), LiveError> {
         for chunk in words.chunks(CHUNK) {
             let mut pipeline = Pipeline::with_capacity(chunk.len());
@@ -198,7 +198,7 @@ impl Stamped {
         Ok(())
     }
 
-    /// Asks for a sign of life.
+    /// Pings the process.
     pub(super) async fn ping(&self) -> Result<(), LiveError> {
         self.settle(redis::cmd("PING").exec_async(&mut self.redis.clone()).await)
     }
@@ -207,7 +207,7 @@ impl Stamped {
         answer.map_err(|error| self.fail(error))
     }
 
-    /// What a fault means; one that puts the process in doubt breaks the connection.
+    /// Classifies a fault; a fault that puts the process in doubt breaks the connection.
     fn fail(&self, fault: impl Into<Fault>) -> LiveError {
         let Fault { error, fatal } = fault.into();
         if fatal {
@@ -220,7 +220,7 @@ impl Stamped {
         self.broken.store(true, Ordering::SeqCst);
     }
 
-    /// Looks whether the process is still the master that it was, of what it was; notes whether it is still alone.
+    /// Checks that the process is still the same master of the same slots; records whether it still has no replica.
     async fn examine(&self) -> Result<(), LiveError> {
         let mut question = redis::cmd("INFO");
         question.arg("replication");
@@ -254,7 +254,7 @@ impl fmt::Debug for Stamped {
     }
 }
 
-/// Examines the connection every second, until it is dropped or broken. Holds it only while it asks.
+/// Checks the connection every second, until it is dropped or broken. Holds it only during the check.
 async fn watch(connection: Weak<Stamped>) {
     loop {
         sleep(HEARTBEAT).await;

@@ -1,7 +1,7 @@
-//! What passes between the records and whoever uses them.
+//! Contract: what passes between the records and their callers.
 //!
-//! Owns the answers of [`Live`](super::Live), with what they remember for the next step: the exact text and the
-//! connection. Must never let either out.
+//! Owns the answers of [`Live`](super::Live), with the data for the next step: the exact text and the connection. Must
+//! never let either out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use super::connection::Stamped;
 use super::record::Record;
 use crate::domain::TokenHash;
 
-/// What a read found.
+/// The result of a read.
 #[derive(Clone, Debug)]
 pub enum Seen {
-    /// A live session, beyond doubt.
+    /// A live session, without doubt.
     Record(SeenRecord),
-    /// Anything else: only the ledger can tell.
+    /// Anything else: only the ledger knows.
     Doubt(Doubt),
 }
 
-/// A record that was believed. Remembers the exact text and the connection, for [`Live::touch`](super::Live::touch).
+/// A trusted record. Keeps the exact text and the connection, for [`Live::touch`](super::Live::touch).
 #[derive(Clone)]
 pub struct SeenRecord {
     /// The record.
@@ -35,26 +35,26 @@ impl fmt::Debug for SeenRecord {
     }
 }
 
-/// What stands in a record's place and is not to be believed, for [`Live::take`](super::Live::take) to replace.
+/// An untrusted text in a record's place, for [`Live::take`](super::Live::take) to replace.
 #[derive(Clone, Debug, Default)]
 pub struct Doubt {
-    /// A record that is merely past one of its deadlines: its last-seen time is exact.
+    /// A record that is only past one of its deadlines: its last-seen time is exact.
     pub stale: Option<Record>,
     pub(super) text: Option<Vec<u8>>,
 }
 
-/// What came of the attempt to take the lease of a fill.
+/// The result of an attempt to take the lease of a fill.
 #[derive(Debug)]
 pub enum Taken {
-    /// It is taken: read the ledger now, then [`Live::put`](super::Live::put).
+    /// The lease is taken: read the ledger now, then call [`Live::put`](super::Live::put).
     Lease(Lease),
-    /// Somebody has filled it meanwhile.
+    /// Another fill has stored a record meanwhile.
     Record(SeenRecord),
-    /// Somebody else is at it: read the ledger, and fill nothing.
+    /// Another fill is in progress: read the ledger, and store nothing.
     Busy,
 }
 
-/// The right to put one record in one place, as long as the nonce stands there. Lasts five seconds.
+/// The right to put one record in one place, while the nonce stands there. Lasts five seconds.
 pub struct Lease {
     pub(super) hash: TokenHash,
     pub(super) text: Vec<u8>,

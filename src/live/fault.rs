@@ -1,16 +1,15 @@
-//! What an error of Redis means: to the caller, and to the connection that it came over.
+//! Fault: what an error of Redis means for the caller, and for its connection.
 //!
-//! Owns both readings. Must never pass on what a client sent: what is quoted from Redis ends where Redis begins
-//! to quote.
+//! Owns both meanings. Must never pass on a client's text: a quote from Redis ends where Redis begins to quote.
 
 use redis::{ErrorKind, RedisError};
 
 use super::LiveError;
 
-/// After these, whatever the connection says next is not the word of the process that was enrolled.
+/// After these, the connection no longer talks to the process that was enrolled.
 const FATAL: [&str; 6] = ["READONLY", "MOVED", "LOADING", "NOREPLICAS", "MASTERDOWN", "NOAUTH"];
 
-/// An error, and whether the connection that it came over must be dropped.
+/// An error, and whether its connection must be dropped.
 pub(super) struct Fault {
     pub(super) error: LiveError,
     pub(super) fatal: bool,
@@ -31,17 +30,17 @@ impl From<RedisError> for Fault {
     }
 }
 
-/// The code that Redis answered; none when the error is not an answer of Redis. `ERR` alone says nothing, so
-/// the first words come with it.
+/// The error code from Redis; none when the error is not an answer of Redis. `ERR` alone says nothing, so the first
+/// words come with it.
 fn code(error: &RedisError) -> Option<String> {
-    // A pipeline's error has no code of its own: its first one counts.
+    // A pipeline's error has no code of its own: its first error counts.
     let errors = error.clone().into_server_errors()?;
     let (_, first) = errors.first()?;
     let words = first.details().filter(|_| first.code() == "ERR").and_then(|text| text.split(['\'', '`', ',']).next());
     Some(words.map_or_else(|| first.code().to_owned(), |words| format!("ERR {}", words.trim())))
 }
 
-/// Redis answered something that the command cannot answer: the connection is out of step.
+/// Redis gave an answer that does not fit the command: the connection is out of step.
 pub(super) fn out_of_step() -> Fault {
     Fault { error: LiveError::Down("Redis gave an answer that does not fit the question".to_owned()), fatal: true }
 }

@@ -1,20 +1,20 @@
-//! The field of a record that holds more than one thing: data, device, proof.
+//! Flags: the field of a record that holds three values: data, device, proof.
 //!
-//! Owns its one spelling. Together because a separate field costs a byte more, and a record has none to spare:
+//! Owns its one spelling. They share a field because a separate one costs a byte more, and a record has none to spare:
 //!
 //! ```text
 //! <- or d: has data> <device: two letters> <proof: nothing, !, or seconds in base 36, after a - if before>
 //! ```
 //!
-//! The proof is when the owner last proved who they are: nothing for the moment that the session was made, else how many
-//! seconds after it (rounded down, so that it never looks younger), `!` when it counts no more. A session that was made
-//! under a clock which was ahead has a proof of before it was made: a `-`, and how many seconds before (rounded up).
+//! The proof is when the owner last proved their identity: nothing for the session's creation time, else the seconds
+//! after it (rounded down, so that it never looks younger), `!` when it no longer counts. A session that was created
+//! under a clock that was ahead has a proof from before: a `-`, and the seconds before (rounded up).
 
 use std::time::Duration;
 
 use crate::domain::{DeviceMark, Timestamp};
 
-/// What is in the field.
+/// The content of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flags {
     pub(super) has_data: bool,
@@ -23,7 +23,7 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// Reads the field of a session that was made at this moment; none when it is spelled otherwise.
+    /// Parses the field of a session that was created at this time; none for any other spelling.
     pub(super) fn parse(field: &[u8], made_at: Timestamp) -> Option<Self> {
         let [flag, browser, system, proof @ ..] = field else { return None };
         let has_data = match flag {
@@ -40,14 +40,14 @@ impl Flags {
         Some(Self { has_data, device: DeviceMark::from_bytes([*browser, *system])?, proven_at })
     }
 
-    /// Its one spelling.
+    /// Formats its one spelling.
     pub(super) fn to_text(self, made_at: Timestamp) -> String {
         let flag = if self.has_data { 'd' } else { '-' };
         let mut text = format!("{flag}{}", self.device);
         let Some(at) = self.proven_at else { return text + "!" };
         let (after, before) = (at.since(made_at).as_secs(), made_at.since(at).as_millis().div_ceil(1_000));
         match u32::try_from(before) {
-            // As late as it can be said would be younger than it is.
+            // The largest number that fits would look younger than the proof is.
             Err(_) => text.push('!'),
             Ok(0) if after == 0 => {}
             Ok(0) => text.push_str(&in_base_36(after)),
@@ -63,7 +63,7 @@ impl Flags {
 fn base_36(digits: &[u8]) -> Option<u64> {
     let canonical = !digits.starts_with(b"0") && digits.iter().all(|it| it.is_ascii_digit() || it.is_ascii_lowercase());
     let text = std::str::from_utf8(digits).ok()?;
-    // Longer than any session lasts, and a moment still after it.
+    // The limit is longer than any session lasts, so that a sum with it stays valid.
     let number = u64::from_str_radix(text, 36).ok().filter(|seconds| *seconds <= u64::from(u32::MAX));
     number.filter(|_| canonical)
 }

@@ -1,7 +1,7 @@
-//! The slot of a key in a Redis Cluster: CRC-16 (XMODEM) modulo 16384.
+//! Hash slot: the slot of a key in a Redis Cluster, CRC-16 (XMODEM) modulo 16384.
 //!
-//! Owns the arithmetic. Must never be given a key with braces: Redis would look only at what is between them, and
-//! our keys have none.
+//! Owns the arithmetic. Must never be given a key with braces: Redis would hash only the part between them, and our
+//! keys have none.
 
 use std::io;
 
@@ -9,12 +9,12 @@ const POLYNOMIAL: u16 = 0x1021;
 const SLOTS: u16 = 16_384;
 const TABLE: [u16; 256] = table();
 
-/// Takes a key piece by piece, and tells its slot.
+/// Takes a key piece by piece, and computes its slot.
 #[derive(Default)]
 pub(super) struct HashSlot(u16);
 
 impl HashSlot {
-    /// The slot of what was written.
+    /// The slot of the bytes written so far.
     pub(super) fn slot(&self) -> u16 {
         self.0 % SLOTS
     }
@@ -64,7 +64,7 @@ mod tests {
         slot.slot()
     }
 
-    /// What Redis 7.0.15 answers to `CLUSTER KEYSLOT`, and the check value of the specification.
+    /// The answers of Redis 7.0.15 to `CLUSTER KEYSLOT`, and the check value of the specification.
     #[test]
     fn slots_are_those_of_redis() {
         let mut whole = HashSlot::default();

@@ -1,4 +1,4 @@
-//! The keys in Redis: a session's, `{prefix}session:{token hash in base64url}`, a ledger's, `{prefix}ledger:{name}`, and a
+//! Keys in Redis: a session's, `{prefix}session:{token hash in base64url}`, a ledger's, `{prefix}ledger:{name}`, and a
 //! counter's, `{prefix}attempts:{name}`.
 //!
 //! Owns their spelling. Must never hold a token: only the hash ever leaves the process.
@@ -21,7 +21,7 @@ const LONGEST: usize = 43;
 /// A hundred times as many as one slot needs.
 const PROBES: u32 = 1_638_400;
 
-/// A key; written straight into the command, so that the hot path builds no text for it.
+/// A key; written straight into the command, so that the hot path allocates no text for it.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     prefix: &'a str,
@@ -30,17 +30,17 @@ pub(super) struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// A session's.
+    /// A session's key.
     pub(super) fn session(prefix: &'a str, hash: &'a TokenHash) -> Self {
         Self { prefix, kind: SESSION, name: hash.as_bytes() }
     }
 
-    /// A ledger's.
+    /// A ledger's key.
     pub(super) fn ledger(prefix: &'a str, ledger: &'a Lineage) -> Self {
         Self { prefix, kind: LEDGER, name: ledger.as_bytes() }
     }
 
-    /// A counter's.
+    /// A counter's key.
     pub(super) fn attempts(prefix: &'a str, bucket: &'a BucketId) -> Self {
         Self { prefix, kind: ATTEMPTS, name: bucket.as_bytes() }
     }
@@ -48,7 +48,7 @@ impl<'a> Key<'a> {
     /// Its slot in a cluster.
     pub(super) fn slot(&self) -> u16 {
         let mut slot = HashSlot::default();
-        // It cannot fail, see below; and a wrong slot is merely one that does not answer.
+        // It cannot fail, see below; and a wrong slot only costs an answer.
         let _written = self.write(&mut slot);
         slot.slot()
     }
@@ -62,7 +62,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A key of this kind that is nobody's, in one of these slots.
+/// A key of this kind that belongs to no session or ledger, in one of these slots.
 pub(super) fn probe(prefix: &str, kind: &str, slots: Option<&Slots>) -> String {
     let whole = format!("{prefix}{kind}");
     let Some(slots) = slots else { return whole };
@@ -75,7 +75,7 @@ pub(super) fn probe(prefix: &str, kind: &str, slots: Option<&Slots>) -> String {
 
 impl ToRedisArgs for Key<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        // Neither can fail: no name is longer than 32 bytes, and the command grows as it needs.
+        // Neither can fail: no name is longer than 32 bytes, and the command grows as needed.
         let written = self.write(out.writer_for_next_arg());
         debug_assert!(written.is_ok(), "a key fits");
     }

@@ -1,8 +1,8 @@
-//! Listening to the other nodes: one subscription, over a connection of its own.
+//! Listener: one subscription to the other nodes' messages, over its own connection.
 //!
-//! Owns [`Listener`]. It is no connection that anybody believes: what is heard is a hint, whoever said it. Must never
-//! reconnect by itself, because whoever listens has to know that something may have been missed; and never wait for a
-//! sign of life without a bound.
+//! Owns [`Listener`]. No node trusts this connection: each message is only a hint, from any sender. Must never
+//! reconnect by itself, because the caller has to know that messages may be lost; and never wait for a sign of life
+//! without a time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,31 +19,31 @@ use super::sentinel::Sentinels;
 use super::{LiveConfig, LiveError};
 use crate::domain::{SessionId, SystemRandom, random};
 
-/// After so much silence the server is asked whether it is still there.
+/// After this much silence, the listener pings the server.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// A subscription.
 pub struct Listener {
     asking: PubSubSink,
     messages: PubSubStream,
-    /// What this node's own messages begin with.
+    /// The prefix of this node's own messages.
     own: Arc<str>,
     patience: Duration,
     elected: Option<(Arc<Sentinels>, Node)>,
 }
 
-/// Where to listen.
+/// Where to subscribe.
 pub(super) enum Post {
     /// At this address.
     Server(ConnectionInfo),
-    /// Where the Sentinels say.
+    /// At the address that the Sentinels name.
     Sentinels(Arc<Sentinels>, ConnectionInfo),
-    /// At any master: each passes on what any of them hears.
+    /// At any master: each passes on the messages of all.
     Cluster(Arc<Cluster>),
 }
 
 impl Post {
-    /// The address to listen at now.
+    /// The present address to subscribe at.
     async fn find(&self) -> Result<(ConnectionInfo, Option<(Arc<Sentinels>, Node)>), LiveError> {
         match self {
             Self::Server(info) => Ok((info.clone(), None)),
@@ -54,7 +54,7 @@ impl Post {
             Self::Cluster(cluster) => {
                 cluster.refresh().await;
                 let masters = cluster.masters().await?;
-                // Another one each time: the one before may have been the one that is away.
+                // A different one each time: the previous one may be down.
                 let [chance] = random::bytes(&SystemRandom);
                 let master = masters.iter().cycle().nth(usize::from(chance));
                 let nobody = || LiveError::Down("the cluster has no master".to_owned());
@@ -82,8 +82,7 @@ impl Listener {
         subscribed.await.map_err(|_| LiveError::Timeout)?
     }
 
-    /// Waits for another node to say that something about a session may have changed. An error: it cannot be heard any
-    /// more.
+    /// Waits for another node's message that a session may have changed. An error: no further message will come.
     pub async fn hear(&mut self) -> Result<SessionId, LiveError> {
         loop {
             match timeout(SILENCE, self.messages.next()).await {
@@ -111,12 +110,12 @@ impl Listener {
     }
 }
 
-/// What is said of a session: who says it, and its id.
+/// A message about a session: the sender, and the session's id.
 pub(super) fn word(own: &str, session: SessionId) -> String {
     format!("{own} {session}")
 }
 
-/// The session; none when this node has said it itself, or nobody could.
+/// The session; none when this node is the sender, or the message is malformed.
 fn read(message: &Msg, own: &str) -> Option<SessionId> {
     let text = std::str::from_utf8(message.get_payload_bytes()).ok()?;
     let (who, session) = text.split_once(' ')?;

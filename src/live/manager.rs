@@ -1,7 +1,7 @@
-//! Making connections that know whom they speak to.
+//! Manager: makes connections that know their Redis process.
 //!
-//! Owns the deadpool manager: it finds the process, asks it who it is and what it refuses, and has the ledger
-//! enrol it. Must never hand out a connection to a process that was not enrolled.
+//! Owns the deadpool manager: it finds the process, asks for its identity and its limits, and has the ledger enrol it.
+//! Must never hand out a connection to a process that was not enrolled.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,20 +21,20 @@ use super::sentinel::Sentinels;
 use super::{Fence, LiveConfig, LiveError};
 use crate::domain::Process;
 
-/// Connections that are shared by all workers.
+/// Connections that all workers share.
 pub(super) type StampedPool = Pool<StampedManager>;
 
 /// How to find the process.
 pub(super) enum Target {
     /// It is at this address.
     Server(ConnectionInfo),
-    /// It is where the Sentinels say.
+    /// The address that the Sentinels name.
     Sentinels(Arc<Sentinels>, ConnectionInfo),
-    /// It is at this address, and a node of a cluster.
+    /// This address, of a node of a cluster.
     Node(ConnectionInfo),
 }
 
-/// A pool of connections to what is at the target.
+/// A pool of connections to the target.
 pub(super) fn pool(config: &LiveConfig, fence: Arc<dyn Fence>, target: Target) -> Result<StampedPool, LiveError> {
     StampedPool::builder(StampedManager::new(config, fence, target)?)
         .max_size(config.pool_size.max(1))
@@ -45,10 +45,10 @@ pub(super) fn pool(config: &LiveConfig, fence: Arc<dyn Fence>, target: Target) -
         .map_err(|error| LiveError::Down(error.to_string()))
 }
 
-/// Makes stamped connections, each on the runtime of whoever asks for it.
+/// Makes stamped connections, each on its caller's runtime.
 pub(super) struct StampedManager {
     target: Target,
-    /// To the server itself, or to wherever the Sentinels do not say otherwise.
+    /// To the server itself, or to the master unless the Sentinels name another address.
     redis: deadpool_redis::Manager,
     timeouts: AsyncConnectionConfig,
     fence: Arc<dyn Fence>,
@@ -57,11 +57,11 @@ pub(super) struct StampedManager {
     prefix: String,
     patience: Duration,
     fence_patience: Duration,
-    /// The run of the last process of which the log says what it may evict.
+    /// The run of the last process whose eviction policy was logged.
     warned: Mutex<Option<String>>,
 }
 
-/// What is known of a process before the ledger is asked.
+/// The facts about a process before the ledger is asked.
 struct Found {
     redis: MultiplexedConnection,
     process: Process,
@@ -90,7 +90,7 @@ impl StampedManager {
         })
     }
 
-    /// Connects, and finds out to whom.
+    /// Connects, and identifies the process.
     async fn find(&self) -> Result<Found, LiveError> {
         let (mut redis, elected) = self.dial().await?;
         let mut questions = redis::pipe();
@@ -115,7 +115,8 @@ impl StampedManager {
             Target::Node(_) => Some(own_shard(&mut redis).await?),
             Target::Server(_) | Target::Sentinels(..) => None,
         };
-        // Whatever would refuse the reads refuses this one: then there is no connection, and the lane holds back.
+        // A server that would refuse reads refuses this one: then there is no connection, and the worker connection
+        // backs off.
         for kind in [SESSION, LEDGER] {
             let key = probe(&self.prefix, kind, shard.as_ref().map(|shard| &shard.slots));
             self.try_out(&mut redis, &key).await?;
@@ -126,12 +127,12 @@ impl StampedManager {
         Ok(Found { redis, process: Process { run_id: own, replid, database, prefix, shard }, solo, elected })
     }
 
-    /// Does once what every request will do, to a key that is no session's. A full server may refuse the write.
+    /// Tries each request's command once, on a key of no session. A full server may refuse the write.
     async fn try_out(&self, redis: &mut MultiplexedConnection, key: &str) -> Result<(), LiveError> {
         redis::cmd("GETEX").arg(key).exec_async(redis).await.map_err(refused)?;
         let mut write = self.script.key(key);
         match write.arg("").arg("-").arg(1).invoke_async::<Value>(redis).await.map_err(refused) {
-            // The script found nothing there and yet put nothing: it was refused the look.
+            // The script found nothing there and yet stored nothing: it lacks the right to read.
             Ok(Value::BulkString(stands)) if stands.is_empty() => return Err(LiveError::Refused("NOPERM".to_owned())),
             Ok(_) => {}
             Err(LiveError::Refused(code)) if code == "OOM" => {}
@@ -140,7 +141,7 @@ impl StampedManager {
         redis::cmd("DEL").arg(key).exec_async(redis).await.map_err(refused)
     }
 
-    /// Says, once for each process, that it may evict how far a ledger has come.
+    /// Logs once for each process that it may evict the position of a ledger.
     fn warn_of_evictions(&self, run: &str, memory: &str) {
         let Some(policy) = evicting(memory) else { return };
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,7 +197,7 @@ impl Manager for StampedManager {
         Ok(Stamped::new(redis, enrolled, process, elected, alone))
     }
 
-    /// Refuses a broken connection, and one whose runtime is gone: nobody drives it, so it cannot answer.
+    /// Rejects a broken connection, and one whose runtime is gone: without its driver it cannot answer.
     async fn recycle(&self, connection: &mut Arc<Stamped>, metrics: &Metrics) -> RecycleResult<LiveError> {
         if !connection.usable() {
             return Err(RecycleError::message("broken, or of a retired process"));
@@ -225,7 +226,7 @@ pub(super) fn compare_and_set() -> Script {
     Script::new(include_str!("lua/compare_and_set.lua"))
 }
 
-/// Says what to do about a password that is wrong, and a right or a command that is missing.
+/// Adds advice on a wrong password, a missing right or a missing command.
 fn advised(error: LiveError, prefix: &str) -> LiveError {
     match error {
         LiveError::Refused(code) if code.starts_with("ERR unknown command") => {

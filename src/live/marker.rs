@@ -1,14 +1,14 @@
-//! How far a ledger was seen to come: `1 {history} {height} {given-up history}…`, one line of text; `1?` instead of `1`
-//! once an older copy was seen in the place of this very history.
+//! Marker: how far a ledger was seen to come: `1 {history} {height} {given-up history}…`, one line of text; `1?`
+//! instead of `1` once an older copy was seen in the place of this very history.
 //!
-//! Owns the spelling. What cannot be read stands for nothing seen, and is replaced: nobody else writes there.
+//! Owns the spelling. An unreadable text counts as no position and is replaced: only this program writes there.
 
 use crate::domain::{HistoryPosition, Lineage};
 
 const VERSION: &str = "1";
 const DOUBTED: &str = "1?";
 
-/// What stands at a ledger's key.
+/// The text at a ledger's key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
     /// How far the ledger was seen to come, if it was seen.
@@ -29,7 +29,7 @@ impl Marker {
         self.doubted && self.mark.as_ref().is_some_and(|mark| mark.lineage == history)
     }
 
-    /// What has to stand there for it to be replaced; empty: nothing.
+    /// The text that a replacement expects; empty: none.
     pub(super) fn text(&self) -> &[u8] {
         self.text.as_deref().unwrap_or_default()
     }

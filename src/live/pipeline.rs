@@ -1,8 +1,8 @@
-//! Reads of one connection, gathered: what several requests ask in one turn of their worker is sent as one pipeline.
+//! Pipeline: sends the reads of several requests in one turn of their worker together.
 //!
-//! Owns the batch that waits to be sent, and whose duty it is to send it. Sending a command costs the client about as
-//! much as sending fifty, so under load this is what makes a check cheap; alone, a read waits for no other. Must never
-//! hold a read back for company.
+//! Owns the waiting batch, and which reader sends it. Sending one command costs the client about as much as sending
+//! fifty, so under load this makes a check cheap; alone, a read waits for no other. Must never delay a read to collect
+//! more.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,30 +12,30 @@ use tokio::sync::oneshot;
 use super::LiveError;
 use super::key::Key;
 
-/// Reads in one pipeline: more wait for the next, so that no answer is held back by a long row of others.
+/// Reads in one pipeline: further ones wait for the next, so that no answer waits for a long batch.
 const MOST: usize = 64;
 
-/// What stands at a key, if anything.
+/// The text at a key, if there is any.
 pub(super) type Text = Result<Option<Vec<u8>>, LiveError>;
 
-/// Reads that are yet to be sent.
+/// Reads that are not sent yet.
 #[derive(Default)]
 pub(super) struct ReadPipeline {
     waiting: Mutex<Batch>,
 }
 
-/// Reads that go out together, and who waits for each.
+/// Reads that are sent together, with a reader for each.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) pipeline: Pipeline,
     pub(super) readers: Vec<oneshot::Sender<Text>>,
 }
 
-/// What a reader has to do for all.
+/// A reader's part in sending the batch.
 pub(super) enum Duty {
-    /// Somebody else sends it.
+    /// Another reader sends it.
     None,
-    /// It is the first: once the others have had their turn, whatever waits is to be sent.
+    /// It is the first: it sends the batch after the others have had their turn.
     SendSoon,
     /// It is the last that fits.
     SendNow(Batch),
@@ -56,7 +56,7 @@ impl ReadPipeline {
         (duty, answer)
     }
 
-    /// What waits; nothing when it filled up and was sent by its last reader.
+    /// Takes the waiting batch; empty when its last reader has sent it.
     pub(super) fn take(&self) -> Batch {
         std::mem::take(&mut self.lock())
     }

@@ -1,27 +1,27 @@
-//! Which Redis process is at the other end of a connection, as `INFO` tells it.
+//! Process: which Redis process is at the other end of a connection, from its `INFO`.
 //!
-//! Owns the reading of `INFO`. Must never guess: a text that lacks a field, or spells it in another way, names
-//! no process, and there is no connection then.
+//! Owns the parsing of `INFO`. Must never guess: a text with a missing or misspelled field names no process, and then
+//! there is no connection.
 
 use crate::domain::{Shard, Slots};
 
-/// What `INFO replication` says.
+/// The content of `INFO replication`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Replication {
     /// Whether it is a master.
     pub master: bool,
     /// Its replication id.
     pub replid: String,
-    /// Whether there has been no replica since it has this replication id.
+    /// Whether it has had no replica under this replication id.
     pub solo: bool,
 }
 
 impl Replication {
-    /// Reads the section; none when a field is missing or misspelled.
+    /// Parses the section; none when a field is missing or misspelled.
     pub(super) fn parse(info: &str) -> Option<Self> {
         let replicas: u32 = field(info, "connected_slaves")?.parse().ok()?;
-        // The first replica draws a new id and opens the backlog; closing the backlog draws a new id again. So a
-        // master without a backlog has never had a replica under its id, not even one that is cut off by now.
+        // The first replica draws a new id and opens the backlog; closing the backlog draws a new id again. So a master
+        // without a backlog has never had a replica under its id, not even one that is cut off by now.
         let backlog = field(info, "repl_backlog_active")? != "0";
         Some(Self {
             master: field(info, "role")? == "master",
@@ -31,30 +31,30 @@ impl Replication {
     }
 }
 
-/// The `run_id` that `INFO server` names.
+/// The `run_id` in `INFO server`.
 pub(super) fn run_id(info: &str) -> Option<String> {
     id(info, "run_id")
 }
 
-/// What `INFO memory` says that may be evicted though it is to be kept: the policy, unless that evicts nothing, or
-/// first of all what ends soonest.
+/// The eviction policy in `INFO memory`, if it may evict keys that must be kept: any policy, except one that evicts
+/// nothing, or the key that expires soonest.
 pub(super) fn evicting(info: &str) -> Option<&str> {
     let policy = field(info, "maxmemory_policy")?;
     let limited = field(info, "maxmemory").is_some_and(|limit| limit != "0");
     (limited && !matches!(policy, "noeviction" | "volatile-ttl")).then_some(policy)
 }
 
-/// Whether `INFO server` is that of a node of a cluster.
+/// Whether `INFO server` comes from a node of a cluster.
 pub(super) fn is_cluster(info: &str) -> bool {
     field(info, "redis_mode") == Some("cluster")
 }
 
-/// From `CLUSTER INFO`: whether the node sees its cluster as whole, and the latest epoch that it has heard of.
+/// From `CLUSTER INFO`: whether the node sees a complete cluster, and the latest epoch that it knows.
 pub(super) fn cluster_state(info: &str) -> Option<(bool, u64)> {
     Some((field(info, "cluster_state")? == "ok", field(info, "cluster_current_epoch")?.parse().ok()?))
 }
 
-/// What the node that answered `CLUSTER NODES` serves; none when it is no master, or one without slots.
+/// The slots of the node that answered `CLUSTER NODES`; none when it is no master, or has no slots.
 pub(super) fn shard(nodes: &str) -> Option<Shard> {
     let names = |line: &str| Some((line.split(' ').next()?.to_owned(), flags(line)?.any(|flag| flag == "myself")));
     let names: Vec<_> = nodes.lines().map(names).collect::<Option<_>>()?;
@@ -62,7 +62,7 @@ pub(super) fn shard(nodes: &str) -> Option<Shard> {
     if !flags(own)?.any(|flag| flag == "master") {
         return None;
     }
-    // id, address, flags, master, ping, pong, epoch, link, slots; a slot on its way is in brackets.
+    // id, address, flags, master, ping, pong, epoch, link, slots; a migrating slot is in brackets.
     let mut fields = own.split(' ');
     let node = fields.next()?.to_owned();
     let epoch = fields.nth(5)?.parse().ok()?;
@@ -76,7 +76,7 @@ fn flags(line: &str) -> Option<impl Iterator<Item = &str>> {
     line.split(' ').nth(2).map(|flags| flags.split(','))
 }
 
-/// An identifier of Redis: 40 digits, hexadecimal.
+/// A Redis identifier: 40 hexadecimal digits.
 fn id(info: &str, name: &str) -> Option<String> {
     let id = field(info, name)?;
     let spelled = id.len() == 40 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

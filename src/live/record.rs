@@ -1,18 +1,18 @@
-//! What may stand in Redis in a session's place: a record, or the lease of a fill.
+//! Record: the texts that may stand in a session's place in Redis: a record, or the lease of a fill.
 //!
-//! Owns the spelling of both, and the strict reading of it. Must never decide whether a record may be believed:
-//! that takes the connection that it was read over.
+//! Owns the spelling of both, and the strict parser. Must never decide whether to trust a record: that depends on the
+//! connection that it was read over.
 //!
 //! A record is one line of ten fields, split by one space each, so that `redis-cli` shows it:
 //!
 //! ```text
-//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <marks> <ip>
+//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <flags> <ip>
 //! ```
 //!
-//! Stamp, check and the two ids are base64url; the check is of the token hash that the record belongs to and of all that
-//! follows, so that what was damaged, or stands in another's place, is no record. The marks are whether the session has
-//! data, its device and its owner's last proof ([`super::flags`]). Every record has exactly one spelling. Whatever is spelled
-//! otherwise is no record, a record of another version included.
+//! Stamp, check and the two ids are base64url; the check covers the record's token hash and all later fields, so that a
+//! damaged or misplaced text is no record. The flags are whether the session has data, its device and its owner's last
+//! proof ([`super::flags`]). Every record has exactly one spelling. Any other spelling is no record, and neither is a
+//! record of another version.
 //!
 //! The ids are not in their UUID form because of memory: with it a record is 150 bytes long, without it at most 124
 //! for IPv4, and takes the next smaller of the sizes that Redis allocates (128 instead of 160 bytes).
@@ -32,10 +32,10 @@ use crate::domain::{DeviceMark, Nonce, SessionId, Stamp, Timestamp, TokenHash, U
 
 const VERSION: &[u8] = b"1";
 
-/// No record is longer: what is, need not be looked at.
+/// No record is longer: a longer text need not be parsed.
 const MAX_LENGTH: usize = 256;
 
-/// The longest text form of an address, IPv4 inside of IPv6.
+/// The longest text form of an address, IPv4 inside IPv6.
 const MAX_IP_LENGTH: usize = 45;
 
 /// The longest field in base64url, in bytes: 16, rounded up to full groups of three.
@@ -43,56 +43,56 @@ const LONGEST_FIELD: usize = 18;
 
 const LEASE: &[u8] = b"lease ";
 
-/// A live session as Redis holds it.
+/// A live session as stored in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The Redis process that it was written to.
     pub stamp: Stamp,
-    /// The session's public name.
+    /// The session's public id.
     pub session: SessionId,
-    /// Whose session it is.
+    /// The owner.
     pub user: UserId,
     /// When it was last used.
     pub last_seen: Timestamp,
-    /// When it ends whatever happens.
+    /// When it ends in any case.
     pub expires: Timestamp,
-    /// How long it may rest. Whole seconds.
+    /// The idle timeout, in whole seconds.
     pub idle: Duration,
     /// Whether the ledger holds data for it.
     pub has_data: bool,
     /// The device that it is bound to.
     pub device: DeviceMark,
-    /// When its owner last proved who they are, whole seconds from when it was made; none when that counts no more.
+    /// When its owner last proved their identity, in whole seconds from its creation; none when that no longer counts.
     pub proven_at: Option<Timestamp>,
-    /// The address that it was last used from.
+    /// The address of the last use.
     pub ip: IpAddr,
 }
 
-/// What the ledger knows of a live session: a record without the two fields that say where it stands.
+/// The ledger's data on a live session: a record without the two fields that depend on its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
-    /// The session's public name.
+    /// The session's public id.
     pub session: SessionId,
-    /// Whose session it is.
+    /// The owner.
     pub user: UserId,
     /// When it was last used.
     pub last_seen: Timestamp,
-    /// When it ends whatever happens.
+    /// When it ends in any case.
     pub expires: Timestamp,
-    /// How long it may rest. Whole seconds.
+    /// The idle timeout, in whole seconds.
     pub idle: Duration,
     /// Whether the ledger holds data for it.
     pub has_data: bool,
     /// The device that it is bound to.
     pub device: DeviceMark,
-    /// When its owner last proved who they are, whole seconds from when it was made; none when that counts no more.
+    /// When its owner last proved their identity, in whole seconds from its creation; none when that no longer counts.
     pub proven_at: Option<Timestamp>,
-    /// The address that it was last used from.
+    /// The address of the last use.
     pub ip: IpAddr,
 }
 
 impl Record {
-    /// Reads the record of a token hash; none when the text is not exactly one. Allocates nothing.
+    /// Parses the record of a token hash; none when the text is not exactly one. Allocates nothing.
     pub fn parse(text: &[u8], hash: &TokenHash) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -118,8 +118,8 @@ impl Record {
         field().is_none().then_some(record)
     }
 
-    /// The record's one spelling, for this token hash. Parts of a second in `idle` are dropped: it may end earlier,
-    /// never later.
+    /// Formats the record's one spelling, for this token hash. Drops fractions of a second in `idle`: the session may
+    /// end earlier, never later.
     pub fn to_text(&self, hash: &TokenHash) -> String {
         let Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
         let (last_seen, expires, idle) = (last_seen.ms(), expires.ms(), idle.as_secs());
@@ -131,14 +131,14 @@ impl Record {
         format!("1 {stamp} {check} {said}")
     }
 
-    /// When the session ends by itself. The last-seen time of a record is exact.
+    /// When the session ends without an action. The last-seen time of a record is exact.
     pub fn deadlines(&self) -> Deadlines {
         Deadlines { last_seen: self.last_seen, idle: self.idle, expires: self.expires }
     }
 }
 
 impl NewRecord {
-    /// The record as it is written to the process that bears `stamp`.
+    /// The record as it is written to the process with `stamp`.
     pub(super) fn stamped(&self, stamp: Stamp) -> Record {
         let Self { session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
         Record { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip }
@@ -150,7 +150,7 @@ pub(super) fn lease_text(nonce: Nonce) -> Vec<u8> {
     [LEASE, URL_SAFE_NO_PAD.encode(nonce.as_bytes()).as_bytes()].concat()
 }
 
-/// Whether the text is a fill's lease, and not merely something that begins like one.
+/// Whether the text is a fill's lease, and does not only begin like one.
 pub(super) fn is_lease(text: &[u8]) -> bool {
     let Some(nonce) = text.strip_prefix(LEASE) else { return false };
     bytes::<16>(nonce).is_some()
@@ -160,9 +160,9 @@ fn utf8(field: &[u8]) -> Option<&str> {
     std::str::from_utf8(field).ok()
 }
 
-/// Exactly so many bytes in base64url.
+/// Exactly this many bytes in base64url.
 fn bytes<const LENGTH: usize>(field: &[u8]) -> Option<[u8; LENGTH]> {
-    // The decoder asks for room up to the next full group of three bytes.
+    // The decoder needs space up to the next full group of three bytes.
     let mut room = [0; LONGEST_FIELD];
     let length = URL_SAFE_NO_PAD.decode_slice(field, &mut room).ok()?;
     room.get(..length)?.try_into().ok()
@@ -174,7 +174,7 @@ fn number<T: FromStr>(field: &[u8]) -> Option<T> {
     canonical.then(|| utf8(field)?.parse().ok()).flatten()
 }
 
-/// An address in its canonical spelling. IPv4 has no other; of IPv6 the reader of the standard library knows many.
+/// An address in its canonical spelling. IPv4 has only one; for IPv6 the standard parser accepts many.
 fn address(field: &[u8]) -> Option<IpAddr> {
     let ip: IpAddr = utf8(field)?.parse().ok()?;
     (ip.is_ipv4() || is_spelled(ip, field)).then_some(ip)
@@ -232,7 +232,7 @@ mod tests {
         Record::parse(text, &hash())
     }
 
-    /// The text with the check of what it says, so that only its spelling can be wrong.
+    /// The text with a correct check, so that only its spelling can be wrong.
     fn checked(text: &[u8]) -> Vec<u8> {
         let fields: Vec<_> = text.splitn(4, |byte| *byte == b' ').collect();
         let [version, stamp, _, said] = fields.as_slice() else { return text.to_vec() };
@@ -290,8 +290,8 @@ mod tests {
         assert_eq!(record.to_text(&hash()), TEXT);
     }
 
-    /// A longer one would take 32 bytes more of Redis: its allocator has no size between 128 and 160, and four are
-    /// for the text's own head and end.
+    /// A longer one would take 32 bytes more in Redis: its allocator has no size between 128 and 160, and four bytes
+    /// are the text's own header and terminator.
     #[test]
     fn a_record_of_an_ipv4_client_is_short() {
         let mut record = parse(TEXT.as_bytes()).unwrap();

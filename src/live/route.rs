@@ -1,7 +1,7 @@
-//! Which connection a key goes over.
+//! Route: which connection a key uses.
 //!
-//! Owns a worker's lanes: one, or one for each master of a cluster. Must never send a key to a process whose word
-//! does not count for the key's slot.
+//! Owns a worker's connections: one, or one for each master of a cluster. Must never send a key to a process that may
+//! not answer for the key's slot.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,11 +21,11 @@ use super::manager::StampedPool;
 use super::worker_connection::WorkerConnection;
 use crate::domain::{Clock, Stamp};
 
-/// Who serves a key.
+/// The process for a key.
 pub(super) enum Route {
-    /// One process serves them all.
+    /// One process for all keys.
     Whole(StampedPool),
-    /// Each slot has a master.
+    /// A master for each slot.
     Cluster(Arc<Cluster>),
 }
 
@@ -33,14 +33,14 @@ pub(super) enum Route {
 pub(super) struct WorkerConnections {
     route: Arc<Route>,
     clock: Arc<dyn Clock>,
-    /// Longer than making a connection can last.
+    /// Longer than a connection attempt can take.
     patience: Duration,
     whole: Option<WorkerConnection>,
     by_master: Mutex<HashMap<Arc<Node>, Arc<WorkerConnection>>>,
 }
 
 impl WorkerConnections {
-    /// Lanes without a connection yet.
+    /// Worker connections that are not open yet.
     pub(super) fn new(route: Arc<Route>, clock: Arc<dyn Clock>, patience: Duration) -> Self {
         let whole = match &*route {
             Route::Whole(pool) => Some(WorkerConnection::new(pool.clone(), Arc::clone(&clock), patience)),
@@ -49,7 +49,7 @@ impl WorkerConnections {
         Self { route, clock, patience, whole, by_master: Mutex::default() }
     }
 
-    /// The connection to the process that serves the key.
+    /// The connection to the process for the key.
     pub(super) async fn connection(&self, key: Key<'_>) -> Result<Arc<Stamped>, LiveError> {
         match (&*self.route, &self.whole) {
             (Route::Cluster(cluster), _) => self.in_cluster(cluster, key.slot()).boxed().await,
@@ -72,7 +72,7 @@ impl WorkerConnections {
         }
     }
 
-    /// A connection to any process: one that is there already, or the first that can be made.
+    /// A connection to any process: an open one, or the first that can be opened.
     pub(super) async fn any(&self) -> Result<Arc<Stamped>, LiveError> {
         match (&*self.route, &self.whole) {
             (Route::Cluster(cluster), _) => {
@@ -113,7 +113,7 @@ impl WorkerConnections {
 }
 
 impl Route {
-    /// Whether it is worth the while to ask once more after this error.
+    /// Whether to repeat the query after this error.
     pub(super) async fn corrected_after(&self, error: &LiveError) -> bool {
         match self {
             Self::Cluster(cluster) if *error == LiveError::Refused("MOVED".to_owned()) => {
@@ -124,7 +124,7 @@ impl Route {
         }
     }
 
-    /// The process that a key is deleted from, as far as can be told: keys that share one share its fate.
+    /// The process that a key is deleted from, as far as known: keys with the same one succeed or fail together.
     pub(super) async fn home(&self, key: Key<'_>) -> Option<Arc<Node>> {
         match self {
             Self::Whole(_) => None,
@@ -132,7 +132,7 @@ impl Route {
         }
     }
 
-    /// Deletes each key where it belongs. Gives the stamps of the processes that something was deleted from.
+    /// Deletes each key on its process. Returns the stamps of those processes.
     pub(super) async fn delete(&self, keys: &[Key<'_>], patience: Duration) -> Result<Vec<Stamp>, LiveError> {
         let deleted = match self {
             Self::Whole(pool) => Ok(vec![delete(pool, keys, &[], patience).boxed().await?]),
@@ -145,7 +145,7 @@ impl Route {
     }
 }
 
-/// Each master's keys by themselves, all masters at once: one that does not answer keeps no other from deleting.
+/// Deletes each master's keys separately, on all masters at once: a silent master does not stop the others.
 async fn delete_in(cluster: &Cluster, keys: &[Key<'_>], patience: Duration) -> Result<Vec<Stamp>, LiveError> {
     let mut shares: HashMap<Arc<Node>, (Vec<Key<'_>>, Vec<u16>)> = HashMap::new();
     for key in keys {
@@ -168,7 +168,7 @@ async fn delete(pool: &StampedPool, keys: &[Key<'_>], slots: &[u16], patience: D
     Ok(connection.stamp())
 }
 
-/// The connection, if its process may speak for all of these slots. One that serves others by now is no proof.
+/// The connection, if its process may answer for all of these slots. A process with other slots proves nothing.
 fn serving(connection: Arc<Stamped>, slots: impl IntoIterator<Item = u16>) -> Result<Arc<Stamped>, LiveError> {
     let all = slots.into_iter().all(|slot| connection.serves(slot));
     let other = || LiveError::Down("the slots of the cluster have moved".to_owned());

@@ -1,7 +1,7 @@
-//! Where the master is, as the Sentinels say.
+//! Sentinel: asks the Sentinels for the address of the master.
 //!
-//! Owns the question to all of them. Must never take the word of a minority: a Sentinel that is cut off with an
-//! old master still names that one.
+//! Owns the question to all of them. Must never accept a minority's answer: a Sentinel that is cut off with an old
+//! master still names that one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::address::{Node, named};
 use super::{LiveConfig, LiveError};
 use crate::domain::Clock;
 
-/// However many connections want to know: the Sentinels are not asked again sooner.
+/// The shortest time between two questions to the Sentinels, however many connections need the answer.
 const ASK_EVERY: Duration = Duration::from_millis(900);
 
 /// All Sentinels of one master.
@@ -31,21 +31,21 @@ pub(super) struct Sentinels {
 }
 
 impl Sentinels {
-    /// Asks nobody yet.
+    /// Connects to nothing yet.
     pub(super) fn new(
         sentinels: Vec<ConnectionInfo>,
         service: String,
         config: &LiveConfig,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        // Half of the time that a connection has: the other half is for the master.
+        // Half the time of a connection attempt: the other half is for the master.
         let patience = config.connect_timeout / 2;
         let timeouts =
             AsyncConnectionConfig::new().set_connection_timeout(Some(patience)).set_response_timeout(Some(patience));
         Self { sentinels, service, timeouts, patience, clock, latest: Mutex::default() }
     }
 
-    /// The address that a majority of all Sentinels names. Waits only for those who are needed.
+    /// The address that a majority of all Sentinels names. Waits only for as many as needed.
     pub(super) async fn master(&self) -> Result<Node, LiveError> {
         let ask = |sentinel| timeout(self.patience, self.ask(sentinel));
         let mut answers: FuturesUnordered<_> = self.sentinels.iter().map(ask).collect();
@@ -61,7 +61,7 @@ impl Sentinels {
         Err(self.no_majority(votes.values().sum(), votes.len()))
     }
 
-    /// Whether a majority names another address by now. Nobody's answer is no answer.
+    /// Whether a majority names another address by now. Without any answer it is false.
     pub(super) async fn name_another(&self, than: &Node) -> bool {
         let mut latest = self.latest.lock().await;
         let now = self.clock.monotonic();

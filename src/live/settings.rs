@@ -1,6 +1,6 @@
-//! Where Redis is, and how patient to be with it.
+//! Settings: where Redis is, and how long to wait for it.
 //!
-//! Owns [`LiveConfig`]. Must never print the URL: there may be a password in it.
+//! Owns [`LiveConfig`]. Must never print the URL: it may contain a password.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use std::time::Duration;
 /// Where Redis is and how long to wait for it.
 #[derive(Clone)]
 pub struct LiveConfig {
-    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS; several of them with commas between:
-    /// nodes of one cluster; or `redis+sentinel://[user:password@]host[:port],…[/database]?service=name`.
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS; comma-separated URLs select Cluster
+    /// mode; or `redis+sentinel://[user:password@]host[:port],…[/database]?service=name`.
     pub url: String,
-    /// What every key and channel begins with.
+    /// The prefix of every key and channel.
     pub prefix: String,
     /// How long one command may take.
     pub command_timeout: Duration,
-    /// How long connecting may take.
+    /// How long a connection attempt may take.
     pub connect_timeout: Duration,
-    /// How long the fence may take to answer: a transaction of several statements, in a database that may be far.
+    /// How long the fence may take to answer: a transaction of several statements, in a database that may be far away.
     pub fence_timeout: Duration,
-    /// How many connections there may be beside those of the workers.
+    /// The most connections besides those of the workers.
     pub pool_size: usize,
 }
 
@@ -37,7 +37,7 @@ impl LiveConfig {
     }
 }
 
-/// Without the URL: there may be a password in it.
+/// Without the URL: it may contain a password.
 impl fmt::Debug for LiveConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url: _, prefix, command_timeout, connect_timeout, fence_timeout, pool_size } = self;

@@ -1,6 +1,6 @@
-//! The store of records: what the service layer calls.
+//! Store: the records, as the service layer calls them.
 //!
-//! Owns [`Live`], and the judgement whether a text is to be believed. Must never write a record but through the
+//! Owns [`Live`], and the decision whether to trust a text. Must never write a record except through the
 //! compare-and-set script.
 
 use std::collections::HashMap;
@@ -25,16 +25,16 @@ use super::sentinel::Sentinels;
 use super::{Doubt, Fence, Lease, LiveConfig, LiveError, Marker, NewRecord, Record, Seen, SeenRecord, Taken};
 use crate::domain::{Clock, HistoryPosition, Lineage, Nonce, Stamp, SystemRandom, Timestamp, TokenHash, random};
 
-/// How long a fill has for reading the ledger.
+/// How long a fill may take to read the ledger.
 const LEASE_LIFETIME: Duration = Duration::from_secs(5);
 
-/// Longer than any session that an older copy of a ledger may hold can live: 400 days are the most that can be set.
+/// Longer than any session in an older copy of a ledger can live: the settings allow at most 400 days.
 const MARKER_LIFETIME: Duration = Duration::from_secs(401 * 24 * 60 * 60);
 
-/// Longer than connecting can last, counted in its time-outs.
+/// The length of a connection attempt, at most, as a multiple of its timeout.
 const ATTEMPTS: u32 = 2;
 
-/// The records of live sessions. Clones share one connection: one clone family for each worker.
+/// The records of live sessions. Clones share one connection: each worker has its own family of clones.
 #[derive(Clone)]
 pub struct Live {
     pub(super) shared: Arc<Shared>,
@@ -46,11 +46,11 @@ pub(super) struct Shared {
     clock: Arc<dyn Clock>,
     script: Script,
     pub(super) prefix: String,
-    /// Longer than making a connection can last.
+    /// Longer than a connection attempt can take.
     patience: Duration,
-    /// What this node signs what it says with, so that it knows its own words.
+    /// The sender's name in this node's messages, so that it recognises its own.
     pub(super) own: Arc<str>,
-    /// Where what others say is heard.
+    /// Where other nodes' messages arrive.
     pub(super) post: Post,
     pub(super) config: LiveConfig,
     /// Whether the log says that announcements are refused.
@@ -68,13 +68,13 @@ impl Live {
         Ok(Self { connections: shared.connections(), shared })
     }
 
-    /// The same store for another worker, with a connection of its own.
+    /// The same store for another worker, with its own connection.
     #[must_use]
     pub fn for_worker(&self) -> Self {
         Self { connections: self.shared.connections(), shared: Arc::clone(&self.shared) }
     }
 
-    /// Reads the record of a token hash: one `GETEX`, and nothing else.
+    /// Reads the record of a token hash with one `GETEX`.
     pub async fn read(&self, hash: &TokenHash, now: Timestamp) -> Result<Seen, LiveError> {
         match self.read_once(hash, now).await {
             Err(error) if self.shared.route.corrected_after(&error).await => self.read_once(hash, now).await,
@@ -88,8 +88,8 @@ impl Live {
         Ok(self.judge(connection, hash, text, now))
     }
 
-    /// Takes the lease of a fill, if what stands there is still what was doubted. Another fill's lease is never
-    /// taken from it, and neither is a record that may be believed.
+    /// Takes the lease of a fill, if the doubted text is still there. Never replaces another fill's lease, nor a record
+    /// that may be trusted.
     pub async fn take(&self, hash: &TokenHash, nonce: Nonce, doubt: &Doubt) -> Result<Taken, LiveError> {
         let connection = self.connection(hash).await?;
         let lease = Lease { hash: *hash, text: lease_text(nonce), connection };
@@ -103,8 +103,8 @@ impl Live {
         })
     }
 
-    /// Puts the record in the place of the lease. False when the lease does not stand there any more: the session
-    /// may have ended meanwhile, and nothing was stored.
+    /// Puts the record in the place of the lease. False when the lease is gone: the session may have ended meanwhile,
+    /// and nothing was stored.
     pub async fn put(&self, lease: Lease, record: &NewRecord, now: Timestamp) -> Result<bool, LiveError> {
         let Lease { hash, text, connection } = lease;
         still_usable(&connection)?;
@@ -112,8 +112,8 @@ impl Live {
         self.replace(&connection, &hash, &text, &record, now).await
     }
 
-    /// Writes a new last-seen time and address into a record, if it is still the very record that was read. False
-    /// when it is not; nothing is created then.
+    /// Writes a new last-seen time and address into a record, if it is still the very record that was read. Otherwise
+    /// false, and nothing is created.
     pub async fn touch(
         &self,
         seen: &SeenRecord,
@@ -126,9 +126,9 @@ impl Live {
         self.replace(&seen.connection, &seen.hash, &seen.text, &record, now).await
     }
 
-    /// Deletes whatever stands at the token hashes. Gives the stamps of the processes that it was deleted from, one
-    /// or, in a cluster, one for each master: the caller asks the ledger whether all of them may still speak.
-    /// Deleting nothing is no error.
+    /// Deletes the texts at the token hashes. Returns the stamps of the processes that they were deleted from, one or,
+    /// in a cluster, one for each master: the caller asks the ledger whether all of them are still current. Deleting
+    /// nothing is no error.
     pub async fn delete(&self, hashes: &[TokenHash]) -> Result<Vec<Stamp>, LiveError> {
         let keys: Vec<Key<'_>> = hashes.iter().map(|hash| self.key(hash)).collect();
         let (route, patience) = (&self.shared.route, self.shared.patience);
@@ -138,8 +138,8 @@ impl Live {
         }
     }
 
-    /// The positions of token hashes, together where one process holds what they name: such a share is deleted whole
-    /// or not at all, whatever becomes of the others.
+    /// The positions of token hashes, grouped by the process that holds their keys: each group is deleted completely or
+    /// not at all, independently of the others.
     pub async fn shares(&self, hashes: &[TokenHash]) -> Vec<Vec<usize>> {
         let mut shares: HashMap<Option<Arc<Node>>, Vec<usize>> = HashMap::new();
         for (position, hash) in hashes.iter().enumerate() {
@@ -148,7 +148,7 @@ impl Live {
         shares.into_values().collect()
     }
 
-    /// Reads many records at once, for a list: none wherever there is no record to believe, or no answer.
+    /// Reads many records at once, for a list: none where there is no trusted record, or no answer.
     pub async fn read_many(&self, hashes: &[TokenHash], now: Timestamp) -> Vec<Option<Record>> {
         let read = async |hash| match self.read(hash, now).await {
             Ok(Seen::Record(seen)) => Some(seen.record),
@@ -157,7 +157,7 @@ impl Live {
         join_all(hashes.iter().map(read)).await
     }
 
-    /// When the sessions of these token hashes were last used, over or not: none wherever no record is to be believed.
+    /// When the sessions of these token hashes were last used, over or not: none where there is no trusted record.
     pub async fn last_uses(&self, hashes: &[TokenHash], now: Timestamp) -> Vec<Option<Timestamp>> {
         let read = async |hash| match self.read(hash, now).await {
             Ok(Seen::Record(seen)) => Some(seen.record.last_seen),
@@ -167,7 +167,7 @@ impl Live {
         join_all(hashes.iter().map(read)).await
     }
 
-    /// The key of what a ledger has been seen to come to, for the log.
+    /// The key of a ledger's marker, for the log.
     pub fn marker_key(&self, ledger: &Lineage) -> String {
         format!("{}{LEDGER}{ledger}", self.shared.prefix)
     }
@@ -186,12 +186,12 @@ impl Live {
         Ok(Marker::of(connection.text(key).await?))
     }
 
-    /// Notes how far a ledger has come, if what was read still stands there: false when another node was faster.
+    /// Records how far a ledger has come, if the text that was read is still there: false when another node was faster.
     pub async fn mark(&self, ledger: &Lineage, seen: &Marker, mark: &HistoryPosition) -> Result<bool, LiveError> {
         self.replace_marker(ledger, seen, &Marker::text_of(mark, false)).await
     }
 
-    /// Notes that an older copy was seen in the place of this history, if what was read still stands there.
+    /// Records that an older copy was seen in the place of this history, if the text that was read is still there.
     pub async fn doubt(&self, ledger: &Lineage, seen: &Marker) -> Result<bool, LiveError> {
         let Some(mark) = &seen.mark else { return Ok(false) };
         self.replace_marker(ledger, seen, &Marker::text_of(mark, true)).await
@@ -222,7 +222,7 @@ impl Live {
     fn judge(&self, connection: Arc<Stamped>, hash: &TokenHash, text: Option<Vec<u8>>, now: Timestamp) -> Seen {
         let Some(text) = text else { return Seen::Doubt(Doubt::default()) };
         match self.trusted(&connection, hash, &text) {
-            // Nor a witness: a wrong clock wrote it, and each check would count as the last use.
+            // Its last-seen time proves nothing: a wrong clock wrote it, and each check would count as the last use.
             Some(record) if record.deadlines().are_yet_to_come(now) => {
                 Seen::Doubt(Doubt { stale: None, text: Some(text) })
             }
@@ -233,8 +233,8 @@ impl Live {
         }
     }
 
-    /// The record, if it was written to the process that it was read from, for this token hash, and that process
-    /// may speak now.
+    /// The record, if it was written to the process that it was read from, for this token hash, and that process is
+    /// trusted now.
     fn trusted(&self, connection: &Stamped, hash: &TokenHash, text: &[u8]) -> Option<Record> {
         let record = Record::parse(text, hash)?;
         let fits = record.stamp == connection.stamp();
@@ -271,7 +271,7 @@ impl Shared {
     }
 }
 
-/// The way to what the URL names, and where to listen there.
+/// The route to the server that the URL names, and where to listen there.
 fn route(config: &LiveConfig, fence: Arc<dyn Fence>, clock: &Arc<dyn Clock>) -> Result<(Route, Post), LiveError> {
     let (target, post) = match Place::parse(&config.url)? {
         Place::Server(info) => (Target::of_server(info.clone())?, Post::Server(info)),
@@ -288,14 +288,14 @@ fn route(config: &LiveConfig, fence: Arc<dyn Fence>, clock: &Arc<dyn Clock>) -> 
     Ok((Route::Whole(pool(config, fence, target)?), post))
 }
 
-/// A name that no other node has.
+/// A unique name for this node.
 fn own_name() -> Arc<str> {
     format!("{:016x}", u64::from_be_bytes(random::bytes(&SystemRandom))).into()
 }
 
 impl Doubt {
-    /// What a fill may replace; empty stands for nothing. Another fill's lease it may not, so it hopes that the
-    /// lease is gone by now.
+    /// The text that a fill may replace; empty means none. It may not replace another fill's lease, so it expects that
+    /// the lease is gone by now.
     fn expected(&self) -> &[u8] {
         self.text.as_deref().filter(|text| !is_lease(text)).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
-//! Belief: how long the word of one Redis process counts.
+//! Store lease: how long a node may trust one Redis process.
 //!
-//! Owns [`StoreLease`], and the question that every new connection puts to the ledger ([`Fence`]). Must never
-//! extend a belief by itself: only whoever read the ledger may.
+//! Owns [`StoreLease`], and the question that every new connection puts to the ledger ([`Fence`]). Must never extend a
+//! lease by itself: only a read of the ledger may.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,24 +11,23 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::{Process, Stamp};
 
-/// Whether records of one Redis process may be believed now. Shared by all connections to that process, and by
-/// whoever watches the ledger.
+/// Whether records of one Redis process may be trusted now. Shared by all connections to that process, and by the task
+/// that watches the ledger.
 #[derive(Debug, Default)]
 pub struct StoreLease {
-    /// Milliseconds on the clock's stopwatch; zero at first, so that a new belief holds never.
+    /// Milliseconds on the clock's stopwatch; zero at first, so that a new lease does not hold.
     until: AtomicU64,
     retired: AtomicBool,
     solo: AtomicBool,
 }
 
 impl StoreLease {
-    /// Believes until the stopwatch shows `monotonic`. Never shortens what was granted before, and never brings
-    /// a retired belief back.
+    /// Extends the lease until the stopwatch shows `monotonic`. Never shortens it, and never revives a retired one.
     pub fn believe_until(&self, monotonic: Duration) {
         self.until.fetch_max(ms(monotonic), Ordering::SeqCst);
     }
 
-    /// Never believes again: another process took this one's place.
+    /// Ends the lease for good: another process took this one's place.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
     }
@@ -38,18 +37,18 @@ impl StoreLease {
         self.retired.load(Ordering::SeqCst)
     }
 
-    /// Whether records may be believed when the stopwatch shows `monotonic`.
+    /// Whether records may be trusted when the stopwatch shows `monotonic`.
     pub fn holds(&self, monotonic: Duration) -> bool {
         ms(monotonic) < self.until.load(Ordering::SeqCst) && !self.retired()
     }
 
-    /// Notes whether the process has had a replica under its replication id. One that never had cannot have
-    /// been succeeded by a replica without anybody's knowing.
+    /// Records whether the process has had a replica under its replication id. If it never had one, no replica can have
+    /// replaced it unnoticed.
     pub fn set_solo(&self, solo: bool) {
         self.solo.store(solo, Ordering::SeqCst);
     }
 
-    /// Whether no replica can have taken the process's place.
+    /// Whether no replica can have taken the process' place.
     pub fn solo(&self) -> bool {
         self.solo.load(Ordering::SeqCst)
     }
@@ -60,23 +59,23 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Who says which Redis process may speak: the ledger, behind a trait so that this layer does not know it.
+/// Decides which Redis process may be trusted: the ledger, behind a trait so that this layer does not know it.
 pub trait Fence: Send + Sync {
-    /// Asks for the stamp of a process that a new connection found. The process that is asked about retires its
-    /// predecessor, for ever; asking twice about one process gives one stamp.
+    /// Asks for the stamp of a process that a new connection found. The process retires its predecessor for good;
+    /// repeating the question for one process returns the same stamp.
     fn enroll(&self, process: Process) -> BoxFuture<'_, Result<Enrolled, FenceError>>;
 }
 
-/// A process that may speak.
+/// A process that may be trusted.
 #[derive(Clone, Debug)]
 pub struct Enrolled {
-    /// What the records that are written to it carry.
+    /// The stamp of the records that are written to it.
     pub stamp: Stamp,
-    /// How long its word counts.
+    /// How long it is trusted.
     pub lease: std::sync::Arc<StoreLease>,
 }
 
-/// Why a process may not speak, in plain words for the log.
+/// Why a process may not be trusted, in plain words for the log.
 #[derive(Clone, Debug)]
 pub struct FenceError(pub String);
 

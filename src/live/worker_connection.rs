@@ -1,8 +1,8 @@
-//! A worker's own connection.
+//! Worker connection: the connection of one worker.
 //!
-//! Owns one parking spot, and the patience after a failure: while Redis is away, requests learn so at once, and
-//! one of them now and then tries to connect. Must never hand a connection to another worker: the runtime that
-//! made it drives it.
+//! Owns the open connection, and the backoff after a failure: while Redis is down, requests fail at once, and now and
+//! then one of them tries to connect. Must never hand a connection to another worker: the runtime that made it drives
+//! it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,11 +23,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A connection that breaks sooner counts as a failed attempt, or each request would open another one.
 const TOO_SOON: Duration = Duration::from_secs(1);
 
-/// One worker's connection, made when it is first needed and replaced when it breaks.
+/// One worker's connection, opened on first use and replaced when it breaks.
 pub(super) struct WorkerConnection {
     pool: StampedPool,
     clock: Arc<dyn Clock>,
-    /// Longer than one attempt can last.
+    /// Longer than one attempt can take.
     patience: Duration,
     parked: Mutex<Option<Parked>>,
     outage: Mutex<Option<Outage>>,
@@ -46,13 +46,13 @@ struct Outage {
 }
 
 impl WorkerConnection {
-    /// A lane without a connection yet.
+    /// A worker connection that is not open yet.
     pub(super) fn new(pool: StampedPool, clock: Arc<dyn Clock>, patience: Duration) -> Self {
         let (parked, outage) = (Mutex::default(), Mutex::default());
         Self { pool, clock, patience, parked, outage, connecting: tokio::sync::Mutex::default() }
     }
 
-    /// The connection; a new one when there is none that may be used.
+    /// The connection; a new one when there is none to use.
     pub(super) async fn connection(&self) -> Result<Arc<Stamped>, LiveError> {
         match self.parked() {
             Some(connection) => Ok(connection),
@@ -60,7 +60,7 @@ impl WorkerConnection {
         }
     }
 
-    /// The connection, if there is one that may be used.
+    /// The open connection, if there is one to use.
     pub(super) fn parked(&self) -> Option<Arc<Stamped>> {
         let mut spot = lock(&self.parked);
         if let Some(gone) = spot.take_if(|parked| !parked.connection.usable()) {
@@ -77,12 +77,12 @@ impl WorkerConnection {
 
     async fn reconnect(&self) -> Result<Arc<Stamped>, LiveError> {
         let _turn = self.turn().await?;
-        // While this waited for its turn, somebody may have connected, or failed to.
+        // Another request may have connected, or failed to, while this one waited for its turn.
         if let Some(connection) = self.parked() {
             return Ok(connection);
         }
         self.not_too_soon()?;
-        // Made by the pool's manager, but here and now: one from the pool might be driven by another worker.
+        // Created by the pool's manager on this worker: a pooled one might be driven by another worker.
         let attempt = self.pool.manager().create().await;
         match attempt.and_then(not_retired) {
             Ok(connection) => {
@@ -96,7 +96,7 @@ impl WorkerConnection {
         }
     }
 
-    /// One attempt at a time. The first one after a loss is waited for; while Redis is known to be away, nobody
+    /// One attempt at a time. The first request after a loss waits for it; while Redis is known to be down, no request
     /// waits for another one's attempt.
     async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, LiveError> {
         if lock(&self.outage).is_none() {
@@ -137,7 +137,7 @@ impl WorkerConnection {
     }
 }
 
-/// A belief that was retired while it was asked for would otherwise be asked for again by every request.
+/// Rejects a lease that was retired during the connection attempt; otherwise every request would connect again.
 fn not_retired(connection: Arc<Stamped>) -> Result<Arc<Stamped>, LiveError> {
     let retired = || LiveError::FencedOff("another process has taken its place".to_owned());
     if connection.usable() { Ok(connection) } else { Err(retired()) }

@@ -1,6 +1,6 @@
-//! The connections of clients: the address they come to, and how long each may take.
+//! Connections: the server's address, and the limits of each client connection.
 //!
-//! Owns the bounds of a connection, in time and number. Must never look into a request.
+//! Owns these limits, in time and number. Must never look into a request.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,7 +17,7 @@ use super::half_close::HalfClose;
 use crate::config::Config;
 use crate::http::{self, Site};
 
-/// How long the head of a request may take to arrive: longer is a client that holds connections open.
+/// How long a request's head may take to arrive: a slower client only holds connections open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept; longer than the 60 s of common proxies, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -25,24 +25,24 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 2_048;
-/// Connections of one worker, beside those that are told events.
+/// Connections of one worker, besides event streams.
 const MAX_CONNECTIONS: usize = 5_000;
-/// How long requests may still run after a stop was asked for.
+/// How long requests may still run after a stop.
 const STOP_TIMEOUT_SECONDS: u64 = 10;
 
-/// Takes the address. Connections wait in the system's queue until they are served.
+/// Binds the address. Connections wait in the system's queue until they are served.
 ///
 /// # Errors
-/// When the system refuses it: the port is taken, say.
+/// When the system refuses it, for example because the port is taken.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A node that was just stopped leaves connections behind that would keep the next one from its port.
+    // Connections of a stopped node would otherwise keep the next node from its port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// A server of the site's routes on this listener, which answers as soon as it is awaited.
+/// A server for the site's routes on this listener; it answers once it is awaited.
 ///
 /// # Errors
 /// When the system refuses the listener.
@@ -63,7 +63,7 @@ pub fn serve(listener: TcpListener, config: &Config, site: Site) -> io::Result<S
                 .keep_alive(KEEP_ALIVE)
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                // A client that is gone waits for no hash any more; one that waits is told apart by `HalfClose`.
+                // A client that is gone must not wait for a hash; `HalfClose` recognises a client that still waits.
                 .h1_allow_half_closed(false)
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();

@@ -1,16 +1,16 @@
-//! Open files: each connection is one, and the system has a limit.
+//! Descriptors: the limit on open files, as each connection is one.
 //!
-//! Owns how many may be spent on streams of events, so that those never take the last from ordinary requests and the
-//! stores. Must never raise more than the process may raise for itself.
+//! Owns the share of event streams, so that they never take the last descriptor from ordinary requests and the stores.
+//! Must never raise the limit beyond what the process may.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Of so many open files, one in this is kept for all that is no stream.
+/// One in this many open files is reserved for everything but streams.
 const KEPT: u64 = 4;
-/// What is kept at most.
+/// The largest reserve.
 const MOST_KEPT: u64 = 5_000;
 
-/// Raises the limit as far as may be. How many streams fit below it, at most as many as are wanted.
+/// Raises the limit as far as allowed. Returns how many streams fit below it, at most `wanted`.
 pub(super) fn fitting(wanted: usize) -> usize {
     let fitting = raise().map_or(wanted, |limit| room(limit).min(wanted));
     if let Some(note) = note(wanted) {
@@ -19,7 +19,7 @@ pub(super) fn fitting(wanted: usize) -> usize {
     fitting
 }
 
-/// A sentence where fewer streams fit than are wanted.
+/// A warning when fewer streams fit than wanted.
 pub(super) fn note(wanted: usize) -> Option<String> {
     let limit = raise().filter(|limit| room(*limit) < wanted)?;
     Some(format!(
@@ -31,7 +31,7 @@ pub(super) fn note(wanted: usize) -> Option<String> {
     ))
 }
 
-/// Raises the soft limit to the hard one. The limit; none where there is none.
+/// Raises the soft limit to the hard one. Returns the limit, if there is one.
 fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum || setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {

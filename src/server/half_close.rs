@@ -1,9 +1,9 @@
-//! A connection whose client has closed its side and waits for the answer.
+//! Half close: a connection whose client has closed its side and waits for the answer.
 //!
-//! TCP tells a client that waits like this (`nc -N`, `shutdown(SHUT_WR)`) apart from one that is gone only once something
-//! is written to it. Owns the choice between them: while an answer is owed, the end of what a client sends is told a
-//! moment late. A quick answer reaches the client in that moment, and a client that is gone costs no more than that. Must
-//! never hold back anything else.
+//! TCP shows no difference between a client that waits like this (`nc -N`, `shutdown(SHUT_WR)`) and one that is gone,
+//! until the server writes to it. Owns this choice: while an answer is owed, it reports the end of the client's input a
+//! moment late. A quick answer reaches a waiting client in that moment, and a client that is gone costs no more. Must
+//! never delay anything else.
 
 use std::io;
 use std::pin::Pin;
@@ -16,17 +16,17 @@ use tokio::time::{Sleep, sleep};
 /// How long a client that has closed its side can wait for its answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A stream that tells the end of its input late while an answer is owed.
+/// A stream that reports the end of its input late while an answer is owed.
 pub struct HalfClose<S> {
     stream: S,
-    /// Whether the client has sent something since it was last written to.
+    /// Whether the client has sent data since the last write to it.
     owed: bool,
-    /// Runs from the end of the input on.
+    /// Starts at the end of the input.
     ended: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> HalfClose<S> {
-    /// Nothing is owed to a client that has not sent anything.
+    /// No answer is owed before the client sends data.
     pub fn new(stream: S) -> Self {
         Self { stream, owed: false, ended: None }
     }
@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether the end of a client's input is held back, after a request and this much of an answer.
+    /// Whether the end of a client's input is delayed, after a request and this much of an answer.
     async fn is_held_back(request: &[u8], answer: &[u8]) -> bool {
         let (mut client, server) = duplex(64);
         let mut server = HalfClose::new(server);

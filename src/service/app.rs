@@ -1,6 +1,6 @@
-//! The service: its rooms, and how they are put together.
+//! App: the rooms of the service, and how they are put together.
 //!
-//! Owns [`App`]. Holds no use case: those are in the rooms.
+//! Owns [`App`]. Must never hold a use case: those are in the rooms.
 
 use std::sync::{Arc, OnceLock};
 
@@ -39,23 +39,23 @@ use crate::ledger::Ledger;
 use crate::live::Live;
 use crate::webhook::Sender;
 
-/// What an [`App`] is made of.
+/// The parts of an [`App`].
 pub struct Parts {
     /// The authority.
     pub ledger: Ledger,
-    /// The records, if there is a Redis, and the fence that it was opened with.
+    /// The records, if there is a Redis, and the fence that was opened with them.
     pub live: Option<(Live, Arc<StoreFence>)>,
-    /// What time it is: the ledger's.
+    /// The ledger's clock.
     pub clock: Arc<LedgerClock>,
-    /// Chance.
+    /// The source of randomness.
     pub random: Arc<dyn Random>,
     /// The operator's rules.
     pub policy: Policy,
-    /// What names the counters of attempts; the same on all nodes.
+    /// Names the counters of attempts; the same on all nodes.
     pub throttle_key: ThrottleKey,
-    /// Who else is told of what happens, if anybody is.
+    /// The sender to the webhook, if there is one.
     pub webhook: Option<Sender>,
-    /// Where addresses are, if there is a file that says it.
+    /// The location files, if there are any.
     pub locator: Option<Locator>,
 }
 
@@ -66,17 +66,17 @@ pub struct App {
     pub core: Arc<Core>,
     /// The audit log.
     pub audit: Arc<Audit>,
-    /// What others are told.
+    /// Streams and webhook messages.
     pub events: Arc<Events>,
-    /// What this node believes.
+    /// What this node trusts.
     pub fence: Arc<Fence>,
-    /// Sessions, shown and ended.
+    /// Lists and ends sessions.
     pub sessions: Arc<Sessions>,
-    /// What looks strange.
+    /// Alerts and their causes.
     pub risk: Arc<Risk>,
     /// The question that every request asks.
     pub check: Arc<Check>,
-    /// The ways in.
+    /// The sign-in use cases.
     pub sign_in: Arc<SignIns>,
     /// Accounts.
     pub users: Arc<Users>,
@@ -84,7 +84,7 @@ pub struct App {
     states: Arc<States>,
 }
 
-/// What all workers of a node share, beside what is in [`Core`]; each is one room's own.
+/// The state that all workers of a node share, beside [`Core`]; each field belongs to one room.
 struct States {
     refusals: Arc<RefusalCounters>,
     hub: Arc<Hub>,
@@ -102,7 +102,7 @@ struct States {
 }
 
 impl App {
-    /// Puts the parts together. Starts the threads that hash passwords, asks nobody anything.
+    /// Puts the parts together. Starts the hashing threads; calls no store.
     pub fn new(parts: Parts) -> Self {
         let (live, fence) = parts.live.unzip();
         let clock: Arc<dyn Clock> = Arc::<LedgerClock>::clone(&parts.clock);
@@ -135,13 +135,13 @@ impl App {
         Self::of(core, Arc::new(states))
     }
 
-    /// The same service with a connection of its own to Redis, for the thread that uses it.
+    /// The same service with its own connection to Redis, for the thread that uses it.
     #[must_use]
     pub fn for_worker(&self) -> Self {
         Self::of(self.core.for_worker(), Arc::clone(&self.states))
     }
 
-    /// The rooms, each over those below it.
+    /// The rooms, each built on those below it.
     fn of(core: Core, states: Arc<States>) -> Self {
         let core = Arc::new(core);
         let audit = Arc::new(Audit { core: Arc::clone(&core), refusals: Arc::clone(&states.refusals) });
@@ -213,7 +213,7 @@ impl App {
     /// Starts the background tasks of a serving node, on the current runtime.
     pub fn serve(&self) -> Background {
         let (stopping, stop) = watch::channel(false);
-        // Each of these over a connection of its own.
+        // Each of these uses its own connection.
         let own = || self.for_worker().jobs;
         let jobs = || Arc::clone(&self.jobs);
         let mut tasks = vec![
@@ -221,7 +221,7 @@ impl App {
             tokio::spawn(own().sweep(stop.clone())),
             tokio::spawn(jobs().write_record(stop.clone())),
             tokio::spawn(jobs().housekeep(stop.clone())),
-            // Over the connection that the look before serving has made; without Redis, at the database's file.
+            // Uses the connection from the check before serving; without Redis, watches the database's file.
             tokio::spawn(jobs().keep_looking(stop.clone())),
             tokio::spawn(jobs().keep_comparing_clocks(stop.clone())),
             tokio::spawn(jobs().deliver(stop.clone())),

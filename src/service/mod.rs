@@ -1,4 +1,4 @@
-//! What somebody can do: rooms with one public method for each use case, and the order of the writes in it.
+//! Service: rooms with one public method for each use case, and the order of their writes.
 //!
 //! Owns the protocol between the ledger and the records (see the crate's documentation). A room uses those above it in
 //! this list, and none below. Must never know HTTP: its errors say what happened, not which status that is.

@@ -1,8 +1,8 @@
-//! Open: an [`App`] from the configuration, with or without the records.
+//! Open: builds an [`App`] from the configuration, with or without the records.
 //!
-//! Owns the way from what the operator wrote to the parts. The command line needs the ledger only: it ends sessions
-//! there and waits until a serving node has confirmed it. Must never change what nodes share before everything was looked
-//! at that can refuse this one.
+//! Owns the path from the operator's settings to the parts. The command line needs only the ledger: it ends sessions
+//! there and waits until a serving node has confirmed it. Must never change what nodes share before every check that
+//! can refuse this node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,16 +24,16 @@ use crate::service::fence::membership::{Membership, Shared};
 use crate::service::fence::store_fence::StoreFence;
 use crate::webhook::Sender;
 
-/// How long a Redis is believed where the operator gave none: the default of the setting.
+/// How long a Redis is trusted when the operator sets nothing: the default of the setting.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 
 impl App {
-    /// The service over the ledger alone, its tables made or brought up to date: for the command line.
+    /// The service over the ledger alone, with its tables created or migrated: for the command line.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         Self::over(Ledger::open(database(config))?, config).await
     }
 
-    /// The same over a ledger that is there: a command in the wrong folder makes none.
+    /// The same over an existing ledger: a command in the wrong folder creates none.
     pub async fn open_existing(config: &Config) -> Result<Self, StartError> {
         let ledger = Ledger::open(database(config))?;
         if ledger.tables().await? == Tables::None {
@@ -50,17 +50,17 @@ impl App {
         let clock = Arc::new(LedgerClock::new(Arc::new(SystemClock::new())));
         let random = Arc::new(SystemRandom);
         prepare(&ledger, random.as_ref()).await?;
-        // Nobody signs in here, so nothing is counted that another process would have to find again.
+        // The command line serves no sign-in, so no other process has to find its counters again.
         let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
-        // Nor is anybody's place asked for.
+        // It needs no location files either.
         let (policy, webhook) = (Policy::from(config), sender(config));
         let app = Self::new(Parts { ledger, live: None, clock, random, policy, throttle_key, webhook, locator: None });
         app.fence.follow_clock().await?;
         Ok(app)
     }
 
-    /// The service over the ledger, its tables brought up to date, and over the records if there is a Redis. That
-    /// one need not answer now; when it does and says that the ledger is an older copy, there is no service.
+    /// The service over the ledger, with migrated tables, and over the records if there is a Redis. Redis need not
+    /// answer now; if it does and says that the ledger is an older copy, this fails.
     pub async fn open_to_serve(
         config: &Config,
         clock: Arc<dyn Clock>,
@@ -91,15 +91,15 @@ impl App {
         };
         let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
         let app = Self::new(Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
-        // A clock that is wrong may come right while it serves; until then it says what it is.
+        // A wrong clock may be corrected while the node serves; until then the node reports it.
         let _skew = app.fence.compare_clocks().await;
-        // Before anything is said to Redis: a node that is refused must not take it away from the others.
+        // Before anything is written to Redis: a node that is refused must not take Redis away from the others.
         if let Some(membership) = membership {
             app.fence.join(&membership).await?;
             app.fence.membership.get_or_init(|| membership);
         }
         if let Err(refused) = app.fence.look_before_serving().await {
-            // The next one may be set to something else. A row that stays counts for gone in a few seconds.
+            // The next node may have other settings. A row that stays counts as gone in a few seconds.
             let _left = app.fence.leave().await;
             return Err(refused);
         }
@@ -107,7 +107,7 @@ impl App {
     }
 }
 
-/// What must be the same on all nodes that share the database. An SQLite file without Redis has one node.
+/// The settings that all nodes on one database must share. An SQLite file without Redis has one node.
 fn shared_settings(config: &Config, cookie_key: &CookieKey) -> Option<Vec<Shared>> {
     if config.redis.is_none() && matches!(config.database, Database::Sqlite { .. }) {
         return None;
@@ -116,7 +116,7 @@ fn shared_settings(config: &Config, cookie_key: &CookieKey) -> Option<Vec<Shared
     Some(config.shared(cookie_key).into_iter().map(shared).collect())
 }
 
-/// Brings the ledger's tables up to date, and gives it a name: no copy of it is without.
+/// Migrates the ledger's tables, and gives the ledger a name: every later copy has it, too.
 async fn prepare(ledger: &Ledger, random: &dyn Random) -> Result<(), LedgerError> {
     ledger.migrate().await?;
     if ledger.read(lineage::read).await?.is_none() {
@@ -127,15 +127,14 @@ async fn prepare(ledger: &Ledger, random: &dyn Random) -> Result<(), LedgerError
     Ok(())
 }
 
-/// Where addresses are, if the operator has files that say it. A file that is missing or bad is found out now, not at the
-/// first sign-in.
+/// The location files, if the operator has set any. A missing or invalid file fails now, not at the first sign-in.
 fn locator(config: &Config) -> Result<Option<Locator>, StartError> {
     let open = || Locator::open(&config.geoip_files);
     let locator = (!config.geoip_files.is_empty()).then(open).transpose();
     locator.map_err(|sentence| StartError(format!("SESSIOND_GEOIP_DB: {sentence}")))
 }
 
-/// Whether the files that the settings name are there and good.
+/// Whether the files in the settings exist and are valid.
 pub fn check_files(config: &Config) -> Result<(), StartError> {
     locator(config).map(drop)
 }
@@ -156,7 +155,7 @@ fn records(
     Ok((live, fence))
 }
 
-/// Also for the command line, which ends sessions and disables accounts, but leaves it to the nodes to tell.
+/// Also for the command line, which ends sessions and disables accounts, but leaves the delivery to the nodes.
 fn sender(config: &Config) -> Option<Sender> {
     config.webhook.as_ref().map(|webhook| Sender::new(webhook.url.clone(), webhook.secrets.clone()))
 }

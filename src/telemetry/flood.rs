@@ -1,20 +1,20 @@
-//! How many lines one place in the code may write, and how long each may be.
+//! Limits how many lines one call site may log, and how long each may be.
 //!
-//! Whoever is refused causes a line, and anybody can be refused as often as they like. Owns both bounds, for every line
-//! there is, whoever wrote what is in it. Must never hold back an error that is the first of its kind.
+//! Every refusal logs a line, and any client can cause refusals without end. Owns both limits, for every log line. Must
+//! never drop an error that is the first of its kind.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Lines of one place in a minute. Whatever is more is counted.
+/// Lines of one call site in a minute. Further lines are only counted.
 const LINES: u64 = 300;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longest message, in bytes.
 const LONGEST: usize = 2_048;
 
-/// A place in the code: its file and line.
+/// A call site: its file and line.
 pub(super) type Place = (&'static str, u32);
 
 #[derive(Clone, Copy)]
@@ -23,25 +23,25 @@ struct Count {
     lines: u64,
 }
 
-/// The lines of this minute, by where they are written.
+/// The lines of this minute, by call site.
 #[derive(Default)]
 pub(super) struct Flood(Mutex<HashMap<Place, Count>>);
 
-/// What becomes of a line.
+/// What happens to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is written.
     Written,
-    /// It is written, after how many were not in the minute before.
+    /// It is written, after a note of how many were dropped in the minute before.
     WrittenAfter(u64),
-    /// It is the last one that is written in this minute.
+    /// It is the last one of this minute.
     Last,
-    /// It is counted.
+    /// It is only counted.
     Counted,
 }
 
 impl Flood {
-    /// Counts a line. Places are as many as there are in the code.
+    /// Counts a line. The code bounds the number of call sites.
     pub(super) fn fate(&self, place: Place, now: Duration) -> Fate {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(place).or_insert(Count { since: now, lines: 0 });
@@ -60,7 +60,7 @@ impl Flood {
     }
 }
 
-/// A message of bounded length. What is cut off is told in bytes.
+/// A message of bounded length, with the number of bytes cut off.
 pub(super) fn cut(message: &str) -> Cow<'_, str> {
     let end = message.floor_char_boundary(LONGEST);
     match message.split_at_checked(end) {

@@ -1,7 +1,7 @@
-//! Standard error, written to by a thread of its own.
+//! Standard error, written by a thread of its own.
 //!
-//! Owns the queue before it. Must never keep whoever logs waiting, nor fail them: where nobody reads standard error, or it
-//! is full or closed, lines are dropped, and counted for the log.
+//! Owns the queue before that thread. Must never block or fail a logging thread: if standard error has no reader, is
+//! full or is closed, lines are dropped and counted for the log.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,14 +12,14 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread;
 use std::time::Duration;
 
-/// Lines that may wait to be written.
+/// Most lines in the queue.
 const MAX_WAITING: usize = 4_096;
-/// How long the last lines may take at the end.
+/// How long the last lines may take at exit.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// How often a full queue is tried meanwhile.
+/// How often a full queue is retried in that time.
 const PATIENCE: u32 = 50;
 
-/// The way to the thread; cheap to clone.
+/// The queue's sender; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sink {
     queue: SyncSender<Entry>,
@@ -28,12 +28,12 @@ pub(super) struct Sink {
 
 enum Entry {
     Line(Vec<u8>),
-    /// Whoever waits here is told that everything before is written.
+    /// Tells its sender that all earlier lines are written.
     Mark(SyncSender<()>),
 }
 
 impl Sink {
-    /// Writes to standard error from now on.
+    /// Starts writing to standard error.
     pub(super) fn start() -> io::Result<Self> {
         // A handle of its own: a write that never ends must not hold the lock that a panic needs.
         Self::onto(File::from(io::stderr().as_fd().try_clone_to_owned()?))
@@ -47,7 +47,7 @@ impl Sink {
         Ok(Self { queue, dropped })
     }
 
-    /// Waits until what was logged so far is written, but not for ever.
+    /// Waits until all lines so far are written, for a bounded time.
     pub(super) fn finish(&self) {
         let (done, written) = mpsc::sync_channel(1);
         let mut mark = Entry::Mark(done);
@@ -71,7 +71,7 @@ impl Write for Sink {
         Ok(line.len())
     }
 
-    /// Called for each line: nobody waits here.
+    /// Called for each line; must not wait.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Write for Sink {
 fn write_all(waiting: &Receiver<Entry>, mut to: impl Write, dropped: &AtomicU64) {
     for entry in waiting {
         match entry {
-            // Whoever reads may come back; until then there is nobody to tell.
+            // A reader may come back; until then the line is lost.
             Entry::Line(line) => drop(to.write_all(&line)),
             Entry::Mark(done) => drop(done.try_send(())),
         }
@@ -95,7 +95,7 @@ fn write_all(waiting: &Receiver<Entry>, mut to: impl Write, dropped: &AtomicU64)
 mod tests {
     use super::*;
 
-    /// A reader that takes what it is given when it is told to.
+    /// A reader that takes its input only when told to.
     struct Slow(Receiver<()>, Arc<std::sync::Mutex<Vec<u8>>>);
 
     impl Write for Slow {

@@ -1,7 +1,7 @@
-//! The receiver's answer, and what it means.
+//! Answer: the receiver's answer, and what it means.
 //!
-//! Owns [`Answer`]. Its status alone says whether the message has arrived: the body is for an operator who looks into a
-//! failure, and is never waited for longer than a moment nor read beyond its first bytes.
+//! Owns [`Answer`]. Only its status says whether the message has arrived: the body helps an operator with a failure,
+//! and is read for at most a moment, and only its first bytes.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use tokio::time::timeout;
 
 use crate::domain::webhook_url::WebhookUrl;
 
-/// Most of a body that is read, and shown.
+/// The most bytes of a body that are read, and the most characters that are shown.
 const MOST_BODY: usize = 4_096;
 const MOST_SHOWN: usize = 200;
-/// How long a body is waited for.
+/// How long to wait for a body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
-/// The longest that a receiver may ask us to stay away.
+/// The longest pause that a receiver may ask for.
 const MOST_AWAY: Duration = Duration::from_secs(3_600);
 
-/// Why there was no answer, as the rest of a sentence; whether the message has arrived is not known.
+/// Why there was no answer, as the end of a sentence; the message may have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoAnswer(pub String);
 
-/// What the receiver answered.
+/// The receiver's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     status: StatusCode,
@@ -35,27 +35,27 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads what was answered by the receiver at `url`, of whose path receivers like to say that it is not found.
+    /// Reads the answer of the receiver at `url`, whose path many receivers repeat in a 404.
     pub(super) async fn read(answer: Response<Incoming>, url: &WebhookUrl) -> Self {
         let (head, body) = answer.into_parts();
-        // It has arrived, whatever else is said about it.
+        // It has arrived: the body does not matter.
         let body = if head.status.is_success() { String::new() } else { url.masked_in(&beginning(body).await) };
         let body = body.chars().take(MOST_SHOWN).collect();
         Self { status: head.status, away: away(head.status, &head.headers), body }
     }
 
-    /// Whether the receiver has taken the message: 2xx and nothing else. A redirect is no place to take a message to,
-    /// and no 4xx tells a message that will never do from a receiver that is set up wrongly.
+    /// Whether the receiver has accepted the message: only 2xx. A message does not follow a redirect, and no 4xx
+    /// distinguishes a bad message from a misconfigured receiver.
     pub fn delivered(&self) -> bool {
         self.status.is_success()
     }
 
-    /// How long the receiver wants to be left alone.
+    /// The pause that the receiver asks for.
     pub fn away(&self) -> Option<Duration> {
         self.away
     }
 
-    /// The status in words, and how the body of a refusal begins.
+    /// The status in words, and the beginning of a refusal's body.
     pub fn in_words(&self) -> String {
         let status = match self.status.canonical_reason() {
             Some(reason) => format!("{} {reason}", self.status.as_u16()),
@@ -74,7 +74,7 @@ fn away(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     match status {
         StatusCode::GONE => Some(MOST_AWAY),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            // Seconds; the other form, a date, is as good as none.
+            // Seconds; the other form, a date, is ignored.
             let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
             seconds.map(|seconds| Duration::from_secs(seconds).min(MOST_AWAY))
         }
@@ -82,7 +82,7 @@ fn away(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// How a body begins, on one line.
+/// The beginning of a body, on one line.
 async fn beginning(mut body: Incoming) -> String {
     let mut read = Vec::new();
     let _in_time = timeout(BODY_WAIT, async {

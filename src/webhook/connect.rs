@@ -1,7 +1,7 @@
-//! The way to the receiver: look its name up, judge each address, connect, and speak TLS.
+//! Connect: resolves the receiver's name, judges each address, connects, and starts TLS.
 //!
-//! Owns the order of these. Must never connect to an address that was not judged: a name that is looked up twice may
-//! lead elsewhere the second time.
+//! Owns this order. Must never connect to an address that was not judged: a second look-up of a name may give another
+//! address.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -21,11 +21,11 @@ use tokio_rustls::client::TlsStream;
 use super::answer::NoAnswer;
 use crate::domain::webhook_url::WebhookUrl;
 
-/// How long the name servers may take.
+/// How long name resolution may take.
 const LOOKUP_WAIT: Duration = Duration::from_secs(5);
-/// How long one address may take to be reached, and TLS to begin.
+/// How long one address may take to connect, including TLS.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
-/// Addresses that are tried.
+/// The most addresses to try.
 const MOST_ADDRESSES: usize = 3;
 
 /// Connects to one receiver.
@@ -43,7 +43,7 @@ impl Connector {
         &self.url
     }
 
-    /// What the system trusts, or `SSL_CERT_FILE`, read once; none where it is not needed.
+    /// The system's trust store, or `SSL_CERT_FILE`, read once; none where it is not needed.
     pub(super) fn trust(&self) -> Result<Option<TlsConnector>, NoAnswer> {
         match self.url.is_https() {
             true => self.tls.get_or_init(system_trust).clone().map(Some),
@@ -51,11 +51,11 @@ impl Connector {
         }
     }
 
-    /// A connection that a request can be written to.
+    /// A connection ready for a request.
     pub(super) async fn connect(&self) -> Result<TokioIo<Stream>, NoAnswer> {
         let tls = self.trust()?;
         let stream = reach(&self.addresses().await?).await?;
-        // A message is one write; nothing is gained by waiting for more.
+        // A message is one write; a delay would gain nothing.
         let _unsupported = stream.set_nodelay(true);
         let Some(tls) = tls else { return Ok(TokioIo::new(Stream::Plain(stream))) };
         let name = ServerName::try_from(self.url.host()).map_err(|error| NoAnswer(format!("its name: {error}")))?;

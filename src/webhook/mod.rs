@@ -1,8 +1,8 @@
-//! The webhook: hands one signed message to the receiver and says what came of it.
+//! Webhook: sends one signed message to the receiver and returns the result.
 //!
-//! Owns the client side of HTTP, which is one request on one connection: no redirect is followed, no proxy asked, no
-//! connection kept, and the address that was judged is the one that is connected to. Every wait has a bound, and of an
-//! answer a few KB are read. Must never decide whether to try again, and never know what a message tells.
+//! Owns the HTTP client, with one request on one connection: it follows no redirect, uses no proxy, keeps no
+//! connection, and connects only to the address that was judged. Every wait has a time limit, and it reads at most a
+//! few KB of an answer. Must never decide on a retry, and never know what a message means.
 
 mod answer;
 mod connect;
@@ -26,29 +26,29 @@ use crate::domain::Timestamp;
 use crate::domain::webhook::{self, WebhookSecret};
 use crate::domain::webhook_url::WebhookUrl;
 
-/// How long the receiver may take until its answer begins, with all that comes before.
+/// How long the receiver may take until its answer begins, including all earlier steps.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(15);
-/// Most of an answer's head; what hyper takes at the least.
+/// The most bytes of an answer's head; hyper's minimum.
 const MOST_HEAD: usize = 8_192;
 
-/// Hands messages to one receiver; one for each process.
+/// Sends messages to one receiver; one for each process.
 pub struct Sender {
     connector: Connector,
     secrets: Vec<WebhookSecret>,
 }
 
 impl Sender {
-    /// For this receiver, which shares these secrets. Asks nobody anything.
+    /// For this receiver, which shares these secrets. Connects to nothing.
     pub fn new(url: WebhookUrl, secrets: Vec<WebhookSecret>) -> Self {
         Self { connector: Connector::new(url), secrets }
     }
 
-    /// Where messages go, without what may be a secret of it.
+    /// The receiver's URL, without possible secrets.
     pub fn url(&self) -> &WebhookUrl {
         self.connector.url()
     }
 
-    /// Reads whom this machine trusts, before it is needed: without, no message could ever be sent.
+    /// Reads the machine's trust store before it is needed: without it, no message could ever be sent.
     pub fn prepare(&self) -> Result<(), NoAnswer> {
         self.connector.trust().map(drop)
     }
@@ -81,7 +81,7 @@ impl Sender {
         let failed = |error: hyper::Error| NoAnswer(format!("the receiver's connection failed: {error}"));
         let (mut sender, connection) =
             http1::Builder::new().max_buf_size(MOST_HEAD).handshake(stream).await.map_err(failed)?;
-        // Its bytes move as long as this call lasts, and no longer: it is closed with the set.
+        // Drives the connection for the length of this call: dropping the set closes it.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let answer = sender.send_request(request).await.map_err(failed)?;

@@ -1,38 +1,38 @@
-//! What the rules found: signals, and the sessions that they are about.
+//! The result of the rules: signals, and the sessions that they are about.
 //!
-//! Owns [`Assessment`] and the question whether it is news beside the alerts that there are.
+//! Owns [`Assessment`], and whether it is news compared with the existing alerts.
 
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
 use crate::domain::SessionId;
 
-/// Most reasons in one alert: a matter that goes on does not grow for ever.
+/// Most reasons in one alert, so that an ongoing alert stops growing.
 const MAX_SIGNALS: usize = 20;
 /// Most sessions that one alert names.
 const MAX_SESSIONS: usize = 200;
 
-/// One rule that found something.
+/// A rule that found something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
-    /// Which.
+    /// The rule.
     pub rule: Rule,
-    /// What it weighed then.
+    /// Its weight at that time.
     pub weight: u32,
-    /// Why, in words.
+    /// The reason in words.
     pub reason: String,
-    /// The sessions that it was found of: one that is named because it was there before is not among them.
+    /// The sessions that it was found in; a session named only as an earlier one is not among them.
     #[serde(default)]
     pub about: Vec<SessionId>,
 }
 
 impl Signal {
-    /// Whether it is the same reason, of whichever sessions: the words count where they name places and nothing that changes.
+    /// Whether both are the same reason, for any session. The words count if they name places and nothing that changes.
     fn is_same_as(&self, other: &Self) -> bool {
         self.rule == other.rule && (!self.rule.names_places() || self.reason == other.reason)
     }
 
-    /// Whether an alert gives this reason of this session.
+    /// Whether an alert gives this reason for this session.
     fn is_told_of<T: KnownAlert>(&self, session: SessionId, alert: &T) -> bool {
         alert.signals().iter().any(|told| self.is_same_as(told) && told.about.contains(&session))
     }
@@ -44,67 +44,67 @@ impl Signal {
     }
 }
 
-/// What was found about one user, at one moment.
+/// The assessment of one user at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assessment {
     /// The rules that found something.
     pub signals: Vec<Signal>,
     /// All sessions that it is about.
     pub sessions: Vec<SessionId>,
-    /// Those that make it this finding and no other: the session that was judged, and the oldest one of each country.
+    /// The sessions that identify this assessment: the judged session, and the oldest one of each country.
     pub core: Vec<SessionId>,
-    /// The live ones that something is done about.
+    /// The live sessions that the policy's action applies to.
     pub concerned: Vec<SessionId>,
 }
 
-/// What a finding is beside the alerts that there are.
+/// How an assessment compares with the existing alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News<T> {
-    /// Somebody was told already.
+    /// An alert already reports it.
     Known,
-    /// It belongs to this open alert, and adds to it.
+    /// It belongs to this open alert and adds to it.
     More(T),
-    /// Nobody was told.
+    /// No alert reports it.
     New,
 }
 
-/// An alert, as far as a finding is compared with it.
+/// The parts of an alert that an assessment is compared with.
 pub trait KnownAlert {
-    /// Whether nobody has acknowledged it.
+    /// Whether it is not yet acknowledged.
     fn is_open(&self) -> bool;
-    /// Why it was opened.
+    /// The reasons it was opened for.
     fn signals(&self) -> &[Signal];
     /// The sessions that it names.
     fn sessions(&self) -> &[SessionId];
 }
 
 impl Assessment {
-    /// The weight of it all.
+    /// The sum of all weights.
     pub fn risk(&self) -> u32 {
         self.signals.iter().fold(0, |sum, signal| sum.saturating_add(signal.weight))
     }
 
-    /// The same without what anybody can bring about who knows nothing but an address.
+    /// The same without signals that a stranger can cause who knows only an e-mail address.
     pub fn risk_of_its_own(&self) -> u32 {
         let own = self.signals.iter().filter(|signal| !signal.rule.is_anybodys());
         own.fold(0, |sum, signal| sum.saturating_add(signal.weight))
     }
 
-    /// Whether there is anything.
+    /// Whether the rules found nothing.
     pub fn is_empty(&self) -> bool {
         self.signals.is_empty()
     }
 
-    /// Adds a rule that found something; one of no weight is switched off.
+    /// Adds a rule that found something; a rule with weight 0 is switched off.
     pub(super) fn add(&mut self, rule: Rule, weight: u32, reason: String) {
         if weight > 0 {
             self.signals.push(Signal { rule, weight, reason, about: Vec::new() });
         }
     }
 
-    /// Compares it with the user's alerts. The same reasons found of the same sessions are told; more of a matter that is open
-    /// is added to it: further sessions for the same reasons, or further places of the same sessions. Another place of other
-    /// sessions, or after the alert was acknowledged, is another matter.
+    /// Compares it with the user's alerts. The same reasons for the same sessions are known. Further sessions for the
+    /// same reasons, or further places of the same sessions, add to an open alert. Another place of other sessions, or
+    /// any after the alert was acknowledged, is new.
     pub fn news<'a, T: KnownAlert>(&self, alerts: &'a [T]) -> News<&'a T> {
         if alerts.iter().any(|alert| self.signals.iter().all(|found| self.is_told_of_core(found, alert))) {
             return News::Known;
@@ -115,18 +115,18 @@ impl Assessment {
         alerts.iter().find(belongs).map_or(News::New, News::More)
     }
 
-    /// Whether an alert gives all these reasons, of whichever sessions.
+    /// Whether an alert gives all these reasons, for any sessions.
     pub(super) fn is_told_by<T: KnownAlert>(&self, alert: &T) -> bool {
         self.signals.iter().all(|found| alert.signals().iter().any(|told| found.is_same_as(told)))
     }
 
-    /// Whether an alert gives this reason of those of its sessions that make it this finding.
+    /// Whether an alert gives this reason for each core session that it was found in.
     fn is_told_of_core<T: KnownAlert>(&self, found: &Signal, alert: &T) -> bool {
         let mut core = found.about.iter().filter(|session| self.core.contains(session)).peekable();
         core.peek().is_some() && core.all(|session| found.is_told_of(*session, alert))
     }
 
-    /// The live sessions of which an alert does not give all reasons: those that something is yet to be done about.
+    /// The live sessions with a reason that the alert does not give: the action has yet to be applied to them.
     pub fn concerned_beside<T: KnownAlert>(&self, alert: &T) -> Vec<SessionId> {
         let is_news = |session: &SessionId| {
             let mut reasons = self.signals.iter().filter(|found| found.about.contains(session));
@@ -161,7 +161,7 @@ impl Assessment {
         self.sessions.iter().filter(|session| !told.contains(session)).take(left).copied().collect()
     }
 
-    /// Leaves each session once, in the order of their sign-ins.
+    /// Removes duplicate sessions and sorts them by sign-in.
     pub(super) fn tidy(mut self) -> Self {
         for sessions in [&mut self.sessions, &mut self.core, &mut self.concerned] {
             sessions.sort_unstable();

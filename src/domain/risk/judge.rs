@@ -1,8 +1,8 @@
-//! The rules themselves: what is strange, and why, in words.
+//! The rules themselves: what each one finds unusual, and why, in words.
 //!
-//! Owns what each rule means. Pure functions of what is known of one user. What is not known is never strange: without a
-//! location file, or in its gaps, the rules about places find nothing. Must never name more of a person than an
-//! administrator has to know to decide.
+//! Owns the meaning of each rule. Pure functions of the facts about one user. The unknown is never unusual: without a
+//! location file, or in its gaps, the rules about places find nothing. Must never reveal more about a person than an
+//! administrator needs to decide.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use super::rule::Rule;
 use super::{Arrival, Past, RiskPolicy, Sighting};
 use crate::domain::{Place, SessionId};
 
-/// In so many countries at once nobody is.
+/// Countries at once that one person cannot be in.
 const SEVERAL: usize = 3;
-/// So many wrong passwords before the right one: what is free before somebody has to wait.
+/// Wrong passwords before the right one that are suspicious: as many as are free of any wait.
 const MANY_FAILURES: u32 = 5;
 /// Faster than a passenger aircraft.
 const TOP_KM_PER_HOUR: f64 = 1_000.0;
-/// Location files are wrong by so much, and networks let people out somewhere else.
+/// Tolerance for errors in location files and for networks whose exit is elsewhere.
 const TOLERANCE_KM: f64 = 750.0;
-/// More for a place without a city, which is the middle of its country.
+/// More tolerance for a place without a city, which is the middle of its country.
 const NO_CITY_KM: f64 = 1_500.0;
 /// Most names that a reason lists.
 const LISTED: usize = 5;
 
-/// Sessions that are alive in several countries.
+/// Live sessions in several countries.
 struct Several {
     reason: String,
     sessions: Vec<SessionId>,
-    /// The oldest of each country.
+    /// The oldest session of each country.
     oldest: Vec<SessionId>,
 }
 
 impl RiskPolicy {
-    /// A sign-in, beside the user's earlier sessions and those that are alive, without the new one. The first sign-in of
-    /// an account is never strange.
+    /// Judges a sign-in against the user's earlier sessions and the live ones without the new one. The first sign-in of
+    /// an account is never unusual.
     pub fn judge_arrival(&self, new: &Arrival, past: &[Past], live: &[Sighting]) -> Assessment {
         let mut found = Assessment::default();
         if past.is_empty() {
@@ -56,19 +56,20 @@ impl RiskPolicy {
             self.note(&mut found, Rule::NewDevice, reason);
         }
         let everywhere: Vec<_> = live.iter().chain([&new.sighting]).collect();
-        // A further session in a country that has one already adds nothing.
+        // A further session in a country that already has one adds nothing.
         let several = several(&everywhere).filter(|several| several.oldest.contains(&new.sighting.session));
         self.add_several(&mut found, several);
         about(found, new.sighting.session)
     }
 
-    /// A live session that was used in another country or network than before. `past` may hold the session itself: where
-    /// it was signed in is known.
+    /// Judges a live session that was used in another country or network than before. `past` may contain the session
+    /// itself: the place of its sign-in is known.
     pub fn judge_move(&self, now: &Sighting, before: &Sighting, past: &[Past], live: &[Sighting]) -> Assessment {
         let mut found = Assessment::default();
         self.judge_place(&mut found, now, past);
-        // Of the session itself the sign-in counts beside what was before: a use from an address that no file knows, in
-        // between, hides nobody. Of the others it does not: whoever has proven it is not asked again for an old sign-in.
+        // Of the session itself the sign-in counts too: a use from an unlocated address in between hides no jump. Of
+        // the other sessions it does not: a user who has proven their identity is not asked again because of an old
+        // sign-in.
         let (own, others): (Vec<_>, Vec<_>) = past.iter().partition(|past| past.session == now.session);
         let own = own.into_iter().map(Past::sign_in);
         let others = others.into_iter().map(|past| past.last.clone());
@@ -80,7 +81,7 @@ impl RiskPolicy {
         about(found, now.session)
     }
 
-    /// A user's live sessions, as they are.
+    /// Judges a user's live sessions as they are.
     pub fn judge_live(&self, live: &[Sighting]) -> Assessment {
         let mut found = Assessment::default();
         self.add_several(&mut found, several(&live.iter().collect::<Vec<_>>()));
@@ -91,7 +92,7 @@ impl RiskPolicy {
         found.add(rule, self.weights.of(rule), reason);
     }
 
-    /// Country and network, each beside all that are known of the user. Where none is known, none is new.
+    /// Compares country and network with all known ones of the user. If none is known, none is new.
     fn judge_place(&self, found: &mut Assessment, new: &Sighting, past: &[Past]) {
         let known = || past.iter().flat_map(|past| places(past, new.session));
         if let Some(country) = &new.place.country {
@@ -138,7 +139,7 @@ impl RiskPolicy {
                 .iter_mut()
                 .filter(|it| it.rule == Rule::SeveralCountries)
                 .for_each(|it| it.about.clone_from(&sessions));
-            // Nobody can tell which of them is the owner's.
+            // The rules cannot tell which of them is the owner's.
             found.concerned.extend(&sessions);
             found.sessions.extend(sessions);
             found.core.extend(oldest);
@@ -146,27 +147,27 @@ impl RiskPolicy {
     }
 }
 
-/// The session that was judged is what it is about, if there is anything.
+/// Adds the judged session to an assessment that found something.
 fn about(mut found: Assessment, session: SessionId) -> Assessment {
     if !found.is_empty() {
         for list in [&mut found.sessions, &mut found.core, &mut found.concerned] {
             list.push(session);
         }
-        // Of the others it is known only that they were there.
+        // Of the other sessions only their presence is known.
         found.signals.iter_mut().filter(|it| it.rule != Rule::SeveralCountries).for_each(|it| it.about.push(session));
     }
     found.tidy()
 }
 
-/// Where an earlier session is known from. Of the session that is judged that is its sign-in: where it was last used may
-/// be the very place in question.
+/// The known places of an earlier session. For the judged session only its sign-in counts: its last use may be the very
+/// place in question.
 fn places(past: &Past, judged: SessionId) -> impl Iterator<Item = &Place> {
     let last = (past.session != judged).then_some(&past.last.place);
     [&past.signed_in].into_iter().chain(last)
 }
 
-/// How far apart two uses are, if nobody can have travelled that. Country and network come before kilometres: a carrier
-/// lets its customers out wherever it likes, and the middle of a country is not where anybody is.
+/// The distance of two uses, if it was impossible to travel. Network and country take precedence over kilometres: a
+/// carrier's exit may be anywhere, and the middle of a country is not a person's position.
 fn impossible_km(new: &Sighting, other: &Sighting) -> Option<f64> {
     let (here, there) = (&new.place, &other.place);
     if here.shares_network(there) {
@@ -186,8 +187,8 @@ fn between(one: &Sighting, other: &Sighting) -> Duration {
     one.at.since(other.at).max(other.at.since(one.at))
 }
 
-/// Live sessions in several countries at once. Those of one country belong together, and those of one network: a carrier's
-/// addresses may be filed under each country that it serves.
+/// Live sessions in several countries at once. Sessions of one country form a group, and so do those of one network:
+/// the file may list a carrier's addresses under each country that the carrier serves.
 fn several(live: &[&Sighting]) -> Option<Several> {
     let mut groups: Vec<Vec<&Sighting>> = Vec::new();
     for sighting in live.iter().filter(|sighting| sighting.place.country.is_some()) {

@@ -1,6 +1,6 @@
-//! Risk: what is strange about where, when and with what somebody uses their sessions.
+//! Risk: what is unusual about where, when and with which device a user's sessions are used.
 //!
-//! Owns the operator's choices and what the rules look at. Must never do I/O: places and earlier sessions come in.
+//! Owns the operator's policy and the inputs of the rules. Must never do I/O: its caller passes places and sessions.
 
 pub mod assessment;
 pub mod judge;
@@ -11,14 +11,14 @@ use super::{Place, SessionId, Timestamp};
 pub use assessment::{Assessment, KnownAlert, News, Signal};
 pub use rule::{Rule, Weights};
 
-/// What the operator wants of the rules.
+/// The operator's policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RiskPolicy {
-    /// How much each rule weighs.
+    /// The weight of each rule.
     pub weights: Weights,
-    /// From which sum on there is an alert, at least one.
+    /// The sum from which an alert is opened; at least one.
     pub threshold: u32,
-    /// What is done then.
+    /// The action on an alert.
     pub action: RiskAction,
 }
 
@@ -29,25 +29,26 @@ impl Default for RiskPolicy {
 }
 
 impl RiskPolicy {
-    /// What is done about a finding beside telling: nothing, where it is only alarming by what anybody can bring about.
+    /// The action on an assessment. Only an alert if the sum reaches the threshold through signals that a stranger can
+    /// cause.
     pub fn action_on(&self, finding: &Assessment) -> RiskAction {
         if finding.risk_of_its_own() >= self.threshold { self.action } else { RiskAction::Alert }
     }
 
-    /// Whether somebody is to be told.
+    /// Whether an alert is to be opened.
     pub fn is_alarming(&self, finding: &Assessment) -> bool {
         !finding.is_empty() && finding.risk() >= self.threshold
     }
 }
 
-/// What is done when there is an alert that no stranger can bring about.
+/// The action on an alert that no stranger can cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RiskAction {
-    /// Somebody is told.
+    /// Opens the alert only.
     Alert,
-    /// The same, and the sessions change nothing before their owner has proven who they are.
+    /// Also blocks changes in the sessions until their owner has proven their identity.
     StepUp,
-    /// The same, and the sessions end.
+    /// Also ends the sessions.
     Revoke,
 }
 
@@ -62,40 +63,40 @@ impl RiskAction {
     }
 }
 
-/// A session that was somewhere.
+/// A use of a session at a place and time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sighting {
-    /// Which session.
+    /// The session.
     pub session: SessionId,
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
-/// A sign-in that is judged.
+/// A sign-in to be judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
-    /// The session that it makes.
+    /// The new session.
     pub sighting: Sighting,
     /// The browser.
     pub browser: Option<String>,
     /// The system.
     pub os: Option<String>,
-    /// How many wrong passwords came right before.
+    /// Wrong passwords right before it.
     pub failures: u32,
-    /// Whether the browser shows that its owner has signed in on it before.
+    /// Whether the browser presents a device cookie of an earlier sign-in.
     pub familiar: bool,
 }
 
 /// An earlier session, ended or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Past {
-    /// Which.
+    /// The session.
     pub session: SessionId,
-    /// Where it was signed in.
+    /// The place of its sign-in.
     pub signed_in: Place,
-    /// Where it was last used, and when.
+    /// The place and time of its last use.
     pub last: Sighting,
     /// The browser.
     pub browser: Option<String>,
@@ -104,12 +105,12 @@ pub struct Past {
 }
 
 impl Past {
-    /// Its sign-in: an id begins with the moment when it was made.
+    /// Its sign-in; the session's id contains the time.
     fn sign_in(&self) -> Sighting {
         Sighting { session: self.session, place: self.signed_in.clone(), at: self.session.made_at() }
     }
 
-    /// Where it is known to have been, and when: last, and when it was signed in.
+    /// Its known places and times: the last use and the sign-in.
     fn sightings(&self) -> [Sighting; 2] {
         [self.last.clone(), self.sign_in()]
     }

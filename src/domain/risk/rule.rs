@@ -1,10 +1,10 @@
-//! The rules by their names, and how much each of them weighs.
+//! The rules by name, and their weights.
 //!
-//! Owns the closed list. What each one means is in [`super::judge`] and, for people, in docs/risk.md.
+//! Owns the closed list. [`super::judge`] defines each rule, and docs/risk.md explains it.
 
 use serde::{Deserialize, Serialize};
 
-/// A rule that can find something strange.
+/// A rule that can find something unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -12,9 +12,9 @@ pub enum Rule {
     NewCountry,
     /// The user was never seen in this network.
     NewNetwork,
-    /// Two places that are farther apart than anybody can have travelled.
+    /// Two places farther apart than a person can have travelled.
     ImpossibleSpeed,
-    /// Sessions that are alive in several countries at the same time.
+    /// Live sessions in several countries at the same time.
     SeveralCountries,
     /// Many wrong passwords, then the right one.
     FailuresBeforeSuccess,
@@ -23,14 +23,14 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Whether anybody can bring it about who knows nothing but an address. Such a rule tells; it is no reason to act
-    /// against whoever came in, who may be the owner.
+    /// Whether a stranger can cause it who knows only an e-mail address. Such a rule only alerts: it is no reason to
+    /// act against the person who signed in, who may be the owner.
     pub fn is_anybodys(self) -> bool {
-        // All others are found of a session alone: of whoever had the password, or the cookie.
+        // All others need a session, and so the password or the cookie.
         self == Self::FailuresBeforeSuccess
     }
 
-    /// Whether its reasons name where it was, and nothing that changes: another place is another reason then.
+    /// Whether its reasons name places and nothing that changes: another place is then another reason.
     pub fn names_places(self) -> bool {
         matches!(self, Self::NewCountry | Self::NewNetwork | Self::SeveralCountries)
     }
@@ -63,13 +63,13 @@ impl Rule {
     }
 }
 
-/// How much each rule weighs; 0 switches it off.
+/// The weight of each rule; 0 switches a rule off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weights([(Rule, u32); 6]);
 
 impl Default for Weights {
-    /// With the default threshold of 60: a journey with a new telephone (new country, new network, new device) is no
-    /// alert; one of the two that nobody does by travelling is; and so is a guessed password from somewhere else.
+    /// With the default threshold of 60: a journey with a new telephone (new country, new network, new device) opens no
+    /// alert; each of the two rules that travelling cannot trigger does; and so does a guessed password from elsewhere.
     fn default() -> Self {
         Self([
             (Rule::NewCountry, 30),
@@ -88,7 +88,7 @@ impl Weights {
         self.all().find(|(known, _)| *known == rule).map_or(0, |(_, weight)| weight)
     }
 
-    /// The same with another weight for one rule.
+    /// The same weights with another one for this rule.
     #[must_use]
     pub fn with(mut self, rule: Rule, weight: u32) -> Self {
         self.0.iter_mut().filter(|(known, _)| *known == rule).for_each(|entry| entry.1 = weight);

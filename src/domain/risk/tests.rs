@@ -88,10 +88,10 @@ fn new_country_and_new_network() {
     let elsewhere = |country, asn| Place { country, asn, ..lisbon() };
     assert_eq!(judge(&arrival(elsewhere(Some("PT".to_owned()), Some(9)), 100), &known, &[]), ["new_network"]);
     assert_eq!(judge(&arrival(elsewhere(Some("ES".to_owned()), Some(1)), 100), &known, &[]), ["new_country"]);
-    // What is not known is not new, and where none was known, none is new: the day that the file comes.
+    // The unknown is not new, and if no place was known, none is new: the day that the file is installed.
     assert_eq!(judge(&arrival(Place::default(), 100), &known, &[]), [""; 0]);
     assert_eq!(judge(&arrival(madrid(), 100), &[past(Place::default(), 0)], &[]), [""; 0]);
-    // Where a session was used later is known, too.
+    // The place of a session's later use is known too.
     let mut travelled = past(lisbon(), 0);
     travelled.last.place = madrid();
     assert_eq!(judge(&arrival(madrid(), 100), &[travelled], &[]), [""; 0]);
@@ -127,7 +127,7 @@ fn a_use_from_nowhere_in_between_hides_no_impossible_speed() {
     let hidden = Past { last: nowhere.clone(), ..session.clone() };
     assert!(judge(1, std::slice::from_ref(&hidden)).contains(&"impossible_speed"), "by its own sign-in");
     assert!(!judge(20, std::slice::from_ref(&hidden)).contains(&"impossible_speed"), "a flight later");
-    // Of another session at a sign-in.
+    // A place of another session, at a sign-in.
     let other = Past { last: nowhere, ..session };
     assert!(names(&policy.judge_arrival(&arrival(tokyo(), 1), &[other], &[])).contains(&"impossible_speed"));
 }
@@ -165,11 +165,11 @@ fn several_countries() {
     assert_eq!(found.sessions, ids(&[0, 1, 2, 3]));
     assert_eq!(found.concerned, found.sessions, "nobody can tell which is the owner's");
     assert_eq!(found.core, ids(&[0, 2, 3]));
-    // The one that makes it three is strange, further ones in the same countries are not.
+    // The session that makes it three countries is unusual; further ones in the same countries are not.
     let known: Vec<_> = [lisbon(), madrid(), tokyo()].into_iter().map(|place| past(place, 0)).collect();
     assert_eq!(judge(&arrival(tokyo(), 100), &known, &live), ["several_countries"]);
     assert_eq!(judge(&arrival(tokyo(), 100), &known, &everywhere), [""; 0]);
-    // Unknown places are in no country.
+    // Unknown places belong to no country.
     assert!(policy.judge_live(&[sighting(Place::default(), 0), live[0].clone(), live[2].clone()]).is_empty());
 }
 
@@ -180,7 +180,7 @@ fn a_carrier_in_several_countries_is_one() {
     let carrier = |asn: Option<i64>| [with(lisbon(), asn), with(madrid(), asn), with(tokyo(), asn)];
     assert!(policy.judge_live(&carrier(Some(12_430))).is_empty());
     assert_eq!(policy.judge_live(&carrier(None)).signals.len(), 1);
-    // At home in a network of its own beside it: two.
+    // With a home network of its own beside it: two.
     let mut home = carrier(Some(12_430)).to_vec();
     home.push(sighting(place("DE", None, 5, (51.0, 9.0)), 0));
     assert!(policy.judge_live(&home).is_empty());
@@ -219,7 +219,7 @@ fn a_move_is_judged_beside_where_the_session_was() {
     let moved = |place, hours| Sighting { session: own.session, place, at: at(hours) };
     let live = std::slice::from_ref(&before);
     let mut told = own.clone();
-    // The ledger may know of the very use that is judged.
+    // The ledger may already know the use that is judged.
     told.last = moved(tokyo(), 51);
     let found = policy.judge_move(&moved(tokyo(), 51), &before, &[told], live);
     assert_eq!(names(&found), ["new_country", "new_network", "impossible_speed"]);
@@ -282,12 +282,12 @@ fn one_alert_for_one_matter() {
     assert_eq!(found.news::<Alert>(&[]), News::New);
     for open in [true, false] {
         assert_eq!(found.news(&[alert(open)]), News::Known);
-        // A further session in a country that is named already changes nothing.
+        // A further session in a named country changes nothing.
         let mut more = live.to_vec();
         more.push(sighting(tokyo(), 3));
         assert_eq!(policy.judge_live(&more).news(&[alert(open)]), News::Known);
     }
-    // A fourth country belongs to the open alert, and opens another after that was acknowledged.
+    // A fourth country belongs to the open alert, and opens another one after that alert was acknowledged.
     let mut more = live.to_vec();
     more.push(sighting(sao_paulo(), 3));
     let more = policy.judge_live(&more);
@@ -296,14 +296,14 @@ fn one_alert_for_one_matter() {
     assert_eq!(more.sessions_after(&found.sessions).len(), 1);
     assert_eq!(more.signals_after(&found.signals).len(), 2);
     assert_eq!(found.signals_after(&found.signals), found.signals);
-    // Another reason is another matter, also about the same session.
+    // Another reason is new, even for the same session.
     let mut guessed = arrival(lisbon(), 9);
     guessed.failures = 7;
     let guessed = policy.judge_arrival(&guessed, &[past(lisbon(), 0)], &live[..1]);
     assert_eq!(guessed.news(&[alert(true)]), News::New);
 }
 
-/// What an alert says of one theft does not hide the next.
+/// An alert about one theft does not hide the next.
 #[test]
 fn another_place_is_another_reason() {
     let policy = RiskPolicy::default();
@@ -319,12 +319,12 @@ fn another_place_is_another_reason() {
     assert_eq!(next.news(&[alert(true)]), News::More(&alert(true)));
     assert!(!next.is_told_by(&alert(true)) && next.signals_after(&found.signals).len() > found.signals.len());
     assert_eq!(next.news(&[alert(false)]), News::New, "that was acknowledged, and this was not");
-    // Sessions that have nothing to do with those that are named.
+    // Sessions unrelated to the named ones.
     let other = |place, hours| policy.judge_arrival(&arrival(place, hours), &[past(lisbon(), 0)], &[]);
     assert_eq!(other(sao_paulo(), 9).news(&[alert(true)]), News::New);
 }
 
-/// A session that an alert names because it was there before is judged when it moves itself.
+/// A session that an alert names only as an earlier one is judged when it moves itself.
 #[test]
 fn who_was_there_before_is_not_told_of() {
     let policy = RiskPolicy::default();
@@ -360,7 +360,7 @@ fn lists_are_short() {
     assert_eq!(found.signals[0].reason, "PT is a new country: earlier sessions were in A, B, C, D, E, 2 more.");
 }
 
-/// Every rule but the one that needs nothing but an address.
+/// Every rule except the one that a stranger can trigger with only an address.
 #[test]
 fn only_what_a_stranger_can_bring_about_is_no_reason_to_act() {
     let policy = |action| RiskPolicy { action, ..RiskPolicy::default() };
@@ -371,7 +371,7 @@ fn only_what_a_stranger_can_bring_about_is_no_reason_to_act() {
             let anybodys = rule == Rule::FailuresBeforeSuccess;
             assert!(policy(action).is_alarming(&found), "it is told");
             assert_eq!(policy(action).action_on(&found), if anybodys { RiskAction::Alert } else { action }, "{rule:?}");
-            // Nor does it add to others.
+            // Nor does it add weight to other rules.
             let mut found = Assessment::default();
             found.add(rule, 59, "a test".to_owned());
             found.add(Rule::FailuresBeforeSuccess, 50, "a test".to_owned());

@@ -1,6 +1,6 @@
-//! Routes for alerts: see what is strange, take note of it.
+//! Routes for alerts: list them, acknowledge them.
 //!
-//! Owns how a page of alerts is asked for. Must never show a token, nor anything that the alert does not say.
+//! Owns how a client asks for a page of alerts. Must never show a token, nor anything that the alert does not say.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -29,9 +29,9 @@ pub struct AlertsPage {
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "for the document alone")]
 enum WantedAlerts {
-    /// Those that nobody has taken note of.
+    /// Not yet acknowledged.
     Open,
-    /// Those that somebody has taken note of.
+    /// Acknowledged.
     Acknowledged,
     /// All of them.
     All,
@@ -52,7 +52,7 @@ impl From<AlertError> for Problem {
     }
 }
 
-/// Lists alerts: what is strange about whose sessions, and why.
+/// Lists alerts: unusual sessions, their users and the reasons.
 #[utoipa::path(
     get, path = "/admin/alerts", operation_id = "list_alerts", tag = "administrators",
     params(
@@ -69,7 +69,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
     let user = asked.parse("filter[user]", "This is no id: write it as the lists show it.", UserId::parse)?;
     let (before, limit) = (asked.cursor(alert)?, asked.limit()?);
     asked.finish()?;
-    // One more than asked for tells whether there is a next page.
+    // One row more than the limit shows whether there is a next page.
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut alerts = site.app.risk.list_alerts(wanted, user, before, most).await?;
     let has_more = alerts.len() > limit;
@@ -78,7 +78,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
     Ok(Json(AlertsPage { alerts, next_cursor }))
 }
 
-/// Takes note of an alert. The same finding about the same sessions opens no other one; again is no error.
+/// Acknowledges an alert. The same reasons for the same sessions open no other alert; repeating it is no error.
 #[utoipa::path(
     post, path = "/admin/alerts/{id}/acknowledge", operation_id = "acknowledge_alert", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The alert's id.")),
@@ -106,7 +106,7 @@ fn state(text: &str) -> Option<AlertState> {
     }
 }
 
-/// `a` and an id: no other list's cursor is one of this.
+/// The cursor's content: `a` and an id, so that no other list accepts the cursor.
 fn place(id: AlertId) -> String {
     cursor(&[b"a", id.uuid().as_bytes().as_slice()].concat())
 }

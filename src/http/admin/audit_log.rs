@@ -1,4 +1,4 @@
-//! The route for administrators to the audit log.
+//! The administrators' route to the audit log.
 
 use actix_web::web::Data;
 use serde::Serialize;
@@ -58,7 +58,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<AuditA
     Ok(Json(AuditAnswer { events, next_cursor: next.map(place) }))
 }
 
-/// `l` and an id: no other list's cursor is one of this.
+/// The cursor's content: `l` and an id, so that no other list accepts the cursor.
 fn place(id: Uuid) -> String {
     cursor(&[b"l", id.as_bytes().as_slice()].concat())
 }

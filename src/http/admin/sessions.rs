@@ -1,4 +1,4 @@
-//! Routes by which administrators find sessions, whoever's they are, and end them.
+//! Administrators' routes to find and end the sessions of any user.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::SET_COOKIE;
@@ -16,7 +16,7 @@ use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
 use crate::service::{AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
-/// Most sessions that one request ends, where it does not say.
+/// Most sessions that one request ends by default.
 const DEFAULT_LIMIT: usize = 1_000;
 /// Most sessions that one request may ask to end.
 const LARGEST_LIMIT: usize = 10_000;
@@ -37,26 +37,26 @@ pub struct UserSessionsAnswer {
     pub sessions: Vec<SessionDetail>,
 }
 
-/// Which sessions to end.
+/// The sessions to end.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeMatching {
-    /// Which ones. The session that asks is left out.
+    /// The filter. The session of the request itself never matches.
     #[schema(value_type = SessionFilter)]
     filter: FilterFields,
-    /// Whether a filter without a field, which means everybody's, is meant so.
+    /// Confirms that a filter without a field means all users' sessions.
     #[serde(default)]
     #[schema(required = false)]
     all: bool,
-    /// Only count them.
+    /// Only counts them.
     #[serde(default)]
     #[schema(required = false)]
     dry_run: bool,
-    /// Most sessions of this request.
+    /// Most sessions that this request ends.
     #[serde(default = "default_limit")]
     #[schema(required = false, minimum = 1, maximum = 10_000)]
     limit: usize,
-    /// Where an earlier answer left off. A dry run goes on there; what was ended is not found again anyway.
+    /// Where an earlier answer stopped. A dry run continues there; ended sessions no longer match anyway.
     #[schema(value_type = Option<String>)]
     cursor: Option<Text>,
 }
@@ -65,12 +65,12 @@ fn default_limit() -> usize {
     DEFAULT_LIMIT
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RevokeMatchingAnswer {
     #[serde(flatten)]
     outcome: Outcome,
-    /// Where to go on; null at the end.
+    /// Where to continue; null at the end.
     next_cursor: Option<String>,
 }
 
@@ -161,8 +161,8 @@ pub async fn revoke_of_user(
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }
 
-/// Ends the sessions that fit a filter, or counts them. Repeat it while `more`, with the `cursor` or without; repeating
-/// it ends nothing twice and confirms what is yet to be confirmed.
+/// Ends the sessions that match a filter, or counts them. Repeat it while `more`, with or without the `cursor`;
+/// repeating it ends nothing twice and confirms pending ends.
 #[utoipa::path(
     post, path = "/admin/sessions/revoke", operation_id = "revoke_matching_sessions", tag = "administrators", request_body = RevokeMatching,
     responses(
@@ -198,7 +198,7 @@ pub async fn revoke_matching(
     Ok(Json(RevokeMatchingAnswer { outcome, next_cursor }))
 }
 
-/// Whoever ended the session that he asked with needs its cookie no more.
+/// Removes the cookie if the administrator ended the session of this request.
 fn without_cookie_if(ended_itself: bool, site: &Site, mut response: HttpResponse) -> HttpResponse {
     if ended_itself {
         response.headers_mut().append(SET_COOKIE, site.cookie.removal());

@@ -1,4 +1,4 @@
-//! Routes for administrators: users.
+//! Administrators' routes for users.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -13,7 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::site::Site;
 use crate::service::{AuditContext, UserDetail, UserPosition, UserRow};
 
-/// Longest query: no address and no name is longer.
+/// Longest query; no address and no name is longer.
 const MAX_QUERY: usize = 256;
 
 /// A page of users.
@@ -25,15 +25,15 @@ pub struct UsersAnswer {
     pub next_cursor: Option<String>,
 }
 
-/// What a user shall be.
+/// The roles of a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutRoles {
-    /// All roles of the user. `user` is always among them and need not be named.
+    /// All roles of the user. `user` is always included and need not be named.
     roles: Vec<Role>,
 }
 
-/// Finds users. Without a query: all, in the order of their addresses.
+/// Finds users. Without a query: all, ordered by address.
 #[utoipa::path(
     get, path = "/admin/users", operation_id = "list_users", tag = "administrators",
     params(
@@ -57,7 +57,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<UsersA
     Ok(Json(UsersAnswer { users, next_cursor: next.as_ref().map(place) }))
 }
 
-/// `a` and an address, or `n`, an id and a name.
+/// The cursor's content: `a` and an address, or `n`, an id and a name.
 fn place(position: &UserPosition) -> String {
     match position {
         UserPosition::Address(key) => cursor(format!("a{key}").as_bytes()),
@@ -79,7 +79,7 @@ fn position(place: &[u8]) -> Option<UserPosition> {
     }
 }
 
-/// Shows a user with the sessions that are alive and those that are over.
+/// Shows a user with the live and the ended sessions.
 #[utoipa::path(
     get, path = "/admin/users/{id}", operation_id = "get_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
@@ -95,7 +95,7 @@ pub async fn show(
     site.app.users.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// Gives a user these roles and no others. Their sessions end, if that changes anything.
+/// Replaces a user's roles. The user's sessions end if that changes anything.
 #[utoipa::path(
     put, path = "/admin/users/{id}/roles", operation_id = "put_user_roles", tag = "administrators", request_body = PutRoles,
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
@@ -118,8 +118,8 @@ pub async fn put_roles(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Deletes an account. Its sessions end, then all that is personal about it goes; the audit log keeps its id. The address
-/// may be registered anew.
+/// Deletes an account. Its sessions end, then its personal data is erased; the audit log keeps its id. The address may
+/// be registered again.
 #[utoipa::path(
     delete, path = "/admin/users/{id}", operation_id = "delete_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),

@@ -1,4 +1,4 @@
-//! What may be gone on to, and what may not: tests of [`super`].
+//! Which targets are allowed and which are not: tests of [`super`].
 
 use proptest::prelude::{ProptestConfig, Strategy, prop};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -49,7 +49,7 @@ fn v3_7_2_what_may_be_followed_is_written_anew() {
     }
 }
 
-/// What parsers disagree about, what only looks like an origin of ours, and what leads nowhere at all.
+/// Texts that parsers disagree about, texts that only look like one of our origins, and texts without any target.
 const NOWHERE: &[&str] = &[
     "",
     "account",
@@ -170,7 +170,7 @@ fn people_are_sent_to_sign_in_where_the_cookie_comes_back_from() {
     assert!(shared.cookie_reaches(&page, None) && alone.cookie_reaches(&alone.judge("/x").unwrap(), None));
 }
 
-/// Texts out of what parsers disagree about, most of them of the kind that looks like a path or an origin of ours.
+/// Texts made of parts that parsers disagree about; most look like a path or one of our origins.
 fn hostile() -> impl Strategy<Value = String> {
     let first = prop::sample::select(vec![
         "/",
@@ -217,7 +217,7 @@ fn hostile() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// As a browser at either origin, below either path, would follow it.
+    /// Follows the target as a browser at either origin, below either path, would.
     #[test]
     fn v3_7_2_whatever_is_let_through_stays_at_the_configured_origins(text in hostile()) {
         if let Some(next) = destinations().judge(&text) {
@@ -233,7 +233,7 @@ proptest! {
         }
     }
 
-    /// Whatever a URL may contain (RFC 3986 and the WHATWG's URL code points) passes, and leads a browser where it says.
+    /// Every URL that RFC 3986 and the WHATWG's URL code points allow passes, and leads a browser to that URL.
     #[test]
     fn v3_7_2_every_page_of_a_configured_origin_can_be_gone_on_to(
         origin in prop::sample::select(vec!["https://app.example.org", "http://localhost:8080"]),

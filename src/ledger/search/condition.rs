@@ -1,15 +1,15 @@
-//! The conditions of a filter, and how each is written into a statement.
+//! Condition: the conditions of a filter, and how each is written into a statement.
 //!
-//! Owns which column a field of a filter is about, and which of them an index can lead by. Must never write a value into
+//! Owns the column for each field of a filter, and which of them can lead with an index. Must never write a value into
 //! a statement's text.
 
 use super::statement::{Bind, Statement};
 use crate::domain::{Filter, Network};
 
-/// The ledger's last-seen may be so far behind; see [`crate::domain::session::ledger_lag`].
+/// How far the ledger's last-seen time may lag; see [`crate::domain::session::ledger_lag`].
 pub(super) const LONGEST_LAG_MS: i64 = 60_000;
 
-/// A condition on one column, or on a place.
+/// A condition on one column, or on a location.
 #[derive(Clone)]
 pub(super) struct Condition {
     column: &'static str,
@@ -22,11 +22,11 @@ enum Test {
     Between([u8; 16], [u8; 16], Option<([u8; 16], [u8; 16])>),
     AtLeast(i64),
     Before(i64),
-    /// Where it was signed in, or where it is: the values of one place.
+    /// The sign-in location, or the present one: the values of one location.
     Place(Vec<Value>),
 }
 
-/// A field of a place: its column of where a session was signed in, that of where it is, and the value.
+/// A field of a location: the column for the sign-in, the column for the last use, and the value.
 #[derive(Clone)]
 struct Value {
     first: &'static str,
@@ -34,11 +34,11 @@ struct Value {
     value: Bind,
 }
 
-/// All conditions of a filter but those on the id; those that find the fewest first.
+/// All conditions of a filter except those on the id; those with the fewest results first.
 pub(super) fn conditions(filter: &Filter) -> Vec<Condition> {
     let text = |value: &String| Test::Is(Bind::Text(value.clone()));
     let user = filter.user.map(|user| Test::Is(Bind::Text(user.to_string())));
-    // The ledger may be behind: whoever knows later uses judges those.
+    // The ledger may lag: the caller, who knows later uses, judges those.
     let seen_after = filter.last_seen_after.map(|after| Test::AtLeast(after.ms().saturating_sub(LONGEST_LAG_MS)));
     let tests = [
         ("sessions.user_id", user),
@@ -54,7 +54,7 @@ pub(super) fn conditions(filter: &Filter) -> Vec<Condition> {
     tests.into_iter().filter_map(|(column, test)| Some(Condition { column, test: test? })).collect()
 }
 
-/// The field that finds fewer first.
+/// The field with fewer results first.
 fn place(filter: &Filter) -> Option<Test> {
     let asn = filter.asn.map(|number| Value {
         first: "sessions.asn",
@@ -76,13 +76,13 @@ fn network(network: &Network) -> Test {
 }
 
 impl Condition {
-    /// One user, or one address: never many.
+    /// One user, or one address: never many results.
     pub(super) fn is_sharp(&self) -> bool {
         let sharp = ["sessions.user_id", "sessions.last_ip_key", "sessions.sign_in_ip_key"];
         self.is_value() && sharp.contains(&self.column)
     }
 
-    /// A range that has an index.
+    /// A range with an index.
     pub(super) fn is_range(&self) -> bool {
         matches!(self.test, Test::Between(..)) || self.column == "sessions.risk"
     }
@@ -92,14 +92,14 @@ impl Condition {
         matches!(self.test, Test::Is(_))
     }
 
-    /// Where it is or was.
+    /// A location.
     pub(super) fn is_place(&self) -> bool {
         matches!(self.test, Test::Place(_))
     }
 }
 
 impl Statement {
-    /// The condition as one that is judged, or leads: `hide` keeps it from the indexes.
+    /// The condition as a filter, or leading: `hide` keeps it from the indexes.
     pub(super) fn and(&mut self, condition: &Condition, hide: &str) {
         let column = format!(" AND {hide}{}", condition.column);
         match &condition.test {
@@ -116,7 +116,7 @@ impl Statement {
             Test::AtLeast(least) => {
                 self.text(&format!("{column} >= "), Bind::Number(*least));
                 if condition.column == "sessions.risk" {
-                    // What the index holds: a value that comes later does not say that it is enough.
+                    // The index's own predicate: a planner cannot derive it from a parameter.
                     self.text.push_str(&format!("{column} > 0"));
                 }
             }
@@ -136,7 +136,7 @@ impl Statement {
         }
     }
 
-    /// The condition as the one that leads; of a place, where it was signed in.
+    /// The condition as the leading one; for a location, the sign-in column.
     pub(super) fn first(&mut self, condition: &Condition) {
         match &condition.test {
             Test::Place(values) => {
@@ -148,13 +148,13 @@ impl Statement {
         }
     }
 
-    /// Of a place: where it is, if it was not signed in there.
+    /// For a location: the present one, if the sign-in location is another.
     pub(super) fn elsewhere(&mut self, condition: &Condition) {
         if let Test::Place(values) = &condition.test
             && let Some(Value { first, last, value }) = values.first()
         {
             self.text(&format!(" AND {last} = "), value.clone());
-            // What the index holds.
+            // The index's own predicate.
             self.text.push_str(&format!(" AND {last} IS DISTINCT FROM {first}"));
         }
     }

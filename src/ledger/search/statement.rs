@@ -1,6 +1,6 @@
-//! A statement that is put together: its text, and the values that go with it.
+//! Statement: the text of an SQL statement that is built in parts, and its values.
 //!
-//! Owns nothing but the two, and how they are shown. What a statement says, [`super`] knows.
+//! Owns only these two and their display. [`super`] decides the content.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ pub(super) enum Bind {
     Bytes(Vec<u8>),
 }
 
-/// A statement with its values. It is shown with the values written into it.
+/// A statement with its values. Its display has the values in the text.
 #[derive(Clone, Debug, Default)]
 pub struct Statement {
     pub(super) text: String,
     pub(super) binds: Vec<Bind>,
 }
 
-/// With its values written into it; bytes as SQLite writes them.
+/// With the values in the text; bytes in SQLite's notation.
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.text.clone();

@@ -1,6 +1,6 @@
-//! A line of the audit log about something that happens now.
+//! Entry: a line of the audit log about a current event.
 //!
-//! Owns what every line says. Must never be written outside of the transaction of what it tells.
+//! Owns the content that every line has. Must never be written outside the transaction that it describes.
 
 use super::Audit;
 use crate::domain::event::Event;
@@ -9,7 +9,7 @@ use crate::ledger::audit;
 use crate::service::core::audit_context::AuditContext;
 
 impl Audit {
-    /// A line of the audit log about something that happens now.
+    /// A line of the audit log about a current event.
     pub(in crate::service) fn entry(
         &self,
         event: Event,
@@ -17,7 +17,7 @@ impl Audit {
         user: Option<UserId>,
         session: Option<SessionId>,
     ) -> audit::Entry {
-        // The id begins with the very moment: lines are read in its order.
+        // The id starts with this very moment: lines are read in the order of their ids.
         let now = self.core.clock().now();
         audit::Entry {
             id: self.core.line_id(now),

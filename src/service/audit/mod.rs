@@ -1,6 +1,7 @@
-//! Audit: what happened, for whoever is asked afterwards.
+//! Audit: what happened, for later review.
 //!
-//! Owns the lines of the audit log and the limit on what strangers can have written into it. Must never decide anything.
+//! Owns the lines of the audit log, and the limit on lines that unauthenticated clients can cause. Must never decide
+//! anything.
 
 pub(in crate::service) mod entry;
 pub(in crate::service) mod read;
@@ -13,7 +14,7 @@ use refusal_counters::RefusalCounters;
 
 use crate::service::core::Core;
 
-/// The audit log, written and read.
+/// Writes and reads the audit log.
 #[derive(Clone)]
 pub struct Audit {
     pub(in crate::service) core: Arc<Core>,

@@ -1,4 +1,4 @@
-//! The audit trail: what happened, for whoever is asked afterwards.
+//! Audit reads: pages of the audit log.
 //!
 //! Owns how lines are read. Writes none and changes none.
 
@@ -13,8 +13,8 @@ use crate::service::core::page::cut;
 use crate::service::core::unavailable::Unavailable;
 
 impl Audit {
-    /// A page of the lines for which all of the filter holds, the newest first, from before the line of this id; and the
-    /// id before which the next page begins, if there is one.
+    /// A page of the lines that match the whole filter, the newest first, before the line with this id; and the id
+    /// before which the next page begins, if there is one.
     pub async fn events(
         &self,
         filter: EventFilter,

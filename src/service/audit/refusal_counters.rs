@@ -1,11 +1,11 @@
-//! What was refused, on its way into the audit log.
+//! Refusal counters: refused requests on their way into the audit log.
 //!
-//! Owns how many lines that may be. Each refusal is a line of its own while there is room in its minute: so many for one
-//! account or address, so many for each event, so that a flood of one hides no other. Whatever is more, and whatever the throttle did not even compare, is counted for
-//! each account (where there is none: each address) and becomes one line when the minute is over. So lines are bounded in
-//! any minute, and memory at any time, whatever comes. Off the requests' path: a request leaves its line here, and a
-//! background task writes it within a second. Must never hold what somebody typed longer than it takes to learn whose
-//! account it is, and must never hold a password.
+//! Owns the limit on lines. Each refusal is its own line while its minute has room: a quota for one account or address,
+//! and one for each event, so that a flood of one hides no other. Further refusals, and attempts that the throttle did
+//! not compare, are counted for each account (or else each address) and become one line when the minute is over. So
+//! lines in any minute and memory at any time are bounded. Works outside the requests' path: a request leaves its line
+//! here, and a background task writes it within a second. Must never hold what a client typed longer than the lookup of
+//! its account takes, and must never hold a password.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,25 +16,25 @@ use crate::domain::event::Event;
 use crate::domain::{Timestamp, UserId};
 use crate::ledger::audit::Entry;
 
-/// Lines of single refusals of one event in a minute.
+/// Lines for single refusals of one event in a minute.
 const LINES: usize = 300;
-/// Of these, lines about one account or address.
+/// Of these, lines for one account or address.
 const LINES_EACH: u32 = 100;
-/// Accounts and addresses that are told apart in a minute, for each event; the others are one.
+/// Accounts and addresses with their own count in a minute, for each event; all others share one.
 const SUBJECTS: usize = 300;
-/// After how long counts become lines.
+/// When counts become lines.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whom a refusal is counted for.
+/// The subject that a refusal counts for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::service) enum Subject {
     /// An account.
     User(UserId),
-    /// The account of this address, if there is one; else where it came from.
+    /// The account with this address if there is one, else the client's address.
     Named(String, IpAddr),
     /// An address, or the network of one subscriber.
     From(IpAddr),
-    /// All for whom there was no place.
+    /// All subjects without a count of their own.
     Others,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::service) type Tallies = HashMap<(Event, Subject), Tally>;
 /// The refusals of one node that are not written yet.
 pub(in crate::service) struct RefusalCounters {
     collected: Mutex<Collected>,
-    /// Lines that the ledger did not take; held while it is asked.
+    /// Lines that the ledger did not take; locked while the ledger is asked.
     pub(in crate::service) written: tokio::sync::Mutex<Vec<Entry>>,
 }
 
@@ -61,7 +61,7 @@ pub(in crate::service) struct Collected {
     tallies: Tallies,
 }
 
-/// What one event has used of its minute.
+/// The share of its minute that one event has used.
 #[derive(Default)]
 struct Used {
     lines: usize,
@@ -80,7 +80,7 @@ impl RefusalCounters {
 }
 
 impl Collected {
-    /// Collects a line, or counts it.
+    /// Adds a line, or counts it.
     pub(in crate::service) fn note(&mut self, subject: Subject, line: Entry) {
         let event = line.event;
         let has_room = self.used.get(&event).is_none_or(|used| used.lines < LINES);
@@ -103,14 +103,15 @@ impl Collected {
         self.tallies.entry(if fits { key } else { (event, Subject::Others) }).or_default()
     }
 
-    /// What is to be written now: the lines, and when the minute is over, or at the end, the counts with their beginning.
+    /// Takes what is to be written now: the lines and, when the minute is over or at the end, the counts with their
+    /// start.
     pub(in crate::service) fn take(
         &mut self,
         now: Timestamp,
         at_end: bool,
     ) -> (Vec<Entry>, Option<(Timestamp, Tallies)>) {
         let lines = std::mem::take(&mut self.lines);
-        // A clock that was put back must not keep the minute open.
+        // A clock that was set back must not keep the minute open.
         if !at_end && now >= self.since && now.since(self.since) < MINUTE {
             return (lines, None);
         }
@@ -119,7 +120,7 @@ impl Collected {
         (lines, Some((since, std::mem::take(&mut self.tallies))))
     }
 
-    /// Takes counts back that could not be written.
+    /// Takes back counts that could not be written.
     pub(in crate::service) fn put_back(&mut self, since: Timestamp, tallies: Tallies) {
         self.since = since;
         for ((event, subject), tally) in tallies {
@@ -210,7 +211,7 @@ mod tests {
         let (since, tallies) = counts.unwrap();
         assert!(lines.is_empty() && since == at(0));
         assert_eq!(tallies.values().next().unwrap().more, 2);
-        // Whatever could not be written is counted on.
+        // Counts that could not be written go on counting.
         all.lock().put_back(since, tallies);
         let (_, counts) = all.lock().take(at(61), true);
         assert_eq!(counts.unwrap().1.values().next().unwrap().more, 2);

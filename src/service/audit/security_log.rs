@@ -1,7 +1,7 @@
-//! What was refused becomes lines of the audit log.
+//! Security log: turns refusals into lines of the audit log.
 //!
-//! Owns what is said of each kind of refusal, and the writing, which a background task does within a second. How many lines
-//! that may be is for [`super::refusal_counters`] to say.
+//! Owns the content of each kind of refusal, and the writing, which a background task does within a second.
+//! [`super::refusal_counters`] limits the number of lines.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,8 @@ use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::throttled::Throttled;
 
-/// A sign-in whose password may be compared by now: whoever hangs up before the answer has failed, as the throttle says.
+/// A sign-in whose password may already be compared: if the client hangs up before the answer, it failed, as for the
+/// throttle.
 #[must_use = "what is dropped has failed"]
 pub(in crate::service) struct Unanswered<'a> {
     room: &'a Audit,
@@ -30,7 +31,7 @@ impl<'a> Unanswered<'a> {
         Self { room, client, open: true }
     }
 
-    /// It is answered, whatever the answer is.
+    /// The sign-in is answered, with any answer.
     pub(in crate::service) fn answer(mut self) {
         self.open = false;
     }
@@ -45,8 +46,8 @@ impl Drop for Unanswered<'_> {
 }
 
 impl Audit {
-    /// A refusal that nobody throttles: of something that the session may not do, or of a request that is not its own.
-    /// `detail` is what of, if that can be said without what somebody typed.
+    /// A refusal without a throttle: the session lacks a permission, or the request is a forgery. `detail` says of
+    /// what, if that needs no text that a client typed.
     pub fn note_refusal(&self, event: Event, session: Option<&Checked>, client: &Client, detail: Option<String>) {
         let user = session.map(|checked| checked.user);
         let actor = user.filter(|_| event == Event::AccessFail).map_or(Actor::Anonymous, Actor::User);
@@ -54,13 +55,13 @@ impl Audit {
         self.note_line(Entry { detail, ..self.entry(event, &context, user, session.map(|checked| checked.session)) });
     }
 
-    /// A sign-in that was refused, of this account if there is one; why, if it was not the password.
+    /// A refused sign-in, of this account if there is one; the reason, if it was not the password.
     pub(in crate::service) fn note_login_failure(&self, user: Option<UserId>, client: &Client, why: Option<&str>) {
         let line = self.entry(Event::LoginFail, &AuditContext::anonymous(client), user, None);
         self.note_line(Entry { detail: why.map(ToOwned::to_owned), ..line });
     }
 
-    /// Very many wrong passwords in one minute, whoever they were for: for whoever looks after the server, at once.
+    /// Very many wrong passwords in one minute, for any accounts: alerts the operator at once.
     pub(in crate::service) fn note_flood(&self) {
         let said = format!("{MANY} wrong passwords within a minute");
         let name = Event::GuessingFlood.name();
@@ -69,16 +70,16 @@ impl Audit {
         self.note_line(Entry { detail: Some(said), ..self.entry(Event::GuessingFlood, &context, None, None) });
     }
 
-    /// A wrong password of somebody who is signed in.
+    /// A wrong password from a signed-in user.
     pub(in crate::service) fn note_password_failure(&self, checked: &Checked, client: &Client) {
         let context = AuditContext::user(checked.user, client);
         self.note_line(self.entry(Event::PasswordFail, &context, Some(checked.user), Some(checked.session)));
     }
 
-    /// A password that was not compared, because there were too many wrong ones of the account or from the address.
+    /// A password that was not compared: too many wrong ones for the account or from the address.
     pub(in crate::service) fn note_throttled(&self, email_key: &str, throttled: &Throttled, client: &Client) {
         let from = subscriber(client.ip);
-        // What no account can have is not kept: it may be as long as a body.
+        // Do not keep an address that no account can have: it may be as long as a body.
         let named = throttled.is_of_account() && Email::parse(email_key).is_ok();
         let subject = if named { Subject::Named(email_key.to_owned(), from) } else { Subject::From(from) };
         self.refusals.lock().tally(Event::LoginFailMax, subject).more += 1;
@@ -90,8 +91,8 @@ impl Audit {
         self.refusals.lock().note(subject, line);
     }
 
-    /// Writes what was collected; at the end, also what is counted of a minute that is not over. What the ledger does not
-    /// take stays, and until it does no more is taken for it.
+    /// Writes the collected lines; at the end, also the counts of the unfinished minute. Lines that the ledger does not
+    /// take stay, and no further lines are taken until it does.
     pub(in crate::service) async fn write_refusals(&self, at_end: bool) -> Result<(), LedgerError> {
         let mut unwritten = self.refusals.written.lock().await;
         self.append_all(&mut unwritten).await?;
@@ -108,14 +109,14 @@ impl Audit {
             return Ok(());
         }
         let batch = lines.clone();
-        // Once, also when the ledger did not say that it had them.
+        // Writes each line once, even if the ledger did not acknowledge an earlier write.
         let append = self.core.ledger.write_aside(move |db| batch.iter().try_for_each(|it| audit::append_once(db, it)));
         append.await?;
         lines.clear();
         Ok(())
     }
 
-    /// The lines that counts become.
+    /// The lines for the counts.
     async fn counted(&self, since: Timestamp, mut tallies: Tallies) -> Result<Vec<Entry>, LedgerError> {
         tallies.retain(|_, tally| tally.more > 0);
         if tallies.is_empty() {

@@ -1,8 +1,8 @@
-//! Check: is this token a live session's? The hot path.
+//! Authenticate: is this token a live session's? The hot path.
 //!
 //! Owns the question that every request asks. A trusted record answers yes with one Redis command and no SQL;
-//! everything else is a question to the ledger ([`super::fill`]). Must never answer no on Redis' word, and never
-//! answer yes on the word of a store that may have forgotten.
+//! everything else goes to the ledger ([`super::fill`]). Must never answer no on Redis' word, and never yes on the word
+//! of a store that may have forgotten.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::service::core::checked::{Activity, Checked};
 use crate::service::core::unavailable::Unavailable;
 
 impl Check {
-    /// Looks a token up, for a client at this address. None: there is no such live session. An error: nobody can tell.
+    /// Looks up a token for a client at this address. None: no live session has it. An error: the answer is unknown.
     pub async fn authenticate(
         &self,
         token: &Token,
@@ -35,7 +35,7 @@ impl Check {
                 Ok(found)
             }
             Err(unavailable) => {
-                // Redis may only have been late: its connection is made anew by now.
+                // Redis may only have been late: the connection is replaced by now.
                 let now = self.core.clock().now();
                 match self.read_record(&token_hash, now).await {
                     Reading::Yes(seen) => Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
@@ -70,7 +70,7 @@ impl Check {
         }
     }
 
-    /// Notes a use of the session, off the request's latency.
+    /// Records a use of the session, outside the request's latency.
     fn touch_if_due(
         &self,
         checked: &Checked,

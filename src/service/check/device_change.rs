@@ -1,7 +1,7 @@
-//! A live session that is shown by another device than the one it is bound to, and what follows from that.
+//! Device change: another device than the bound one shows a live session.
 //!
-//! Owns the comparison, which every request pays for, and the answer to a change, which is the operator's to choose. Must
-//! never ask a store about a request whose device is the session's, nor twice about the same other one.
+//! Owns the comparison, which every request pays for, and the reaction, which the operator chooses. Must never ask a
+//! store about a request from the session's own device, nor twice about the same other device.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::service::core::checked::Checked;
 use crate::service::core::policy::OnDeviceChange;
 use crate::service::core::unavailable::Unavailable;
 
-/// Lines that one session can add to the audit log by changing its device, from one proof to the next.
+/// Lines that device changes of one session can add to the audit log between two proofs.
 const MAX_LINES: usize = 16;
-/// Before a change that the ledger did not take is told again.
+/// The pause before a change that the ledger did not take is written again.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A change, as the transaction needs it.
@@ -32,8 +32,8 @@ struct Change {
 }
 
 impl Check {
-    /// Judges the device that shows a session which was just checked. None: that ended it. `client` is asked for only
-    /// where there is something to tell.
+    /// Judges the device that shows a session that was just checked. None: the reaction ended the session. `client` is
+    /// called only when there is a change to report.
     pub async fn recognise(
         &self,
         mut checked: Checked,
@@ -46,7 +46,7 @@ impl Check {
         }
         let answer = self.core.policy.on_device_change;
         if answer == OnDeviceChange::StepUp {
-            // Whatever becomes of the rest: nobody is told that this request comes from a proven owner.
+            // Even if the write below fails, this request does not count as one from a proven owner.
             checked.proven_at = None;
         }
         let change = (checked.token_hash, shown);
@@ -64,7 +64,7 @@ impl Check {
                         .await
                         .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
                 }
-                // What would change something asks the same ledger.
+                // A request that would change something asks the same ledger.
                 Err(error) => log::warn!("another device of session {} is not told: {error}", checked.session),
             },
             OnDeviceChange::Revoke => {
@@ -79,7 +79,7 @@ impl Check {
         Ok(Some(checked))
     }
 
-    /// Off the request's latency, once at a time: nothing depends on it but a line.
+    /// Outside the request's latency, one at a time: only an audit line depends on it.
     fn tell_later(&self, told: Change) {
         let change = (told.checked.token_hash, told.shown);
         if !self.device_changes.add(change) {
@@ -100,7 +100,7 @@ impl Check {
         Ok(self.core.write(move |db| room.answer_change(db, &told)).await?)
     }
 
-    /// The transaction, under the user's lock, so that two nodes write one line. What records have to go.
+    /// The transaction, under the user's lock so that two nodes write one line. Returns the records to delete.
     fn answer_change(&self, db: &mut Db, told: &Change) -> Result<Vec<PendingInvalidation>, LedgerError> {
         let Checked { user, session, token_hash, .. } = told.checked;
         let locked = locks::users(db, &[user])?;
@@ -115,7 +115,7 @@ impl Check {
                 if !proofs::challenge(db, session, now)? {
                     return Ok(Vec::new());
                 }
-                // The record tells applications of a proof that does not count any more.
+                // The record shows applications a proof that no longer counts.
                 let outdated = self.sessions.pending_invalidation(token_hash, session);
                 pending_invalidations::add(db, &[outdated], now)?;
                 Ok(vec![outdated])
@@ -127,7 +127,7 @@ impl Check {
         }
     }
 
-    /// One line for each other device since the last proof; of many, the first.
+    /// One line for each other device since the last proof; of too many, the first ones.
     fn write_line(&self, db: &mut Db, row: &Session, told: &Change, context: &AuditContext) -> Result<(), LedgerError> {
         let detail = format!(
             "{} -> {}",
@@ -146,7 +146,7 @@ impl Check {
     }
 }
 
-/// What a device calls itself, in the words of the list of sessions.
+/// The device's name, as in the list of sessions.
 fn name(device: &Device) -> String {
     let known = |family: &Option<String>| family.clone().unwrap_or_else(|| "unknown".to_owned());
     format!("{} on {}", known(&device.browser), known(&device.os))

@@ -1,7 +1,7 @@
-//! What a node knows of devices, so that most requests are compared in well under a microsecond and a change is told once.
+//! Devices: what a node remembers of devices, so that most comparisons take well under a microsecond and each change is
+//! reported once.
 //!
-//! Owns both memories, each with a bound. Must never be taken for what the ledger knows: whatever was forgotten here is read
-//! or asked again.
+//! Owns both memories, each bounded. Must never replace the ledger: forgotten entries are parsed or looked up again.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::domain::{Device, DeviceMark, TokenHash};
 
-/// Headers whose device each thread knows. A browser sends the same with each request, and to read it takes longer than
-/// the rest of the comparison.
+/// Headers whose device each thread remembers. A browser sends the same header with each request, and parsing it takes
+/// longer than the rest of the comparison.
 const KNOWN_HEADERS: usize = 1_024;
-/// Changes that a node remembers to have dealt with. One that it forgot is looked up in the ledger.
+/// Changes that a node remembers as handled. A forgotten one is looked up in the ledger.
 const KNOWN_CHANGES: usize = 10_000;
 
 thread_local! {
@@ -35,17 +35,17 @@ pub(in crate::service) fn mark_of(user_agent: Option<&str>) -> DeviceMark {
     })
 }
 
-/// The changes that this node has dealt with. By token: each proof brings a new one, and all begins anew.
+/// The changes that this node has handled, by token: each proof brings a new token, and starts over.
 #[derive(Default)]
 pub(in crate::service) struct DealtWith(Mutex<HashSet<(TokenHash, DeviceMark)>>);
 
 impl DealtWith {
-    /// Whether it has.
+    /// Whether this change was handled.
     pub(in crate::service) fn has(&self, change: (TokenHash, DeviceMark)) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&change)
     }
 
-    /// It has now. Whether that is news.
+    /// Marks this change as handled. Returns whether that is new.
     pub(in crate::service) fn add(&self, change: (TokenHash, DeviceMark)) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_CHANGES {

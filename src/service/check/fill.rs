@@ -1,8 +1,8 @@
 //! Fill: what happens when Redis did not say yes.
 //!
-//! Owns the order lease → ledger → record. The lease is put in the record's place before the ledger is read, and
-//! the record replaces only that very lease: a revocation deletes it, so that no answer which was read before the
-//! revocation can be stored after it (invariant 1).
+//! Owns the order lease → ledger → record. The lease takes the record's place before the ledger is read, and the record
+//! replaces only that very lease: a revocation deletes the lease, so an answer that was read before the revocation
+//! cannot be stored after it (invariant 1).
 
 use std::net::IpAddr;
 
@@ -17,16 +17,16 @@ use crate::service::check::{Answer, Check};
 use crate::service::core::checked::{Activity, Checked};
 use crate::service::core::unavailable::Unavailable;
 
-/// Where a fill stands before it reads the ledger.
+/// The state of a fill before it reads the ledger.
 struct Ground {
     lease: Option<Lease>,
-    /// The last-seen time of a record that rested too long; then the ledger needs no benefit of the doubt.
+    /// The last-seen time of a record that was idle for too long; then the ledger gets no benefit of the doubt.
     stale_last_seen: Option<Timestamp>,
 }
 
 impl Check {
-    /// Asks the ledger about a token and leaves a record where Redis allows it. `doubt` is what Redis showed, none
-    /// when it showed nothing at all; `used` from where, and whether that counts.
+    /// Asks the ledger about a token and leaves a record where Redis allows it. `doubt` is what Redis showed, none when
+    /// it showed nothing; `used` is the client's address, and whether the request counts as a use.
     pub(in crate::service) async fn fill(
         &self,
         token_hash: TokenHash,
@@ -37,7 +37,7 @@ impl Check {
             Role::Joined(answered) => answered,
             Role::Leader(leader, answered) => {
                 let room = self.clone();
-                // A task of its own: a client that hangs up must not take along those who joined it.
+                // A separate task: a client that hangs up must not cancel the answer for requests that joined.
                 tokio::spawn(async move {
                     let (window, answer) = leader.split();
                     let found = room.ask_ledger(token_hash, doubt, used, window).await;
@@ -56,8 +56,8 @@ impl Check {
         used: (IpAddr, Activity),
         window: single_flight::JoinWindow<Answer>,
     ) -> Answer {
-        // A record that rested too long is the witness of that: it stays where it is unless the ledger knows better.
-        // A lease in its place would leave the next request with the ledger's word, which may be a minute generous.
+        // A record that was idle for too long proves that: it stays in place unless the ledger knows better. A lease in
+        // its place would leave the next request with the ledger's word, which may be a minute generous.
         let rested = doubt.as_ref().and_then(|doubt| doubt.stale.as_ref()).map(|record| record.last_seen);
         if rested.is_some() {
             let row = self.core.ledger.read(move |db| sessions::find_live(db, &token_hash)).await?;
@@ -70,7 +70,7 @@ impl Check {
             self.core.ledger.read_noting(move || drop(window), move |db| sessions::find_live(db, &token_hash)).await?;
         let mut found = row.and_then(|row| self.judge(token_hash, row, ground.stale_last_seen));
         if found.is_none() && self.core.live.is_none() {
-            // A use may have gone from the notes into the row just between the two looks.
+            // A use may have moved from the last-seen buffer into the row between the two reads.
             let row = self.core.ledger.read(move |db| sessions::find_live(db, &token_hash)).await?;
             found = row.and_then(|row| self.judge(token_hash, row, None));
         }
@@ -81,8 +81,8 @@ impl Check {
         Ok(Some(checked))
     }
 
-    /// Takes a lease where Redis allows it. A record that has come to stand there meanwhile is no answer here: the
-    /// boarding is open, and somebody may have joined since that record was read and a revocation answered.
+    /// Takes a lease where Redis allows it. A record that appears there meanwhile is no answer: the join window is
+    /// open, and a request may have joined after that record was read and a revocation answered.
     async fn take(&self, token_hash: &TokenHash, doubt: Option<Doubt>) -> Ground {
         let (Some(live), Some(doubt)) = (&self.core.live, doubt) else {
             return Ground { lease: None, stale_last_seen: None };
@@ -100,12 +100,13 @@ impl Check {
         }
     }
 
-    /// Whether a row that was not ended is alive now, by the latest last-seen time that anybody knows.
+    /// Whether a row that was not ended is live now, by the latest last-seen time that is known.
     fn judge(&self, token_hash: TokenHash, row: sessions::Live, stale: Option<Timestamp>) -> Option<Checked> {
         let mut deadlines = row.deadlines;
         let noted = self.core.last_seen.noted(row.id);
         deadlines.last_seen = [Some(deadlines.last_seen), stale, noted].into_iter().flatten().max()?;
-        // Exact are a ledger that is told at once, a record that is still there, and a row that knows of no use.
+        // Exact sources: a ledger without records in front of it, a record that is still there, and a row without any
+        // use.
         let unused = deadlines.last_seen <= row.id.made_at();
         let exact = self.core.live.is_none() || stale.is_some() || unused;
         let now = self.core.clock().now();
@@ -141,7 +142,7 @@ impl Check {
             proven_at: checked.proven_at,
             ip: used_at.map_or(checked.ip, |_| from),
         };
-        // Whether it was stored makes no difference to the answer: a revocation may have been faster.
+        // The answer is the same whether or not the record was stored: a revocation may have been faster.
         if let Err(error) = live.put(lease, &record, now).await {
             log::debug!("Redis took no record: {error}");
         }

@@ -1,7 +1,7 @@
 //! Check: is this token a live session's? The hot path.
 //!
-//! Owns the order of the questions: record, lease, ledger, record. Must never answer no on Redis' word, and never yes on a
-//! word that is older than the request.
+//! Owns the order of the questions: record, lease, ledger, record. Must never answer no on Redis' word, and never yes
+//! on an answer that is older than the request.
 
 pub(in crate::service) mod authenticate;
 pub(in crate::service) mod device_change;
@@ -39,5 +39,5 @@ pub struct Check {
     pub(in crate::service) probing: Arc<Probing>,
 }
 
-/// What a fill found: the same for all who waited for it.
+/// The result of a fill: the same for all requests that joined it.
 pub(in crate::service) type Answer = Result<Option<Checked>, Unavailable>;

@@ -1,8 +1,8 @@
-//! Probing: many different tokens from one address that are nobody's session.
+//! Probing: many different tokens from one address that open no session.
 //!
-//! Owns the count of them, on this node, in a table of a fixed size. A token that opens a session is never counted and
-//! never asked about, so signed-in people behind the same address do not notice. One dead token that is shown again and
-//! again is a browser that was left open, and counts once a minute. Must never keep a token, not even its hash.
+//! Owns the count of them on this node, in a table of fixed size. A token that opens a session is never counted or
+//! looked up here, so signed-in users behind the same address notice nothing. One dead token that is shown repeatedly
+//! is an open browser, and counts once a minute. Must never keep a token, not even its hash.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,14 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 use crate::domain::throttle::Window;
 
-/// Different unknown tokens that an address may show in a minute: as many sessions as end at once in a large office.
+/// Different unknown tokens that an address may show in a minute: as many as sessions that end at once in a large
+/// office.
 pub(in crate::service) const WINDOW: Window = Window { limit: 100, length: Duration::from_secs(60) };
 
 /// Addresses that are counted at once, in about half a megabyte.
 const PLACES: usize = 4_096;
 
-/// Tokens that are known again, by so many of their address: others in between make one count anew.
+/// The last tokens of an address that are recognised: a token that comes again after this many others counts again.
 const KNOWN: usize = 8;
 
 #[derive(Clone, Copy, Default)]
@@ -39,23 +40,23 @@ impl Default for Probing {
     }
 }
 
-/// What the count says about one more unknown token.
+/// The verdict on one more unknown token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Judgement {
-    /// Not too many.
+    /// Within the limit.
     Fine,
-    /// Too many, by this one.
+    /// This token is the first beyond the limit.
     First,
-    /// Too many before it.
+    /// The limit was exceeded before.
     TooMany,
 }
 
 impl Probing {
-    /// Counts one more token of an address, unless it is one of the last that were.
+    /// Counts one more token of an address, unless it is one of the address' last tokens.
     pub(in crate::service) fn note(&self, subscriber: IpAddr, fingerprint: u64, now: Timestamp) -> Judgement {
         let minute = WINDOW.number(now);
         let mut places = self.lock();
-        // Most nodes never need it.
+        // Allocated late: most nodes never need it.
         if places.is_empty() {
             places.resize(PLACES, Place::default());
         }
@@ -82,7 +83,7 @@ impl Probing {
     }
 }
 
-/// The place of an address: its own, or of the few that it may take the one with the least to lose.
+/// The address' own place, or the least valuable of the few places that it may take.
 fn place_of(places: &mut [Place], subscriber: IpAddr, minute: i64) -> Option<&mut Place> {
     const WAYS: usize = 8;
     let sets = places.len() / WAYS;
@@ -96,7 +97,7 @@ fn place_of(places: &mut [Place], subscriber: IpAddr, minute: i64) -> Option<&mu
     set.iter_mut().min_by_key(|place| cost(place))
 }
 
-/// Spreads addresses over the places. Who chooses addresses to share one with others only loses a count.
+/// Spreads addresses over the places. An attacker who picks colliding addresses only loses a count.
 fn spread(subscriber: IpAddr) -> usize {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();

@@ -1,8 +1,7 @@
 //! Single flight: concurrent requests for the same token share one question to the ledger.
 //!
-//! Owns [`SingleFlight`]. A request may join another's question only until that question is sent: an answer that was
-//! read before the request began could be older than a revocation that it must see (guard of the model:
-//! "join only before it is sent").
+//! Owns [`SingleFlight`]. A request may join another's question only until that question is sent: a later answer could
+//! be older than a revocation that the request must see (guard of the model: "join only before it is sent").
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,15 +23,15 @@ impl<T> Default for SingleFlight<T> {
     }
 }
 
-/// Who asks.
+/// The caller's part in a question.
 pub(in crate::service) enum Role<T> {
-    /// Another request asks; the answer comes here.
+    /// Another request asks; the answer arrives here.
     Joined(watch::Receiver<Option<T>>),
     /// The caller asks, and shares the answer.
     Leader(Leader<T>, watch::Receiver<Option<T>>),
 }
 
-/// Asks the question for all that joined.
+/// Asks the question for all requests that joined.
 pub(in crate::service) struct Leader<T> {
     answer: watch::Sender<Option<T>>,
     window: JoinWindow<T>,
@@ -46,7 +45,7 @@ pub(in crate::service) struct JoinWindow<T> {
 }
 
 impl<T: Clone> SingleFlight<T> {
-    /// Joins the question about this token, or becomes the one who asks it.
+    /// Joins the question about this token, or leads a new one.
     pub(in crate::service) fn join(&self, token_hash: TokenHash) -> Role<T> {
         let mut open = lock(&self.open);
         if let Some((_, answer)) = open.1.get(&token_hash) {

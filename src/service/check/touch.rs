@@ -1,8 +1,8 @@
 //! Touch: a session was used.
 //!
-//! Owns the way of a last-seen time into the record, at once and off the request's latency, and into the ledger, in
-//! batches and at most [`session::ledger_lag`] later, so that losing all of Redis logs nobody out. Must never bring
-//! a session back: every write here changes what is live, or nothing.
+//! Owns the path of a last-seen time into the record, at once but outside the request's latency, and into the ledger,
+//! in batches and at most [`session::ledger_lag`] later, so that a loss of all Redis data logs no user out. Must never
+//! revive a session: every write here changes a live session, or nothing.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,13 +15,14 @@ use crate::service::core::checked::Checked;
 use crate::service::core::last_seen_buffer::UnwrittenUse;
 use crate::service::core::unavailable::Unavailable;
 
-/// How soon the ledger is told of a session's first use: long enough for a page's burst of requests to be one use.
+/// How soon the ledger learns of a session's first use: late enough that a page's burst of requests is one use.
 const FIRST_USE: Duration = Duration::from_secs(1);
 /// Rows written in one transaction.
 const BATCH: usize = 256;
 
 impl Check {
-    /// Notes a use and tells the record, off the request's latency. `used_at` is now, or what the last-seen time was.
+    /// Buffers a use and updates the record, outside the request's latency. `used_at` is now, or the previous last-seen
+    /// time.
     pub(in crate::service) fn touch(
         &self,
         checked: &Checked,
@@ -35,7 +36,7 @@ impl Check {
         let delay = if !buffer.has_records {
             Duration::ZERO
         } else if checked.is_unused() {
-            // Soon, so that a row which knows of no use can be taken at its word.
+            // Soon, so that a row without any use can be trusted.
             FIRST_USE
         } else {
             // Half the lag: the other half is for a ledger that does not answer at once.
@@ -44,7 +45,7 @@ impl Check {
         let note = UnwrittenUse { seen_at: used_at, ip, due: self.core.clock().monotonic().saturating_add(delay) };
         let resolution = session::resolution(self.core.policy.last_seen_resolution, idle);
         let is_news = buffer.note(checked.session, note, resolution);
-        // After the note: whoever follows a move has it told at once.
+        // After the buffer: a reader of address changes finds the use there.
         self.risk.note_move(checked, now, ip);
         if !is_news {
             return;
@@ -69,7 +70,7 @@ impl Check {
         });
     }
 
-    /// Tells the ledger what is due. What it does not take stays noted.
+    /// Writes the due uses into the ledger. What the ledger does not take stays in the buffer.
     pub(in crate::service) async fn flush_last_seen(&self, everything: bool) -> Result<(), Unavailable> {
         let now = if everything { Duration::MAX } else { self.core.clock().monotonic() };
         let due = self.core.last_seen.take_due(now);
@@ -77,13 +78,13 @@ impl Check {
             let uses: Vec<_> = batch.iter().map(|(id, note)| (*id, note.seen_at, note.ip)).collect();
             let room = self.clone();
             let written = self.core.ledger.write_aside(move |db| {
-                // None is later than SQL's clock, should that have been set back meanwhile.
+                // No time is later than SQL's clock, in case that clock was set back.
                 let now = room.fence.ledger_now(db)?;
                 let uses: Vec<_> = uses.iter().map(|(id, seen_at, ip)| (*id, now.min(*seen_at), *ip)).collect();
                 last_seen::tell(db, &uses, &|ip| room.core.place(ip))
             });
             if let Err(error) = written.await {
-                // A row that somebody has locked is no reason to let everything else wait.
+                // A locked row must not delay all others.
                 if matches!(error, LedgerError::Unreachable(_) | LedgerError::Silent(_) | LedgerError::Busy(_)) {
                     self.core.last_seen.set_overdue(true);
                 }

@@ -1,8 +1,8 @@
-//! A token that opens no session, and where it came from.
+//! Unknown token: a token that opens no session, and its origin.
 //!
-//! Owns what is said about it: to the log once for each address and minute, to the caller whether there were too many. Must
-//! never be asked about a token that opens one, nor refuse one that did: when many sessions behind one address end at once,
-//! each of their owners has to learn it.
+//! Owns the log line, once for each address and minute, and the refusal of too many. Must never be asked about a token
+//! that opens a session, nor refuse one that did: when many sessions behind one address end at once, each owner has to
+//! learn it.
 
 use std::net::IpAddr;
 
@@ -14,8 +14,8 @@ use crate::service::check::probing::{Judgement, WINDOW};
 use crate::service::core::throttled::{Quota, Throttled};
 
 impl Check {
-    /// Notes that a token from this address, of which `fingerprint` is a hash of this process' own, opens no session.
-    /// Refused when there were too many.
+    /// Records that a token from this address opens no session; `fingerprint` is a hash that only this process makes.
+    /// Fails when there were too many.
     pub fn note_unknown_token(&self, from: IpAddr, fingerprint: u64) -> Result<(), Throttled> {
         let now = self.core.clock().now();
         let judgement = self.probing.note(subscriber(from), fingerprint, now);
@@ -32,7 +32,7 @@ impl Check {
         Err(Throttled { quota, retry_after: WINDOW.rest(now), stopped: false })
     }
 
-    /// The same for a token that we signed. When there were too many, the ledger is asked whether it was issued.
+    /// The same for a token that this service signed. When there were too many, asks the ledger whether it was issued.
     pub async fn note_dead_token(
         &self,
         from: IpAddr,

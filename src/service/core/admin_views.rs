@@ -1,6 +1,6 @@
-//! What administrators are shown of users, sessions and events.
+//! Admin views: what administrators see of users, sessions and events.
 //!
-//! Owns the shapes that leave the service for them. None of them has a place for a token, a hash of one, or a password.
+//! Owns the types that leave the service for them. Must never hold a token, a hash of one, or a password.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,41 +14,41 @@ use crate::service::core::views::{SessionView, UserRow};
 /// A session as shown to administrators.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SessionDetail {
-    /// What its owner is shown.
+    /// The session as its owner sees it.
     #[serde(flatten)]
     pub session: SessionView,
-    /// Whose it is.
+    /// The owner's id.
     #[schema(value_type = Uuid)]
     pub user_id: UserId,
-    /// The country it was signed in from: two letters of ISO 3166-1; null when not known.
+    /// The country of the sign-in: two letters of ISO 3166-1; null when not known.
     #[schema(example = "PT")]
     pub country: Option<String>,
-    /// The city it was signed in from; null when not known.
+    /// The city of the sign-in; null when not known.
     #[schema(example = "Lisbon")]
     pub city: Option<String>,
-    /// The number of the network (autonomous system) it was signed in from; null when not known.
+    /// The network (autonomous system number) of the sign-in; null when not known.
     #[schema(example = 64496)]
     pub asn: Option<i64>,
     /// That network's name; null when not known.
     #[schema(example = "Example Networks")]
     pub network: Option<String>,
-    /// The country it was last used from; null when not known.
+    /// The country of the last use; null when not known.
     pub last_country: Option<String>,
-    /// The city it was last used from; null when not known.
+    /// The city of the last use; null when not known.
     pub last_city: Option<String>,
-    /// The number of the network it was last used from; null when not known.
+    /// The network (autonomous system number) of the last use; null when not known.
     pub last_asn: Option<i64>,
     /// That network's name; null when not known.
     pub last_network: Option<String>,
-    /// The address it was signed in from.
+    /// The address of the sign-in.
     #[schema(example = "192.0.2.7")]
     pub sign_in_ip: String,
-    /// The weight of what speaks against it; 0 is nothing.
+    /// The risk score; 0 is none.
     pub risk: i64,
 }
 
 impl SessionDetail {
-    /// A row with its last use.
+    /// From a row and its last use.
     pub(in crate::service) fn new(row: &Session, last: LastUse, current: Option<SessionId>) -> Self {
         let place = last.place.clone();
         Self {
@@ -77,12 +77,12 @@ pub struct EndedSessionView {
     /// When it ended.
     #[schema(value_type = String, format = DateTime)]
     pub ended_at: Timestamp,
-    /// Why it ended: `signed_out`, `revoked`, `disabled`, …; `expired` when nobody ended it.
+    /// Why it ended: `signed_out`, `revoked`, `disabled`, …; `expired` when its time was up.
     #[schema(example = "signed_out_elsewhere")]
     pub end_reason: String,
 }
 
-/// Nobody has ended it: its time was up.
+/// The session was not ended: its time was up.
 const EXPIRED: &str = "expired";
 
 impl EndedSessionView {
@@ -102,9 +102,9 @@ impl EndedSessionView {
 pub struct UserDetail {
     /// The user.
     pub user: UserRow,
-    /// Those that are alive, the last used first.
+    /// The live sessions, the last used first.
     pub sessions: Vec<SessionDetail>,
-    /// Those that are over, the last one first, at most 50.
+    /// The ended sessions, the last one first, at most 50.
     pub history: Vec<EndedSessionView>,
 }
 
@@ -114,28 +114,28 @@ pub struct EventView {
     /// The line's id, a UUIDv7.
     #[schema(format = Uuid)]
     pub id: String,
-    /// When.
+    /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// What happened, in the words of OWASP's logging vocabulary where it has one.
+    /// The event, named as in OWASP's logging vocabulary where that has a name.
     #[schema(example = "authn_login_success")]
     pub event: String,
-    /// Who did it: a user's id, `anonymous`, `command line` or `server`.
+    /// The actor: a user's id, `anonymous`, `command line` or `server`.
     #[schema(example = "anonymous")]
     pub actor: String,
-    /// To whom.
+    /// The affected user.
     #[schema(format = Uuid)]
     pub user_id: Option<String>,
-    /// Which session.
+    /// The affected session.
     #[schema(format = Uuid)]
     pub session_id: Option<String>,
-    /// From where.
+    /// The client's address.
     #[schema(example = "192.0.2.7")]
     pub ip: Option<String>,
-    /// In which request.
+    /// The request's id.
     #[schema(format = Uuid)]
     pub request_id: Option<String>,
-    /// What else there is to say: a reason, a number.
+    /// More detail: a reason, a number.
     pub detail: Option<String>,
 }
 

@@ -1,18 +1,18 @@
-//! The alarm: many wrong passwords in one minute, whoever they were for and wherever they came from.
+//! Alarm: many wrong passwords in one minute, for any account and from any address.
 //!
-//! Owns the count of a whole node. It refuses nobody, or anybody could keep all people out: it tells whoever looks after
-//! the server, once for each minute in which it is reached. Guessing at very many accounts from very many addresses shows
-//! nowhere else.
+//! Owns the count of a whole node. It only alerts the operator, once for each minute in which the limit is reached:
+//! refusing would let an attacker lock everyone out. No other counter shows guesses at very many accounts from very
+//! many addresses.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::Timestamp;
 
-/// Wrong passwords in a minute, on one node.
+/// Wrong passwords in a minute, on one node, that trigger the alarm.
 pub(in crate::service) const MANY: u32 = 100;
 const MINUTE_MS: i64 = 60_000;
 
-/// What was counted in the present minute.
+/// The count of the current minute.
 #[derive(Default)]
 pub(in crate::service) struct Alarm {
     present: Mutex<Minute>,
@@ -25,7 +25,7 @@ struct Minute {
 }
 
 impl Alarm {
-    /// Counts a wrong password. True for the one that makes them many.
+    /// Counts a wrong password. True for the one that reaches the limit.
     pub(in crate::service) fn rings(&self, now: Timestamp) -> bool {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let number = now.ms().div_euclid(MINUTE_MS);

@@ -1,23 +1,22 @@
-//! Who causes a change, and from where: what the audit log will say; and what they have to prove for it.
+//! Audit context: who makes a change, from where, and what the actor must prove for it.
 //!
-//! Owns [`AuditContext`]. Must never be guessed: whoever calls the service says it.
+//! Owns [`AuditContext`]. Must never be guessed: the caller of the service provides it.
 
 use crate::domain::event::Actor;
 use crate::domain::{Client, Role, UserId};
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
 
-/// Who causes a change, and from where.
+/// Who makes a change, and from where.
 #[derive(Clone, Debug)]
 pub struct AuditContext {
-    /// Who.
+    /// The actor.
     pub actor: Actor,
-    /// In which request; none at the command line.
+    /// The client of the request; none at the command line.
     pub client: Option<Client>,
-    /// The session by which they act, and what it must show under the locks of the change itself; none where nothing is
-    /// wanted.
+    /// The actor's session, and what it must show under the locks of the change itself; none where nothing is required.
     pub authority: Option<Authority>,
-    /// Whether nobody needs to be left to administer: only whoever is at the command line can say so, and make another
+    /// Whether the change may leave no administrator: only at the command line, where one can make another
     /// administrator.
     pub forced: bool,
 }
@@ -28,28 +27,28 @@ impl AuditContext {
         Self { actor: Actor::User(id), client: Some(client.clone()), authority: None, forced: false }
     }
 
-    /// A signed-in user's request for something that wants a recent proof of who they are.
+    /// A signed-in user's request that requires a recent proof of identity.
     pub fn proven(checked: &Checked, client: &Client) -> Self {
         Self { authority: Some(Authority::recent(checked)), ..Self::user(checked.user, client) }
     }
 
-    /// The same of an administrator, who has to be one still.
+    /// The same for an administrator, who must still have the role.
     pub fn administrator(checked: &Checked, client: &Client) -> Self {
         let authority = Authority::with_role(checked, Role::Admin);
         Self { authority: Some(authority), ..Self::user(checked.user, client) }
     }
 
-    /// A signed-in user's request for something that a live session is enough for.
+    /// A signed-in user's request that requires only a live session.
     pub(in crate::service) fn live(checked: &Checked, client: &Client) -> Self {
         Self { authority: Some(Authority::live(checked)), ..Self::user(checked.user, client) }
     }
 
-    /// What the server does by itself.
+    /// The server's own action.
     pub(in crate::service) fn server(client: Option<Client>) -> Self {
         Self { actor: Actor::Server, client, authority: None, forced: false }
     }
 
-    /// A request of somebody who is not signed in.
+    /// A request of a client that is not signed in.
     pub fn anonymous(client: &Client) -> Self {
         Self { actor: Actor::Anonymous, client: Some(client.clone()), authority: None, forced: false }
     }
@@ -59,7 +58,7 @@ impl AuditContext {
         Self { actor: Actor::CommandLine, client: None, authority: None, forced: false }
     }
 
-    /// The command line, which may leave nobody to administer if that was said.
+    /// The command line; `forced` allows it to leave no administrator.
     pub fn command_line_forced(forced: bool) -> Self {
         Self { forced, ..Self::command_line() }
     }

@@ -1,6 +1,6 @@
-//! Authority: by which session somebody acts, and what that has to show when the change is made.
+//! Authority: the session that an actor uses, and what it must show when the change is made.
 //!
-//! Owns what can be wanted of it, and the reasons to refuse. Must never be judged but by [`super::lock`].
+//! Owns the possible requirements, and the reasons to refuse. Only [`super::lock`] may judge an authority.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::domain::{Proof, Role, Roles, SessionId, Timestamp, TokenHash, UserId}
 use crate::service::core::checked::Checked;
 use crate::service::core::denied::Denied;
 
-/// A change that needs a younger proof: give the password again, then repeat it.
+/// The change requires a newer proof: give the password again, then repeat the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the session's owner has to prove again who they are")]
 pub struct StepUpRequired {
@@ -19,7 +19,7 @@ pub struct StepUpRequired {
 /// What a transaction did, or why it did nothing.
 pub(in crate::service) type Granted<T> = Result<T, Denied>;
 
-/// A session by which somebody acts, and what it has to show.
+/// An actor's session, and what it must show.
 #[derive(Clone, Copy, Debug)]
 pub struct Authority {
     user: UserId,
@@ -29,14 +29,14 @@ pub struct Authority {
     role: Option<Role>,
 }
 
-/// Which proof of who its owner is.
+/// The required proof of identity.
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
-    /// None: it lives, and that is enough.
+    /// None: a live session is enough.
     Any,
-    /// One of any age that still counts.
+    /// A proof of any age that still counts.
     Counting,
-    /// One that is younger than the operator's limit.
+    /// A proof younger than the operator's limit.
     Recent,
 }
 
@@ -46,12 +46,12 @@ impl Authority {
         Self { user, session, token_hash, proof, role: None }
     }
 
-    /// A live session, whatever its owner has proven.
+    /// A live session, with or without a proof.
     pub(in crate::service) fn live(checked: &Checked) -> Self {
         Self::of(checked, Wanted::Any)
     }
 
-    /// A live session whose proof counts, however old.
+    /// A live session whose proof counts, at any age.
     pub(in crate::service) fn unchallenged(checked: &Checked) -> Self {
         Self::of(checked, Wanted::Counting)
     }
@@ -61,17 +61,17 @@ impl Authority {
         Self::of(checked, Wanted::Recent)
     }
 
-    /// A live session with a recent proof, of somebody with this role.
+    /// A live session with a recent proof, whose owner has this role.
     pub(in crate::service) fn with_role(checked: &Checked, role: Role) -> Self {
         Self { role: Some(role), ..Self::recent(checked) }
     }
 
-    /// Who acts.
+    /// The actor.
     pub(in crate::service) fn user(&self) -> UserId {
         self.user
     }
 
-    /// The session by which they act.
+    /// The actor's session.
     pub(in crate::service) fn session(&self) -> SessionId {
         self.session
     }
@@ -81,7 +81,7 @@ impl Authority {
         &self.token_hash
     }
 
-    /// Whether these roles and this proof are enough at this moment; a recent one is younger than `max_age`.
+    /// Whether these roles and this proof are enough now; a recent proof is younger than `max_age`.
     pub(in crate::service) fn judge(
         &self,
         roles: &Roles,

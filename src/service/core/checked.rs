@@ -1,6 +1,6 @@
-//! What a check says yes with.
+//! Checked: the answer of a check that says yes.
 //!
-//! Owns [`Checked`], the proof that a token was a live session's a moment ago. Good for one request; must never be
+//! Owns [`Checked`], the proof that a token was a live session's a moment ago. Valid for one request; must never be
 //! kept for the next.
 
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ use crate::live::Record;
 /// Whether a request counts as use of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// Somebody does something.
+    /// The user does something.
     Active,
-    /// A poll in the background, an event stream: keeps nobody signed in.
+    /// A background poll or an event stream: it does not extend the session.
     Background,
 }
 
@@ -24,20 +24,20 @@ pub enum Activity {
 pub struct Checked {
     /// The session's public id.
     pub session: SessionId,
-    /// Whose it is.
+    /// The owner.
     pub user: UserId,
     /// The hash of the token that was shown.
     pub token_hash: TokenHash,
-    /// When it ends by itself.
+    /// When it ends without an action.
     pub deadlines: Deadlines,
-    /// The address it was last used from before this request.
+    /// The address of the last use before this request.
     pub ip: IpAddr,
-    /// Whether the application keeps anything in it.
+    /// Whether the application keeps data in it.
     pub has_data: bool,
     /// The device that it is bound to.
     pub device: DeviceMark,
-    /// When its owner last proved who they are, to the second; none when that counts no more. For applications: what
-    /// changes something here asks the ledger.
+    /// When its owner last proved their identity, to the second; none when that no longer counts. For applications
+    /// only: a change in this service asks the ledger.
     pub proven_at: Option<Timestamp>,
 }
 
@@ -55,13 +55,14 @@ impl Checked {
         }
     }
 
-    /// Whether the ledger was never told of a use: its last-seen time is that of the sign-in.
+    /// Whether the ledger knows no use: its last-seen time is that of the sign-in.
     pub(in crate::service) fn is_unused(&self) -> bool {
         self.deadlines.last_seen <= self.session.made_at()
     }
 
-    /// The last-seen time to write, given a request now from this address; none when nothing is to be written. What keeps
-    /// nobody signed in hides nobody either: from elsewhere, its address is written beside the last-seen time that there is.
+    /// The last-seen time to write for a request now from this address; none when there is nothing to write. Background
+    /// activity from another address writes that address with the old last-seen time: the session is not extended, but
+    /// the address shows.
     pub(in crate::service) fn use_to_write(
         &self,
         activity: Activity,

@@ -1,7 +1,7 @@
-//! The write-behind buffer of last-seen times: which sessions this node has seen since the ledger was last told.
+//! Last-seen buffer: a write-behind buffer of the sessions that this node has seen since the last write to the ledger.
 //!
-//! Owns the buffer between a use and its row, with a limit. Must never be the only place that knows for longer than
-//! the ledger may lag.
+//! Owns a use until it is in its row, with a size limit. Must never hold the only copy for longer than the ledger may
+//! lag.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,24 +12,24 @@ use tokio::sync::{Notify, watch};
 
 use crate::domain::{SessionId, Timestamp};
 
-/// Most sessions with an untold use on one node; beyond it a use may be forgotten, and is logged.
+/// Most sessions with an unwritten use on one node; beyond it uses may be lost, and the log says so.
 const MAX_WAITING: usize = 500_000;
-/// A use that the ledger has not been told.
+/// A use that is not yet in the ledger.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::service) struct UnwrittenUse {
     pub(in crate::service) seen_at: Timestamp,
     pub(in crate::service) ip: IpAddr,
-    /// When the ledger must know, on the stopwatch.
+    /// When the ledger must have it, on the stopwatch.
     pub(in crate::service) due: Duration,
 }
 
-/// Uses that the ledger may not know yet.
+/// Uses that may not be in the ledger yet.
 #[derive(Default)]
 struct Untold {
     waiting: HashMap<SessionId, UnwrittenUse>,
-    /// Taken to be written, and not yet known to be.
+    /// Taken for writing, and not yet known to be written.
     telling: HashMap<SessionId, UnwrittenUse>,
-    /// Whether the log says that uses are forgotten.
+    /// Whether the log says that uses are lost.
     is_full: bool,
 }
 
@@ -37,7 +37,7 @@ struct Untold {
 pub(in crate::service) struct LastSeenBuffer {
     uses: Mutex<Untold>,
     urgent: Notify,
-    /// Whether the ledger was away when it should have been told.
+    /// Whether the ledger was down when a use was due.
     overdue: watch::Sender<bool>,
     /// Whether records in Redis learn of a use at once, so that the ledger may lag.
     pub(in crate::service) has_records: bool,
@@ -54,7 +54,7 @@ impl LastSeenBuffer {
         [&uses.waiting, &uses.telling].into_iter().filter_map(|of| of.get(&session)).map(|note| note.seen_at).max()
     }
 
-    /// Adds a use. False: it was noted a moment ago, by another request of the same page.
+    /// Adds a use. False when another request of the same page added one a moment ago.
     pub(in crate::service) fn note(&self, session: SessionId, note: UnwrittenUse, resolution: Duration) -> bool {
         let untold = &mut *self.lock();
         let uses = &mut untold.waiting;
@@ -71,7 +71,7 @@ impl LastSeenBuffer {
             return false;
         }
         untold.is_full &= uses.len() >= MAX_WAITING / 2;
-        // A use that was noted earlier stays due when it was.
+        // An earlier use keeps its due time.
         let due = earlier.map_or(note.due, |old| old.due.min(note.due));
         let seen_at = earlier.map_or(note.seen_at, |old| old.seen_at.max(note.seen_at));
         uses.insert(session, UnwrittenUse { seen_at, due, ..note });
@@ -85,12 +85,13 @@ impl LastSeenBuffer {
         self.call();
     }
 
-    /// Wakes whoever writes.
+    /// Wakes the writer.
     pub(in crate::service) fn call(&self) {
         self.urgent.notify_one();
     }
 
-    /// What is due, to be written: until [`LastSeenBuffer::told`] or [`LastSeenBuffer::give_back`] it stays known.
+    /// Takes the uses that are due, to be written: they stay known until [`LastSeenBuffer::told`] or
+    /// [`LastSeenBuffer::give_back`].
     pub(in crate::service) fn take_due(&self, now: Duration) -> Vec<(SessionId, UnwrittenUse)> {
         let mut uses = self.lock();
         let due: Vec<_> = uses.waiting.extract_if(|_, note| note.due <= now).collect();
@@ -98,7 +99,7 @@ impl LastSeenBuffer {
         due
     }
 
-    /// The ledger knows these now.
+    /// The ledger has these uses now.
     pub(in crate::service) fn told(&self, told: &[(SessionId, UnwrittenUse)]) {
         let mut uses = self.lock();
         for (id, _) in told {
@@ -106,7 +107,7 @@ impl LastSeenBuffer {
         }
     }
 
-    /// The ledger does not know these. A use that was noted meanwhile is due when the one before it was.
+    /// The ledger does not have these uses. A use that was added meanwhile takes over the earlier due time.
     pub(in crate::service) fn give_back(&self, untold: &[(SessionId, UnwrittenUse)]) {
         let mut uses = self.lock();
         for (id, note) in untold {
@@ -120,7 +121,7 @@ impl LastSeenBuffer {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records whether the ledger has yet to be told what is due, because it is away.
+    /// Records whether due uses wait for a ledger that is down.
     pub(in crate::service) fn set_overdue(&self, overdue: bool) {
         self.overdue.send_replace(overdue);
     }

@@ -1,6 +1,6 @@
-//! The last use of a session: when, from where, and what place that is.
+//! Last use: when and from where a session was last used, and the location of that address.
 //!
-//! Owns which of those who know a use is believed: the later one. Must never ask a store: what was read of them is given.
+//! Owns the choice between the sources: the later use wins. Must never ask a store: the caller passes what was read.
 
 use std::net::IpAddr;
 
@@ -9,48 +9,48 @@ use crate::ledger::sessions::Session;
 use crate::live::Record;
 use crate::service::core::Core;
 
-/// A session's last use, as far as it is known.
+/// A session's last known use.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct LastUse {
     pub(in crate::service) at: Timestamp,
     pub(in crate::service) ip: String,
-    /// Where it was signed in, unless it has moved since.
+    /// The sign-in location, unless the session has moved since.
     pub(in crate::service) place: Place,
 }
 
 impl LastUse {
-    /// As the ledger knows it.
+    /// From the ledger.
     pub(in crate::service) fn of(row: &Session) -> Self {
         Self { at: row.last_seen_at, ip: row.last_ip.clone(), place: place_of(row) }
     }
 }
 
 impl Core {
-    /// Where an address is; an unknown place where there is no location file.
+    /// The location of an address; unknown where there is no location file.
     pub(in crate::service) fn place(&self, ip: IpAddr) -> Place {
         self.locator.as_ref().map(|locator| locator.place(ip)).unwrap_or_default()
     }
 
-    /// As the ledger knows it, or a record, which learns of a use before the ledger.
+    /// From the ledger or, where it is newer, from a record, which learns of a use before the ledger.
     pub(in crate::service) fn last_use(&self, row: &Session, record: Option<&Record>) -> LastUse {
         let known = LastUse::of(row);
         let newer = record.filter(|record| record.last_seen >= known.at);
         let (at, ip) = newer.map_or_else(|| (known.at, known.ip.clone()), |it| (it.last_seen, it.ip.to_string()));
-        // A wrong clock may have written a time that is yet to come.
+        // A wrong clock may have written a time in the future.
         let at = at.min(self.clock.now());
         let place = if ip == row.sign_in_ip {
             signed_in(row)
         } else if ip == known.ip && known.place != Place::default() {
             known.place
         } else {
-            // On its way into the ledger, or from before this was kept there.
+            // Not yet in the ledger, or from before the ledger kept locations.
             ip.parse::<IpAddr>().map(|ip| self.place(ip)).unwrap_or_default()
         };
         LastUse { at, ip, place }
     }
 }
 
-/// Where a row's session was signed in.
+/// The sign-in location of a row's session.
 pub(in crate::service) fn signed_in(row: &Session) -> Place {
     let Session { country, city, asn, network, .. } = row;
     Place { country: country.clone(), city: city.clone(), asn: *asn, network: network.clone(), point: None }

@@ -1,8 +1,8 @@
-//! This node's own counters of attempts, in a table of a fixed size.
+//! Local attempts: this node's own counters of attempts, in a table of fixed size.
 //!
-//! Owns the counting where there is no Redis, and beside it: what one node lets through holds also when Redis is away or
-//! has forgotten. Must never grow: when a place is needed, the counter with the fewest failures makes room, so that a
-//! flood of names that were never seen before does not wash out one that is guessed at.
+//! Owns the counts where there is no Redis, and beside it: the limit of one node holds even when Redis is down or has
+//! forgotten. Must never grow: the counter with the fewest failures makes room for a new one, so that a flood of new
+//! names does not evict the counter of an account under attack.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::domain::throttle::{Backoff, Permit, Tally};
 use crate::domain::{BucketId, Timestamp};
 
-/// Places that one counter can be in.
+/// Places that one counter may take.
 const WAYS: usize = 8;
 /// Together 32 768 counters, in about two megabytes.
 const SETS: usize = 4_096;
@@ -22,20 +22,20 @@ struct Place {
     last: Timestamp,
 }
 
-/// Counters by their names.
+/// Counters by name.
 pub(in crate::service) struct LocalAttempts {
     sets: Mutex<Vec<[Option<Place>; WAYS]>>,
-    /// How long so many are remembered after the last one.
+    /// How long a count is remembered after the last attempt.
     memory: fn(u32) -> Duration,
 }
 
 impl LocalAttempts {
-    /// Counters that are forgotten as `memory` says.
+    /// Counters that expire as `memory` says.
     pub(in crate::service) fn new(memory: fn(u32) -> Duration) -> Self {
         Self { sets: Mutex::new(vec![[None; WAYS]; SETS]), memory }
     }
 
-    /// Counts an attempt, if the rule permits one more. Gives what was counted before, in either case.
+    /// Counts an attempt if the rule permits one more. Returns the count before it in either case.
     pub(in crate::service) fn reserve(&self, bucket: BucketId, rule: Backoff, now: Timestamp) -> Result<Tally, Tally> {
         self.at(bucket, now, |tally| {
             let before = *tally;
@@ -55,7 +55,7 @@ impl LocalAttempts {
         });
     }
 
-    /// Counts up to a limit, which holds for the life of the bucket; false when it is reached.
+    /// Counts up to a limit, for the life of the bucket; false when the limit is reached.
     pub(in crate::service) fn count(&self, bucket: BucketId, limit: u32, now: Timestamp) -> bool {
         self.at(bucket, now, |tally| {
             let fits = tally.count < limit;
@@ -71,17 +71,17 @@ impl LocalAttempts {
         self.at(bucket, now, |tally| tally.count)
     }
 
-    /// Takes one back that was counted.
+    /// Takes one attempt back.
     pub(in crate::service) fn uncount(&self, bucket: BucketId, now: Timestamp) {
         self.at(bucket, now, |tally| tally.count = tally.count.saturating_sub(1));
     }
 
-    /// Forgets a counter.
+    /// Removes a counter.
     pub(in crate::service) fn clear(&self, bucket: BucketId, now: Timestamp) {
         self.at(bucket, now, |tally| *tally = Tally::default());
     }
 
-    /// Changes one counter while nobody else does. What it is left at with nothing counted takes no place.
+    /// Changes one counter under its lock. A counter that is left at zero takes no place.
     fn at<T>(&self, bucket: BucketId, now: Timestamp, change: impl FnOnce(&mut Tally) -> T) -> T {
         let mut sets = self.lock();
         let number = set_of(&bucket);
@@ -103,7 +103,7 @@ impl LocalAttempts {
         match found {
             Some(place) => *place = new,
             None if new.is_some() => {
-                // Nothing is less than a failure, and an older failure less than a younger one.
+                // An empty place first, then the fewest failures, then the oldest.
                 let least = set.iter_mut().min_by_key(|place| place.map(|place| (place.count, place.last)));
                 if let Some(least) = least {
                     *least = new;
@@ -124,7 +124,7 @@ impl LocalAttempts {
     }
 }
 
-/// The names look random, so any bytes of them will do.
+/// The names look random, so any of their bytes will do.
 fn set_of(bucket: &BucketId) -> usize {
     let [first, second, ..] = *bucket.as_bytes();
     usize::from(u16::from_be_bytes([first, second])) % SETS
@@ -170,7 +170,7 @@ mod tests {
         let before = attempts.reserve(bucket, Backoff::RULE, at(2)).unwrap();
         attempts.give_back(bucket, before, at(2));
         assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Ok(before));
-        // Another one began meanwhile: its time stays.
+        // Another attempt began meanwhile: its time stays.
         attempts.give_back(bucket, Tally { count: 3, last: Some(at(0)) }, at(2));
         assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(2)) }));
     }

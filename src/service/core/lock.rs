@@ -1,9 +1,9 @@
-//! Lock, then judge: the way into every change that people cause.
+//! Lock, then judge: the start of every change that a user makes.
 //!
-//! Owns the order: lock the rows of whoever acts and of whoever is acted upon, and only then read whether the account may
-//! act, whether its session lives under the token that was shown, how old the proof is and which role there is. Must never
-//! judge before the locks: a request that waits for them goes on after whatever it was judged by. Who locks whom, and
-//! judges what, is in docs/transactions.md.
+//! Owns the order: lock the rows of the actor and of the affected users, and only then read whether the account may
+//! act, whether its session is live under the shown token, how old the proof is, and the roles. Must never judge before
+//! the locks: what it judged may change while the request waits for them. docs/transactions.md lists the locks and
+//! judgements.
 
 use crate::domain::UserId;
 use crate::fault_point;
@@ -16,8 +16,8 @@ use crate::service::core::authority::{Authority, Granted};
 use crate::service::core::denied::Denied;
 
 impl Core {
-    /// Locks whoever acts and these users, in the order of their ids, and then judges whoever acts. Once in a
-    /// transaction, and before anything else that it goes by is read.
+    /// Locks the actor and these users, in the order of their ids, and then judges the actor. Call it once in a
+    /// transaction, before any other read that the change depends on.
     pub(in crate::service) fn lock(
         &self,
         db: &mut Db,
@@ -33,8 +33,8 @@ impl Core {
         Ok(judged.map(|()| locked))
     }
 
-    /// What would be judged now, so that whoever may not do it is told before anything is done. What counts is judged
-    /// again under the locks.
+    /// Judges without locks, so that a request that may not act is refused before any work. The judgement that counts
+    /// follows under the locks.
     pub(in crate::service) async fn ask_first(&self, context: &AuditContext) -> Result<Granted<()>, LedgerError> {
         let Some(by) = context.authority else { return Ok(Ok(())) };
         let room = self.clone();

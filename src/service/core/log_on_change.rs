@@ -1,6 +1,6 @@
-//! What every task that runs by itself needs: when to stop, and what to say of a failure that lasts.
+//! Log on change: when a background task stops, and what it logs about a lasting failure.
 //!
-//! Owns one line when something begins to fail, and one when it works again. Must never say the same twice.
+//! Owns one line when something begins to fail, and one when it works again. Must never log the same twice.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(in crate::service) async fn stopped(stop: &mut watch::Receiver<bool>, wait: 
     *stop.borrow()
 }
 
-/// Says once that something fails, and once that it works again.
+/// Logs once that something fails, and once that it works again.
 #[derive(Default)]
 pub(in crate::service) struct LogOnChange {
     failing: bool,

@@ -1,7 +1,7 @@
 //! Core: what every room of the service needs.
 //!
-//! Owns the stores, the clock, chance, the operator's rules, and what this node knows of sessions before the ledger does.
-//! Must never know a use case.
+//! Owns the stores, the clock, the randomness, the operator's rules, and what this node knows of sessions before the
+//! ledger does. Must never know a use case.
 
 pub(in crate::service) mod admin_views;
 pub(in crate::service) mod alarm;
@@ -43,7 +43,7 @@ use crate::live::Live;
 #[derive(Clone)]
 pub struct Core {
     pub(in crate::service) ledger: Ledger,
-    /// The records, over a connection of this thread's own.
+    /// The records, over a connection of this thread.
     pub(in crate::service) live: Option<Live>,
     pub(in crate::service) clock: Arc<LedgerClock>,
     pub(in crate::service) random: Arc<dyn Random>,
@@ -55,7 +55,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// The same with a connection of its own to Redis, for the thread that uses it.
+    /// The same with its own connection to Redis, for the thread that uses it.
     pub(in crate::service) fn for_worker(&self) -> Self {
         Self { live: self.live.as_ref().map(Live::for_worker), ..self.clone() }
     }
@@ -65,28 +65,28 @@ impl Core {
         &self.ledger
     }
 
-    /// What time it is for this service: what the ledger's clock shows.
+    /// The time for this service: that of the ledger's clock.
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
     }
 
-    /// Which passwords may be chosen here.
+    /// The rules for new passwords.
     pub fn password_rules(&self) -> &PasswordRules {
         &self.policy.password_rules
     }
 
-    /// A new id of something that happens now, a UUIDv7.
+    /// A new id, a UUIDv7 of the current time.
     pub fn new_id(&self) -> Uuid {
         self.line_id(self.clock().now())
     }
 
-    /// A new id of something that happens at this moment, a UUIDv7.
+    /// A new id, a UUIDv7 of this moment.
     pub(in crate::service) fn line_id(&self, now: Timestamp) -> Uuid {
         let ms = u64::try_from(now.ms()).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(ms, &random::bytes(self.random())).into_uuid()
     }
 
-    /// Chance, for this service.
+    /// The source of randomness.
     pub(in crate::service) fn random(&self) -> &dyn Random {
         self.random.as_ref()
     }

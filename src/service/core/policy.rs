@@ -1,6 +1,6 @@
-//! The rules that the operator sets.
+//! Policy: the rules that the operator sets.
 //!
-//! Owns [`Policy`] and its choices. Must never be read from the environment here: the configuration is.
+//! Owns [`Policy`] and its choices. Must never read the environment: the configuration does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::domain::{PasswordRules, RiskPolicy, Terms};
 pub struct Policy {
     /// How long a session lasts.
     pub terms: Terms,
-    /// How long a session lasts whose owner asked to be remembered.
+    /// How long a session with "remember me" lasts.
     pub remember_terms: Terms,
     /// How old a last-seen time gets before it is written again.
     pub last_seen_resolution: Duration,
@@ -20,25 +20,25 @@ pub struct Policy {
     pub max_sessions: usize,
     /// What happens at the limit.
     pub at_limit: AtLimit,
-    /// How many wrong passwords may come from one address in ten minutes.
+    /// How many wrong passwords one address may send in ten minutes.
     pub sign_in_address_limit: u32,
-    /// How old a proof of who somebody is may be, for what wants a recent one.
+    /// How old a recent proof of identity may be.
     pub step_up_age: Duration,
-    /// What happens when a session is shown by another device.
+    /// What happens when another device shows a session.
     pub on_device_change: OnDeviceChange,
-    /// What is strange about sessions, and what is done then.
+    /// Which sessions raise an alert, and what follows.
     pub risk: RiskPolicy,
-    /// How many streams of events may be open on this node.
+    /// How many event streams may be open on this node.
     pub max_event_streams: usize,
-    /// Whether anybody may make an account.
+    /// Whether anyone may create an account.
     pub registration_open: bool,
-    /// Which passwords may be chosen.
+    /// The rules for new passwords.
     pub password_rules: Arc<PasswordRules>,
-    /// How long lines of the audit log are kept.
+    /// How long audit log lines are kept.
     pub audit_retention: Duration,
-    /// How long the rows of sessions are kept after their absolute deadline.
+    /// How long session rows are kept after their absolute deadline.
     pub session_retention: Duration,
-    /// How long a node believes a stamp after it last read that it is current.
+    /// How long a node trusts a stamp after it last read that the stamp is current.
     pub store_lease: Duration,
 }
 
@@ -51,12 +51,12 @@ pub enum AtLimit {
     Refuse,
 }
 
-/// What the operator wants when a session is shown by another device.
+/// What happens when another device shows a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDeviceChange {
-    /// A line in the audit log.
+    /// Write a line to the audit log.
     Log,
-    /// The same, and the session changes nothing before its owner has proven who they are.
+    /// The same, and the session can change nothing until its owner gives a new proof of identity.
     StepUp,
     /// The same, and the session ends.
     Revoke,

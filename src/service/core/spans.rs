@@ -1,7 +1,7 @@
-//! What is counted in spans of time: of an address with the networks around it, and of an account.
+//! Spans: counters that end with their span of time, for an address with the networks around it, and for an account.
 //!
-//! Owns the counters that end with their span: wrong passwords and registrations of an address, and what somebody does who
-//! knows a password: show it, and choose new ones. Must never fail: where Redis does not answer, this node counts alone.
+//! Owns the counts of wrong passwords and registrations of an address, and of right passwords and newly chosen ones of
+//! an account. Must never fail: when Redis does not answer, this node counts alone.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::service::core::Core;
 use crate::service::core::local_attempts::LocalAttempts;
 use crate::service::core::throttled::{Throttled, ThrottledBy};
 
-/// Of an address' limit, this node alone allows one part of so many while it does not know what the others allow.
+/// While a node does not know the others' counts, it allows one part in this many of an address' limit.
 const ALONE_SHARE: u32 = 4;
 
-/// One counter, for as long as its span of time lasts.
+/// One counter, for the length of its span.
 #[derive(Clone, Copy)]
 pub(in crate::service) struct Span {
     bucket: BucketId,
     limit: u32,
-    /// Of one address, or of the account: what is told.
+    /// The rule for one address, or for the account: the one that a refusal reports.
     window: Window,
     by: ThrottledBy,
 }
 
-/// Something that was counted.
+/// A counted attempt.
 pub(in crate::service) struct Counted {
     bucket: BucketId,
     length: Duration,
@@ -34,7 +34,7 @@ pub(in crate::service) struct Counted {
 }
 
 impl Core {
-    /// The counters of what this address does now, and of the networks around it.
+    /// The counters for this address and for the networks around it.
     pub(in crate::service) fn spans_of_address(&self, client: &Client, what: Counts) -> Vec<Span> {
         let (throttle, now) = (&self.throttle, self.clock().now());
         let limit = self.policy.sign_in_address_limit.saturating_mul(what.share_of_address());
@@ -48,7 +48,7 @@ impl Core {
         spans.collect()
     }
 
-    /// The counters of what is done now with an account, in a session or on a device.
+    /// The counters for an account, a session or a device.
     pub(in crate::service) fn spans_of(&self, whose: &str, what: Counts) -> Vec<Span> {
         let (throttle, now) = (&self.throttle, self.clock().now());
         let spans = what.of_account().iter().map(|&window| Span {
@@ -60,7 +60,7 @@ impl Core {
         spans.collect()
     }
 
-    /// Counts in all of them, or in none.
+    /// Counts in all spans, or in none.
     pub(in crate::service) async fn count_in(&self, spans: &[Span]) -> Result<Vec<Counted>, Throttled> {
         let mut counted = Vec::new();
         for span in spans {
@@ -97,7 +97,7 @@ impl Core {
         }
     }
 
-    /// Whether none of them is used up: asked before a hash is computed for what will be counted when it is done.
+    /// Fails if one span is used up: called before a hash is computed for an attempt that counts when it is done.
     pub(in crate::service) async fn require_left(&self, spans: &[Span]) -> Result<(), Throttled> {
         let used_up = join_all(spans.iter().map(|span| self.is_used_up(span))).await;
         match spans.iter().zip(used_up).find(|(_, used_up)| *used_up) {
@@ -115,7 +115,7 @@ impl Core {
         counted.inspect_err(|error| self.throttle.goes_alone(error)).is_ok_and(|it| it >= i64::from(span.limit))
     }
 
-    /// Counts what was done, also beyond the limit: those who were let in at the same time.
+    /// Counts a finished attempt, also beyond the limit: several may be admitted at the same time.
     pub(in crate::service) async fn count_done(&self, spans: &[Span]) {
         for span in spans {
             self.table(span.window).count(span.bucket, u32::MAX, self.clock().now());
@@ -127,7 +127,7 @@ impl Core {
         }
     }
 
-    /// Takes back what was counted.
+    /// Takes counted attempts back.
     pub(in crate::service) async fn uncount(&self, all: &[Counted]) {
         for counted in all {
             let window = Window { limit: 0, length: counted.length };
@@ -145,8 +145,8 @@ impl Core {
         if window.length >= DAY { &throttle.days } else { &throttle.spans }
     }
 
-    /// Whichever network it was: what is told is the rule for one address. Of an account it is told as of one that was
-    /// guessed at, which need not exist.
+    /// For every network, the refusal reports the rule for one address. For an account, it reports the same as for an
+    /// account under attack, whether or not that exists.
     fn refusal(&self, span: &Span) -> Throttled {
         let now = self.clock().now();
         match span.by {

@@ -1,6 +1,6 @@
-//! Why a node does not start.
+//! Start error: why a node does not start.
 //!
-//! Owns the one sentence that a person reads. Must never repeat a secret.
+//! Owns the one-line message for the operator. Must never contain a secret.
 
 use crate::ledger::LedgerError;
 use crate::live::LiveError;

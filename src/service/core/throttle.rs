@@ -1,7 +1,6 @@
-//! The throttle of one node: its counters, and the key that names them.
+//! Throttle: the counters of one node, and the key that names them.
 //!
-//! Owns [`Throttle`]. What is counted when, and what becomes of it, is for those who count. Must never grow with the number of
-//! those who are counted.
+//! Owns [`Throttle`]. The use cases decide what to count and when. Must never grow with the number of names counted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,14 +10,14 @@ use crate::live::LiveError;
 use crate::service::core::alarm::Alarm;
 use crate::service::core::local_attempts::LocalAttempts;
 
-/// What the throttle of a node needs.
+/// The state of a node's throttle.
 pub(in crate::service) struct Throttle {
     pub(in crate::service) key: ThrottleKey,
     pub(in crate::service) accounts: LocalAttempts,
-    /// What is counted in spans of ten minutes, and of a day.
+    /// Counts over spans of ten minutes, and of a day.
     pub(in crate::service) spans: LocalAttempts,
     pub(in crate::service) days: LocalAttempts,
-    /// Of all that fails on this node.
+    /// Counts all wrong passwords on this node.
     pub(in crate::service) alarm: Alarm,
     /// Whether the log says that Redis refuses to count.
     muted: AtomicBool,
@@ -36,7 +35,7 @@ impl Throttle {
         }
     }
 
-    /// Redis did not count. What is behind it is said once by whoever keeps the connection, but for a missing right.
+    /// Redis did not count. The connection logs the cause once, except for a missing right, which is logged here.
     pub(in crate::service) fn goes_alone(&self, error: &LiveError) {
         if matches!(error, LiveError::Refused(code) if code == "NOPERM") && !self.muted.swap(true, Ordering::SeqCst) {
             log::warn!(

@@ -1,6 +1,6 @@
-//! Too many: by which rule, and how long to wait.
+//! Throttled: which limit was reached, and how long to wait.
 //!
-//! Owns the words in which every limit refuses. Must never tell more than how much and how long.
+//! Owns the refusal of every limit. Must never tell more than the limit and the wait.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::domain::throttle::{Backoff, LONGEST_WAIT, Permit, Window};
 
 const ACCOUNT: &str = "account";
 
-/// What was exhausted, in the words of the RateLimit fields.
+/// The limit that was reached, with the names of the RateLimit fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Its name.
+    /// The limit's name.
     pub name: &'static str,
     /// How many it allows at once.
     pub limit: u32,
-    /// In which time.
+    /// The window of time.
     pub window: Duration,
 }
 
-/// Whose limit it was.
+/// Whose limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum ThrottledBy {
-    /// An account's.
+    /// The account's.
     Account,
-    /// An address'.
+    /// The address'.
     Address,
 }
 
@@ -33,16 +33,16 @@ pub(in crate::service) enum ThrottledBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many attempts")]
 pub struct Throttled {
-    /// By which rule.
+    /// The limit.
     pub quota: Quota,
-    /// How long it will be before the next one may be made.
+    /// How long to wait before the next attempt.
     pub retry_after: Duration,
     /// Whether waiting does not help: only a sign-in on a known device does, or a new password.
     pub stopped: bool,
 }
 
 impl Throttled {
-    /// By the rule of accounts.
+    /// Refused by the rule for accounts.
     pub(in crate::service) fn account(refusal: Permit) -> Self {
         let quota = Quota { name: ACCOUNT, limit: Backoff::RULE.free, window: LONGEST_WAIT };
         let (retry_after, stopped) = match refusal {
@@ -52,7 +52,7 @@ impl Throttled {
         Self { quota, retry_after, stopped }
     }
 
-    /// Whether it was the account's wrong passwords that were too many.
+    /// Whether the limit is the account's.
     pub(in crate::service) fn is_of_account(&self) -> bool {
         self.quota.name == ACCOUNT
     }

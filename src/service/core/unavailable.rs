@@ -1,6 +1,6 @@
-//! The honest "I do not know": a store is sick or too much is asked at once.
+//! Unavailable: the answer is unknown, because a store fails or too many requests wait.
 //!
-//! Owns [`Unavailable`]. It is neither a yes nor a no, and nothing may turn it into one.
+//! Owns [`Unavailable`]. It is neither yes nor no, and no caller may turn it into one.
 
 use crate::ledger::LedgerError;
 
@@ -10,7 +10,7 @@ pub enum Unavailable {
     /// A store does not answer.
     #[error("{0}")]
     Store(String),
-    /// Too many are asking: nothing is broken, a little later it will be answered.
+    /// Too many requests wait: nothing is broken, try again a little later.
     #[error("too busy: {0}")]
     Busy(&'static str),
 }

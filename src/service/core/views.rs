@@ -1,6 +1,6 @@
-//! What people are shown of users and sessions.
+//! Views: what users see of users and sessions.
 //!
-//! Owns the shapes that leave the service. None of them has a place for a token, a hash of one, or a password.
+//! Owns the types that leave the service. Must never hold a token, a hash of one, or a password.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,15 +20,15 @@ pub struct UserView {
     /// The address as typed at registration.
     #[schema(example = "ana@example.org")]
     pub email: String,
-    /// Whether somebody has shown that mail to the address reaches them. Always false: no mail is sent, so that the
-    /// address is what its owner said, and proves nothing to an application.
+    /// Whether the owner has shown that mail to the address arrives. Always false: this service sends no mail, so the
+    /// address is only what its owner typed, and proves nothing to an application.
     pub email_verified: bool,
     /// The name to show, if there is one.
     #[schema(example = "Ana Silva")]
     pub name: Option<String>,
     /// What the user may do.
     pub roles: Vec<Role>,
-    /// When the account was made, RFC 3339 in UTC.
+    /// When the account was created, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }
@@ -52,22 +52,22 @@ pub struct UserRow {
     /// The user.
     #[serde(flatten)]
     pub user: UserView,
-    /// Since when the account may not sign in; null when it may.
+    /// Since when the account is disabled; null when it is not.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub disabled_at: Option<Timestamp>,
-    /// Whether no password opens the account until a new one is set with a link.
+    /// Whether no password opens the account until a reset link sets a new one.
     pub locked: bool,
-    /// How many sessions are alive, as far as the ledger knows: it may be a minute behind.
+    /// How many live sessions the ledger knows: it may be a minute behind.
     pub live_sessions: usize,
 }
 
 /// A session as shown to its owner.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SessionView {
-    /// The session's public id, a UUIDv7. Good for nothing but naming it.
+    /// The session's public id, a UUIDv7. It only names the session.
     #[schema(value_type = Uuid)]
     pub id: SessionId,
-    /// Whether it is the session that asks.
+    /// Whether this is the session of the request.
     pub current: bool,
     /// When it was issued.
     #[schema(value_type = String, format = DateTime)]
@@ -75,29 +75,29 @@ pub struct SessionView {
     /// When it was last used.
     #[schema(value_type = String, format = DateTime)]
     pub last_seen_at: Timestamp,
-    /// When its owner last proved who they are.
+    /// When its owner last proved their identity.
     #[schema(value_type = String, format = DateTime)]
     pub authenticated_at: Timestamp,
-    /// When it ends whatever happens.
+    /// When it ends in any case.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// When it ends if it is not used again.
     #[schema(value_type = String, format = DateTime)]
     pub idle_expires_at: Timestamp,
-    /// The address it was last used from.
+    /// The address of the last use.
     #[schema(example = "192.0.2.7")]
     pub ip: String,
-    /// Where that is (`Lisbon, PT`); null when not known.
+    /// The location of that address (`Lisbon, PT`); null when not known.
     #[schema(example = "Lisbon, PT")]
     pub location: Option<String>,
-    /// The browser and system it was issued to.
+    /// The browser and system of the sign-in.
     pub device: Device,
-    /// Whether its cookie outlives the browser.
+    /// Whether its cookie survives the end of the browser session.
     pub remember: bool,
 }
 
 impl SessionView {
-    /// What the ledger knows, and the last use as it is known.
+    /// From the ledger's row and the last known use.
     pub(in crate::service) fn new(session: &Session, last: LastUse, current: Option<SessionId>) -> Self {
         let deadlines = Deadlines { last_seen: last.at, ..session.deadlines() };
         Self {
@@ -116,30 +116,30 @@ impl SessionView {
     }
 }
 
-/// The place in words: `Lisbon, PT`, or the country alone.
+/// The location as text: `Lisbon, PT`, or the country alone.
 fn location(place: Place) -> Option<String> {
     let country = place.country?;
     Some(place.city.map_or_else(|| country.clone(), |city| format!("{city}, {country}")))
 }
 
-/// Who am I, and in which session.
+/// The current user and session.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Me {
     /// The user, fresh from the ledger.
     pub user: UserView,
-    /// The session that asks.
+    /// The current session.
     pub session: SessionView,
 }
 
 /// A session whose token was renewed.
 #[derive(Debug)]
 pub struct Renewed {
-    /// The new token, for the cookie alone.
+    /// The new token, only for the cookie.
     pub token: Token,
     /// The session, which keeps its id.
     pub session: SessionView,
-    /// For the browser to keep, if its owner has just shown the password on it.
+    /// The device cookie, if the owner has just shown the password on this browser.
     pub device: Option<DeviceCookie>,
-    /// Whether no record of what was ended can stand any more. If not: it is done, and being confirmed.
+    /// Whether every record of the old token is gone. If not, the change is done and its confirmation goes on.
     pub confirmed: bool,
 }

@@ -1,6 +1,6 @@
-//! The way out: the receiver, and the call that there is something for it.
+//! Webhook client: the sender to the receiver, and the wake-up when there is a message.
 //!
-//! Owns [`WebhookClient`]. The call is a courtesy: what it misses is found a moment later.
+//! Owns [`WebhookClient`]. A lost wake-up does no harm: the next poll finds the message a moment later.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::webhook::Sender;
 
-/// The way out to the receiver; one for each process.
+/// The sender to the webhook's receiver; one for each process.
 pub(in crate::service) struct WebhookClient {
     pub(in crate::service) sender: Sender,
     told: AtomicBool,
@@ -22,19 +22,19 @@ impl WebhookClient {
         Self { sender, told: AtomicBool::new(false), wake: Notify::new() }
     }
 
-    /// A transaction that is under way has something to tell.
+    /// A transaction in progress has written a message.
     pub(in crate::service) fn told(&self) {
         self.told.store(true, Ordering::SeqCst);
     }
 
-    /// A transaction has ended: if it, or another meanwhile, had something to tell, that can go now.
+    /// A transaction has ended: wakes the sender if this or another transaction has written a message.
     pub(in crate::service) fn committed(&self) {
         if self.told.swap(false, Ordering::SeqCst) {
             self.wake.notify_one();
         }
     }
 
-    /// Waits for that call, but no longer than this.
+    /// Waits for a wake-up, at most this long.
     pub(in crate::service) async fn until_called(&self, longest: Duration) {
         let _called = timeout(longest, self.wake.notified()).await;
     }

@@ -1,6 +1,6 @@
-//! The way of every change into the ledger.
+//! Write: the path of every change into the ledger.
 //!
-//! Owns what a transaction waits for before it begins, and the call to the webhook when it has ended. Must never run one
+//! Owns the wait before a transaction begins, and the wake-up of the webhook when it has ended. Must never start one
 //! while last-seen times are overdue.
 
 use std::time::Duration;
@@ -10,12 +10,13 @@ use crate::ledger::{Db, LedgerError};
 
 /// How long other writes wait for last-seen times that are overdue.
 const OVERDUE_WAIT: Duration = Duration::from_secs(2);
-/// What other writes are told meanwhile.
+/// The error for other writes meanwhile.
 const OVERDUE_FIRST: LedgerError = LedgerError::Silent("last-seen times that are overdue are not written yet");
 
 impl Core {
-    /// Runs one transaction in the ledger, but none before last-seen times that are overdue because the ledger was
-    /// away: until they are written, another node that has lost Redis would take a session in use for one that rested.
+    /// Runs one transaction in the ledger, but not before overdue last-seen times are written. They are overdue when
+    /// the ledger was down; until they are written, another node that has lost Redis would take a session in use for an
+    /// idle one.
     pub(in crate::service) async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
     where
         T: Send + 'static,
@@ -25,7 +26,7 @@ impl Core {
             return Err(OVERDUE_FIRST);
         }
         let room = self.clone();
-        // Once more when its turn has come: it may have waited since before the ledger went away.
+        // Check again when the turn comes: the write may have waited since before the ledger went down.
         let in_turn = move |db: &mut Db| if room.last_seen.overdue() { Err(OVERDUE_FIRST) } else { body(db) };
         let written = self.ledger.write(in_turn).await;
         if let Some(webhook_client) = &self.webhook_client {

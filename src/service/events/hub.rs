@@ -1,8 +1,7 @@
-//! The streams of this node, and which sessions are to be looked at for them.
+//! Hub: the event streams of this node, and the sessions to look up for them.
 //!
-//! Owns the way between whoever says that something about a session has changed, and the one task that asks the ledger
-//! what. Hints may be lost, doubled or wrong: they only say where to look. What waits is bounded; where it is too much,
-//! everything is looked at.
+//! Owns the path from a hint about a session to the one task that asks the ledger. Hints may be lost, doubled or wrong:
+//! they only say where to look. The queue is bounded; when it overflows, every session is looked up.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use crate::domain::{SessionId, UserId};
 use crate::service::events::mailbox::{Mailbox, Notice};
 use crate::service::events::registry::{Full, Registry};
 
-/// Most hints that wait: more are answered by a look at everything.
+/// The most hints that wait: beyond it, every session is looked up.
 const MOST_HINTS: usize = 10_000;
 
 /// All streams of a node.
@@ -24,21 +23,21 @@ pub(in crate::service) struct Hub {
     registry: Mutex<Registry>,
     hints: Mutex<Hints>,
     news: Notify,
-    /// Whether what other nodes say cannot be heard.
+    /// Whether this node cannot hear the others.
     deaf: AtomicBool,
     most: usize,
 }
 
 #[derive(Default)]
 pub(in crate::service) struct Hints {
-    /// What is to be looked at next.
+    /// The sessions to look up next.
     pub(in crate::service) sessions: HashSet<SessionId>,
-    /// Whether something may have been missed.
+    /// Whether hints may have been missed.
     pub(in crate::service) all: bool,
 }
 
 impl Hub {
-    /// Without a stream yet.
+    /// A hub without streams.
     pub(in crate::service) fn new(most: usize) -> Self {
         Self {
             registry: Mutex::default(),
@@ -49,7 +48,7 @@ impl Hub {
         }
     }
 
-    /// Something about these sessions may have changed.
+    /// These sessions may have changed.
     pub(in crate::service) fn hint(&self, sessions: impl IntoIterator<Item = SessionId>) {
         if self.registry().streams() == 0 {
             return;
@@ -74,7 +73,7 @@ impl Hub {
         self.news.notify_one();
     }
 
-    /// Other nodes can be heard from now on, or not any more. Either way something may have been missed.
+    /// Other nodes can be heard from now on, or no longer. Hints may have been missed in both cases.
     pub(in crate::service) fn set_deaf(&self, deaf: bool) {
         if self.deaf.swap(deaf, Ordering::SeqCst) != deaf || !deaf {
             self.hint_missed();
@@ -91,7 +90,7 @@ impl Hub {
         self.news.notified().await;
     }
 
-    /// So many hints of those that wait.
+    /// Takes at most this many hints.
     pub(in crate::service) fn take_hints(&self, most: usize) -> Hints {
         let mut hints = self.hints();
         let taken: HashSet<_> = hints.sessions.iter().take(most).copied().collect();
@@ -109,7 +108,7 @@ impl Hub {
         self.registry().streams()
     }
 
-    /// The streams themselves, for a moment.
+    /// Locks the registry of streams.
     pub(in crate::service) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +122,7 @@ impl Hub {
         self.registry().room((session, user), self.most)
     }
 
-    /// Adds a stream. What happened since its session was checked is looked at first of all.
+    /// Adds a stream. Its session is looked up first, for changes since its check.
     pub(in crate::service) fn open(
         self: &Arc<Self>,
         session: SessionId,
@@ -138,7 +137,7 @@ impl Hub {
     }
 }
 
-/// One open stream. It is forgotten when it is dropped.
+/// One open stream. Dropping it removes it.
 pub struct EventStream {
     hub: Arc<Hub>,
     session: SessionId,
@@ -146,17 +145,17 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// Whose it is.
+    /// The session of the stream.
     pub fn session(&self) -> SessionId {
         self.session
     }
 
-    /// Waits for something to tell. Whoever stops waiting misses nothing.
+    /// Waits for a notice. Cancelling the wait loses none.
     pub async fn next(&self) -> Notice {
         self.mailbox.next().await
     }
 
-    /// Waits for something to tell, but not longer than that.
+    /// Waits for a notice, at most this long.
     pub async fn next_within(&self, at_most: Duration) -> Option<Notice> {
         tokio::time::timeout(at_most, self.next()).await.ok()
     }

@@ -1,24 +1,24 @@
-//! What one stream is still to be told.
+//! Mailbox: the notices that one stream has yet to send.
 //!
-//! Owns [`Mailbox`]: a few flags instead of a queue, so that what comes twice is told once and nothing grows while a
+//! Owns [`Mailbox`]: a few flags instead of a queue, so that repeated notices are sent once and nothing grows while a
 //! client does not read.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Something to tell.
+/// A notice for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The user's list of sessions is another one now.
+    /// The user's list of sessions has changed.
     SessionsChanged,
-    /// The session has ended, for this reason. Nothing comes after it.
+    /// The session has ended, for this reason. The last notice.
     Ended(Arc<str>),
-    /// The server closes the stream, which says nothing about the session. Nothing comes after it.
+    /// The server closes the stream; the session is unaffected. The last notice.
     Closed,
 }
 
-/// One stream's.
+/// The notices of one stream.
 #[derive(Default)]
 pub(in crate::service) struct Mailbox {
     waiting: Mutex<Waiting>,
@@ -32,7 +32,7 @@ struct Waiting {
 }
 
 impl Mailbox {
-    /// The list of sessions is another one.
+    /// The list of sessions has changed.
     pub(in crate::service) fn sessions_changed(&self) {
         self.lock().changed = true;
         self.news.notify_one();
@@ -43,18 +43,18 @@ impl Mailbox {
         self.finish(Notice::Ended(reason));
     }
 
-    /// The stream ends.
+    /// The stream closes.
     pub(in crate::service) fn close(&self) {
         self.finish(Notice::Closed);
     }
 
-    /// What was said first stands.
+    /// The first final notice stands.
     fn finish(&self, last: Notice) {
         self.lock().last.get_or_insert(last);
         self.news.notify_one();
     }
 
-    /// Waits for something to tell. Whoever stops waiting misses nothing.
+    /// Waits for a notice. Cancelling the wait loses none.
     pub(in crate::service) async fn next(&self) -> Notice {
         loop {
             if let Some(notice) = self.take() {
@@ -64,7 +64,7 @@ impl Mailbox {
         }
     }
 
-    /// Once it is over, the list does not matter any more.
+    /// After the end, changes of the list do not matter.
     fn take(&self) -> Option<Notice> {
         let mut waiting = self.lock();
         let changed = std::mem::take(&mut waiting.changed);

@@ -1,9 +1,9 @@
-//! Events: others are told what happens, open pages at once, the webhook's receiver in the order of its own.
+//! Events: tells open pages at once, and the webhook's receiver in its own order, what happens.
 //!
-//! Three steps for pages. Whoever changes something gives a **hint**, which is nothing but a session's id ([`spread`]). The
-//! [`hub`] gathers hints for those who watch. One background task looks in the ledger what is true, and puts it into the
-//! [`mailbox`] of each stream. So a hint that is lost, doubled or forged does no harm: everything is looked at again within
-//! ten seconds, and nobody is told but what the ledger says. Must never be waited for by whoever caused the event.
+//! Pages take three steps. A use case gives a **hint**, which is only a session's id ([`spread`]). The [`hub`] collects
+//! the hints for watched sessions. One background task reads the ledger, and fills the [`mailbox`] of each stream. So a
+//! lost, doubled or forged hint does no harm: every session is looked up again within ten seconds, and a stream only
+//! sends what the ledger says. Must never delay the cause of an event.
 
 pub(in crate::service) mod hub;
 pub(in crate::service) mod mailbox;
@@ -20,7 +20,7 @@ use hub::Hub;
 
 use crate::service::core::Core;
 
-/// What others are told.
+/// Streams and webhook messages.
 #[derive(Clone)]
 pub struct Events {
     pub(in crate::service) core: Arc<Core>,

@@ -1,6 +1,6 @@
-//! What still waits to be told, for an operator who looks.
+//! Pending: the webhook messages that still wait, for an operator.
 //!
-//! Owns the view of it. Must never show a body: whoever looks wants to know how the receiver does.
+//! Owns this view. Must never show a body: it only shows the state of the receiver.
 
 use serde::Serialize;
 
@@ -9,15 +9,15 @@ use crate::ledger::outbox::{self, Waiting};
 use crate::service::core::unavailable::Unavailable;
 use crate::service::events::Events;
 
-/// Most messages that are shown one by one.
+/// The most messages that are listed.
 const SHOWN: i64 = 100;
 
-/// What waits.
+/// The waiting messages.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pending {
     /// How many messages.
     pub pending: i64,
-    /// Since when the oldest of them does.
+    /// When the oldest of them was created.
     pub oldest_at: Option<Timestamp>,
     /// How many were given up in the last thirty days.
     pub given_up: i64,
@@ -30,21 +30,21 @@ pub struct Pending {
 pub struct PendingNotice {
     /// Its `webhook-id`.
     pub id: String,
-    /// What it tells of.
+    /// The kind of event.
     #[serde(rename = "type")]
     pub notice: String,
-    /// When that happened.
+    /// When the event happened.
     pub created_at: Timestamp,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: i64,
-    /// When it is tried again, at the earliest.
+    /// The earliest time of the next attempt.
     pub next_at: Timestamp,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
 }
 
 impl Events {
-    /// What the webhook's receiver is still to be told.
+    /// The messages that the webhook's receiver has yet to get.
     pub async fn pending_notices(&self) -> Result<Pending, Unavailable> {
         let read = self.core.ledger.read(|db| Ok((outbox::backlog(db)?, outbox::waiting(db, SHOWN)?))).await;
         let (backlog, waiting) = read?;

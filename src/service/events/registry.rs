@@ -1,7 +1,7 @@
-//! Who has a stream open on this node.
+//! Registry: the open streams of this node.
 //!
-//! Owns the streams by session and by user, when each session is to be looked at again, and the limits. Must never ask
-//! anybody anything: it is held under a lock.
+//! Owns the streams by session and by user, the next lookup of each session, and the limits. Must never call a store:
+//! it is used under a lock.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::domain::{SessionId, Timestamp, UserId};
 use crate::ledger::stream_queries::List;
 use crate::service::events::mailbox::Mailbox;
 
-/// Streams of one session: one for each tab of a browser that shares none among them, and some that are on their way out.
+/// Streams of one session: one for each tab of a browser that does not share them, and some that are closing.
 const MOST_OF_SESSION: usize = 16;
-/// Streams of one user on a node: of a few browsers everywhere. So one account with many sessions does not fill a node.
+/// Streams of one user on a node: enough for a few browsers. So one account with many sessions does not fill a node.
 const MOST_OF_USER: usize = 200;
 
 /// All streams of a node.
@@ -21,10 +21,10 @@ const MOST_OF_USER: usize = 200;
 pub(in crate::service) struct Registry {
     sessions: HashMap<SessionId, Watched>,
     users: HashMap<UserId, Owner>,
-    /// When which session is to be looked at: one entry for each.
+    /// When each session is looked up next: one entry for each.
     due: BTreeSet<(Timestamp, SessionId)>,
     streams: usize,
-    /// The number of the next stream: of two, the older one has the lower.
+    /// The number of the next stream: older streams have lower numbers.
     next: u64,
     closed: bool,
 }
@@ -34,7 +34,7 @@ struct Watched {
     user: UserId,
     expires: Timestamp,
     due: Timestamp,
-    /// Each with its number.
+    /// Each mailbox with the number of its stream.
     mailboxes: VecDeque<(u64, Arc<Mailbox>)>,
 }
 
@@ -44,11 +44,11 @@ struct Owner {
     list: Option<List>,
 }
 
-/// There are as many streams as may be, or the node is stopping.
+/// The node has the maximum number of streams, or it is stopping.
 pub(in crate::service) struct Full;
 
 impl Registry {
-    /// Adds a stream. The oldest of the same session, or of the same user, makes room where there are too many of them.
+    /// Adds a stream. At the limit of a session or a user, closes the oldest stream of the same one.
     pub(in crate::service) fn add(
         &mut self,
         (session, user): (SessionId, UserId),
@@ -73,13 +73,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether there is room for one more stream of this session. Whoever makes room takes none.
+    /// Whether there is room for one more stream of this session. A stream that replaces another needs no room.
     pub(in crate::service) fn room(&self, (session, user): (SessionId, UserId), most: usize) -> Result<(), Full> {
         let is_full = self.streams >= most && self.crowded(session, user).is_none();
         if self.closed || is_full { Err(Full) } else { Ok(()) }
     }
 
-    /// The session whose oldest stream makes room for one more of this one.
+    /// The session whose oldest stream must close before this one gets another.
     fn crowded(&self, session: SessionId, user: UserId) -> Option<SessionId> {
         if self.sessions.get(&session).is_some_and(|watched| watched.mailboxes.len() >= MOST_OF_SESSION) {
             return Some(session);
@@ -103,7 +103,7 @@ impl Registry {
         }
     }
 
-    /// A stream has gone.
+    /// Removes a closed stream.
     pub(in crate::service) fn remove(&mut self, session: SessionId, mailbox: &Arc<Mailbox>) {
         let Some(watched) = self.sessions.get_mut(&session) else { return };
         let before = watched.mailboxes.len();
@@ -114,7 +114,7 @@ impl Registry {
         }
     }
 
-    /// A session has ended: its streams are told, and are none of this registry's any more.
+    /// Ends a session: notifies its streams and removes them.
     pub(in crate::service) fn end(&mut self, session: SessionId, reason: &Arc<str>) -> Option<UserId> {
         let watched = self.forget(session)?;
         self.streams = self.streams.saturating_sub(watched.mailboxes.len());
@@ -142,8 +142,8 @@ impl Registry {
         (self.users, self.due, self.streams) = Default::default();
     }
 
-    /// The sessions whose absolute deadline is over at `now`, and so many of those that may have rested too long. The
-    /// latter come again at `again` unless somebody says otherwise.
+    /// Takes at most `most` due sessions: those whose absolute deadline has passed at `now`, and those that may have been
+    /// idle too long. The latter are due again at `again`, unless [`Registry::look_again`] says otherwise.
     pub(in crate::service) fn take_due(
         &mut self,
         now: Timestamp,
@@ -157,7 +157,7 @@ impl Registry {
         [over, resting]
     }
 
-    /// The session is to be looked at then, or at its absolute deadline.
+    /// Looks up the session at this time, or at its absolute deadline.
     pub(in crate::service) fn look_again(&mut self, session: SessionId, at: Timestamp) {
         let Some(watched) = self.sessions.get_mut(&session) else { return };
         self.due.remove(&(watched.due, session));
@@ -165,7 +165,7 @@ impl Registry {
         self.due.insert((watched.due, session));
     }
 
-    /// What a user's list is now: whoever watched another one is told.
+    /// A user's current list of sessions: notifies the streams that knew another one.
     pub(in crate::service) fn compare(&mut self, user: UserId, list: List) {
         let Some(owner) = self.users.get_mut(&user) else { return };
         if owner.list.replace(list.clone()).is_some_and(|before| before != list) {
@@ -173,19 +173,19 @@ impl Registry {
         }
     }
 
-    /// Tells all streams of a user.
+    /// Notifies all streams of a user.
     pub(in crate::service) fn sessions_changed(&self, user: UserId) {
         let sessions = self.users.get(&user).map(|owner| owner.sessions.as_slice()).unwrap_or_default();
         let watched = sessions.iter().filter_map(|session| self.sessions.get(session));
         watched.flat_map(|watched| &watched.mailboxes).for_each(|(_, mailbox)| mailbox.sessions_changed());
     }
 
-    /// Whether any stream is this user's.
+    /// Whether this user has a stream.
     pub(in crate::service) fn knows(&self, user: UserId) -> bool {
         self.users.contains_key(&user)
     }
 
-    /// Whether any stream is of this session.
+    /// Whether this session has a stream.
     pub(in crate::service) fn watches(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }

@@ -1,7 +1,7 @@
-//! Spread: tell the streams that something about a session may have changed, here and on the other nodes.
+//! Spread: hints to the streams of this and the other nodes that a session may have changed.
 //!
-//! Owns both ways: this node's own streams are told directly, those of others by way of Redis, where whoever hears of it
-//! asks the ledger. Must never be waited for by a request, and never be relied on: every node also looks by itself.
+//! Owns both ways: direct for this node's own streams, and through Redis for other nodes, which then ask the ledger. A
+//! request must never wait for it, and no node may rely on it: every node also looks by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::domain::{SessionId, random};
 use crate::live::{Listener, Live, LiveError};
 use crate::service::events::Events;
 
-/// The first pause after a lost subscription, and the longest; each one may be twice as long as the one before.
+/// The first and the longest pause after a lost subscription; each may be twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -31,7 +31,7 @@ impl Events {
         }
     }
 
-    /// Listens to the other nodes, until it is time to stop.
+    /// Listens to the other nodes until the node stops.
     pub(in crate::service) async fn hear_others(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(live) = self.core.live.clone() else { return };
         let (mut pause, mut muted) = (FIRST_PAUSE, false);
@@ -65,7 +65,7 @@ impl Events {
         }
     }
 
-    /// Listens for as long as the subscription lasts. What was said before it is lost, so everything is looked at.
+    /// Listens while the subscription lasts. Earlier hints are lost, so every session is looked up.
     async fn listen(&self, live: &Live, pause: &mut Duration) -> Result<(), LiveError> {
         let mut listener: Listener = live.listen().await?;
         *pause = FIRST_PAUSE;

@@ -1,6 +1,6 @@
-//! A message that tells of nothing, to try whether messages arrive.
+//! Trial: a message without an event, to test that messages arrive.
 //!
-//! Owns the trial. It goes the way of every other message but for the outbox; must never be tried twice.
+//! Owns the trial. It takes the path of every other message except the outbox; must never be retried.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::domain::{Clock, SystemClock, SystemRandom, random};
 use crate::service::events::webhook::body;
 use crate::webhook::Sender;
 
-/// What came of the trial.
+/// The result of a trial.
 #[derive(Clone, Debug)]
 pub struct Tried {
-    /// Where it went, without what may be secret.
+    /// The receiver's URL, without possible secrets.
     pub to: String,
-    /// Whether the receiver has taken it.
+    /// Whether the receiver accepted it.
     pub delivered: bool,
-    /// What was answered, or why there was no answer.
+    /// The answer, or why there was none.
     pub answer: String,
-    /// How long that took.
+    /// How long the attempt took.
     pub took: Duration,
 }
 

@@ -1,6 +1,6 @@
-//! Streams of events: opened for a session, closed when the server stops.
+//! Watch: opens a session's event stream, and closes all streams when the server stops.
 //!
-//! Owns their number on this node. What they are told is the background's to find out.
+//! Owns the number of streams on this node. The background task finds their notices.
 
 use super::Events;
 use super::hub::EventStream;
@@ -10,7 +10,7 @@ use crate::service::core::unavailable::Unavailable;
 const FULL: &str = "as many event streams are open as may be";
 
 impl Events {
-    /// Opens a stream of what happens to a session.
+    /// Opens an event stream for a session.
     pub fn watch_session(&self, checked: &Checked) -> Result<EventStream, Unavailable> {
         let opened = self.hub.open(checked.session, checked.user, checked.deadlines);
         opened.map_err(|_| Unavailable::Busy(FULL))
@@ -21,7 +21,7 @@ impl Events {
         self.hub.has_room(checked.session, checked.user).map_err(|_| Unavailable::Busy(FULL))
     }
 
-    /// Ends all streams, which says nothing about their sessions, and opens no more: the server is about to stop.
+    /// Closes all streams, without ending their sessions, and opens no more: the server is about to stop.
     pub fn close_streams(&self) {
         self.hub.close();
     }

@@ -1,7 +1,7 @@
-//! Telling other systems: what is said about which event, and that it is said in the very transaction of the event.
+//! Webhook messages: what other systems learn about each event, written in the event's own transaction.
 //!
-//! Owns the bodies. They name ids and no more of a person than a receiver needs: no token, no hash, no address. Must
-//! never send anything itself (see the jobs): whoever signs in or is signed out waits for no receiver.
+//! Owns the bodies. They hold ids and as little personal data as a receiver needs: no token, no hash, no address. Must
+//! never send anything (the jobs do): no sign-in or sign-out waits for a receiver.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,25 +17,25 @@ use crate::ledger::{Db, LedgerError};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::events::Events;
 
-/// An alert, as others are told of it.
+/// The body of an alert.
 #[derive(Clone, Copy, Debug)]
 pub struct AlertOpened<'a, S> {
-    /// Its id.
+    /// The alert's id.
     pub id: Uuid,
-    /// Whose sessions look strange.
+    /// The user that it is about.
     pub user: UserId,
-    /// The weight of it all.
+    /// The risk score.
     pub risk: i64,
-    /// What is done about it: alert, step_up, revoke.
+    /// The reaction: alert, step_up, revoke.
     pub action: &'a str,
-    /// Why: each a rule, its weight, and the reason in words.
+    /// The matched rules, each with its weight and the reason in words.
     pub signals: &'a [S],
-    /// Which sessions.
+    /// The sessions concerned.
     pub sessions: &'a [SessionId],
 }
 
 impl Events {
-    /// Tells of an alert, inside the transaction that opens it.
+    /// Writes an alert's message, inside the transaction that opens the alert.
     pub fn tell_alert_opened<S: Serialize>(&self, db: &mut Db, alert: &AlertOpened<'_, S>) -> Result<(), LedgerError> {
         self.enqueue(db, Notice::AlertOpened, alert.user, || {
             json!({
@@ -73,7 +73,7 @@ impl Events {
                 "session_id": session.id,
                 "user_id": session.user_id,
                 "reason": reason.name(),
-                // Signing out takes no more than the session's own cookie.
+                // A sign-out requires only the session's own cookie.
                 "by": by(context, session.user_id),
             })
         })
@@ -88,8 +88,7 @@ impl Events {
         self.enqueue(db, Notice::UserDisabled, user, || json!({ "user_id": user, "by": by(context, user) }))
     }
 
-    /// Adds a message for the receiver, if there is one. A user's messages arrive in their order, and so do those of
-    /// each of their sessions.
+    /// Adds a message, if there is a receiver. A user's messages arrive in order, and so do those of each session.
     fn enqueue(
         &self,
         db: &mut Db,
@@ -111,7 +110,7 @@ pub(in crate::service) fn body(notice: Notice, at: Timestamp, data: Value) -> St
     json!({ "type": notice.name(), "timestamp": at, "data": data }).to_string()
 }
 
-/// Who did it, seen from the account that it was done to.
+/// The actor, from the affected account's point of view.
 fn by(context: &AuditContext, owner: UserId) -> &'static str {
     match context.actor {
         Actor::User(id) if id == owner => "owner",

@@ -1,14 +1,15 @@
-//! The watch over this node's clock.
+//! Clock watch: compares this node's clock with SQL's.
 //!
-//! Owns the comparison with SQL's clock, once a second and before anything is served, and what follows: while the two
-//! disagree, nobody is answered and no record is believed. Must never judge a deadline by the node's own clock.
+//! Owns the comparison, once a second and before the node serves. While the clocks disagree, the node answers no
+//! request and trusts no record. Must never judge a deadline by the node's own clock.
 
 use crate::domain::{MAX_SKEW, Reading, Skew, Timestamp};
 use crate::ledger::{self, Db, LedgerError, Refusal};
 use crate::service::fence::Fence;
 
 impl Fence {
-    /// Compares the clocks. Also when SQL does not answer: how time has passed here since it last did is known.
+    /// Compares the clocks. Also useful when SQL does not answer: the node knows how much time has passed since the
+    /// last answer.
     pub(in crate::service) async fn compare_clocks(&self) -> Result<Skew, LedgerError> {
         let room = self.clone();
         let read = self.core.ledger.watch(move |db| room.read_clock(db)).await;
@@ -18,8 +19,8 @@ impl Fence {
         read.map(|_| skew)
     }
 
-    /// Goes by SQL's clock from now on, whatever this machine's shows: for a command, which may be what ends a session
-    /// in a hurry.
+    /// Follows SQL's clock from now on, whatever this machine's clock shows: for a command that may have to end a
+    /// session quickly.
     pub(in crate::service) async fn follow_clock(&self) -> Result<(), LedgerError> {
         let room = self.clone();
         let reading = self.core.ledger.watch(move |db| room.read_clock(db)).await?;
@@ -27,13 +28,13 @@ impl Fence {
         Ok(())
     }
 
-    /// The moment by which this transaction may purge: SQL's own, while this node's clock agrees with it.
+    /// The purge time for this transaction: SQL's time, while this node's clock agrees with it.
     pub(in crate::service) fn purge_moment(&self, db: &mut Db) -> Result<Timestamp, LedgerError> {
         let reading = self.read_clock(db)?;
         self.core.clock.purge_moment(&reading).ok_or(LedgerError::Clock)
     }
 
-    /// SQL's clock at this moment of a transaction.
+    /// SQL's time in this transaction.
     pub(in crate::service) fn ledger_now(&self, db: &mut Db) -> Result<Timestamp, LedgerError> {
         Ok(self.core.clock().travel(Timestamp::from_ms(ledger::now_ms(db)?)))
     }
@@ -55,7 +56,7 @@ impl Fence {
             ),
             _ => {}
         }
-        // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+        // Only after `refuse`: a task that is about to take a store lease either sees the refusal or is seen here.
         if skew != Skew::Small {
             self.believe_nobody();
         }

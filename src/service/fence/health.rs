@@ -1,8 +1,8 @@
 //! Readiness: can this node answer?
 //!
-//! Owns the questions that a load balancer's probe asks. Ready means: send me requests. A node is, as long as it can say
-//! who is signed in: from the ledger, or from Redis while that may be believed without it. All nodes share both, so that a
-//! probe which takes a node out for what fails everywhere would take out all of them.
+//! Owns the answers to a load balancer's probe. A node is ready while it can authenticate requests: from the ledger, or
+//! from Redis while it may trust Redis alone. All nodes share both stores, so a probe that removes a node for a shared
+//! failure would remove every node.
 
 use crate::domain::Skew;
 use crate::ledger::{self, Refusal};
@@ -11,8 +11,8 @@ use crate::service::fence::Fence;
 use crate::service::fence::readiness::{Condition, Readiness};
 
 impl Fence {
-    /// Asks each part, with a bound on each answer. One question at a time: whoever asks meanwhile gets its answer, so that
-    /// no number of strangers who ask can keep a balancer from its own.
+    /// Asks each part, with a time limit on each answer. Only one probe runs at a time and concurrent callers share its
+    /// answer, so that a flood of probes cannot starve the load balancer's.
     pub async fn readiness(&self) -> Readiness {
         let asked = self.core.clock().monotonic();
         let mut probe = self.probe.lock().await;
@@ -25,7 +25,7 @@ impl Fence {
     }
 
     async fn ask_all(&self, log_on_change: &mut LogOnChange) -> Readiness {
-        // Also over the connections that checks are answered from.
+        // Also over the connections that serve checks.
         let answer = self.core.ledger.read_regardless(ledger::now_ms);
         let (compared, answer) = tokio::join!(self.compare_clocks(), answer);
         let compared = answer.and(compared);

@@ -1,29 +1,30 @@
-//! Membership: what a node is set to, and in what it differs from another one.
+//! Membership: this node's settings, and how they differ from another node's.
 //!
-//! Owns the comparison. Must never name the value of a secret: of a key, it has the fingerprint.
+//! Owns the comparison. Must never name the value of a secret: it holds only a key's fingerprint.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::ledger::nodes::Node;
 
-/// A row that stands still for so long is of a node that is gone.
+/// A row that has not changed for this long belongs to a node that is gone.
 pub(in crate::service) const GONE: Duration = Duration::from_secs(8);
-/// How long a node may believe a Redis process that it no longer asks SQL about.
+/// How long a node may trust a Redis process without asking SQL about it again.
 const LEASE: &str = "SESSIOND_STORE_LEASE";
 
 /// A setting that nodes share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
-    /// Its variable.
+    /// The environment variable.
     pub variable: &'static str,
-    /// Its value; of a secret, its fingerprint.
+    /// The value; for a secret, its fingerprint.
     pub value: String,
-    /// Whether a node that differs cannot serve beside the others. Otherwise it is told, for the time of a rolling change.
+    /// Whether a different value stops a node from serving. Otherwise the difference is only logged, as in a rolling
+    /// change.
     pub must: bool,
 }
 
-/// This node among the others.
+/// This node as a member of the cluster.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct Membership {
     pub(in crate::service) name: String,
@@ -40,7 +41,7 @@ impl Membership {
         lines.collect()
     }
 
-    /// The settings in which the other node differs. What it does not have, it does not care for.
+    /// The settings in which the other node differs. A setting that the other node does not have is ignored.
     pub(in crate::service) fn differing<'a>(&'a self, other: &'a Node) -> impl Iterator<Item = &'a Shared> {
         let theirs: HashMap<&str, &str> = other.settings.lines().filter_map(|line| line.split_once('=')).collect();
         let differs = move |own: &&Shared| theirs.get(own.variable).is_some_and(|value| *value != own.value);
@@ -51,13 +52,13 @@ impl Membership {
         self.differing(other).find(|shared| shared.must)
     }
 
-    /// Those beside which this node may not serve.
+    /// The nodes beside which this one may not serve.
     pub(in crate::service) fn rivals(&self, others: Vec<Node>) -> Vec<Node> {
         others.into_iter().filter(|node| self.clash(node).is_some()).collect()
     }
 
-    /// For how long another node's row has to stand still until that one counts as gone: whenever it wakes after that, it
-    /// believes no Redis process by what it read before.
+    /// How long another node's row must stand still before that node counts as gone. If the node wakes later, it no
+    /// longer trusts any Redis process by an earlier read.
     pub(in crate::service) fn patience(other: &Node) -> Duration {
         let lease = other.settings.lines().find_map(|line| line.strip_prefix(LEASE)?.strip_prefix('='));
         let seconds = lease.and_then(|lease| lease.strip_suffix('s')?.parse().ok());

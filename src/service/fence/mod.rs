@@ -1,6 +1,7 @@
-//! Fence: which Redis process, which ledger and which clock may be believed by this node.
+//! Fence: which Redis process, ledger and clock this node may trust.
 //!
-//! Owns the node's doubts, and the refusal to answer while there is one. Must never believe a store's own word for itself.
+//! Owns the doubts of this node, and refuses to answer while there is one. Must never trust what a store says about
+//! itself.
 
 pub(in crate::service) mod clock_watch;
 pub(in crate::service) mod health;
@@ -20,7 +21,7 @@ use store_fence::StoreFence;
 
 use crate::service::core::Core;
 
-/// What this node believes, and among which others it serves.
+/// What this node trusts, and its membership among the other nodes.
 #[derive(Clone)]
 pub struct Fence {
     pub(in crate::service) core: Arc<Core>,

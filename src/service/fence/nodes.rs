@@ -1,9 +1,9 @@
-//! Nodes: what is set on one must be set on all that serve from the same database.
+//! Nodes: all nodes that serve from one database must have the same shared settings.
 //!
-//! Owns a node's row among the others: its place. A node that differs from a living one does not start, and changes nothing;
-//! that one lives is seen on this node's own stopwatch, by its row's being renewed. A node that stood still for so long that another took its
-//! place answers nobody until that one is gone. Must never refuse a node that is alone, whatever it is set to, and never
-//! name a secret.
+//! Owns this node's row, its place among the others. A node that differs from a live node does not start and changes
+//! nothing; it measures on its own stopwatch whether the other node renews its row. A node that stood still until
+//! another took its place answers no request until that other node is gone. Must never refuse a node that is alone,
+//! with any settings, and never name a secret.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,25 +22,26 @@ use crate::service::fence::membership::{GONE, Membership, Shared};
 
 /// How often a node renews its row.
 const EVERY: Duration = Duration::from_secs(2);
-/// How often a node that has no place looks for one.
+/// How often a node without a place tries to take one.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long it waits for what it sees there: two looks and what is between them take less than after which it counts for gone.
+/// Time limit for one attempt: two attempts and the pause between them take less than [`GONE`].
 const LOOK_WAIT: Duration = Duration::from_secs(2);
 
-/// What came of looking for a place.
+/// The result of an attempt to take a place.
 struct Outcome {
-    /// Whether this node has it.
+    /// Whether this node has its place.
     placed: bool,
     others: Vec<Node>,
 }
 
-/// Nodes beside which this one may not serve: what each last wrote, and since when it has stood still on the stopwatch.
+/// Nodes beside which this one may not serve: the last value that each wrote, and since when it has not changed on the
+/// stopwatch.
 #[derive(Default)]
 struct Rivals(HashMap<String, (i64, Duration)>);
 
 impl Rivals {
-    /// Takes note of them. The one that was seen to live, and whether all are gone.
+    /// Records the rivals. Returns the one that is seen to live, and whether all are gone.
     fn watch<'a>(&mut self, rivals: &'a [Node], now: Duration) -> (Option<&'a Node>, bool) {
         self.0.retain(|name, _| rivals.iter().any(|node| node.name == *name));
         let (mut living, mut gone) = (None, true);
@@ -57,7 +58,7 @@ impl Rivals {
 }
 
 impl Fence {
-    /// Takes this node's place among the others; refuses to where a living one is set to something else.
+    /// Takes this node's place among the others. Fails while a live node has different settings.
     pub(in crate::service) async fn join(&self, membership: &Membership) -> Result<(), StartError> {
         let rivals = async || {
             let Outcome { placed, others } = self.take_place(membership).await?;
@@ -72,8 +73,7 @@ impl Fence {
         }
     }
 
-    /// Renews this node's row. Where it is gone, writes it anew, unless somebody is there who must not be set to something
-    /// else.
+    /// Renews this node's row. If the row is gone, inserts it again, unless a node with conflicting settings is there.
     async fn take_place(&self, membership: &Membership) -> Result<Outcome, LedgerError> {
         let own = membership.clone();
         let take = move |db: &mut Db| {
@@ -84,7 +84,7 @@ impl Fence {
             }
             Ok(Outcome { placed, others })
         };
-        // Also while this node answers nobody: its place is kept for when it does.
+        // Also while this node refuses requests: it keeps its place for later.
         self.core.ledger.write_regardless(take).await
     }
 
@@ -96,7 +96,7 @@ impl Fence {
         self.core.ledger.write_regardless(bury).await
     }
 
-    /// Keeps this node's place, and says when another is set to something else.
+    /// Keeps this node's place, and logs when another node's settings differ.
     pub(in crate::service) async fn keep_place(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(membership) = self.membership.get() else { return };
         let (mut log_on_change, mut told, mut watched) = (LogOnChange::default(), None, Rivals::default());
@@ -110,7 +110,7 @@ impl Fence {
                     let differs = others.iter().find_map(|node| membership.differing(node).next().cloned());
                     pause = if placed { EVERY } else { PAUSE };
                     self.obey_place(placed, others.iter().find_map(|node| membership.clash(node)));
-                    // Not before: whoever is answered meanwhile knows what came of it.
+                    // Not earlier: a request that is answered meanwhile must know the result.
                     ledger.keep_place(started.saturating_add(GONE));
                     if placed && differs != told {
                         tell(differs.as_ref());
@@ -122,7 +122,8 @@ impl Fence {
                 }
                 Err(error) => {
                     pause = PAUSE;
-                    // Where SQL takes no writes, nobody takes a place. But once it ran out, only looking tells.
+                    // While SQL takes no writes, no node can take a place. But once the place has run out, only a
+                    // successful attempt counts.
                     if !ledger.place_ran_out() {
                         ledger.keep_place(ledger.stopwatch().saturating_add(GONE));
                     }
@@ -136,7 +137,7 @@ impl Fence {
     fn obey_place(&self, placed: bool, clash: Option<&Shared>) {
         let is_news = self.core.ledger.refuse(Refusal::Displaced, !placed);
         if !placed {
-            // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+            // Only after `refuse`: a task that is about to take a store lease either sees the refusal or is seen here.
             self.believe_nobody();
         }
         match (is_news, placed) {
@@ -150,7 +151,7 @@ impl Fence {
         }
     }
 
-    /// This node stops: the next one may be set to something else.
+    /// This node stops: the next node may have other settings.
     pub(in crate::service) async fn leave(&self) -> Result<(), LedgerError> {
         let Some(membership) = self.membership.get() else { return Ok(()) };
         let name = membership.name.clone();
@@ -159,8 +160,8 @@ impl Fence {
 }
 
 impl Membership {
-    /// Refuses to start beside a living node that is set to something else, and writes nothing: before the tables are
-    /// brought up to date, which all nodes share. Whoever comes after this look is found by [`Fence::join`].
+    /// Refuses to start beside a live node with different settings, and writes nothing: it runs before the migration of
+    /// the tables that all nodes share. [`Fence::join`] finds a node that starts later.
     pub(in crate::service) async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
         let rivals = async || {
             let seen = ledger.read_regardless(nodes::seen).await?;
@@ -170,7 +171,7 @@ impl Membership {
     }
 }
 
-/// The rivals that stood still for so long that they are gone; none where there is no rival. Refuses where one lives.
+/// The rivals that stood still long enough to be gone; empty when there is no rival. Fails while one is alive.
 async fn outlived(
     clock: &dyn Clock,
     membership: &Membership,

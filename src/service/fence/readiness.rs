@@ -1,6 +1,6 @@
-//! What a probe is told of a node, and what was told last.
+//! Readiness report: what a probe reads about a node, and the last report.
 //!
-//! Owns the shapes. Must never say that a node is ready which would answer 503 to everything.
+//! Owns the types. Must never report a node as ready that would answer 503 to everything.
 
 use std::time::Duration;
 
@@ -9,18 +9,21 @@ use utoipa::ToSchema;
 
 use crate::service::core::log_on_change::LogOnChange;
 
-/// What a probe is told.
+/// The answer to a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether requests should be sent here: whether this node can say who is signed in. What fails beside that is told below.
+    /// Whether to send requests here: whether this node can authenticate them. The fields below report other failures.
     pub ready: bool,
-    /// Whether the ledger answers; while it does not, checks may go on by Redis, and all else is 503; `outdated` when it is an older copy that was put back: `sessiond ledger restored`.
+    /// Whether the ledger answers. While it does not, checks may continue from Redis and everything else is 503.
+    /// `outdated` when an older copy was put back: see `sessiond ledger restored`.
     pub ledger: Condition,
     /// Whether Redis answers; `unused` when there is none.
     pub redis: Condition,
-    /// Whether this node's clock agrees with the ledger's to two seconds; while it does not, all else is 503, too.
+    /// Whether this node's clock agrees with the ledger's to two seconds; while it does not, everything else is 503,
+    /// too.
     pub clock: Condition,
-    /// Whether this node is set to what the others are; `failing` when one that is set to something else took its place while it stood still: until that one is gone, all is 503.
+    /// Whether the shared settings match those of the other nodes. `failing` when a node with other settings took this
+    /// node's place while it stood still: until that node is gone, everything is 503.
     pub settings: Condition,
 }
 
@@ -32,15 +35,15 @@ pub enum Condition {
     Ok,
     /// It does not.
     Failing,
-    /// It is older than it was seen to be.
+    /// It is older than a state that was seen before.
     Outdated,
-    /// It cannot be told.
+    /// Its condition is unknown.
     Unknown,
-    /// It is not there and need not be.
+    /// It is absent and not needed.
     Unused,
 }
 
-/// The last answer, and since when; whoever asks holds it until the answer is there.
+/// The last report and its time; a caller holds the lock until the report is there.
 #[derive(Default)]
 pub(in crate::service) struct Probe {
     pub(in crate::service) told: Option<(Duration, Readiness)>,

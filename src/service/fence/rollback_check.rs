@@ -1,9 +1,9 @@
-//! Look: is the ledger still the one that was seen, or was an older copy of it put back?
+//! Rollback check: is the ledger still the one that was seen, or was an older copy put back?
 //!
-//! Owns the look at both memories, once a second and at the start. Redis keeps how far the ledger was seen to come, and
-//! so does this node for itself; a ledger that does not go on from there holds sessions as living that were ended
-//! since, and is refused until an operator has declared it. Must never believe the ledger's own word for its age, and
-//! never raise its height without having read what Redis knows: a copy would grow until it passes for the ledger.
+//! Owns the comparison with both memories, once a second and at startup: Redis keeps how far the ledger was seen to
+//! come, and so does this node. A ledger that does not continue from there holds sessions as live that have ended
+//! since; the node refuses it until an operator declares it. Must never trust the ledger's own word for its age, and
+//! never raise its height without reading what Redis knows: an old copy would grow until it passes for the ledger.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use crate::service::core::start_error::StartError;
 use crate::service::fence::Fence;
 use crate::service::fence::rollback_detector::{RollbackDetector, judge};
 
-/// How often, and after which pause, a Redis that does not answer is asked again before a node starts without.
+/// How often, and after which pause, startup asks a silent Redis again before the node starts without it.
 const RETRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Why nobody is answered.
+/// Why the node refuses every request.
 const REPLACED: &str = "the database file was replaced under this process, which has the old one open: nobody is answered \
     until it is restarted; if the file was restored from a backup, run `sessiond ledger restored` first";
 
-/// What a look came to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Outlook {
     /// It is the ledger.
@@ -34,7 +34,7 @@ pub(in crate::service) enum Outlook {
     Outdated,
 }
 
-/// Why a look did not come to its end. The text is for the log.
+/// Why a check did not finish. The text is for the log.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::service) enum Blind {
     #[error(transparent)]
@@ -44,8 +44,8 @@ pub(in crate::service) enum Blind {
 }
 
 impl Fence {
-    /// Refuses to start over an older copy of the ledger. A Redis that cannot be asked now is asked later, while it
-    /// serves; one that a busy machine let answer too late, a moment later.
+    /// Refuses to start over an older copy of the ledger. A Redis that cannot be asked now is asked later, while the
+    /// node serves; one that answered too late on a busy machine is asked again a moment later.
     pub(in crate::service) async fn look_before_serving(&self) -> Result<(), StartError> {
         let mut outlook = self.look().await;
         for _ in 0..RETRIES {
@@ -70,9 +70,9 @@ impl Fence {
         }
     }
 
-    /// Compares the ledger with what was seen of it; refuses it, or accepts it and notes how far it has come. Where it comes
-    /// back after a copy, or goes on in another place, it begins another history first, and every Redis process gets a
-    /// new stamp with it: nothing is believed that may have been filled from the other one.
+    /// Compares the ledger with what was seen of it; refuses it, or accepts it and records how far it has come. When
+    /// the ledger returns after an older copy, or continues elsewhere, it begins another history first and every Redis
+    /// process gets a new stamp: no record that may have been filled from the other ledger is trusted.
     pub(in crate::service) async fn look(&self) -> Result<Outlook, Blind> {
         if self.core.ledger.file_was_replaced() {
             self.refuse(REPLACED);
@@ -82,18 +82,19 @@ impl Fence {
         let mut detector = self.detector.lock().await;
         let ledger = &self.core.ledger;
         let Some(name) = detector.ledger(ledger).await? else { return Ok(Outlook::Continues) };
-        // Before the ledger is read: whatever is counted and whatever was noted is committed, so that it is seen there.
+        // Before the ledger is read: every change counted and every position noted so far is committed, so the read
+        // sees it.
         let written = ledger.written();
         let marker = live.marker(&name).await;
         let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
         match &self.fence {
-            // Perhaps it cannot be read any more: what was filled from it must not be believed meanwhile.
+            // The ledger may be unreadable by now: until then, trust nothing that was filled from it.
             Some(fence) if detector.was_given_up(noted) => fence.retire_all(),
             Some(fence) if marker.is_ok() => fence.hear(),
             _ => {}
         }
         let read = |db: &mut Db| Ok((lineage::read(db)?, timeline::settled(db)?));
-        // Redis is to be heard again soon, whether the ledger answers or not.
+        // Redis must be asked again soon, whether the ledger answers or not.
         let answer = timeout(self.core.policy.store_lease / 2, ledger.read_regardless(read)).await;
         let (history, settled) = answer.map_err(|_| LedgerError::Silent("no answer in time"))??;
         detector.own = history.as_ref().map(|history| history.mark.lineage);
@@ -109,7 +110,7 @@ impl Fence {
         let doubted =
             detector.doubted == Some(from.lineage) || marker.as_ref().is_ok_and(|marker| marker.doubts(from.lineage));
         if doubted || !settled {
-            // Never without having read what Redis knows: what begins now passes for the ledger.
+            // Never without reading what Redis knows: a history that begins now passes for the ledger.
             let marker = marker?;
             return self.begin(&mut detector, live, &name, &marker, [from, mark]).await;
         }
@@ -127,11 +128,11 @@ impl Fence {
         Ok(Outlook::Continues)
     }
 
-    /// Notes, for whoever finds the ledger itself in its place again, that an older copy of this very history was there:
-    /// it bears the same stamps, and records may have been filled from it.
+    /// Records that an older copy of this very history was seen, for the check that finds the real ledger back in
+    /// place: the copy has the same stamps, and records may have been filled from it.
     async fn doubt(&self, detector: &mut RollbackDetector, live: &Live, name: &Lineage, marker: &Marker) {
         let Some(seen) = detector.seen.as_ref().map(|seen| seen.lineage) else { return };
-        // Of a history that was given up, nothing is believed any more.
+        // Nothing of a history that was given up is trusted.
         if detector.own.is_none_or(|own| own == seen) {
             detector.doubted = Some(seen);
         }
@@ -142,7 +143,7 @@ impl Fence {
         }
     }
 
-    /// Begins another history where the ledger stands, and accepts it. The stamps are retired before anything is believed.
+    /// Begins another history at the ledger's position, and accepts it. Retires the stamps before anything is trusted.
     async fn begin(
         &self,
         detector: &mut RollbackDetector,
@@ -155,7 +156,7 @@ impl Fence {
         let begun = to.clone();
         let ledger = &self.core.ledger;
         if ledger.write_regardless(move |db| lineage::begin(db, &from, &begun)).await?.is_none() {
-            // Another node was faster: the next look finds what it has begun.
+            // Another node was faster: the next check finds the history that it began.
             return Ok(if ledger.refuses(Refusal::Outdated) { Outlook::Outdated } else { Outlook::Continues });
         }
         fault_point::reach("look: begun");
@@ -173,7 +174,7 @@ impl Fence {
         if self.core.ledger.refuse(Refusal::Outdated, true) {
             log::error!("{why}");
         }
-        // After that: whoever is about to believe a Redis process sees the one or is seen by the other.
+        // Only after `refuse`: a task that is about to take a store lease either sees the refusal or is seen here.
         self.believe_nobody();
     }
 
@@ -203,8 +204,8 @@ fn older(key: &str) -> String {
     )
 }
 
-/// Raises the height. None when another node was faster: since this one has read where the ledger stood, and so after
-/// all that it wanted to be covered.
+/// Raises the height. None when another node was faster: it did so after this node read the ledger's position, and so
+/// covers everything that this node wanted covered.
 async fn raise(
     ledger: &Ledger,
     from: HistoryPosition,

@@ -1,10 +1,10 @@
-//! The fence: which Redis process may be believed, as this node knows it.
+//! Store fence: which Redis processes this node may trust.
 //!
-//! Owns the beliefs of this node and their renewal from `live_store`. A belief lasts a lease from the start of the
-//! last read that showed its stamp current; must never be renewed by anything else, and a retired one never again. A
-//! connection that is made anew to a process that is believed needs no ledger: it is worth as much as the one before. Until
-//! the ledger was compared with what Redis knows of it, and while it is refused, connections are made, so that Redis can be
-//! asked what it knows, but nothing is believed over them.
+//! Owns the store leases of this node and their renewal from `live_store`. A lease starts with the last read that
+//! showed its stamp as current; nothing else may renew it, and a retired one is never renewed. A new connection to a
+//! trusted process needs no ledger: it is worth as much as the one before. Until the ledger was compared with what
+//! Redis knows of it, and while the ledger is refused, the node connects so that it can ask Redis, but trusts nothing
+//! on those connections.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -20,54 +20,52 @@ use crate::ledger::live_store::{self, Enrolment};
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::{Enrolled, Fence, FenceError, StoreLease};
 
-/// The part of a lease after which a ledger that is still silent counts as one that does not answer: soon enough that
-/// no belief has run out by then.
+/// The part of a lease after which a silent ledger counts as down: early enough that no lease has run out by then.
 const SILENCE: u32 = 3;
 
-/// For so many leases a Redis is believed alone after it last told how far the ledger was seen to come: it might say by
-/// now that the ledger goes on elsewhere.
+/// How many leases a Redis is trusted alone after it last reported how far the ledger was seen to come: by now it might
+/// report that the ledger continues elsewhere.
 const HEARSAY: u32 = 2;
 
-/// The fence in SQL.
+/// The store fence, backed by SQL.
 pub struct StoreFence {
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     lease: Duration,
     leases: Mutex<HashMap<Stamp, Believed>>,
-    /// Of connections over which nothing is believed.
+    /// The leases of connections on which nothing is trusted.
     unbelieved: Mutex<Vec<Arc<StoreLease>>>,
     judged: AtomicBool,
-    /// When Redis last told how far the ledger was seen to come.
+    /// When Redis last reported how far the ledger was seen to come.
     heard: Mutex<Option<Duration>>,
-    /// The runs of processes of which the log says that they were retired.
+    /// The runs of processes whose retirement was logged.
     told: Mutex<HashSet<String>>,
 }
 
-/// A process that the ledger has named, and how long its word counts.
+/// A process that the ledger has named, and its lease.
 struct Believed {
     process: Process,
     lease: Arc<StoreLease>,
 }
 
 impl StoreFence {
-    /// A fence that believes nothing yet. `lease` must be the same on every node.
+    /// A fence that trusts nothing yet. `lease` must be the same on every node.
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
         let (leases, unbelieved) = (Mutex::default(), Mutex::default());
         let (judged, heard, told) = (AtomicBool::default(), Mutex::default(), Mutex::default());
         Self { ledger, clock, random, lease, leases, unbelieved, judged, heard, told }
     }
 
-    /// Reads which stamps are current, and goes on believing those. When the ledger does not answer, a Redis that
-    /// stands alone is believed for as long as it lives: no replica can have taken its place. (An
-    /// operator who replaces it while it goes on running can: the manual says so.) Any other is believed until its
-    /// lease is over.
+    /// Reads which stamps are current, and renews their leases. When the ledger does not answer, a Redis that stands
+    /// alone is trusted for as long as it lives: no replica can have taken its place. (An operator who replaces it
+    /// while it goes on running can: the manual says so.) Any other is trusted until its lease ends.
     pub(in crate::service) async fn renew(&self) -> Result<Vec<Stamp>, LedgerError> {
         if self.ledger.place_ran_out() {
             self.retire_all();
         }
         let started = self.clock.monotonic();
-        // What is enrolled while the ledger is read is younger than the answer.
+        // A process that is enrolled while the ledger is read is younger than the answer.
         let known: Vec<Stamp> = self.lock().keys().copied().collect();
         let mut reading = pin!(self.ledger.watch(live_store::current));
         let current = loop {
@@ -90,7 +88,8 @@ impl StoreFence {
                 });
                 self.retire_unbelieved();
             }
-            // Nobody else of this node asks this way: when it is too busy, it is the database that does not answer.
+            // No other task of this node asks this way, so the database is the one that does not answer, not a busy
+            // node.
             Err(
                 LedgerError::Unreachable(_)
                 | LedgerError::Unavailable(_)
@@ -103,18 +102,18 @@ impl StoreFence {
         current
     }
 
-    /// Believes nobody any more: nothing that any of them says can be checked against the ledger.
+    /// Trusts no Redis process any more: nothing that one says can be checked against the ledger.
     pub(in crate::service) fn retire_all(&self) {
         self.lock().drain().for_each(|(_, believed)| believed.lease.retire());
     }
 
-    /// Whether any Redis process may be believed now.
+    /// Whether this node trusts any Redis process now.
     pub(in crate::service) fn believes_any(&self) -> bool {
         let now = self.clock.monotonic();
         self.lock().values().any(|believed| believed.lease.holds(now))
     }
 
-    /// The ledger was compared with what Redis knows of it, and is the one.
+    /// The ledger was compared with what Redis knows of it, and is the right one.
     pub(in crate::service) fn set_judged(&self) {
         let _beliefs = self.lock();
         if !self.judged.swap(true, Ordering::SeqCst) {
@@ -122,18 +121,18 @@ impl StoreFence {
         }
     }
 
-    /// Their connections are made anew, and may be believed then.
+    /// Closes the untrusted connections; new ones may be trusted.
     fn retire_unbelieved(&self) {
         let unbelieved = std::mem::take(&mut *self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner));
         unbelieved.iter().for_each(|lease| lease.retire());
     }
 
-    /// Redis has told how far the ledger was seen to come.
+    /// Redis has reported how far the ledger was seen to come.
     pub(in crate::service) fn hear(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.monotonic());
     }
 
-    /// The ledger does not answer: a Redis that stands alone is believed for one lease more.
+    /// The ledger does not answer: trust a Redis that stands alone for one more lease.
     fn go_on_alone(&self) {
         let now = self.clock.monotonic();
         let until = now.saturating_add(self.lease);
@@ -149,7 +148,7 @@ impl StoreFence {
         solo.for_each(|lease| lease.believe_until(until));
     }
 
-    /// Says, once for each process, that it was retired: every worker meets it again with each attempt to connect.
+    /// Logs once for each process that it was retired: every worker meets it again with each attempt to connect.
     fn tell_retired(&self, run: &str) {
         if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned()) {
             log::warn!(
@@ -164,7 +163,8 @@ impl StoreFence {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The very process, if it is believed now. One that was started anew, promoted, or given other slots is another one.
+    /// This very process, if it is trusted now. A restarted or promoted process, or one with other slots, is another
+    /// one.
     fn known(&self, process: &Process) -> Option<Enrolled> {
         let now = self.clock.monotonic();
         let leases = self.lock();
@@ -174,7 +174,7 @@ impl StoreFence {
 
     fn believe(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
         let mut leases = self.lock();
-        // Looked at under the lock: [`StoreFence::retire_all`] comes after it became so.
+        // Checked under the lock: [`StoreFence::retire_all`] runs after the ledger was refused.
         if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
             return self.believe_nothing(stamp);
         }
@@ -184,7 +184,7 @@ impl StoreFence {
         Enrolled { stamp, lease }
     }
 
-    /// A connection over which nothing is believed, and which is made anew soon.
+    /// A connection on which nothing is trusted, and which is soon replaced.
     fn believe_nothing(&self, stamp: Stamp) -> Enrolled {
         let lease = Arc::default();
         self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lease));

@@ -1,8 +1,8 @@
-//! What a serving node does by itself: go on believing the right Redis, watch the ledger's age and the clock, delete
-//! records that are still unconfirmed, write last-seen times and what was refused, purge what is old enough, tell open pages.
+//! Background: the tasks of a serving node. They renew store leases, watch the ledger's age and the clock, confirm
+//! pending invalidations, write last-seen times and refusals, purge old rows, and notify open pages.
 //!
-//! Owns the background tasks. Each waits, works and waits again; none of them may die of one failure, and all stop
-//! when [`Background::stop`] is called.
+//! Owns these tasks. Each waits, works and waits again; one failure must never end a task, and all stop when
+//! [`Background::stop`] is called.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::jobs::Jobs;
 use crate::service::jobs::retention::{self};
 
-/// How often which Redis may speak is read, and what is unconfirmed is swept.
+/// How often the node reads which Redis to trust, and sweeps pending invalidations.
 const EVERY: Duration = Duration::from_secs(1);
-/// How soon last-seen times that are overdue are tried again.
+/// How soon overdue last-seen times are tried again.
 const OVERDUE_AGAIN: Duration = Duration::from_millis(100);
-/// Records swept in one go.
+/// Records that one sweep handles.
 const BATCH: i64 = 500;
-/// What stays unconfirmed for so long has no node with Redis any more.
+/// An invalidation that stays pending this long means that no node has Redis any more.
 const LEFT_BEHIND: Duration = Duration::from_secs(10);
 /// How long stopping waits for the last writes.
 const STOP_WAIT: Duration = Duration::from_secs(3);
@@ -43,7 +43,7 @@ impl Jobs {
         let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
             let current = fence.renew().await;
-            // The sooner a switch is seen, the less a revocation after it has to wait.
+            // The sooner the node sees a switch, the shorter a revocation after it has to wait.
             if let Ok(stamps) = &current {
                 let stamps = stamps.clone();
                 let status = self.core.ledger.watch(move |db| live_store::status(db, &stamps)).await;
@@ -98,7 +98,7 @@ impl Jobs {
             if done.is_none_or(|at| now < at || now.since(at) >= retention::EVERY) {
                 let kept = tokio::select! {
                     kept = self.keep_house() => kept.err(),
-                    // What is left of it is done next time.
+                    // The next start does the rest.
                     _ = stop.changed() => return,
                 };
                 done = Some(now);
@@ -112,7 +112,7 @@ impl Jobs {
         oldest.first().map(|record| record.id)
     }
 
-    /// This deployment used Redis once and goes on without: revocations need not wait for it.
+    /// This deployment used Redis once and goes on without it: revocations need not wait for it.
     async fn leave_redis_behind(&self) -> Result<(), LedgerError> {
         if self.core.ledger.write(live_store::retire_current).await? {
             log::warn!(
@@ -124,8 +124,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Confirms what has waited longest, to the end. What cannot be confirmed now holds nothing else up: in a cluster
-    /// one master may be away. Gives the last failure.
+    /// Confirms the oldest pending invalidations, to the end. One that cannot be confirmed now delays no other: in a
+    /// cluster one master may be down. Returns the last failure.
     async fn sweep_once(&self) -> Result<(), String> {
         let (mut after, mut outcome) = (None, Ok(()));
         loop {
@@ -140,7 +140,7 @@ impl Jobs {
         }
     }
 
-    /// The records that each process of Redis holds, or would.
+    /// The records grouped by the Redis process that holds them, or would.
     async fn shares(&self, records: &[PendingInvalidation]) -> Vec<Vec<PendingInvalidation>> {
         let Some(live) = &self.core.live else { return vec![records.to_vec()] };
         let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
@@ -166,7 +166,7 @@ impl Background {
         Self { jobs, stopping, tasks }
     }
 
-    /// Ends the tasks, writes what is still to be written and tells what is still to be told, within a bound.
+    /// Ends the tasks, writes the remaining buffers and sends the remaining notices, within a time limit.
     pub async fn stop(self) {
         self.stopping.send_replace(true);
         for task in self.tasks {
@@ -180,7 +180,7 @@ impl Background {
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.audit.write_refusals(true)).await, Ok(Ok(()))) {
             log::warn!("what was refused last is not in the audit log");
         }
-        // So that Redis knows of the last revocation: an older copy may be put back before anybody looks again.
+        // Redis must know of the last revocation: an older copy may be put back before the next check.
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.look()).await, Ok(Ok(_))) {
             log::warn!("Redis was not told how far the database has come");
         }
@@ -190,8 +190,8 @@ impl Background {
     }
 }
 
-/// Tells when a deployment has left its Redis behind: nodes with Redis sweep every second, so what stays
-/// unconfirmed for long has no such node. A single node that was started without Redis by mistake changes nothing.
+/// Detects that a deployment no longer uses Redis: nodes with Redis sweep every second, so a long pending invalidation
+/// means that there is no such node. A single node that was started without Redis by mistake changes nothing.
 #[derive(Default)]
 struct LeftBehind {
     waiting: Option<(Uuid, Duration)>,

@@ -1,26 +1,26 @@
-//! The breaker: how many messages go out at a time, and how long one that failed waits.
+//! Circuit breaker: how many messages are sent at a time, and how long a failed one waits.
 //!
-//! Owns the judgement whether it is the receiver that fails or one message that it does not like: a receiver that is
-//! down is asked by one message now and then, however many wait; one message that is refused holds no other up. Must
-//! never ask for the time: every rule takes the moment that it is judged at.
+//! Owns the decision whether the receiver fails or rejects one message: a receiver that is down gets one message now
+//! and then, however many wait; one rejected message delays no other. Must never read a clock: every rule takes the
+//! time as an argument.
 
 use std::time::Duration;
 
 use crate::domain::{Random, Timestamp, random};
 
-/// Messages on their way at a time.
+/// Messages in flight at a time.
 pub(in crate::service) const MOST: i64 = 16;
-/// So many different messages that failed, and none that did not: it is the receiver.
+/// This many different messages failed and none arrived: the receiver is down.
 const SEVERAL: usize = 3;
-/// The longest pause before a receiver that fails is asked again.
+/// The longest pause before a failing receiver gets another message.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The first wait of a message, and the longest one.
+/// The first and the longest wait of a message.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 pub(in crate::service) const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-/// No receiver may keep us away for longer; a moment that is further off is a clock that was set back.
+/// The longest pause that a receiver may ask for; a later time means that the clock was set back.
 const LONGEST_AWAY: Duration = Duration::from_secs(3_600);
 
-/// How the receiver does, as one node knows it.
+/// The receiver's state, as one node knows it.
 #[derive(Default)]
 pub(in crate::service) struct CircuitBreaker {
     failed: Vec<String>,
@@ -31,7 +31,7 @@ pub(in crate::service) struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// How many messages may go out now.
+    /// How many messages may be sent now.
     pub(in crate::service) fn room(&self, now: Timestamp) -> i64 {
         let ahead =
             |until: Option<Timestamp>| until.is_some_and(|until| now < until && until.since(now) <= LONGEST_AWAY);
@@ -42,19 +42,19 @@ impl CircuitBreaker {
         }
     }
 
-    /// Since when the receiver has taken nothing; none when it does, as far as anybody knows.
+    /// Since when the receiver has accepted nothing; none while it works, as far as this node knows.
     pub(in crate::service) fn failing_since(&self) -> Option<Timestamp> {
         self.since
     }
 
-    /// A message has arrived. Whether the receiver was taken for one that fails.
+    /// A message has arrived. Returns whether the receiver counted as failing.
     pub(in crate::service) fn delivered(&mut self) -> bool {
         let was_paused = self.paused.is_some();
         *self = Self { away: self.away, ..Self::default() };
         was_paused
     }
 
-    /// A message has not. Whether the receiver is taken for one that fails from now on.
+    /// A message has failed. Returns whether the receiver counts as failing from now on.
     pub(in crate::service) fn failed(
         &mut self,
         id: &str,
@@ -77,12 +77,12 @@ impl CircuitBreaker {
     }
 }
 
-/// How long a message waits that has failed so often before this time.
+/// How long a message waits after this many failures.
 pub(in crate::service) fn next_wait(failures: u32, random: &dyn Random) -> Duration {
     wait(FIRST_WAIT, LONGEST_WAIT, failures, random)
 }
 
-/// Doubles each time, up to a longest; by chance between a half and the whole of that, so that what failed together does
+/// Doubles each time, up to a limit; then random between half and all of that, so that messages that failed together do
 /// not come back together.
 fn wait(first: Duration, longest: Duration, failures: u32, random: &dyn Random) -> Duration {
     let whole = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest);

@@ -1,8 +1,8 @@
-//! Delivery: what a serving node does to bring waiting messages to the receiver.
+//! Deliver: sends waiting messages to the webhook's receiver.
 //!
-//! Owns the task. It claims, sends, and writes down what came of it, so that several nodes share the work and the
-//! messages of a dead one come free. Must never write down as delivered what the receiver did not take, and never let a
-//! receiver hold up anything but this task.
+//! Owns the task. It claims, sends, and records the result, so that several nodes share the work and the messages of a
+//! dead node become free. Must never record as delivered what the receiver did not accept, and never let a receiver
+//! delay anything but this task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,29 +22,29 @@ use crate::service::jobs::Jobs;
 use crate::service::jobs::circuit_breaker::{self, CircuitBreaker};
 use crate::webhook::ANSWER_WAIT;
 
-/// How often is looked for messages of other nodes, of the command line, and for those whose turn has come again.
+/// Poll interval for messages from other nodes or the command line, and for retries.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a claim holds: longer than an attempt and what is written after it, with clocks that differ.
+/// How long a claim holds: longer than an attempt and the write after it, with clocks that differ.
 const CLAIM: Duration = ANSWER_WAIT.saturating_add(Duration::from_secs(30));
-/// How long messages that are on their way when the node stops may still take.
+/// How long messages in flight may still take when the node stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long a message is tried.
+/// How long a message is retried.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 86_400);
-/// How long the receiver must have failed before those are given up, too, whose turn never came.
+/// How long the receiver must have failed before messages that were never tried are given up, too.
 const SURELY_DOWN: Duration = Duration::from_secs(3_600);
-/// How long what was delivered, and what was given up, is kept to be looked at.
+/// How long delivered and given-up messages are kept for inspection.
 const KEEP_DELIVERED: Duration = Duration::from_secs(3 * 86_400);
 const KEEP_GIVEN_UP: Duration = Duration::from_secs(30 * 86_400);
-/// How often the table is tidied; rows in one transaction, and transactions in one go.
+/// How often the table is cleaned up; rows in one transaction, and transactions in one run.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 const BATCH: i64 = 500;
 const BATCHES: usize = 20;
-/// A backlog that is worth a line in the log; the next when it has doubled.
+/// A backlog that is logged; it is logged again when it has doubled.
 const BACKLOG: i64 = 100;
-/// After so many attempts it is worth a line that an operator sees.
+/// The number of attempts after which a line warns the operator.
 const TROUBLE: i64 = 3;
 
-/// One node's share of the work.
+/// The dispatcher: one node's share of the work.
 struct Courier<'a> {
     room: &'a Jobs,
     webhook_client: &'a WebhookClient,
@@ -55,7 +55,7 @@ struct Courier<'a> {
 }
 
 impl Jobs {
-    /// Brings messages to the receiver until it is time to stop.
+    /// Sends messages to the receiver until the node stops.
     pub(in crate::service) async fn deliver(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(webhook_client) = self.core.webhook_client.clone() else { return };
         let name = self.core.new_id();
@@ -78,7 +78,7 @@ impl Jobs {
                 _ = stop.changed() => {}
             }
         }
-        // What was on its way: another node, or the next start, tells it again.
+        // Messages in flight: another node, or the next start, sends them again.
         let given_back = self.core.ledger.write_aside({
             let now = self.core.clock().now();
             move |db| outbox::release(db, name, now)
@@ -98,7 +98,7 @@ impl Courier<'_> {
         self.room.core.clock().now()
     }
 
-    /// Claims some messages and sends them. Whether there may be more at once.
+    /// Claims some messages and sends them. Returns whether there may be more at once.
     async fn round(&mut self) -> Result<bool, LedgerError> {
         self.tidy().await?;
         let now = self.now();
@@ -135,7 +135,7 @@ impl Courier<'_> {
         Ok(())
     }
 
-    /// What an attempt means, and whether it shows that the receiver is back.
+    /// The result of an attempt, and whether it shows that the receiver is back.
     fn judge(&mut self, attempt: Attempt<'_>, now: Timestamp) -> (String, Outcome, bool) {
         let Attempt { message, failure } = attempt;
         let id = message.id.clone();
@@ -166,7 +166,8 @@ impl Courier<'_> {
         (id, Outcome::Again(now.plus(wait), why), false)
     }
 
-    /// Deletes what is old, brings back what a wrong clock has put off, gives up what nobody will take, and says how much waits; once a minute.
+    /// Once a minute: deletes old messages, brings back those that a wrong clock delayed, gives up hopeless ones, and
+    /// logs the backlog.
     async fn tidy(&mut self) -> Result<(), LedgerError> {
         let now = self.now();
         if self.tidied.is_some_and(|then| then <= now && now.since(then) < TIDY_EVERY) {
@@ -223,7 +224,7 @@ impl Courier<'_> {
     }
 }
 
-/// What was tried, and why it failed if it did.
+/// A message that was sent, and the failure if there was one.
 struct Attempt<'a> {
     message: &'a Due,
     failure: Option<Failure>,

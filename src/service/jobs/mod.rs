@@ -1,7 +1,7 @@
-//! Jobs: what a serving node does by itself.
+//! Jobs: the background tasks of a serving node.
 //!
-//! Owns the background tasks. Each waits, works and waits again, and is bounded in what it takes at a time. Must never
-//! stand in the way of a request, and none may die of one failure.
+//! Owns the tasks. Each waits, works and waits again, in bounded portions. Must never delay a request, and one failure
+//! must never end a task.
 
 pub(in crate::service) mod background;
 pub(in crate::service) mod circuit_breaker;

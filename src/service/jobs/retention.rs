@@ -1,8 +1,8 @@
-//! What is kept for how long: lines of the audit log, and the rows of sessions that are over.
+//! Retention: how long audit log lines and ended sessions are kept.
 //!
-//! Owns the order of the housekeeping, a bounded number of rows at a time. Several nodes do it side by side: each deletes
-//! what is still there. A session's row stays until its absolute deadline at the least (P1 needs it). How old something
-//! is, the transaction that deletes it asks SQL's own clock; it deletes nothing while this node's disagrees with that.
+//! Owns the order of the clean-up, a bounded number of rows at a time. Several nodes do it side by side: each deletes
+//! what is left. A session's row stays at least until its absolute deadline (P1 needs it). The deleting transaction
+//! takes the time from SQL's clock, and deletes nothing while this node's clock disagrees with it.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::service::jobs::Jobs;
 
 /// Rows that one transaction deletes.
 const BATCH: i64 = 500;
-/// Live sessions that are looked at in one go.
+/// Live sessions that one read checks.
 const PART: i64 = 500;
-/// Between two transactions, so that others get their turn.
+/// Pause between two transactions, so that others get their turn.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How often it is looked for what is old enough.
+/// How often old rows are purged.
 pub(in crate::service) const EVERY: Duration = Duration::from_secs(600);
 
 impl Jobs {
-    /// Finishes what was begun, mends times that are yet to come, and purges what is old enough.
+    /// Finishes interrupted deletions, corrects times in the future, and purges old rows.
     pub(in crate::service) async fn keep_house(&self) -> Result<(), LedgerError> {
         self.users.name_accounts().await?;
         self.mend_times().await?;
@@ -49,8 +49,9 @@ impl Jobs {
         Ok(())
     }
 
-    /// A clock that was wrong may have written times that are yet to come: no session gains by them. What its record says
-    /// is outdated with them: the record of the token that it has now, which only the owner's lock keeps it.
+    /// Corrects times in the future, which a wrong clock may have written, so that no session gains by them. Also
+    /// invalidates the session's record, under the owner's lock: without it, the session could change its token
+    /// meanwhile.
     async fn mend_times(&self) -> Result<(), LedgerError> {
         let mut after = None;
         loop {

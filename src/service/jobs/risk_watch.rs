@@ -1,8 +1,9 @@
-//! What a serving node does by itself about risk: exchange location files that have changed, judge sessions that have
-//! moved, and look at all live sessions in turn.
+//! Risk watch: background tasks that reload changed location files, judge sessions with a new address, and check all
+//! live sessions in turn.
 //!
-//! Owns these background tasks. Each is bounded in what it reads at a time, and none stands in the way of a request. The
-//! rounds find what sign-ins and moves cannot: what was there before a file was, or a node that died with moves in hand.
+//! Owns these tasks. Each reads a bounded number of rows at a time and delays no request. The rounds find what sign-ins
+//! and address changes cannot: sessions from before a location file, or from a node that died with changes in its
+//! queue.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,15 +23,15 @@ use crate::service::jobs::Jobs;
 use crate::service::risk::address_changes::{AddressChange, Destination};
 use crate::service::risk::judge::HISTORY;
 
-/// How often it is looked whether a location file has changed.
+/// How often location files are checked for changes.
 const FILES_EVERY: Duration = Duration::from_secs(2);
-/// How often a part of the live sessions is looked at.
+/// How often one part of the live sessions is checked.
 const PART_EVERY: Duration = Duration::from_secs(5);
-/// How many sessions that part has: a million take some 80 minutes.
+/// Sessions in one part: a million take some 80 minutes.
 const PART: i64 = 1_000;
-/// A user's newest alerts, among which an earlier one about the same is looked for.
+/// The user's newest alerts, to find an earlier one about the same incident.
 const ALERTS: i64 = 50;
-/// The part of a moment that is an hour.
+/// The milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
 
 impl Jobs {
@@ -59,7 +60,7 @@ impl Jobs {
         }
     }
 
-    /// Judges a session that was used from elsewhere, if that is another country or network.
+    /// Judges a session that was used from a new address, if the country or network changed.
     async fn follow(&self, moved: AddressChange) -> Result<(), Unavailable> {
         let sighting = |(ip, at): (IpAddr, Timestamp)| {
             let place = self.core.place(ip);
@@ -69,7 +70,7 @@ impl Jobs {
         if before.place.country == now.place.country && before.place.asn == now.place.asn {
             return Ok(());
         }
-        // Whoever looks for sessions by where they are asks the ledger.
+        // A search for sessions by location asks the ledger.
         self.core.last_seen.make_due(moved.session);
         let hour = now.at.ms().div_euclid(HOUR_MS);
         let destination: Destination = (now.place.country.clone(), now.place.asn, hour);
@@ -90,7 +91,7 @@ impl Jobs {
         let (history, unended) = rows.await?;
         let live = self.risk.alive(&unended, self.core.clock().now());
         let past: Vec<_> = history.into_iter().map(|row| self.risk.past(row)).collect();
-        // It may have ended meanwhile.
+        // The session may have ended meanwhile.
         if live.iter().all(|session| session.session != now.session) {
             return Ok(());
         }
@@ -98,12 +99,12 @@ impl Jobs {
         self.settle_later(user, found).await
     }
 
-    /// Looks at all live sessions, a part at a time, and begins anew at the end.
+    /// Checks all live sessions, a part at a time, and starts over at the end.
     pub(in crate::service) async fn make_rounds(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let (mut log_on_change, mut after) = (LogOnChange::default(), None);
         while !stopped(&mut stop, PART_EVERY).await {
             let looked = self.look_at_part(after).await;
-            // What cannot be read now is read at the next turn.
+            // A part that cannot be read now is read at the next turn.
             after = looked.as_ref().map_or(after, |last| *last);
             log_on_change.about("looking at live sessions", looked.err());
         }
@@ -114,7 +115,7 @@ impl Jobs {
         let rows = self.core.ledger.read(move |db| session_location::page(db, after, PART)).await?;
         let is_last = i64::try_from(rows.len()).is_ok_and(|count| count < PART);
         let mut users: Vec<&[SessionLocation]> = rows.chunk_by(|one, next| one.user == next.user).collect();
-        // The last one may go on in the next part, unless that one alone is all of this.
+        // The last user may continue in the next part, unless the part holds only that user.
         if !is_last && users.len() > 1 {
             users.pop();
         }
@@ -128,7 +129,7 @@ impl Jobs {
         Ok(last.filter(|_| !is_last))
     }
 
-    /// Settles what was found about live sessions in a transaction of its own, if there is something to write.
+    /// Settles an assessment of live sessions in its own transaction, if there is something to write.
     async fn settle_later(&self, user: UserId, found: Assessment) -> Result<(), Unavailable> {
         if found.is_empty() {
             return Ok(());
@@ -139,12 +140,12 @@ impl Jobs {
                 return Ok(());
             }
         } else if found.core.len() > 1 {
-            // Something lasting that is no alert is not written at each round.
+            // A lasting assessment below an alert is not written in each round.
             return Ok(());
         }
         let room = self.clone();
         let records = self.core.write(move |db| {
-            // What it was found by was read before: the account may have been deleted since.
+            // The assessment was read earlier: the account may have been deleted since.
             let locked = locks::users(db, &[user])?;
             if locked.user(user).is_none_or(User::is_deleted) {
                 return Ok(Vec::new());

@@ -1,9 +1,9 @@
-//! Look: what has become of the sessions that somebody watches.
+//! Tell streams: looks up the watched sessions in the ledger.
 //!
-//! Owns the one task that asks the ledger for all streams of a node: about what was hinted at, at once; about who has
-//! rested or lasted long enough, when the time has come; about everybody, every ten seconds, because a hint may have been
-//! lost, and as often as is cheap where no other node can be heard. Must never end a stream on anybody's word but the ledger's or the clock's: while the ledger does not answer,
-//! nothing is said.
+//! Owns the one task that asks the ledger for all streams of a node: about hinted sessions at once; about sessions
+//! whose deadline may have passed, at that time; about all sessions every ten seconds, because a hint may be lost, and
+//! as often as is cheap while no other node can be heard. Only the ledger or the clock may end a stream: while the
+//! ledger does not answer, no notice is sent.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,37 +20,37 @@ use crate::service::core::unavailable::Unavailable;
 use crate::service::events::hub::Hub;
 use crate::service::jobs::Jobs;
 
-/// How often everything is looked at: so long may somebody be told nothing whom no hint has reached.
+/// How often all sessions are looked up: the longest delay of a change whose hint was lost.
 const EVERYTHING_EVERY: Duration = Duration::from_secs(10);
-/// The same where no other node can be heard, for each question that it takes: few are looked at every second.
+/// The same while no other node can be heard, for each query that it takes: few sessions are looked up every second.
 const DEAF_FOR_EACH: Duration = Duration::from_millis(250);
 const DEAF_AT_LEAST: Duration = Duration::from_secs(1);
-/// How often it is seen whether a deadline has come.
+/// How often deadlines are checked.
 const DEADLINES_EVERY: Duration = Duration::from_millis(250);
-/// How soon the ledger is asked again when it did not answer.
+/// How soon a ledger that did not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The reason of a deadline, which is no end in the ledger.
+/// The reason of a passed deadline, which is no end in the ledger.
 const EXPIRED: &str = "expired";
 
-/// What is to be looked at when nothing else is.
+/// The periodic lookup of all sessions.
 #[derive(Default)]
 struct Rounds {
     left: Vec<SessionId>,
     /// When the next round begins, on the stopwatch.
     next: Duration,
-    /// Before that moment the ledger is not asked again.
+    /// The ledger is not asked again before this time.
     pause: Duration,
     log_on_change: LogOnChange,
 }
 
-/// What the ledger says.
+/// The ledger's answer.
 struct Found {
     states: Vec<State>,
     lists: HashMap<UserId, List>,
 }
 
 impl Jobs {
-    /// Tells the streams of this node, until it is time to stop.
+    /// Sends notices to the streams of this node until it stops.
     pub(in crate::service) async fn tell_streams(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut rounds = Rounds::default();
         while !*stop.borrow_and_update() {
@@ -63,7 +63,7 @@ impl Jobs {
         }
     }
 
-    /// One question to the ledger, at most; whether there may be more to ask.
+    /// Sends at most one query to the ledger; returns whether there may be more to ask.
     async fn look_once(&self, rounds: &mut Rounds) -> bool {
         let (hub, now) = (&self.events.hub, self.core.clock().now());
         let [over, resting] = hub.registry().take_due(now, now.plus(AGAIN), stream_queries::MOST);
@@ -85,7 +85,7 @@ impl Jobs {
         goes_on
     }
 
-    /// What to look at next: first who is due, then what was hinted at, then whoever's turn it is.
+    /// The sessions to look up next: first those that are due, then the hinted ones, then the next ones of the round.
     fn wanted(&self, rounds: &mut Rounds, resting: Vec<SessionId>) -> Vec<SessionId> {
         let (hub, elapsed) = (&self.events.hub, self.core.clock().monotonic());
         let hints = hub.take_hints(stream_queries::MOST.saturating_sub(resting.len()));
@@ -104,7 +104,8 @@ impl Jobs {
         let hub = &self.events.hub;
         let known: HashSet<_> = states.iter().map(|state| state.id).collect();
         for session in wanted.into_iter().filter(|session| !known.contains(session)) {
-            // Rows stay for as long as a session could last: this is another ledger than the one that it was issued in.
+            // Rows stay as long as a session could last, so this is another ledger than the one that issued the
+            // session.
             hub.registry().end(session, &EndReason::LedgerRestored.name().into());
         }
         let mut resting = Vec::new();
@@ -134,7 +135,7 @@ impl Jobs {
         found.await
     }
 
-    /// Whether it was used so lately that only the next deadline matters, by what the ledger and this node know.
+    /// Whether the session was used so recently, by the ledger and this node, that only the next deadline matters.
     fn is_awake(&self, state: &State) -> bool {
         let mut deadlines = state.deadlines;
         deadlines.last_seen = deadlines.last_seen.max(self.noted(state.id));
@@ -151,9 +152,10 @@ impl Jobs {
         self.core.last_seen.noted(session).unwrap_or(session.made_at())
     }
 
-    /// Ends those who have rested too long, by the rules of a check: a record knows the last use, the ledger may be behind.
+    /// Ends the sessions that were idle too long, by the rules of a check: a record knows the last use, the ledger may
+    /// lag.
     async fn judge_resting(&self, resting: Vec<SessionId>) -> Result<(), Unavailable> {
-        // Before the rows are read: a use goes from the notes into the row.
+        // Before the rows are read: a use moves from the last-seen buffer into the row.
         let noted: HashMap<_, _> = resting.iter().map(|session| (*session, self.noted(*session))).collect();
         let states = self.core.ledger.read(move |db| stream_queries::find(db, &resting)).await?;
         let states: Vec<_> = states.into_iter().filter(|state| state.ended.is_none()).collect();
@@ -181,14 +183,14 @@ impl Jobs {
     }
 }
 
-/// How long a round over so many sessions lasts.
+/// How long a round over this many sessions lasts.
 fn round(sessions: usize, is_deaf: bool) -> Duration {
     let questions = u32::try_from(sessions.div_ceil(stream_queries::MOST)).unwrap_or(u32::MAX);
     let deaf = DEAF_FOR_EACH.saturating_mul(questions).clamp(DEAF_AT_LEAST, EVERYTHING_EVERY);
     if is_deaf { deaf } else { EVERYTHING_EVERY }
 }
 
-/// The time is over. The ledger has nothing to say to that, so whoever sees the list is told here.
+/// The deadline has passed. The ledger records no such end, so the streams that show the list are notified here.
 fn expire(hub: &Hub, session: SessionId) {
     let mut registry = hub.registry();
     if let Some(user) = registry.end(session, &EXPIRED.into()) {

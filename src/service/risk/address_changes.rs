@@ -1,7 +1,7 @@
-//! Moves: sessions that were used from another address than before, until somebody looks at them.
+//! Address changes: sessions used from a new address, until they are judged.
 //!
-//! Owns the queue between a use and that look, with a limit, and what was looked at already. Must never keep a request
-//! waiting: what does not fit is left to the next use or to the rounds.
+//! Owns the bounded queue between a use and its judgement, and the set of judged changes. Must never delay a request: a
+//! change that does not fit is left to the next use or to the periodic rounds.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -11,12 +11,12 @@ use tokio::sync::Notify;
 
 use crate::domain::{SessionId, Timestamp, UserId};
 
-/// Most moves that wait.
+/// The most changes that wait.
 const MAX_WAITING: usize = 4_096;
-/// Most that are remembered as looked at.
+/// The most changes that are remembered as judged.
 const MAX_JUDGED: usize = 16_384;
 
-/// A session that was used from another address than before.
+/// A session that was used from a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) struct AddressChange {
     pub(in crate::service) user: UserId,
@@ -25,11 +25,11 @@ pub(in crate::service) struct AddressChange {
     pub(in crate::service) to: (IpAddr, Timestamp),
 }
 
-/// Where a move led, as far as rules go by it (country and network), and in which hour: to come there slowly once is no
-/// licence to come there fast.
+/// The destination of a change, as the rules see it (country and network), with the hour: a slow move to a place must
+/// not excuse a fast one there later.
 pub(in crate::service) type Destination = (Option<String>, Option<i64>, i64);
 
-/// The moves of one node.
+/// The address changes of one node.
 #[derive(Default)]
 pub(in crate::service) struct AddressChanges {
     waiting: Mutex<Vec<AddressChange>>,
@@ -38,7 +38,7 @@ pub(in crate::service) struct AddressChanges {
 }
 
 impl AddressChanges {
-    /// Notes a move.
+    /// Queues a change.
     pub(in crate::service) fn note(&self, moved: AddressChange) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {
@@ -47,7 +47,7 @@ impl AddressChanges {
         }
     }
 
-    /// Waits for some, and takes all that there are.
+    /// Waits for changes, and takes all of them.
     pub(in crate::service) async fn take(&self) -> Vec<AddressChange> {
         loop {
             let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -58,7 +58,7 @@ impl AddressChanges {
         }
     }
 
-    /// Whether this session's coming to this place is yet to be judged; from now on it is.
+    /// Whether this session's move to this destination is not yet judged; marks it as judged.
     pub(in crate::service) fn is_new(&self, session: SessionId, destination: Destination) -> bool {
         let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
         if judged.len() >= MAX_JUDGED {
@@ -67,7 +67,7 @@ impl AddressChanges {
         judged.insert((session, destination))
     }
 
-    /// It could not be judged.
+    /// The change could not be judged.
     pub(in crate::service) fn forget(&self, session: SessionId, destination: Destination) {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).remove(&(session, destination));
     }

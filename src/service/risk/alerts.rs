@@ -1,6 +1,6 @@
-//! Alerts: what administrators are shown of them, and taking note of one.
+//! Alerts: administrators list and acknowledge them.
 //!
-//! Owns these two use cases. Opening one is in [`super::judge`].
+//! Owns these two use cases. [`super::judge`] opens an alert.
 
 use crate::service::core::denied::Denied;
 use serde::Serialize;
@@ -18,54 +18,54 @@ use crate::service::core::authority::Granted;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::risk::Risk;
 
-/// An alert as shown to administrators.
+/// An alert as administrators see it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AlertView {
     /// The alert's id, a UUIDv7.
     #[schema(value_type = Uuid)]
     pub id: AlertId,
-    /// When it was opened.
+    /// When the alert was opened.
     #[schema(value_type = String, format = DateTime)]
     pub opened_at: Timestamp,
-    /// About whom.
+    /// The user that it is about.
     pub user: AlertUser,
     /// The sum of the weights; an alert that has grown shows the largest.
     pub risk: i64,
-    /// What was done about it: `alert`, `step_up` or `revoke`.
+    /// The reaction: `alert`, `step_up` or `revoke`.
     #[schema(example = "alert")]
     pub action: String,
-    /// The reasons.
+    /// The matched rules.
     pub signals: Vec<SignalView>,
-    /// The ids of the sessions that it is about, in the order of their sign-ins.
+    /// The ids of the sessions concerned, in the order of their sign-ins.
     #[schema(value_type = Vec<Uuid>)]
     pub sessions: Vec<SessionId>,
-    /// When somebody took note of it; null while it is open.
+    /// When an administrator acknowledged it; null while it is open.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub acknowledged_at: Option<Timestamp>,
-    /// Who: the administrator's id, or `command line`.
+    /// Who acknowledged it: the administrator's id, or `command line`.
     pub acknowledged_by: Option<String>,
 }
 
-/// Whom an alert is about.
+/// The user that an alert is about.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AlertUser {
     /// The user's id.
     #[schema(value_type = Uuid)]
     pub id: UserId,
-    /// Their address; null when there is no such account any more.
+    /// Their address; null when the account no longer exists.
     #[schema(example = "ana@example.org")]
     pub email: Option<String>,
 }
 
-/// A rule that found something.
+/// A matched rule.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SignalView {
     /// The rule's name.
     #[schema(example = "new_country")]
     pub rule: &'static str,
-    /// What it weighed then.
+    /// Its weight at that time.
     pub weight: u32,
-    /// Why, in words.
+    /// The reason in words.
     #[schema(example = "BR is a new country: earlier sessions were in PT.")]
     pub reason: String,
 }
@@ -92,10 +92,10 @@ impl From<Alert> for AlertView {
     }
 }
 
-/// Why note of an alert was not taken.
+/// Why an alert was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AlertError {
-    /// There is no such alert.
+    /// The alert does not exist.
     #[error("there is no such alert")]
     Unknown,
     /// A reason that use cases share.
@@ -104,7 +104,7 @@ pub enum AlertError {
 }
 
 impl Risk {
-    /// So many alerts, about everybody or one user, the newest first, older than the given one.
+    /// Lists alerts of all users or of one, the newest first, older than the given one, up to a limit.
     pub async fn list_alerts(
         &self,
         state: AlertState,
@@ -116,11 +116,11 @@ impl Risk {
         Ok(alerts.into_iter().map(AlertView::from).collect())
     }
 
-    /// Takes note of an alert. Again is no error, and no news.
+    /// Acknowledges an alert. Repeating it changes nothing and is no error.
     pub async fn acknowledge_alert(&self, id: AlertId, context: &AuditContext) -> Result<(), AlertError> {
         let (room, context) = (self.clone(), context.clone());
         let noted = self.core.write(move |db| {
-            // About whom it is never changes.
+            // An alert's user never changes.
             let about = alerts::user_of(db, id)?;
             if let Err(unproven) = room.core.lock(db, context.authority.as_ref(), about.as_slice())? {
                 return Ok(Err(unproven));

@@ -1,8 +1,8 @@
-//! Risk: a finding of the rules becomes an alert, and whatever the operator wants done about it.
+//! Judge: turns an assessment into an alert and the operator's chosen reaction.
 //!
-//! Owns the way from rows and location files to what the rules look at, and the transaction that opens an alert: one for
-//! one matter, under the user's lock. The rules themselves are in [`crate::domain::risk`]. Must never keep anybody from
-//! signing in because something could not be judged.
+//! Owns the path from rows and location files to the input of the rules, and the transaction that opens one alert for
+//! one incident, under the user's lock. The rules are in [`crate::domain::risk`]. Must never block a sign-in because
+//! something could not be judged.
 
 use std::net::IpAddr;
 
@@ -22,22 +22,22 @@ use crate::service::risk::Risk;
 use crate::service::risk::address_changes::AddressChange;
 use crate::service::risk::alerts::SignalView;
 
-/// A user's newest sessions, with which a new one is compared.
+/// The user's newest sessions, to compare a new one with.
 pub(in crate::service) const HISTORY: i64 = 200;
-/// A user's newest alerts, among which an earlier one about the same is looked for.
+/// The user's newest alerts, to find an earlier one about the same incident.
 const ALERTS: i64 = 50;
 
-/// How somebody came to be let in, as far as rules go by it.
+/// How a user signed in, as the rules see it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::service) struct Entry {
-    /// How many wrong passwords came right before.
+    /// How many wrong passwords came directly before.
     pub(in crate::service) failures: u32,
     /// Whether the browser shows that its owner has signed in on it before.
     pub(in crate::service) familiar: bool,
 }
 
 impl Risk {
-    /// Where a session was last used: where it was signed in, unless it has moved since.
+    /// Where a session was last used: its sign-in location, unless it has moved since.
     pub(in crate::service) fn last(&self, row: &SessionLocation) -> Sighting {
         let moved = row.last_ip != row.sign_in_ip;
         let place = match row.last_ip.parse() {
@@ -52,7 +52,7 @@ impl Risk {
         Past { session: row.session, signed_in: row.signed_in, last, browser: row.browser, os: row.os }
     }
 
-    /// Notes a use from another address than before: a comparison and, for few, a place in a queue.
+    /// Queues a use from a new address: costs a comparison and, for few requests, a place in the queue.
     pub(in crate::service) fn note_move(&self, checked: &Checked, now: Timestamp, ip: IpAddr) {
         if ip != checked.ip && self.core.locator.is_some() {
             let (user, session) = (checked.user, checked.session);
@@ -61,8 +61,8 @@ impl Risk {
         }
     }
 
-    /// Judges a session that is about to be made, beside those before it and those that stay alive, under its owner's lock: of
-    /// two that are made at once, the second is compared with the first. What cannot be read is not judged.
+    /// Judges a session before it is created, against earlier sessions and those that stay live, under its owner's
+    /// lock: of two concurrent sign-ins, the second is compared with the first. Data that cannot be read is not judged.
     pub(in crate::service) fn judge_arrival(
         &self,
         db: &mut Db,
@@ -85,8 +85,8 @@ impl Risk {
         Ok(self.core.policy.risk.judge_arrival(&arrival, &past, &live))
     }
 
-    /// Opens an alert about a finding if it is grave enough and nobody was told yet, and does what the operator wants.
-    /// Under the user's lock. What records have to go.
+    /// Opens an alert for an assessment that is serious enough and new, and takes the operator's chosen action. Runs
+    /// under the user's lock. Returns the records to delete.
     pub(in crate::service) fn settle(
         &self,
         db: &mut Db,
@@ -100,7 +100,7 @@ impl Risk {
             return Ok(Vec::new());
         }
         let known = alerts::of_user(db, user, ALERTS)?;
-        // What was challenged once for these reasons and has been proven since stays proven.
+        // A session that was challenged for these reasons and has a proof since stays proven.
         let concerned = match found.news(&known) {
             News::Known => return Ok(Vec::new()),
             News::More(alert) => {
@@ -138,7 +138,7 @@ impl Risk {
             acknowledged_by: None,
         };
         alerts::open(db, &alert)?;
-        // The newest is the one that made it strange.
+        // The newest session is the one that raised the alert.
         let mut line = self.audit.entry(Event::AlertOpened, context, Some(user), found.core.last().copied());
         let rules: Vec<_> = found.signals.iter().map(|signal| signal.rule.name()).collect();
         line.detail = Some(format!("{}: {} ({})", alert.id, alert.risk, rules.join(", ")));
@@ -171,7 +171,7 @@ impl Risk {
         Ok(records)
     }
 
-    /// Has a session's owner prove anew who they are; its record, which tells applications of a proof, is outdated.
+    /// Requires a new proof from a session's owner; outdates its record, which shows applications the proof.
     fn challenge(&self, db: &mut Db, session: SessionId) -> Result<Option<PendingInvalidation>, LedgerError> {
         let now = self.core.clock().now();
         let row = sessions::find(db, session)?.filter(|row| row.ended_at.is_none());
@@ -184,7 +184,7 @@ impl Risk {
         Ok(Some(outdated))
     }
 
-    /// Where and with what a new session is made.
+    /// Fills in the location and device of a new session.
     pub(in crate::service) fn arrive(&self, session: &mut Session, client: &Client) {
         let Place { country, city, asn, network, point } = self.core.place(client.ip);
         (session.country, session.city, session.asn, session.network) = (country, city, asn, network);
@@ -193,7 +193,7 @@ impl Risk {
         (session.browser, session.os) = (browser, os);
     }
 
-    /// Which of these rows are sessions that are alive.
+    /// The live sessions among these rows.
     pub(in crate::service) fn alive(&self, rows: &[SessionLocation], now: Timestamp) -> Vec<Sighting> {
         let alive = rows.iter().filter(|row| row.deadlines.hold_with_lag(now));
         alive.map(|row| self.last(row)).collect()

@@ -1,7 +1,7 @@
-//! Risk: what is strange about a session, and what is done then.
+//! Risk: detects suspicious sessions, and reacts.
 //!
-//! Owns alerts, and the use of sessions from elsewhere. The rules are in [`crate::domain::risk`]. Must never keep anybody
-//! from signing in because something could not be judged.
+//! Owns alerts, and the use of sessions from new addresses. The rules are in [`crate::domain::risk`]. Must never block
+//! a sign-in because something could not be judged.
 
 pub(in crate::service) mod address_changes;
 pub(in crate::service) mod alerts;
@@ -16,7 +16,7 @@ use crate::service::core::Core;
 use crate::service::events::Events;
 use crate::service::sessions::Sessions;
 
-/// What looks strange.
+/// Alerts and their causes.
 #[derive(Clone)]
 pub struct Risk {
     pub(in crate::service) core: Arc<Core>,

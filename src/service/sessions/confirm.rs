@@ -1,8 +1,8 @@
-//! Confirm: after the ledger said no, make sure that no record says yes.
+//! Confirm: after the ledger has ended a session, make sure that no record still says it is live.
 //!
-//! Owns the second half of every revocation: delete the records, then read in SQL that the Redis process they were
-//! deleted from is the one that may speak, then forget that they were unconfirmed. Must never report success
-//! without having read that (guard of the model: "check after the DEL").
+//! Owns the second half of every revocation: delete the records, then read in SQL that the Redis process that lost them
+//! is the one that nodes may trust, then remove the pending invalidations. Must never report success without that read
+//! (guard of the model: "check after the DEL").
 
 use crate::service::core::denied::Denied;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::live::Live;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
 
-/// Time to ask, beside what has to be waited for.
+/// Time for the questions to the stores, on top of the time that has to be waited for.
 const TIME_TO_ASK: Duration = Duration::from_secs(2);
-/// However long the lease is, a client is answered before common proxies give up on it (after 30 s the least patient).
+/// The limit for any lease: the client gets an answer before common proxies give up (the least patient after 30 s).
 const LONGEST: Duration = Duration::from_secs(20);
 /// Pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// It is ended in the ledger, but a record may still stand. The sweeper goes on; asking again does, too.
+/// The ledger has ended the session, but a record may still stand. The sweeper goes on; a repeated request does, too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not confirmed: {0}")]
 pub(in crate::service) struct NotConfirmed(pub(in crate::service) String);
@@ -36,24 +36,24 @@ impl From<NotConfirmed> for Denied {
 /// How long to wait for a node that reaches the Redis which this one does not: each sweeps every second.
 const ELSEWHERE: Duration = Duration::from_millis(1_500);
 
-/// What one attempt came to.
+/// The result of one attempt.
 enum Attempt {
-    /// Nobody can believe what was to be deleted.
+    /// No node can trust the deleted records any more.
     Confirmed,
-    /// It is deleted, but a node may believe a retired Redis for so long.
+    /// The records are deleted, but a node may trust a retired Redis for this long.
     Wait(Duration),
-    /// Another Redis may speak than the one that this node reaches, if any: a node that reaches it sweeps.
+    /// Nodes may trust another Redis than the one that this node reaches, if any: a node that reaches it sweeps.
     Elsewhere(NotConfirmed),
 }
 
 impl Sessions {
-    /// Deletes these records for good. Their rows in `pending_invalidations` are there already.
+    /// Deletes these records for good. Their rows in `pending_invalidations` exist already.
     pub(in crate::service) async fn confirm(&self, records: &[PendingInvalidation]) -> Result<(), NotConfirmed> {
         self.confirm_within(records, deadline(self.core.policy.store_lease)).await
     }
 
-    /// As [`Sessions::confirm`], with a deadline of the caller's. This node's own streams are told before it is confirmed, and
-    /// if it is not: the ledger says it already.
+    /// Like [`Sessions::confirm`], with the caller's deadline. Tells this node's own streams before the confirmation,
+    /// and even if it fails: the ledger has already ended the sessions.
     pub(in crate::service) async fn confirm_within(
         &self,
         records: &[PendingInvalidation],
@@ -67,7 +67,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The same for what somebody has left over. Everybody is told, once it is confirmed.
+    /// The same for pending invalidations that another request left. Tells every node once they are confirmed.
     pub(in crate::service) async fn confirm_left_over(
         &self,
         records: &[PendingInvalidation],
@@ -99,7 +99,8 @@ impl Sessions {
         }
     }
 
-    /// Deletes the records of tokens that are over, whose deletion was confirmed before. Whether it is confirmed now.
+    /// Deletes the records of tokens that are over and whose deletion was confirmed before. Returns whether it is
+    /// confirmed now.
     pub(in crate::service) async fn confirm_again(&self, hashes: &[TokenHash]) -> bool {
         let deleted = match &self.core.live {
             Some(live) => live.delete(hashes).await,
@@ -115,7 +116,7 @@ impl Sessions {
             None => Ok(Vec::new()),
         };
         fault_point::reach("confirm: deleted");
-        // Where nothing could be deleted, it is over only if no Redis at all may speak.
+        // If nothing could be deleted, the invalidation is confirmed only if no node may trust any Redis.
         let stamps = deleted.clone().unwrap_or_default();
         match self.still_believed(stamps).await? {
             Some(Duration::ZERO) => {
@@ -131,13 +132,13 @@ impl Sessions {
         }
     }
 
-    /// How long a node may still believe another Redis than those of `stamps`; none when one of them may not speak.
+    /// How long a node may still trust another Redis than those of `stamps`; none when one of `stamps` is not current.
     async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
         let status = self.core.ledger.read(move |db| live_store::status(db, &stamps)).await.map_err(unknown)?;
         Ok(self.sight(status))
     }
 
-    /// What follows from the standing, and since when this node knows it.
+    /// What follows from the fence status, and since when this node has seen it.
     pub(in crate::service) fn sight(&self, status: FenceStatus) -> Option<Duration> {
         let (lease, now) = (self.core.policy.store_lease, self.core.clock().monotonic());
         self.lease_grace.still_believed(status, lease, now)
@@ -159,9 +160,9 @@ fn sessions_of(records: &[PendingInvalidation]) -> Vec<SessionId> {
     sessions
 }
 
-/// How long a revocation may take to be confirmed: the longest that a node can go on believing a retired Redis, and time
-/// to ask. With a lease that is longer than a client waits, a revocation right after a switch is 503 at once, until what
-/// is left of the lease can be waited for.
+/// How long a revocation may take to be confirmed: the longest time that a node can trust a retired Redis, and the time
+/// to ask. If the lease is longer than a client waits, a revocation right after a switch is 503 at once, until the rest
+/// of the lease is short enough to wait for.
 fn deadline(lease: Duration) -> Duration {
     lease.saturating_add(TIME_TO_ASK).min(LONGEST)
 }

@@ -1,8 +1,7 @@
-//! End: every revocation, whoever wants it and why, takes this one path.
+//! End: the one path of every revocation, for every actor and reason.
 //!
-//! Owns the first half: in one transaction end the rows, note their records as unconfirmed, write the audit line;
-//! then [`super::confirm`]. A revocation that is repeated deletes and confirms again and never answers on the
-//! strength of the first.
+//! Owns the first half: in one transaction end the rows, write their pending invalidations and the audit line; then
+//! [`super::confirm`]. A repeated revocation deletes and confirms again; it never relies on the first one.
 
 use crate::service::core::denied::Denied;
 use std::borrow::Cow;
@@ -21,31 +20,31 @@ use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
 
-/// Whether there was such a session.
+/// Whether the session existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found(pub bool);
 
 /// Sessions that a transaction ended.
 #[derive(Clone, Debug, Default)]
 pub(in crate::service) struct EndedSessions {
-    /// All whose records have to go.
+    /// The records to delete.
     pub(in crate::service) records: Vec<PendingInvalidation>,
-    /// How many rows this ended, and how many of them were alive until now.
+    /// How many rows this transaction ended, and how many of them were live until then.
     pub(in crate::service) ended: usize,
     pub(in crate::service) live: usize,
-    /// Whether there was anything, ended before or now.
+    /// Whether there was a session, ended before or now.
     pub(in crate::service) found: bool,
 }
 
 impl EndedSessions {
-    /// Whether all of it was over before, and confirmed.
+    /// Whether everything was over before, and confirmed.
     pub(in crate::service) fn is_nothing(&self) -> bool {
         self.ended == 0 && self.records.is_empty()
     }
 }
 
 impl Sessions {
-    /// A new obligation to delete a record.
+    /// A new pending invalidation of a record.
     pub(in crate::service) fn pending_invalidation(
         &self,
         token_hash: TokenHash,
@@ -54,8 +53,8 @@ impl Sessions {
         PendingInvalidation { id: self.core.new_id(), token_hash, session }
     }
 
-    /// Ends rows, notes their records and writes a line for each row, inside the caller's transaction, which has locked
-    /// their owners. What has ended before is to be deleted and confirmed again with it; it gets no second line.
+    /// Ends rows, writes a pending invalidation and an audit line for each, inside the caller's transaction, which has
+    /// locked the owners. Rows that ended before are deleted and confirmed again; they get no second line.
     pub(in crate::service) fn end_rows(
         &self,
         db: &mut Db,
@@ -66,7 +65,7 @@ impl Sessions {
     ) -> Result<EndedSessions, LedgerError> {
         let now = self.core.clock().now();
         let ended_now = sessions::end(db, which, reason, now)?;
-        // A mistake of ours, and rolled back: whoever renews or admits is ordered by that lock alone.
+        // A bug, so roll back: that lock alone orders this transaction against renewals and sign-ins.
         if ended_now.iter().any(|session| locked.user(session.user_id).is_none()) {
             return Err(LedgerError::Corrupt("a session is to end whose owner is not locked".to_owned()));
         }
@@ -95,8 +94,8 @@ impl Sessions {
         })
     }
 
-    /// All that has to be deleted before these sessions are over for good: what was ended now, what was ended before
-    /// (once, however often it is repeated), and what earlier renewals and revocations have left to be confirmed.
+    /// All records that must be deleted before these sessions are over for good: of sessions ended now or before (once,
+    /// however often the request is repeated), and those that earlier renewals and revocations left pending.
     fn obligations(
         &self,
         db: &mut Db,
@@ -117,7 +116,7 @@ impl Sessions {
         let mut new = hashes(ended_now);
         let mut again = hashes(before);
         if let Which::Tokens(hashes) = which {
-            // The tokens that are shown, too, whether there are rows of them or not: a record may stand that nobody knows of.
+            // Also the tokens that were shown, with or without rows: an unknown record may stand.
             let known: HashMap<_, _> = tokens::sessions_of(db, hashes)?.into_iter().collect();
             again.extend(hashes.iter().map(|hash| (*hash, known.get(hash).copied().unwrap_or(SessionId::UNKNOWN))));
         }
@@ -132,9 +131,9 @@ impl Sessions {
         Ok(records)
     }
 
-    /// Whether all that these tokens open, or ever opened, ended before and nothing of it is left to be confirmed. Its records
-    /// are deleted and confirmed once more, as for any repetition, but nothing is written: whoever shows a dead cookie over
-    /// and over must not take the turns of those who change something. False where one lives, or cannot be confirmed by that.
+    /// Whether everything that these tokens open, or ever opened, ended before and is confirmed. As in any repetition,
+    /// the records are deleted and confirmed once more, but nothing is written: a client that keeps showing a dead
+    /// cookie must not take write turns from others. False when a session is live, or when the confirmation fails.
     pub(in crate::service) async fn is_over(&self, shown: &[TokenHash]) -> Result<bool, Unavailable> {
         let shown = shown.to_vec();
         let over = self.core.ledger.read(move |db| {
@@ -152,7 +151,7 @@ impl Sessions {
         }
     }
 
-    /// Ends sessions under the locks of their owners, whose epochs stay as they are, and confirms it.
+    /// Ends sessions under the locks of their owners, without raising the owners' epochs, and confirms it.
     pub(in crate::service) async fn end(
         &self,
         which: Which,
@@ -174,8 +173,8 @@ impl Sessions {
     }
 
     /// Ends all of a user's sessions but the excepted one, and confirms it. Raises the epoch under the user's lock
-    /// first: a sign-in that has verified its password but not yet been admitted is refused. None when there is no such
-    /// user. With `throttled`, it is refused where nothing is to end, and only there.
+    /// first, which refuses a sign-in that has verified its password but is not yet admitted. None when there is no
+    /// such user. `throttled` applies only when there is nothing to end.
     pub(in crate::service) async fn end_all(
         &self,
         user: UserId,
@@ -211,8 +210,8 @@ impl Sessions {
     }
 }
 
-/// Whoever shows a session's token to end it is its owner, as far as anybody can tell; whose it is, its row alone says.
-/// Whoever shows a former one has no more than that.
+/// A client that shows a session's current token to end it counts as the owner; the session's row alone says who that
+/// is. A client that shows a former token does not.
 fn by_whom<'a>(which: &Which, session: &Ended, context: &'a AuditContext) -> Cow<'a, AuditContext> {
     match (which, context.actor) {
         (Which::Tokens(shown), Actor::Anonymous) if shown.contains(&session.token_hash) => {

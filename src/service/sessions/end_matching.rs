@@ -1,8 +1,8 @@
-//! End what matches: sessions that fit a filter, a bounded number at a time, by the path of every revocation.
+//! End matching: ends the sessions that fit a filter, a bounded number at a time, by the path of every revocation.
 //!
-//! Owns the loop over pages. Each page is one transaction and one confirmation; what could not be confirmed is counted
-//! apart and never as ended. What an earlier command of the same filter left unconfirmed is confirmed first, so that a
-//! repetition never answers on the strength of the first. The session that asks is left out.
+//! Owns the loop over pages. Each page is one transaction and one confirmation; unconfirmed sessions are counted
+//! separately and never as ended. It first confirms what an earlier command of the same filter left unconfirmed, so
+//! that a repetition never relies on the first. The session that asks is left out.
 
 use crate::service::core::denied::Denied;
 use std::collections::HashSet;
@@ -22,11 +22,11 @@ use crate::service::core::audit_context::AuditContext;
 use crate::service::sessions::Sessions;
 use crate::service::sessions::end::EndedSessions;
 
-/// Sessions in one transaction: others wait for it where there is one writer.
+/// Sessions in one transaction: with a single writer, other writes wait for it.
 const PAGE: usize = 250;
-/// After so long the answer is given, with what is left to be asked for again.
+/// The command answers after this time; the caller repeats it for the rest.
 const BUDGET: Duration = Duration::from_secs(15);
-/// Once one page could not be confirmed, the next ones get one attempt each: ending them comes first.
+/// After one page could not be confirmed, each later page gets one attempt: ending the sessions comes first.
 const IMPATIENT: Duration = Duration::ZERO;
 
 /// What to end.
@@ -36,25 +36,25 @@ pub struct EndMatching {
     pub filter: Filter,
     /// Only count them.
     pub dry_run: bool,
-    /// Most sessions.
+    /// The maximum number of sessions.
     pub limit: usize,
-    /// Only those that are older than this one: where an earlier answer left off.
+    /// Only sessions older than this one: where an earlier answer stopped.
     pub after: Option<SessionId>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Outcome {
     /// Live sessions that fit.
     pub matched: usize,
-    /// How many of them this has ended, for good. None in a dry run.
+    /// How many of them this request has ended for good. None in a dry run.
     pub revoked: usize,
-    /// How many have ended in the ledger, now or by an earlier request of this filter, but may still be answered by a
-    /// node: they are being confirmed.
+    /// How many have ended in the ledger, now or by an earlier request of this filter, while a node may still answer
+    /// from their records. Confirmation continues.
     pub unconfirmed: usize,
     /// Whether there may be more.
     pub more: bool,
-    /// Where to go on, if there may be more.
+    /// Where to continue, if there may be more.
     #[serde(skip)]
     pub next: Option<SessionId>,
 }
@@ -118,10 +118,10 @@ impl Sessions {
                 Ok(locked) => locked,
                 Err(unproven) => return Ok(Err(unproven)),
             };
-            // What was used, or moved, since it was found does not fit any more.
+            // A session that was used, or moved, since the search no longer fits.
             let ids = search::still(db, &filter, &ids)?;
             let ended = room.end_rows(db, &locked, &Which::These(ids), EndReason::Revoked, &context)?;
-            // Others may have ended all of them meanwhile: then it comes with the next ones.
+            // Another request may have ended all of them meanwhile: then the line comes with the next page.
             if is_first && ended.ended > 0 {
                 audit::append(db, &room.line(&filter, &context))?;
             }
@@ -155,7 +155,8 @@ impl Sessions {
         Ok(noted.await??)
     }
 
-    /// Confirms what stands unconfirmed of sessions that fit and have ended. How many sessions still are.
+    /// Confirms the pending invalidations of sessions that fit and have ended. Returns how many sessions stay
+    /// unconfirmed.
     async fn confirm_left(&self, filter: &Filter) -> Result<usize, LedgerError> {
         let (mut after, mut left) = (None, HashSet::new());
         loop {
@@ -174,8 +175,8 @@ impl Sessions {
         }
     }
 
-    /// One line for the command, with the first sessions that it ends: whatever becomes of this node, it is known by which
-    /// filter they ended. Each has a line of its own besides, of the same request.
+    /// One line for the command, with the first sessions that it ends: even if this node dies, the log shows the
+    /// filter. Each session also has its own line with the same request id.
     fn line(&self, filter: &Filter, context: &AuditContext) -> Entry {
         let mut line = self.audit.entry(Event::SessionsRevokedByFilter, context, filter.user, None);
         line.detail = Some(filter.to_string());

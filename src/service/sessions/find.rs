@@ -1,8 +1,8 @@
-//! Find: sessions that fit a filter, whoever's they are, for administrators.
+//! Find: administrators search the sessions of all users with a filter.
 //!
-//! Owns what "fits" means once the ledger has found a row: the records and this node's own notes may know a later use.
-//! Where nobody does, a session may have been used as late as the ledger may lag. Must never look at more than a
-//! bounded number of rows for one page.
+//! Owns the meaning of "fits" after the ledger has found a row: the records and this node's last-seen buffer may know a
+//! later use. Where neither can answer, a session may have been used as late as the ledger may lag. Must never read
+//! more than a bounded number of rows for one page.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::service::core::last_use::signed_in;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
 
-/// How often the ledger is asked for one page: what it finds may all have been used, or rested too long.
+/// How often one page asks the ledger: all rows of a round may be used since, or idle for too long.
 const ROUNDS: usize = 5;
 
 /// A session among those of many users.
@@ -34,23 +34,23 @@ pub struct FoundSession {
     pub user_email: String,
 }
 
-/// A page of what was found.
+/// A page of results.
 #[derive(Clone, Debug)]
 pub struct FoundPage {
     /// Newest first. There can be fewer than asked for, even none, before the last page.
     pub sessions: Vec<FoundSession>,
-    /// Where to go on, if there may be more.
+    /// Where to continue, if there may be more.
     pub next: Option<SessionId>,
 }
 
-/// Which page.
+/// The requested page.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// Which sessions.
     pub filter: Filter,
-    /// Only those that are older than this one.
+    /// Only sessions older than this one.
     pub after: Option<SessionId>,
-    /// Most sessions.
+    /// The maximum number of sessions.
     pub limit: usize,
     /// The session that asks, to be marked.
     pub current: Option<SessionId>,
@@ -90,7 +90,7 @@ impl Sessions {
         let filter = Filter { user: Some(user), ..Filter::default() };
         let (mut details, mut after) = (Vec::new(), None);
         loop {
-            // A user has at most so many live sessions; the limit is the operator's.
+            // A user has at most this many live sessions; the operator sets the limit.
             let page = self.fitting(filter.clone(), after, self.core.policy.max_sessions.clamp(50, 1_000)).await?;
             details.extend(page.rows.iter().map(|(row, record)| self.detail(row, record.as_ref(), current)));
             after = page.next;
@@ -100,7 +100,7 @@ impl Sessions {
         }
     }
 
-    /// Rows that fit by all that is known at this moment.
+    /// The rows that fit, by everything that this node knows now.
     pub(in crate::service) async fn fitting(
         &self,
         filter: Filter,
@@ -129,18 +129,19 @@ impl Sessions {
         live.read_many(&hashes, now).await
     }
 
-    /// Whether it may be alive, was used when and from which address the filter says, and is or was signed in where it says.
+    /// Whether the session may be live, its last use matches the filter's times and address, and its present or sign-in
+    /// location matches.
     fn fits(&self, filter: &Filter, row: &Session, record: Option<&Record>, now: Timestamp) -> bool {
         let mut deadlines = row.deadlines();
         let last = self.core.last_use(row, record);
         deadlines.last_seen = last.at.max(self.core.last_seen.noted(row.id).unwrap_or(Timestamp::from_ms(0)));
         let latest = match record {
-            // A use is written when the last one that was is so old.
+            // A use is written once the last written one is this old.
             Some(_) => {
                 let configured = self.core.policy.last_seen_resolution;
                 deadlines.last_seen.plus(resolution(configured, deadlines.idle))
             }
-            // Nobody who would be told of a use at once can be asked.
+            // No store can answer that would know of a use at once.
             None => deadlines.last_seen.plus(ledger_lag(deadlines.idle)),
         };
         deadlines.hold_with_lag(now)

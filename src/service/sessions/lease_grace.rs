@@ -1,25 +1,25 @@
-//! When this node first saw that another Redis process was retired.
+//! Lease grace: when this node first saw that another Redis process was retired.
 //!
-//! Owns the moment from which a lease is waited out. The database's own note of it is too early: it was made before
-//! the retirement was committed, and a node that read in between believes the retired process for a little longer.
+//! Owns the moment from which a node waits out a lease. The database's own time is too early: it was written before the
+//! retirement was committed, and a node that read in between trusts the retired process a little longer.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::ledger::live_store::FenceStatus;
 
-/// A retirement that is this old by the database's clock was committed long ago: no statement runs for longer.
+/// A retirement of this age by the database's clock was committed long ago: no statement runs longer.
 const LONG_AGO: Duration = Duration::from_secs(60);
 
-/// The last number of retirements that this node saw, and since when on the stopwatch.
+/// The last retirement number that this node saw, and since when on the stopwatch.
 #[derive(Default)]
 pub(in crate::service) struct LeaseGrace {
     seen: Mutex<Option<(i64, Duration)>>,
 }
 
 impl LeaseGrace {
-    /// How long a node may still believe other processes than those that stand so now; none when one of them may
-    /// not speak.
+    /// How long a node may still trust processes other than the given ones; none when one of the given ones is not
+    /// current.
     pub(in crate::service) fn still_believed(
         &self,
         status: FenceStatus,
@@ -66,11 +66,11 @@ mod tests {
     #[test]
     fn a_lease_is_waited_out_from_the_first_sighting() {
         let lease_grace = LeaseGrace::default();
-        // Noted five seconds ago, but perhaps committed just now.
+        // Written five seconds ago, but perhaps committed just now.
         assert_eq!(lease_grace.still_believed(since(7, 5), LEASE, seconds(100)), Some(LEASE));
         assert_eq!(lease_grace.still_believed(since(7, 7), LEASE, seconds(102)), Some(seconds(1)));
         assert_eq!(lease_grace.still_believed(since(7, 8), LEASE, seconds(103)), Some(Duration::ZERO));
-        // Another retirement: from the start.
+        // Another retirement restarts the wait.
         assert_eq!(lease_grace.still_believed(since(8, 0), LEASE, seconds(104)), Some(LEASE));
     }
 

@@ -1,7 +1,7 @@
-//! Sessions: see them, and end them by the one path of every revocation.
+//! Sessions: list them, and end them by the one path of every revocation.
 //!
-//! Owns the order: rows end in the ledger, records are deleted, and only then it is said that they are over. Must never
-//! answer on the strength of an earlier revocation.
+//! Owns the order: end the rows in the ledger, delete the records, and only then report the end. Must never rely on an
+//! earlier revocation.
 
 pub(in crate::service) mod confirm;
 pub(in crate::service) mod end;
@@ -19,7 +19,7 @@ use crate::service::audit::Audit;
 use crate::service::core::Core;
 use crate::service::events::Events;
 
-/// Sessions, shown and ended.
+/// Lists and ends sessions.
 #[derive(Clone)]
 pub struct Sessions {
     pub(in crate::service) core: Arc<Core>,

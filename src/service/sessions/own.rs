@@ -1,6 +1,6 @@
-//! My sessions: show them, end one, end the others, sign out.
+//! Own sessions: a user lists them, ends one, ends the others, signs out.
 //!
-//! Owns what a user can do with their own sessions. Another user's session does not exist here.
+//! Owns what users can do with their own sessions. Another user's session does not exist here.
 
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, EndReason, SessionId, TokenHash, UserId};
@@ -15,12 +15,12 @@ use crate::service::sessions::Sessions;
 use crate::service::sessions::end::Found;
 
 impl Sessions {
-    /// The user's live sessions, the one that asks among them, the last used first.
+    /// The user's live sessions, including the current one, the last used first.
     pub async fn list_sessions(&self, checked: &Checked) -> Result<Vec<SessionView>, Unavailable> {
         self.sessions_of(checked.user, Some(checked.session)).await
     }
 
-    /// A user's live sessions as the ledger and, where they are newer, the records know them.
+    /// A user's live sessions from the ledger and, where they are newer, from the records.
     pub async fn sessions_of(&self, user: UserId, current: Option<SessionId>) -> Result<Vec<SessionView>, Unavailable> {
         Ok(self.known_sessions(user, current).await?.into_iter().map(|(_, _, view)| view).collect())
     }
@@ -44,13 +44,13 @@ impl Sessions {
             let view = SessionView::new(&row, last.clone(), current);
             (row, last, view)
         });
-        // The one that asks is alive: its check said so a moment ago.
+        // The current session is live: its check said so a moment ago.
         let mut views: Vec<_> = views.filter(|(_, _, view)| view.current || now < view.idle_expires_at).collect();
         views.sort_by_key(|(_, _, view)| std::cmp::Reverse(view.last_seen_at));
         Ok(views)
     }
 
-    /// Ends one of the user's sessions. Another one than that which asks wants a recent proof.
+    /// Ends one of the user's sessions. Any other than the current one requires a recent proof.
     pub async fn revoke_session(
         &self,
         checked: &Checked,
@@ -65,8 +65,8 @@ impl Sessions {
         Ok(Found(ended.found))
     }
 
-    /// Ends all of the user's sessions but the one that asks, or that one, too. Wants a recent proof. How many were alive.
-    /// While there is anything to end, it is never too often.
+    /// Ends all of the user's sessions, with or without the current one. Requires a recent proof. Returns how many were
+    /// live. Never throttled while there is a session to end.
     pub async fn revoke_sessions(
         &self,
         checked: &Checked,

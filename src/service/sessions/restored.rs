@@ -1,8 +1,8 @@
 //! Restored: an operator declares that an older copy of the ledger, put back from a backup, is the ledger now.
 //!
-//! Owns the end of every session in it: nobody knows which of them were ended since the backup was made. Asks nothing
-//! of Redis. Can be repeated, and interrupted anywhere: only its last transaction makes the copy the ledger, and until
-//! then the nodes refuse it.
+//! Owns the end of every session in the copy: it cannot tell which ones ended after the backup. Asks Redis nothing. Can
+//! be repeated, and interrupted anywhere: only its last transaction makes the copy the ledger, and until then the nodes
+//! refuse it.
 
 use crate::domain::event::Event;
 use crate::domain::{EndReason, Lineage};
@@ -15,16 +15,16 @@ use crate::service::sessions::Sessions;
 /// Rows in one transaction.
 const BATCH: i64 = 500;
 
-/// What one transaction came to.
+/// The result of one transaction.
 struct Step {
     ended: usize,
-    /// None: there is more to do. Otherwise it is done, and perhaps a Redis process is still believed for a lease.
+    /// None: there is more to do. Otherwise it is done; true if a node may trust a Redis process for one more lease.
     believed: Option<bool>,
 }
 
 impl Sessions {
-    /// Ends every session, voids every reset link, gives up what Redis holds, and has the ledger begin anew. How many
-    /// sessions were ended.
+    /// Ends every session, voids every reset link, gives up all records in Redis, and starts a new history of the
+    /// ledger. Returns how many sessions ended.
     pub async fn ledger_restored(&self, context: &AuditContext) -> Result<usize, Unavailable> {
         self.raise_all_epochs().await?;
         let mut ended = 0;
@@ -34,14 +34,14 @@ impl Sessions {
             ended += step.ended;
             let Some(believed) = step.believed else { continue };
             if believed {
-                // A node may have read that its Redis may speak just before.
+                // A node may have read just before that its Redis is current.
                 tokio::time::sleep(self.core.policy.store_lease).await;
             }
             return Ok(ended);
         }
     }
 
-    /// A sign-in that is on its way has read the ledger before it was replaced: it is refused.
+    /// Refuses a sign-in in progress, which has read the ledger before it was replaced.
     async fn raise_all_epochs(&self) -> Result<(), Unavailable> {
         let mut after = None;
         loop {
@@ -60,7 +60,7 @@ impl Sessions {
     }
 
     fn end_some(&self, db: &mut Db, context: &AuditContext, ended_before: usize) -> Result<Step, LedgerError> {
-        // Also what is over by this machine's clock: the nodes' may say otherwise.
+        // Also sessions that are over by this machine's clock: the nodes' clocks may differ.
         let which = Which::These(sessions::unended(db, BATCH)?);
         let owners = sessions::owners(db, &which)?;
         let locked = locks::users(db, &owners)?;
@@ -68,7 +68,7 @@ impl Sessions {
         if !sessions::unended(db, 1)?.is_empty() {
             return Ok(Step { ended, believed: None });
         }
-        // They may have been used since the backup was made.
+        // The links may have been used since the backup.
         resets::void_all(db)?;
         let believed = lineage::declare(db, Lineage::generate(self.core.random()))?;
         let mut line = self.audit.entry(Event::LedgerRestored, context, None, None);

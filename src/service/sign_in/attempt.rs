@@ -1,10 +1,9 @@
-//! An attempt to show a password: whether it may be made, and what becomes of its count.
+//! Attempt: may a client try a password, and how does the attempt count?
 //!
-//! Owns the throttle of every route that checks a password. An attempt is counted before anything is hashed, by what was
-//! typed and by where it comes from, so that attempts at the same time are as many as are allowed and no more, and so that
-//! an account which does not exist is throttled like one which does. It is given back when the password was right, or when
-//! nobody could tell; right ones are counted by themselves. Must never fail: where Redis does not answer, this node counts
-//! alone, and more strictly.
+//! Owns the throttle of every route that checks a password. An attempt counts before any hash is computed, by the typed
+//! address and by the client's address: concurrent attempts stay within the limit, and an unknown account is throttled
+//! like a known one. It is given back when the password was right or the check failed; right passwords have their own
+//! count. Must never fail: when Redis does not answer, this node counts alone, with a stricter limit.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,51 +20,50 @@ use crate::service::core::unavailable::Unavailable;
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
 
-/// How often an attempt is claimed anew after another one was faster. Each time, one of them gets through, and after the
-/// free ones all the others have to wait.
+/// How often an attempt tries again after another one was faster. Each round lets one attempt through, and after the
+/// free attempts all others have to wait.
 const CLAIMS: u32 = 8;
 
-/// One attempt that may be made. If it is dropped, it has failed: also when the client hung up.
+/// One permitted attempt. If it is dropped, it has failed, even when the client hung up.
 #[must_use = "what is dropped has failed"]
 pub(in crate::service) struct Attempt {
     room: SignIns,
-    /// On the account's counter; on a device that is known, on that one's and on the one of all devices together; in a live
-    /// session, on that one's.
+    /// On the account's counter; or, on a known device, on the device's and on that of all devices together; or, in a
+    /// live session, on the session's.
     at: Vec<Reserved>,
     familiar: bool,
-    /// The counters of its address; none on a device that is known, and in a live session.
+    /// The counters of its address; empty on a known device and in a live session.
     networks: Vec<Counted>,
-    /// Where it counts if the password is right.
+    /// Where a right password counts.
     proofs: Vec<Span>,
     from: IpAddr,
 }
 
-/// An attempt on one counter.
+/// An attempt that one counter holds.
 struct Reserved {
     bucket: BucketId,
     before: Tally,
-    /// Its number in Redis, if Redis has counted it.
+    /// Its number in Redis, if Redis counted it.
     number: Option<u32>,
 }
 
 impl SignIns {
-    /// A device on which this user has signed in, if the cookie says so and nothing has happened since that ends it: a
-    /// new password, or anything else that raises the epoch.
+    /// The device, if its cookie shows that this user has signed in on it and the epoch has not been raised since, for
+    /// example by a new password.
     pub(in crate::service) fn known_device(&self, device: Option<&DeviceCookie>, user: &User) -> Option<ShownDevice> {
         let key = &self.core.throttle.key;
         let shown = key.recognise(device?, &user.email_key)?;
         (shown.epoch == key.device_epoch(user.id, user.epoch)).then_some(shown)
     }
 
-    /// What the browser is given to keep after the owner has shown their password on it, at this epoch.
+    /// The device cookie for a browser on which the owner has just shown their password, at this epoch.
     pub(in crate::service) fn new_device(&self, user: &User, epoch: i64) -> DeviceCookie {
         let key = &self.core.throttle.key;
         key.issue(&user.email_key, key.device_epoch(user.id, epoch), self.core.random())
     }
 
-    /// Counts an attempt to show the password in a live session, or says how long to wait. By the session alone: what a
-    /// thief does in a session that he has stolen keeps the owner out of nothing in another one, and neither does what
-    /// strangers do at the sign-in.
+    /// Counts a password attempt in a live session, or says how long to wait. Only the session counts: a thief in a
+    /// stolen session cannot block the owner in another one, and strangers at the sign-in cannot either.
     pub(in crate::service) async fn reserve_attempt_in(
         &self,
         session: SessionId,
@@ -79,9 +77,9 @@ impl SignIns {
 
     /// Counts an attempt to sign in to an account, by its [`crate::domain::Email::key_of`], or says how long to wait.
     ///
-    /// Who shows a cookie of a device on which the owner has signed in is counted by the devices alone: others, also
-    /// behind the same address, cannot lock the owner out. Nor can who knows the password: right ones count for the
-    /// device, and only those of strangers for the account.
+    /// A request with the cookie of a device on which the owner has signed in counts only for devices: other clients,
+    /// even behind the same address, cannot lock the owner out. A stranger who knows the password cannot either: right
+    /// passwords count for the device, and for the account only from unknown devices.
     pub(in crate::service) async fn reserve_attempt(
         &self,
         email_key: &str,
@@ -100,7 +98,7 @@ impl SignIns {
                 Err(throttled) => Err(attempt.refuse(throttled).await),
             };
         }
-        // A device that was guessed on for too long is no better than any other.
+        // A device with too many guesses is treated like an unknown one.
         let mut proofs = self.core.spans_of(email_key, Counts::Proofs);
         proofs.extend(self.core.spans_of_address(client, Counts::Proofs));
         self.core.require_left(&proofs).await?;
@@ -114,8 +112,8 @@ impl SignIns {
         }
     }
 
-    /// Counts it for a known device and for all of the account's together. None where there is no such device, or where
-    /// it was guessed on for too long: then it is no better than any other.
+    /// Counts the attempt for a known device and for all devices of the account. None where there is no such device, or
+    /// where it had too many guesses: then it is treated like an unknown one.
     async fn reserve_device(
         &self,
         email_key: &str,
@@ -136,7 +134,7 @@ impl SignIns {
         }
     }
 
-    /// Forgets the failures of an account: its password is another one now.
+    /// Clears the failures of an account: it has a new password.
     pub(in crate::service) async fn forgive(&self, email_key: &str) {
         self.clear(self.core.throttle.key.account(email_key)).await;
     }
@@ -144,7 +142,7 @@ impl SignIns {
     async fn reserve(&self, bucket: BucketId, whole: Backoff) -> Result<Reserved, Throttled> {
         let (throttle, now) = (&self.core.throttle, self.core.clock().now());
         let rule = if self.core.live.is_some() { whole.ceiling() } else { whole };
-        // What is told is never less than the rule that holds for all nodes.
+        // The refusal never reports less than the rule for all nodes.
         let refusal =
             |rule: Backoff| move |tally| Throttled::account(rule.judge(tally, now).max(whole.judge(tally, now)));
         let before = throttle.accounts.reserve(bucket, rule, now).map_err(refusal(rule))?;
@@ -185,24 +183,24 @@ impl SignIns {
 }
 
 impl Attempt {
-    /// How many wrong ones there were in a row, this one included if it is.
+    /// How many wrong passwords in a row, including this attempt if it fails.
     fn failures(&self) -> u32 {
         let own = self.at.first();
         own.map_or(0, |own| own.number.unwrap_or(own.before.count.saturating_add(1)))
     }
 
-    /// What the rules about risk are told of it, if it succeeds.
+    /// The input for the risk rules, if it succeeds.
     pub(in crate::service) fn entry(&self) -> Entry {
         Entry { failures: self.failures().saturating_sub(1), familiar: self.familiar }
     }
 
-    /// Whether it is made where the owner has signed in.
+    /// Whether the client is a device or session where the owner has signed in.
     pub(in crate::service) fn is_familiar(&self) -> bool {
         self.familiar
     }
 
-    /// The end of it: `verdict` is what the password gate said, `open` whether the account may be entered at all. What
-    /// nobody could tell is given back.
+    /// Ends the attempt: `verdict` is the hash pool's result, `open` whether the account may be entered at all. An
+    /// attempt without a verdict is given back.
     pub(in crate::service) async fn settle(
         self,
         verdict: Result<Verdict, Unavailable>,
@@ -216,7 +214,7 @@ impl Attempt {
         verdict
     }
 
-    /// The account's count, or the device's, begins anew; the address' is what it was before.
+    /// Resets the count of the account, or of the device; gives back the address' count.
     async fn succeed(self) {
         for at in &self.at {
             self.room.clear(at.bucket).await;
@@ -241,14 +239,14 @@ impl Attempt {
         self.room.core.uncount(&self.networks).await;
     }
 
-    /// It was not to be made after all.
+    /// The attempt is not made after all.
     async fn refuse(self, why: Throttled) -> Throttled {
         self.give_back().await;
         why
     }
 }
 
-/// Claims the next attempt in Redis: its number, or why it may not be made.
+/// Claims the next attempt in Redis: its number, or why it is refused.
 async fn claim(
     live: &Live,
     bucket: &BucketId,

@@ -1,8 +1,8 @@
-//! Choose: a password that somebody wants to have, counted, judged and hashed.
+//! New passwords: counts, judges and hashes a password that a user chooses.
 //!
-//! Owns the one way to a stored hash, for a new account, a change, a reset and the command line alike. A judgement takes as
-//! long as a hash: it is limited like attempts, whatever comes of it, and made on a thread of its own, behind which nobody
-//! waits who signs in. Must never store one: what happens to it is the use case's.
+//! Owns the one path to a stored hash, for a new account, a change, a reset and the command line. A judgement takes as
+//! long as a hash, so it is limited like an attempt, with any result, and runs on its own thread, where no sign-in
+//! waits. Must never store a hash: the use case does.
 
 use crate::service::core::denied::Denied;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use crate::domain::{Client, Password};
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
 
-/// Who chooses.
+/// Who chooses the password.
 pub(in crate::service) enum Chooser<'a> {
-    /// Whoever runs a command on the machine itself.
+    /// A command on the machine itself.
     Operator,
-    /// Anybody, for an account that is to be made.
+    /// Any client, for a new account.
     Stranger(&'a Client),
-    /// The owner of an account, who has just shown the password or a link; whose count it is: the session's or, with a
-    /// link, the account's.
+    /// The owner of an account, who has just shown the password or a link, with the name of the count: the session's
+    /// or, with a link, the account's.
     Owner(&'a str, &'a Client),
 }
 
-/// Why it is not chosen.
+/// Why a password is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::service) enum NotChosen {
-    /// It will not do; why.
+    /// It is too weak; the reason.
     #[error(transparent)]
     Weak(#[from] WeakPassword),
     /// A reason that use cases share.
@@ -51,8 +51,8 @@ macro_rules! from_not_chosen {
 pub(in crate::service) use from_not_chosen;
 
 impl SignIns {
-    /// The hash of a password that may be chosen, or why it may not. `address` and `name` are the owner's: what others
-    /// may know of them is tried first.
+    /// Returns the hash of an acceptable password, or why it is refused. `address` and `name` are the owner's: an
+    /// attacker tries public facts first.
     pub(in crate::service) async fn choose_password(
         &self,
         chooser: Chooser<'_>,

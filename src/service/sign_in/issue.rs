@@ -1,8 +1,8 @@
-//! Sign-in: the only place where sessions are issued.
+//! Issue: the only place where sessions are issued.
 //!
 //! Owns the order: read hash and epoch → verify the password → one transaction that locks the user, refuses if the
-//! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token.
-//! No record is written: the first check does that. Must never answer with a token whose row is not committed.
+//! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token. It
+//! writes no record: the first check does. Must never answer with a token whose row is not committed.
 
 use crate::service::core::denied::Denied;
 use std::time::Duration;
@@ -26,45 +26,45 @@ use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
 
-/// How long a sign-in waits for the session that it replaces to be confirmed as ended. The row has ended, and the
-/// sweeper goes on: a sick Redis does not keep anybody from signing in.
+/// How long a sign-in waits until the end of the session that it replaces is confirmed. The row has ended, and the
+/// sweeper goes on: a failing Redis does not block sign-ins.
 const REPLACED_WAIT: Duration = Duration::from_millis(500);
 
-/// Who wants to sign in.
+/// A request to sign in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
     /// The address, as typed.
     pub email: String,
     /// The password, as typed.
     pub password: Password,
-    /// Whether the session shall outlive the browser.
+    /// Whether the session should outlive the browser.
     pub remember: bool,
-    /// The token hashes of the sessions that the browser already has: they end.
+    /// The token hashes of the sessions that the browser already has: those sessions end.
     pub replaces: Vec<TokenHash>,
-    /// What the browser keeps of an earlier sign-in.
+    /// The device cookie of an earlier sign-in.
     pub device: Option<DeviceCookie>,
 }
 
 /// A session that was just issued.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// The token, for the cookie alone.
+    /// The token, only for the cookie.
     pub token: Token,
-    /// Who signed in.
+    /// The user who signed in.
     pub user: UserView,
     /// The new session.
     pub session: SessionView,
-    /// For the browser to keep: its owner has signed in on it.
+    /// The device cookie: the owner has signed in on this browser.
     pub device: DeviceCookie,
 }
 
 /// Why a sign-in was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
-    /// These credentials do not open an account. One answer for every cause.
+    /// These credentials open no account. The same answer for every cause.
     #[error("the credentials were refused")]
     Refused,
-    /// There is a character in the address that its owner does not see; what kind.
+    /// The address contains a character that its owner does not see; its kind.
     #[error(transparent)]
     InvalidEmail(#[from] InvalidEmail),
     /// The user has as many sessions as allowed.
@@ -75,7 +75,7 @@ pub enum SignInError {
     Denied(#[from] Denied),
 }
 
-/// Why a session was not issued to a user whom the application itself has recognised.
+/// Why a user whom the application itself has identified gets no session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssueError {
     /// There is no such user, or the account is disabled.
@@ -89,28 +89,28 @@ pub enum IssueError {
     Denied(#[from] Denied),
 }
 
-/// What the transaction decided.
+/// The decision of the transaction.
 enum Admission {
     Admitted { user: Box<User>, ended: Vec<PendingInvalidation> },
     Refused,
     Full,
 }
 
-/// Who has shown who they are, and how.
+/// A user with a proven identity, and how it was proven.
 #[derive(Clone)]
 struct Proven {
     user: UserId,
-    /// The epoch that the password was verified under; none when nothing was verified here.
+    /// The epoch under which the password was verified; none when the application identified the user.
     epoch: Option<i64>,
     /// The stored hash, and a stronger one of the same password to replace it.
     upgrade: Option<(String, String)>,
     /// The tokens that the browser already has.
     replaces: Vec<TokenHash>,
-    /// What else there is to say of how they came in.
+    /// More input for the risk rules.
     entry: Entry,
 }
 
-/// What the transaction needs to know; all of it drawn before it starts, so that it can be run again.
+/// The transaction's input, drawn completely before it starts, so that it can run again.
 #[derive(Clone)]
 struct Entrance {
     proven: Proven,
@@ -125,7 +125,7 @@ impl SignIns {
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         Email::check_visible(&request.email)?;
         let key = Email::key_of(&request.email);
-        // A cookie that we have issued is worth a look at whether it still counts.
+        // A device cookie with a valid signature is worth the query whether it still counts.
         let shown = request.device.as_ref().is_some_and(|it| self.core.throttle.key.recognise(it, &key).is_some());
         let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
         let owner = early.as_ref().and_then(|found| found.as_ref().ok()?.as_ref());
@@ -136,7 +136,7 @@ impl SignIns {
             .map_err(Denied::from)?;
         let unanswered = Unanswered::new(&self.audit, client);
         let source = if attempt.is_familiar() { Source::familiar(client) } else { Source::stranger(client) };
-        // In a flood, whoever finds no place at the gate is not looked up either.
+        // In a flood, a client that finds the hash pool full costs no query either.
         let known = match (self.hash_pool.has_room(source), early) {
             (Ok(()), Some(found)) => found,
             (Ok(()), None) => self.known(&request.email, key).await,
@@ -160,14 +160,14 @@ impl SignIns {
             return Err(SignInError::Refused);
         };
         let upgrade = match outdated {
-            // Where there is no time for it now, the next sign-in does it.
+            // If there is no time for it now, the next sign-in does it.
             true => self.hash_pool.hash(Source::familiar(client), request.password).await.ok(),
             false => None,
         };
         let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
         fault_point::reach("sign-in: verified");
         let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces, entry };
-        // On the heap: most of a flood is sent away before, and holds room for what comes here all the same.
+        // On the heap: most requests of a flood end before this point, but would reserve stack for it.
         Box::pin(self.enter(proven, request.remember, client)).await.map_err(|error| match error {
             IssueError::UnknownUser => {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
@@ -181,16 +181,16 @@ impl SignIns {
         })
     }
 
-    /// The account of what was typed, if there is one.
+    /// The account for the typed address, if there is one.
     async fn known(&self, typed: &str, key: String) -> Result<Option<User>, Unavailable> {
-        // What no account can have needs no look: PostgreSQL cannot even be asked about a NUL.
+        // An address that no account can have needs no query: PostgreSQL rejects a NUL.
         if Email::parse(typed).is_err() {
             return Ok(None);
         }
         Ok(self.core.ledger.read_at_entrance(move |db| users::find_by_email(db, &key)).await?)
     }
 
-    /// Issues a session to a user whom the application has recognised by its own means.
+    /// Issues a session to a user whom the application has identified by its own means.
     pub async fn issue(
         &self,
         user: UserId,
@@ -273,8 +273,8 @@ impl SignIns {
         session
     }
 
-    /// The transaction. The lock on the user's row comes first, with those of the owners of the sessions that the browser
-    /// had: it is what orders this sign-in and whatever ends all of the user's sessions.
+    /// The transaction. It first locks the user's row, together with the owners of the sessions that the browser had:
+    /// this orders the sign-in against any end of all of the user's sessions.
     fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
         let shown = &entrance.proven.replaces;
         let replaced = (!shown.is_empty()).then(|| Which::Tokens(shown.clone()));
@@ -290,7 +290,7 @@ impl SignIns {
             return Ok(Admission::Refused);
         }
         let server = AuditContext::server(Some(entrance.client.clone()));
-        // Before anything is ended: a sign-in that is refused leaves everything as it was.
+        // Before any session ends: a refused sign-in changes nothing.
         let Some(room) = make_room(db, entrance, &going)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();
         if let Some(which) = &replaced {
@@ -323,15 +323,15 @@ impl SignIns {
     }
 }
 
-/// The user's live sessions at a sign-in.
+/// The user's live sessions during a sign-in.
 struct Room {
-    /// Those that have to make room, the oldest first.
+    /// The sessions to evict, the oldest first.
     evicted: Vec<SessionId>,
-    /// The others.
+    /// The sessions that stay.
     staying: Vec<Session>,
 }
 
-/// None when there is no room and none is to be made. Some of them are going anyway.
+/// None when there is no room and no session may be evicted. The sessions in `going` end anyway.
 fn make_room(db: &mut Db, entrance: &Entrance, going: &[SessionId]) -> Result<Option<Room>, LedgerError> {
     let now = entrance.session.created_at;
     let mut live = sessions::of_user(db, entrance.proven.user, now)?;

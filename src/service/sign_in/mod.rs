@@ -1,7 +1,7 @@
-//! Sign-in: whoever shows a password gets a session, or a new token of one.
+//! Sign-in: a user shows a password and gets a session, or a new token for one.
 //!
-//! Owns the hashing of passwords, the limits on attempts, and every new token. Must never answer with a token whose row is
-//! not committed.
+//! Owns password hashing, the limits on attempts, and every new token. Must never answer with a token whose row is not
+//! committed.
 
 pub(in crate::service) mod attempt;
 pub(in crate::service) mod hash_new_password;
@@ -22,7 +22,7 @@ use crate::service::events::Events;
 use crate::service::risk::Risk;
 use crate::service::sessions::Sessions;
 
-/// The ways in.
+/// The sign-in use cases.
 #[derive(Clone)]
 pub struct SignIns {
     pub(in crate::service) core: Arc<Core>,
@@ -31,12 +31,12 @@ pub struct SignIns {
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
     pub(in crate::service) hash_pool: Arc<HashPool>,
-    /// Where new passwords are judged.
+    /// Judges new passwords.
     pub(in crate::service) password_judge: Arc<HashPool>,
 }
 
 impl SignIns {
-    /// What was done to hash passwords since the start.
+    /// The hash counts since the start.
     pub fn hashing(&self) -> Hashing {
         self.hash_pool.hashing()
     }

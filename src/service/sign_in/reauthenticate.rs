@@ -1,7 +1,7 @@
-//! Re-authentication: somebody who is signed in proves again who they are.
+//! Re-authenticate: a signed-in user proves their identity again.
 //!
-//! Owns the renewal of the proof, and with it of the token (invariant 6): the same session under its id, with the old
-//! token dead. Under the user's lock, so that a change of the password in between refuses it.
+//! Owns the renewal of the proof and of the token (invariant 6): the session keeps its id, and the old token is dead.
+//! Runs under the user's lock, so that a concurrent password change makes it fail.
 
 use crate::domain::event::Event;
 use crate::domain::{Client, Password, Token, TokenHash};
@@ -19,7 +19,7 @@ use crate::service::sign_in::verify_current_password::{NotProven, bind};
 /// Why a proof was not renewed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReauthenticateError {
-    /// It is another password. The session stays as it was.
+    /// The password is wrong. The session is unchanged.
     #[error("it is another password")]
     WrongPassword,
     /// A reason that use cases share.
@@ -36,7 +36,7 @@ impl From<NotProven> for ReauthenticateError {
     }
 }
 
-/// What the transaction needs; drawn before it starts.
+/// The transaction's input; drawn before it starts.
 struct Renewal {
     checked: Checked,
     epoch: i64,
@@ -45,7 +45,7 @@ struct Renewal {
 }
 
 impl SignIns {
-    /// Renews the proof and the token of a live session. It is bound to the device that asks.
+    /// Renews the proof and the token of a live session, and binds it to the device that asks.
     pub async fn reauthenticate(
         &self,
         checked: &Checked,
@@ -65,8 +65,8 @@ impl SignIns {
         Ok(self.renewed(token, session, &records, Some(device)).await)
     }
 
-    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the token that was
-    /// shown, or the password is no longer the one that was verified.
+    /// The transaction, under the user's lock. None, with nothing changed, when the session is no longer live under the
+    /// shown token, or the verified password is no longer the current one.
     fn prove(
         &self,
         db: &mut Db,
@@ -83,7 +83,7 @@ impl SignIns {
         bind(db, &renewal.checked, &renewal.context)?;
         pending_invalidations::add(db, &[self.sessions.pending_invalidation(token_hash, session)], now)?;
         fault_point::reach("re-authentication: old token noted");
-        // With whatever earlier renewals have left to be confirmed.
+        // Includes what earlier renewals left pending.
         let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
         audit::append(db, &self.audit.entry(Event::Reauthenticated, &renewal.context, Some(user), Some(session)))?;
         fault_point::reach("re-authentication: line written");

@@ -1,7 +1,7 @@
-//! What an application keeps in a session, and the renewal that it may ask for.
+//! Session data: what an application keeps in a session, and the token renewal that it may ask for.
 //!
-//! Owns the data's way into the ledger. A write goes to a live session under the token that was shown, or nowhere:
-//! a request that was in flight while the session ended cannot bring it back.
+//! Owns the data's path into the ledger. A write goes to a live session under the shown token, or nowhere: a request in
+//! flight while the session ends cannot revive it.
 
 use crate::service::core::denied::Denied;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::service::sign_in::SignIns;
 /// Most bytes of data in one session, as JSON.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// Names and values, both as the application wrote them.
+/// Names and values, as the application wrote them.
 pub type SessionData = BTreeMap<String, String>;
 
 /// Why data was not stored.
@@ -35,7 +35,7 @@ pub enum DataError {
 }
 
 impl SignIns {
-    /// What the application keeps in this session; none when the session has ended. No SQL while there is nothing.
+    /// The data of this session; none when the session has ended. Runs no SQL while there is no data.
     pub async fn session_data(&self, checked: &Checked) -> Result<Option<SessionData>, Unavailable> {
         if !checked.has_data {
             return Ok(Some(SessionData::new()));
@@ -48,14 +48,14 @@ impl SignIns {
         data.map(|data| Some(data.unwrap_or_default())).map_err(|error| Unavailable::Store(error.to_string()))
     }
 
-    /// Replaces what the application keeps in this session.
+    /// Replaces the data of this session.
     pub async fn store_data(&self, checked: &Checked, data: &SessionData) -> Result<(), DataError> {
         let text = serde_json::to_string(data).map_err(|error| unavailable(&error))?;
         if text.len() > MAX_BYTES {
             return Err(DataError::TooLarge);
         }
         let Checked { session, token_hash, has_data, .. } = *checked;
-        // The record says whether there is data: the first write makes it wrong, as a revocation would.
+        // The record says whether there is data: the first write outdates it, like a revocation.
         let outdated = (!has_data).then(|| self.sessions.pending_invalidation(token_hash, session));
         let (room, by) = (self.clone(), Authority::live(checked));
         let stored = self.core.write(move |db| {
@@ -76,7 +76,7 @@ impl SignIns {
         self.sessions.confirm(outdated.as_slice()).await.map_err(|error| unavailable(&error).into())
     }
 
-    /// Gives a live session a new token, if it still has the one that was shown. The old one is dead.
+    /// Gives a live session a new token, if its token is still the shown one. The old token is dead.
     pub async fn renew(&self, checked: &Checked, client: &Client) -> Result<Renewed, DataError> {
         let token = Token::generate(self.core.random());
         let (room, context, renewed) = (self.clone(), AuditContext::live(checked, client), token.hash());
@@ -91,7 +91,7 @@ impl SignIns {
             let Some(row) = sessions::find(db, session)? else { return Ok(None) };
             pending_invalidations::add(db, &[old], room.core.clock().now())?;
             fault_point::reach("renewal: old token noted");
-            // With whatever earlier renewals have left to be confirmed.
+            // Includes what earlier renewals left pending.
             let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
             audit::append(db, &room.audit.entry(Event::SessionRenewed, &context, Some(row.user_id), Some(session)))?;
             fault_point::reach("renewal: line written");

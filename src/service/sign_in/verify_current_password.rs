@@ -1,7 +1,8 @@
-//! The password of somebody who is signed in, asked for once more.
+//! Current password: a signed-in user gives the password again.
 //!
-//! Owns the one place where that is done, whatever it is done for (a change of the password or a proof for something
-//! else), and what a right answer binds the session to. Each is an attempt that is counted. Must never tell a wrong password from one that cannot be compared.
+//! Owns the one place that verifies it, for every purpose (a password change, or a proof for another action), and binds
+//! the session to the device after a right answer. Each attempt counts. Must never distinguish a wrong password from
+//! one that cannot be compared.
 
 use crate::domain::password::Verdict;
 use crate::domain::{Client, Password};
@@ -13,10 +14,10 @@ use crate::service::core::denied::Denied;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
 
-/// Why somebody has not proven who they are.
+/// Why a user has not proven their identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::service) enum NotProven {
-    /// It is another password.
+    /// The password is wrong.
     #[error("it is another password")]
     WrongPassword,
     /// A reason that use cases share.
@@ -25,8 +26,8 @@ pub(in crate::service) enum NotProven {
 }
 
 impl SignIns {
-    /// The user, if this is their password. Whatever follows compares the epoch in its own transaction: the password may
-    /// be changed before that.
+    /// Returns the user, if the password is right. The next transaction must compare the epoch: the password may change
+    /// before it.
     pub(in crate::service) async fn own_password(
         &self,
         checked: &Checked,
@@ -51,7 +52,7 @@ impl SignIns {
     }
 }
 
-/// Binds a session to the device on which its owner has just proven who they are, if it says what it is.
+/// Binds a session to the device on which its owner has just proven their identity, if the device names itself.
 pub(in crate::service) fn bind(db: &mut Db, checked: &Checked, context: &AuditContext) -> Result<(), LedgerError> {
     let user_agent = context.client.as_ref().and_then(|client| client.user_agent.as_deref());
     user_agent.map_or(Ok(()), |user_agent| proofs::bind(db, checked.session, user_agent))

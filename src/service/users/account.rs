@@ -1,7 +1,7 @@
-//! My account: who I am, what I am called, my password.
+//! Account: a signed-in user's profile, name and password.
 //!
-//! Owns what a signed-in user can change about themselves. A new password ends every other session and renews the
-//! token of this one, in one transaction under the user's lock.
+//! Owns what users can change about themselves. A new password ends every other session and renews the token of this
+//! one, in one transaction under the user's lock.
 
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
@@ -26,7 +26,7 @@ use crate::service::users::register::tidy_name;
 /// Why a name was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenameError {
-    /// The name will not do; why.
+    /// The name is not allowed; the reason.
     #[error("{0}")]
     InvalidName(String),
     /// A reason that use cases share.
@@ -37,10 +37,10 @@ pub enum RenameError {
 /// Why a password was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangePasswordError {
-    /// The current password is another one.
+    /// The current password is wrong.
     #[error("the current password is another one")]
     WrongPassword,
-    /// The new password will not do; why, for the person who chose it.
+    /// The new password is not allowed; the reason, for the user.
     #[error("{0}")]
     WeakPassword(String),
     /// A reason that use cases share.
@@ -65,7 +65,7 @@ impl From<NotProven> for ChangePasswordError {
     }
 }
 
-/// What the transaction needs; drawn before it starts.
+/// The transaction's input; drawn before it starts.
 struct Change {
     checked: Checked,
     epoch: i64,
@@ -75,14 +75,14 @@ struct Change {
 }
 
 impl Users {
-    /// Who asks, fresh from the ledger; none when the session ended meanwhile.
+    /// The current user and session, read from the ledger; none when the session ended meanwhile.
     pub async fn me(&self, checked: &Checked) -> Result<Option<Me>, Unavailable> {
         let found = self.core.ledger.find_with_owner(checked.session).await?;
         Ok(found.map(|(user, session)| self.me_of(&user, session, checked)))
     }
 
     fn me_of(&self, user: &User, mut session: Session, checked: &Checked) -> Me {
-        // What the record knows is never older than what the ledger knows.
+        // The record's last use is never older than the ledger's.
         session.last_seen_at = session.last_seen_at.max(checked.deadlines.last_seen);
         Me {
             user: UserView::from(user),
@@ -90,7 +90,7 @@ impl Users {
         }
     }
 
-    /// Changes the name to show; none takes it away.
+    /// Changes the display name; none removes it.
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
         let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
         let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
@@ -110,8 +110,8 @@ impl Users {
         }
     }
 
-    /// Changes the password: every other session ends, this one gets a new token. The current password is the proof that
-    /// this wants, given in the same breath: no older one is asked for.
+    /// Changes the password: every other session ends, this one gets a new token. The current password in the same
+    /// request is the required proof: no earlier proof counts.
     pub async fn change_password(
         &self,
         checked: &Checked,
@@ -148,8 +148,8 @@ impl Users {
         Ok(self.sign_in.renewed(token, session, &records, Some(device)).await)
     }
 
-    /// The transaction, under the user's lock. None, with nothing changed, when this session is no longer live under the
-    /// token that was shown, or the password is no longer the one that was verified.
+    /// The transaction, under the user's lock. None, with nothing changed, when the session is no longer live under the
+    /// shown token, or the verified password is no longer the current one.
     fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = change.checked;
         let Ok(locked) = self.core.lock(db, change.context.authority.as_ref(), &[])? else { return Ok(None) };

@@ -1,7 +1,7 @@
-//! Administration: accounts and what they may do.
+//! Administration: accounts and their roles.
 //!
-//! Owns what operators do to users. Disabling an account and changing its roles end its sessions by the same path
-//! as any revocation (invariant 7): a privilege never changes under a token that was issued before it.
+//! Owns what operators do to users. Disabling an account or changing its roles ends its sessions by the path of any
+//! revocation (invariant 7): privileges never change under a token that was issued before.
 
 use crate::domain::event::Event;
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
@@ -16,23 +16,23 @@ use crate::service::core::views::{UserRow, UserView};
 use crate::service::users::Users;
 use crate::service::users::register::{NewAccount, RegisterError};
 
-/// An account that an operator makes.
+/// An account that an operator creates.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// The address, as typed.
     pub email: String,
-    /// The name to show.
+    /// The display name.
     pub name: Option<String>,
     /// The password.
     pub password: Password,
-    /// What the user may do.
+    /// The user's roles.
     pub roles: Roles,
 }
 
 /// Why a change to an account was not made, or not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
-    /// There is no such user.
+    /// The user does not exist.
     #[error("there is no such user")]
     UnknownUser,
     /// Nobody could administer any more. Nothing has happened.
@@ -43,21 +43,21 @@ pub enum AdminError {
     Denied(#[from] Denied),
 }
 
-/// Whoever it is done to is the only one who may administer.
+/// The affected user is the only administrator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) struct LastAdministrator;
 
-/// What a change came to: whether it was news, unless it must not be.
+/// The result of a change: whether it changed anything, unless it is refused.
 pub(in crate::service) type Changed = Result<bool, LastAdministrator>;
 
 impl Users {
-    /// Makes an account, even where registration is closed.
+    /// Creates an account, even where registration is closed.
     pub async fn create_user(&self, user: NewUser, context: AuditContext) -> Result<UserView, RegisterError> {
         let account = NewAccount { email: user.email, password: user.password, name: user.name };
         self.create_account(account, user.roles, context).await
     }
 
-    /// The user of an address.
+    /// Finds a user by address.
     pub async fn find_user(&self, email: &str) -> Result<Option<UserRow>, Unavailable> {
         let Ok(email) = Email::parse(email) else { return Ok(None) };
         let room = self.clone();
@@ -68,7 +68,7 @@ impl Users {
         Ok(row.await?)
     }
 
-    /// The user of an id, unless it was deleted.
+    /// Finds a user by id, unless the user was deleted.
     pub async fn find_user_by_id(&self, id: UserId) -> Result<Option<UserRow>, Unavailable> {
         let room = self.clone();
         let row = self.core.ledger.read(move |db| {
@@ -88,13 +88,13 @@ impl Users {
         Ok(self.core.ledger.read(users::any).await?)
     }
 
-    /// Whether the user may do something, asked of the ledger at this moment.
+    /// Whether the user has the role in the ledger now.
     pub async fn has_role(&self, user: UserId, role: Role) -> Result<bool, Unavailable> {
         let user = self.core.ledger.read(move |db| users::find(db, user)).await?;
         Ok(user.is_some_and(|user| !user.is_disabled() && user.roles.has(role)))
     }
 
-    /// Keeps a user from signing in and ends all their sessions. How many were alive. Again is no error.
+    /// Disables an account and ends all its sessions. Returns how many were live. Repeating it is no error.
     pub async fn disable_user(&self, user: UserId, context: &AuditContext) -> Result<usize, AdminError> {
         self.change_user(user, context, Event::UserDisabled, Some(EndReason::Disabled), |room, db, user, is_last| {
             if is_last {
@@ -109,7 +109,7 @@ impl Users {
         .await
     }
 
-    /// Lets a user sign in again. Revives no session. Again is no error.
+    /// Enables an account again. Revives no session. Repeating it is no error.
     pub async fn enable_user(&self, user: UserId, context: &AuditContext) -> Result<(), AdminError> {
         let enable = |_: &Self, db: &mut Db, user: &User, _| {
             let news = user.is_disabled();
@@ -121,17 +121,18 @@ impl Users {
         self.change_user(user, context, Event::UserEnabled, None, enable).await.map(drop)
     }
 
-    /// Gives a role. The user's sessions end: the next one has it.
+    /// Adds a role. The user's sessions end: the next one has the role.
     pub async fn grant_role(&self, user: UserId, role: Role, context: &AuditContext) -> Result<(), AdminError> {
         self.set_roles(user, context, move |roles| roles.with(role)).await
     }
 
-    /// Takes a role away. The user's sessions end.
+    /// Removes a role. The user's sessions end.
     pub async fn take_role(&self, user: UserId, role: Role, context: &AuditContext) -> Result<(), AdminError> {
         self.set_roles(user, context, move |roles| roles.without(role)).await
     }
 
-    /// Gives a user these roles and no others, beside the one that everybody has. Their sessions end, if that is news.
+    /// Sets a user's roles to these, plus the role that every user has. Ends the user's sessions if that changes
+    /// anything.
     pub async fn put_roles(&self, user: UserId, roles: Roles, context: &AuditContext) -> Result<(), AdminError> {
         self.set_roles(user, context, move |_| roles.clone().with(Role::User)).await
     }
@@ -156,10 +157,11 @@ impl Users {
         self.change_user(user, context, Event::RolesChanged, Some(EndReason::RolesChanged), set).await.map(drop)
     }
 
-    /// The one shape of a change to an account: lock whoever wants it, the user and, where it could leave nobody to
-    /// administer, all administrators; judge whoever wants it; change the row, write one line if that was news; where sessions have to go, raise the epoch and end them, news or not, so that a repetition
-    /// confirms again. `change` is told whether an administrator would leave nobody to administer: only who is at the
-    /// command line may, and has to say so.
+    /// The one path of every change to an account: lock the actor, the user and, where the change could leave no
+    /// administrator, all administrators; judge the actor; change the row, and write one line if that changed anything.
+    /// If sessions must end, raise the epoch and end them; a repeated disable does so again, so that it confirms again.
+    /// The last argument of `change` says whether the user is the last administrator: only the command line may remove
+    /// that one, with an explicit flag.
     pub(in crate::service) async fn change_user(
         &self,
         id: UserId,
@@ -200,7 +202,7 @@ impl Users {
                     fault_point::reach("account: sessions ended");
                     Ok(Ok((ended.records, ended.live)))
                 }
-                // Nothing to do, but perhaps still something to confirm.
+                // Nothing to change, but there may be pending invalidations to confirm.
                 _ => Ok(Ok((pending_invalidations::of_user(db, id)?, 0))),
             }
         });
@@ -211,7 +213,7 @@ impl Users {
     }
 }
 
-/// Whether this could leave nobody to administer, and must not.
+/// Whether this change must leave an administrator.
 fn must_leave_one(context: &AuditContext, event: Event) -> bool {
     !context.forced && event != Event::UserEnabled
 }

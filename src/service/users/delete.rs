@@ -1,8 +1,8 @@
-//! Delete: an account goes, with all that is personal about it.
+//! Delete: removes an account with all its personal data.
 //!
-//! Owns the order. One transaction ends the sessions by the path of any revocation and empties the account's row; that is
-//! confirmed; then what is personal elsewhere is erased, a bounded number of rows at a time. Can be repeated, and
-//! interrupted anywhere: what is left over, a node finishes by itself.
+//! Owns the order. One transaction ends the sessions by the path of any revocation and empties the account's row; that
+//! is confirmed; then personal data in other tables is erased, a bounded number of rows at a time. Can be repeated, and
+//! interrupted anywhere: a node finishes the rest in the background.
 
 use crate::domain::event::Event;
 use crate::domain::{EndReason, UserId};
@@ -16,11 +16,11 @@ use crate::service::users::admin::{AdminError, LastAdministrator};
 
 /// Rows that one transaction erases.
 const BATCH: i64 = 500;
-/// Deleted accounts that are looked at in one go.
+/// Deleted accounts that one run checks.
 const ACCOUNTS: i64 = 100;
 
 impl Users {
-    /// Deletes an account. How many of its sessions were alive. Again is no error, for as long as its row is there.
+    /// Deletes an account. Returns how many of its sessions were live. Repeating it is no error while its row exists.
     pub async fn delete_user(&self, id: UserId, context: &AuditContext) -> Result<usize, AdminError> {
         let by = context.actor.name();
         let empty = move |room: &Self, db: &mut Db, user: &User, is_last| {
@@ -30,7 +30,7 @@ impl Users {
             let news = !user.is_deleted();
             if news {
                 erasure::delete(db, user.id, room.core.clock().now())?;
-                // Its sessions end, and nothing is left to look at.
+                // Its sessions end, so its alerts are closed.
                 alerts::acknowledge_all(db, user.id, room.core.clock().now(), &by)?;
                 fault_point::reach("deletion: row emptied");
             }
@@ -42,9 +42,9 @@ impl Users {
         Ok(ended)
     }
 
-    /// Erases what is left of a deleted account.
+    /// Erases the remaining data of a deleted account.
     async fn erase(&self, id: UserId) -> Result<(), LedgerError> {
-        // Under its lock, so that of several nodes one does it.
+        // Under its lock, so that only one of several nodes does it.
         let some = move |db: &mut Db| match locks::users(db, &[id])?.user(id).is_some_and(User::is_deleted) {
             true => erasure::erase_some(db, id, BATCH),
             false => Ok(false),
@@ -64,7 +64,7 @@ impl Users {
         Ok(())
     }
 
-    /// Finishes what was interrupted.
+    /// Finishes interrupted deletions.
     pub(in crate::service) async fn finish_deletions(&self) -> Result<(), LedgerError> {
         for id in self.core.ledger.read(|db| erasure::unfinished(db, ACCOUNTS)).await? {
             self.erase(id).await?;

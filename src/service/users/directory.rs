@@ -1,6 +1,6 @@
-//! People: find them, and see one with all their sessions.
+//! Directory: administrators search users, and see one user with all sessions.
 //!
-//! Owns what administrators look at. Changes nothing; what they do is in [`super::admin`] and [`super::delete`].
+//! Owns these views. Changes nothing; [`super::admin`] and [`super::delete`] do.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -15,23 +15,23 @@ use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{UserRow, UserView};
 use crate::service::users::Users;
 
-/// Sessions in a user's history.
+/// Sessions shown in a user's history.
 const HISTORY: usize = 50;
-/// Accounts that get their names in one transaction.
+/// Accounts whose search names are written in one transaction.
 const BATCH: i64 = 200;
 
 /// Where the next page of users begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserPosition {
-    /// After the account with this address, as compared: of all accounts.
+    /// After the account with this normalised address: in the list of all accounts.
     Address(String),
-    /// After this account, found by this name: of those that a query finds.
+    /// After this account, found by this name: in the results of a query.
     Name(Vec<u8>, UserId),
 }
 
 impl Users {
-    /// A page of users: all in the order of their addresses, or those whom the query finds, by the beginning of their
-    /// address, a part of it, its host, their name or a word of it. None: the position is not in this list.
+    /// A page of users: all in the order of their addresses, or those that the query finds, by the beginning of their
+    /// address, a part of it, its host, their name or a word of it. None: the position does not belong to this list.
     pub async fn find_users(
         &self,
         query: &str,
@@ -45,7 +45,7 @@ impl Users {
                 (None, None) => addressed(db, None, limit)?,
                 (None, Some(UserPosition::Address(key))) => addressed(db, Some(&key), limit)?,
                 (Some(prefix), None) => named(db, &prefix, None, limit)?,
-                // A place in another query's list would look like the end of this one.
+                // A position of another query's list would look like the end of this one.
                 (Some(prefix), Some(UserPosition::Name(name, user))) if name.starts_with(prefix.as_bytes()) => {
                     named(db, &prefix, Some(&After { name, user }), limit)?
                 }
@@ -56,7 +56,7 @@ impl Users {
         Ok(page.await?)
     }
 
-    /// A user with the live sessions and those that are over; `current` is the session that asks.
+    /// A user with live and ended sessions; `current` is the session that asks.
     pub async fn user_detail(&self, id: UserId, current: SessionId) -> Result<Option<UserDetail>, Unavailable> {
         let Some(user) = self.find_user_by_id(id).await? else { return Ok(None) };
         let live = self.sessions.known_sessions(id, Some(current)).await?;
@@ -75,11 +75,11 @@ impl Users {
         Ok(Some(UserDetail { user, sessions, history }))
     }
 
-    /// Gives every account that has none yet the names that it is found by: those from before there were any.
+    /// Writes the search names of every account that has none: accounts from before search names existed.
     pub(in crate::service) async fn name_accounts(&self) -> Result<(), LedgerError> {
         let name_some = |db: &mut Db| {
             let ids = user_names::missing(db, BATCH)?;
-            // An account may be renamed or deleted until it is locked.
+            // An account may be renamed or deleted before it is locked.
             for user in locks::users(db, &ids)?.users().iter().filter(|user| !user.is_named()) {
                 user_names::set(db, user.id, &user.email_key, user.name.as_deref())?;
             }
@@ -89,7 +89,7 @@ impl Users {
         Ok(())
     }
 
-    /// Users as administrators are shown them.
+    /// Users as administrators see them.
     pub(in crate::service) fn user_rows(&self, db: &mut Db, users: &[User]) -> Result<Vec<UserRow>, LedgerError> {
         let (now, ids) = (self.core.clock().now(), users.iter().map(|user| user.id).collect::<Vec<_>>());
         let mut live: HashMap<String, usize> = HashMap::new();

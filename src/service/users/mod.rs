@@ -1,7 +1,7 @@
-//! Users: accounts, made, shown, changed and deleted.
+//! Users: create, show, change and delete accounts.
 //!
-//! Owns what people do to their own account and administrators to others'. Must never leave a session alive that was issued
-//! before a password, a role or a lock changed.
+//! Owns what users do to their own account, and administrators to others'. Must never leave a session alive that was
+//! issued before a password, a role or a lock changed.
 
 pub(in crate::service) mod account;
 pub(in crate::service) mod admin;

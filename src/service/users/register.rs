@@ -1,6 +1,6 @@
-//! Register: make an account.
+//! Register: create an account.
 //!
-//! Owns the rules of a new account. Does not sign in: that is [`crate::service::sign_in`], with the same password gate.
+//! Owns the rules for a new account. Does not sign in: [`crate::service::sign_in`] does, with the same hash pool.
 
 use crate::domain::email::{InvalidEmail, is_invisible, turns_text};
 use crate::domain::event::Event;
@@ -14,36 +14,36 @@ use crate::service::core::views::UserView;
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
 
-/// Longest name to show, in characters.
+/// Longest display name, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
-/// An account that somebody asks for.
+/// A request for an account.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
     /// The address, as typed.
     pub email: String,
     /// The password, as typed.
     pub password: Password,
-    /// The name to show.
+    /// The display name.
     pub name: Option<String>,
 }
 
-/// Why an account was not made.
+/// Why an account was not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// The operator makes the accounts here.
+    /// Only the operator creates accounts here.
     #[error("registration is closed")]
     Closed,
-    /// The address is none; why, for the person who typed it.
+    /// The address is invalid; the reason, for the user.
     #[error("{0}")]
     InvalidEmail(String),
-    /// The password will not do; why, for the person who chose it.
+    /// The password is not allowed; the reason, for the user.
     #[error("{0}")]
     WeakPassword(String),
-    /// The name will not do; why.
+    /// The name is not allowed; the reason.
     #[error("{0}")]
     InvalidName(String),
-    /// There is an account of this address.
+    /// An account with this address exists.
     #[error("there is an account of this address")]
     EmailTaken,
     /// A reason that use cases share.
@@ -66,7 +66,7 @@ impl From<WeakPassword> for RegisterError {
 from_not_chosen!(RegisterError);
 
 impl Users {
-    /// Makes an account for whoever asks, where the operator allows it.
+    /// Creates an account for any client, where the operator allows it.
     pub async fn register(&self, account: NewAccount, client: &Client) -> Result<UserView, RegisterError> {
         if !self.core.policy.registration_open {
             return Err(RegisterError::Closed);
@@ -81,7 +81,7 @@ impl Users {
         made
     }
 
-    /// Makes an account, whoever asks.
+    /// Creates an account for any actor.
     pub(in crate::service) async fn create_account(
         &self,
         account: NewAccount,
@@ -114,7 +114,7 @@ impl Users {
     }
 }
 
-/// A name as it is stored: trimmed; none when nothing is left. The error says what is wrong with it.
+/// A name as it is stored: trimmed; none when nothing is left. The error says what is wrong with the name.
 pub(in crate::service) fn tidy_name(name: &str) -> Result<Option<String>, String> {
     let name = name.trim();
     if name.chars().count() > MAX_NAME_CHARS {

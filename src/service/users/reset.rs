@@ -1,7 +1,7 @@
 //! Reset: a one-time link to set a new password.
 //!
 //! Owns the link's life, and the lock on an account that only such a link opens. Its token is as random as a session's,
-//! stored as a hash, good once and for an hour; using it ends every session of the account.
+//! stored as a hash, and valid once, for an hour; its use ends every session of the account.
 
 use crate::service::core::denied::Denied;
 use std::time::Duration;
@@ -17,25 +17,25 @@ use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
 use crate::service::users::admin::{AdminError, LastAdministrator};
 
-/// How long a link is good.
+/// How long a link is valid.
 const LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// A link's token, just made.
+/// The token of a new link.
 #[derive(Debug)]
 pub struct IssuedReset {
-    /// What the link carries, in its fragment.
+    /// The token for the link's fragment.
     pub token: Token,
-    /// Until when it is good.
+    /// When the link expires.
     pub expires_at: Timestamp,
 }
 
-/// Why a password was not set with a link.
+/// Why a link did not set a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResetError {
-    /// The link was used, replaced by a newer one, is too old, or was never made.
+    /// The link was used, replaced by a newer one, has expired, or never existed.
     #[error("the link is not good")]
     Invalid,
-    /// The new password will not do; why, for the person who chose it.
+    /// The new password is not allowed; the reason, for the user.
     #[error("{0}")]
     WeakPassword(String),
     /// A reason that use cases share.
@@ -52,8 +52,8 @@ impl From<WeakPassword> for ResetError {
 from_not_chosen!(ResetError);
 
 impl Users {
-    /// Takes a user's password away until a new one is set with a link: ends their sessions, and voids the links that are
-    /// out. How many sessions were alive. Again is no error.
+    /// Removes a user's password until a link sets a new one: ends the user's sessions and voids earlier links. Returns
+    /// how many sessions were live. Repeating it is no error.
     pub async fn lock_user(&self, user: UserId, context: &AuditContext) -> Result<usize, AdminError> {
         self.change_user(user, context, Event::UserLocked, Some(EndReason::PasswordReset), |_, db, user, is_last| {
             if is_last {
@@ -66,7 +66,7 @@ impl Users {
         .await
     }
 
-    /// Makes a link for a user; earlier ones are void. None for an account that is disabled: its link would open nothing.
+    /// Creates a link for a user, and voids earlier ones. None for a disabled account: its link would open nothing.
     pub async fn issue_reset(&self, user: UserId, context: &AuditContext) -> Result<Option<IssuedReset>, AdminError> {
         let token = Token::generate(self.core.random());
         let now = self.core.clock().now();
@@ -104,7 +104,7 @@ impl Users {
         let done = self.core.write(move |db| {
             let locked = locks::users(db, &[user])?;
             let Some(row) = locked.user(user).filter(|row| !row.is_disabled()) else { return Ok(None) };
-            // Whether its hour is over is judged now: it may have waited for the hash and for the lock.
+            // Judge the expiry now: the request may have waited for the hash and for the lock.
             if !resets::consume(db, &hash, room.core.clock().now())? {
                 return Ok(None);
             }
@@ -122,7 +122,7 @@ impl Users {
         });
         let (records, email_key) = done.await.map_err(Denied::from)?.ok_or(ResetError::Invalid)?;
         fault_point::reach("reset: committed");
-        // Whoever guessed at the old password, the owner has a new one.
+        // Earlier guesses at the old password no longer matter.
         self.sign_in.forgive(&email_key).await;
         Ok(self.sessions.confirm(&records).await.map_err(Denied::from)?)
     }

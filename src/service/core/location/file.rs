@@ -1,7 +1,7 @@
-//! One location file in MaxMind's format, in memory.
+//! Location file: one file in MaxMind's format, in memory.
 //!
-//! Owns which fields of it are read: those of MaxMind and DB-IP, and the flat ones of IPinfo. A file is read whole and
-//! judged before it is used. Must never trust a text in it, nor let a field that is not as expected spoil the others.
+//! Owns which of its fields are read: those of MaxMind and DB-IP, and the flat ones of IPinfo. A file is read whole and
+//! validated before use. Must never trust a text in it, nor let an unexpected field spoil the others.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -15,11 +15,11 @@ use serde::Deserialize;
 use crate::domain::Place;
 use crate::domain::place::{self, Point};
 
-/// Largest file that is taken into memory. The largest on sale have less than half of it.
+/// Largest file that is loaded. The largest on sale are less than half of this.
 const MAX_BYTES: u64 = 1 << 30;
-/// Entries that are looked through for one that says anything.
+/// Entries that are searched for one with any data.
 const SAMPLED: usize = 10_000;
-/// How IPinfo begins the number of a network.
+/// IPinfo's prefix of an autonomous system number.
 const ASN_PREFIX: &str = "AS";
 
 type Field = &'static [PathElement<'static>];
@@ -30,7 +30,7 @@ macro_rules! fields {
     };
 }
 
-// Of several spellings the first that is there counts.
+// Of several spellings, the first that is present counts.
 fields! {
     COUNTRY = ["country", "iso_code"] | ["registered_country", "iso_code"] | ["country_code"];
     CITY = ["city", "names", "en"] | ["city"];
@@ -41,7 +41,7 @@ fields! {
     NETWORK = ["autonomous_system_organization"] | ["traits", "autonomous_system_organization"] | ["as_name"];
 }
 
-/// What tells one content of a file from another without reading it.
+/// Distinguishes one version of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     inode: (u64, u64),
@@ -51,10 +51,10 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of the file that stands there now.
+    /// The identity of the file that is there now.
     pub(super) fn of(path: &Path) -> Result<Self, String> {
         let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-        // Reading a pipe would never end.
+        // A read from a pipe would never end.
         if !metadata.is_file() {
             return Err("it is no file".to_owned());
         }
@@ -67,11 +67,11 @@ impl Identity {
     }
 }
 
-/// A file that was found good.
+/// A validated file.
 pub(super) struct LocationFile(Reader<Vec<u8>>);
 
 impl LocationFile {
-    /// Reads and judges the file.
+    /// Reads and validates the file.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let length = Identity::of(path)?.length;
         if length > MAX_BYTES {
@@ -93,7 +93,7 @@ impl LocationFile {
         Ok(file)
     }
 
-    /// What it is, for the log.
+    /// A description for the log.
     pub(super) fn description(&self) -> String {
         let metadata = self.0.metadata();
         let made = i64::try_from(metadata.build_epoch).unwrap_or(0).saturating_mul(1_000);
@@ -107,9 +107,9 @@ impl LocationFile {
         places.any(|place| place.country.is_some() || place.asn.is_some())
     }
 
-    /// Where an address is, as far as this file knows.
+    /// The location of an address, as far as this file knows.
     pub(super) fn place(&self, ip: IpAddr) -> Place {
-        // A file of IPv4 alone knows of no IPv6 address: that is no error.
+        // A file with only IPv4 knows no IPv6 address: that is no error.
         self.0.lookup(ip).map(|found| read_place(&found)).unwrap_or_default()
     }
 }
@@ -127,7 +127,7 @@ fn read_place(found: &LookupResult<'_, Vec<u8>>) -> Place {
     }
 }
 
-/// A number of whatever width a vendor chose.
+/// A number of any width that a vendor chose.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Number {

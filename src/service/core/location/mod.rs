@@ -1,7 +1,7 @@
-//! Where addresses are: the location files of this node, always in memory, exchanged when they change.
+//! Location: finds the place of an address in this node's location files, held in memory and reloaded on change.
 //!
-//! Owns which content of each file counts: the last one that was found good. A lookup asks no disk and takes microseconds.
-//! Must never fail: whatever is wrong with a file, places are absent or as old as the file that counts.
+//! Owns which version of each file is in use: the last valid one. A lookup touches no disk and takes microseconds. Must
+//! never fail: a broken file means no places, or the places of the version in use.
 
 mod file;
 
@@ -13,7 +13,7 @@ use file::{Identity, LocationFile};
 
 use crate::domain::Place;
 
-/// The location files of a node, the first to know something about an address before the others.
+/// The location files of a node; the first file that knows an address wins.
 pub struct Locator {
     sources: Vec<Source>,
 }
@@ -25,12 +25,12 @@ struct Source {
 
 struct Current {
     file: Arc<LocationFile>,
-    /// What stood there when it was last judged, good or bad; none when nothing did.
+    /// The version that was last validated, good or bad; none when there was no file.
     judged: Option<Identity>,
 }
 
 impl Locator {
-    /// Reads the files; the first that is missing or bad is the answer, in a sentence.
+    /// Reads the files; the first missing or invalid file is the error, in one sentence.
     pub fn open(paths: &[PathBuf]) -> Result<Self, String> {
         let open = |path: &PathBuf| {
             let read = Identity::of(path).and_then(|judged| LocationFile::read(path).map(|file| (judged, file)));
@@ -42,12 +42,12 @@ impl Locator {
         Ok(Self { sources: paths.iter().map(open).collect::<Result<_, String>>()? })
     }
 
-    /// Where an address is.
+    /// The location of an address.
     pub fn place(&self, ip: IpAddr) -> Place {
         self.sources.iter().fold(Place::default(), |known, source| {
             let file = Arc::clone(&source.lock().file);
             let more = file.place(ip);
-            // A point belongs to its city: two files that disagree are not mixed.
+            // A point belongs to its city: never mix two files that disagree.
             let point = if known.country.is_some() { known.point } else { more.point };
             Place {
                 city: if known.country.is_some() { known.city } else { more.city },
@@ -59,8 +59,8 @@ impl Locator {
         })
     }
 
-    /// Looks whether a file has changed, and takes the new one if it is good. Reads disks and takes its time. A bad one is
-    /// said once.
+    /// Checks whether a file has changed, and loads the new one if it is valid. Slow: reads from disk. Logs an invalid
+    /// file once.
     pub fn reload(&self) {
         self.sources.iter().for_each(Source::reload);
     }
@@ -74,7 +74,7 @@ impl Source {
             return;
         }
         let read = found.and_then(|_| LocationFile::read(&self.path));
-        // It was written to while it was read: what was read may be half of each. The next look is soon.
+        // The file changed during the read, so the result may mix two versions. The next check comes soon.
         if read.is_ok() && Identity::of(&self.path).ok() != stands {
             return;
         }

@@ -1,9 +1,9 @@
-//! The password gate: the only place where passwords are hashed and judged.
+//! Hash pool: the only place where passwords are hashed and judged.
 //!
-//! Owns the hashing threads and who waits for them. A hash takes tens of milliseconds and 19 MiB, so that a flood of
-//! sign-ins would take the machine down: here a few threads work off a short queue that is fair between addresses, and
-//! whoever does not fit is told so at once. Must never run on an async thread, and never give a place back before its
-//! hash is done: a client that hangs up stops waiting, but a hash that has begun is computed to its end.
+//! Owns the hashing threads and their queue. A hash takes tens of milliseconds and 19 MiB, so a flood of sign-ins would
+//! take the machine down: a few threads serve a short queue that is fair between addresses, and a request without a
+//! place fails at once. Must never run on an async thread, and never free a place before its hash is done: a client
+//! that hangs up stops waiting, but a hash that has begun is computed to its end.
 
 mod queue;
 mod source;
@@ -28,16 +28,16 @@ pub use worker::Hashing;
 use queue::{Pushed, Queue};
 use worker::{Counts, Worker};
 
-/// How long a job waits for its turn: its client has been told then.
+/// How long a job waits for its turn: by then its client has its answer.
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// How long a hash that has begun may take, on a machine that has more to do.
+/// How long a hash that has begun may take on a busy machine.
 const MAX_HASH: Duration = Duration::from_secs(4);
-/// What everybody is told who finds no place, or waits too long for a turn.
+/// The error for a request that finds no place, or waits too long.
 const FULL: Unavailable = Unavailable::Busy("the password gate is full");
 
 type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
 
-/// Handle to the hashing threads, which end when it is dropped.
+/// Handle to the hashing threads; they end when it is dropped.
 pub(in crate::service) struct HashPool {
     shared: Arc<Shared>,
     workers: usize,
@@ -45,7 +45,7 @@ pub(in crate::service) struct HashPool {
     clock: Arc<dyn Clock>,
 }
 
-/// Where those who ask and those who hash meet.
+/// The state shared by the callers and the threads.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -66,7 +66,7 @@ impl HashPool {
         Self::with_workers(cores.saturating_sub(1).clamp(1, 4), random, clock)
     }
 
-    /// One more thread with a queue of its own, where nothing is hashed.
+    /// Starts one more thread with its own queue, which hashes nothing.
     pub(in crate::service) fn to_judge(random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
         Self::with_workers(1, random, clock)
     }
@@ -83,19 +83,19 @@ impl HashPool {
         Self { shared, workers, random, clock }
     }
 
-    /// Whether a hash for this source would find a place now: to be asked before anything is looked up for it.
+    /// Whether a hash for this source would find a place now: call it before any lookup for the request.
     pub(in crate::service) fn has_room(&self, source: Source) -> Result<(), Unavailable> {
         if self.shared.lock().queue.has_room(source) { Ok(()) } else { Err(FULL) }
     }
 
-    /// Hashes a password that was judged already.
+    /// Hashes a password that was already judged.
     pub(in crate::service) async fn hash(&self, source: Source, password: Password) -> Result<String, Unavailable> {
         let random = Arc::clone(&self.random);
         self.run(source, move |worker| worker.hash(&password, random.as_ref())).await
     }
 
-    /// Judges a password that somebody has chosen. `personal` is what others may know of its owner. At a gate of its own
-    /// ([`HashPool::to_judge`]): who signs in does not wait for it.
+    /// Judges a newly chosen password. `personal` is what others may know of its owner. Runs in a separate pool
+    /// ([`HashPool::to_judge`]), so that no sign-in waits for it.
     pub(in crate::service) async fn judge(
         &self,
         source: Source,
@@ -106,7 +106,7 @@ impl HashPool {
         self.run(source, move |_| Ok(rules.check(&password, &personal))).await
     }
 
-    /// Compares a password with a stored hash; without one, costs the same and does not match.
+    /// Compares a password with a stored hash; without one, takes the same time and does not match.
     pub(in crate::service) async fn verify(
         &self,
         source: Source,
@@ -116,7 +116,7 @@ impl HashPool {
         self.run(source, move |worker| worker.verify(&password, stored.as_deref())).await
     }
 
-    /// What was done so far.
+    /// The counts so far.
     pub(in crate::service) fn hashing(&self) -> Hashing {
         let waiting = self.shared.lock().queue.len();
         self.shared.counts.told(self.workers, waiting)
@@ -134,7 +134,7 @@ impl HashPool {
             source,
             Box::new(move |worker| {
                 let waited = clock.monotonic().saturating_sub(asked_at);
-                // A client that hung up, or was told that we are busy, needs no hash.
+                // A client that hung up, or was told that the pool is busy, needs no hash.
                 if !answer.is_closed() && waited < MAX_WAIT {
                     drop(answer.send(task(worker)));
                 }
@@ -143,7 +143,7 @@ impl HashPool {
         let answer = match timeout(MAX_WAIT, &mut answered).await {
             Ok(answer) => answer,
             Err(_) if place.leave() => return Err(FULL),
-            // Its turn has come just in time.
+            // The job started just before the timeout.
             Err(_) => timeout(MAX_HASH, answered).await.map_err(|_| FULL)?,
         };
         answer.map_err(|_| FULL)?.map_err(|failed| Unavailable::Store(failed.to_string()))
@@ -166,7 +166,7 @@ impl Shared {
         let pushed = self.lock().queue.push(source, job);
         match pushed {
             Pushed::Waits { number, displaced } => {
-                // By this, whoever waits for it is told.
+                // The drop answers the displaced job's client.
                 drop(displaced);
                 self.news.notify_one();
                 Ok(Place { shared: self, source, number })
@@ -175,18 +175,18 @@ impl Shared {
         }
     }
 
-    /// The life of a hashing thread.
+    /// The loop of a hashing thread.
     fn work(&self) {
         let mut worker = Worker::new(&self.counts);
         while let Some(job) = self.next() {
-            // A panic takes the answer of its own job and not the thread, without which nobody could sign in any more.
+            // A panic costs the answer of its own job, not the thread, which sign-ins need.
             if catch_unwind(AssertUnwindSafe(|| job(&mut worker))).is_err() {
                 worker = Worker::new(&self.counts);
             }
         }
     }
 
-    /// The next job; none when nobody can ask for one any more.
+    /// The next job; none when the pool is dropped.
     fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
@@ -201,8 +201,8 @@ impl Shared {
     }
 }
 
-/// A place in the queue. Whoever stops waiting, by hanging up too, leaves it to others; if the hash has begun, the
-/// thread is busy with it all the same.
+/// A place in the queue. A client that stops waiting, or hangs up, frees it; a hash that has begun keeps its thread
+/// busy.
 struct Place<'a> {
     shared: &'a Shared,
     source: Source,
@@ -210,7 +210,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether the turn had not come yet.
+    /// Whether the job was still waiting.
     fn leave(&self) -> bool {
         let job = self.shared.lock().queue.withdraw(self.source, self.number);
         job.is_some()

@@ -1,53 +1,52 @@
-//! A bounded queue that is fair between those who wait in it.
+//! Queue: bounded, and fair between sources.
 //!
-//! Owns whose turn it is and who finds no place. Whoever asks often waits behind their own requests and nobody else's:
-//! sources take turns, and where all places are taken, one with a long line makes room for one with a shorter. Strangers
-//! and people who are known cannot take all of the places from each other. Must never grow beyond its bounds, and never
-//! know what it is that waits.
+//! Owns the order and the refusals. A source with many requests only delays itself: sources take turns, and when all
+//! places are taken, the source with the longest line gives one up to a source with a shorter line. Unknown and known
+//! clients cannot take all of each other's places. Must never grow beyond its bounds, and never know what a job does.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use crate::service::sign_in::hash_pool::source::Source;
 
-/// Places in all. With one worker and 40 ms for a hash, the last of them waits two and a half seconds.
+/// Places in total. With one worker and 40 ms for a hash, the last of them waits two and a half seconds.
 pub(super) const PLACES: usize = 64;
-/// Places that strangers may take at most, and people who are known, too: the rest is kept for the others.
+/// Places that unknown clients may take at most, and known clients too: the rest is kept for the other kind.
 pub(super) const OF_A_KIND: usize = 48;
-/// Places of one source.
+/// Places for one source.
 pub(super) const OF_A_SOURCE: usize = 32;
 
-/// What waits, with the number by which it can be taken out again.
+/// A waiting job, with the number that withdraws it.
 struct Waiting<J> {
     number: u64,
     job: J,
 }
 
-/// All that waits of one source.
+/// All waiting jobs of one source.
 struct Line<J> {
     network: IpAddr,
     waiting: VecDeque<Waiting<J>>,
 }
 
-/// The lines of strangers, or those of people who are known: the first has the next turn.
+/// The lines of unknown, or of known clients: the first line has the next turn.
 struct Lines<J>(VecDeque<Line<J>>);
 
 /// The queue.
 pub(super) struct Queue<J> {
     strangers: Lines<J>,
     familiar: Lines<J>,
-    /// The two kinds take turns, too.
+    /// Unknown and known clients take turns, too.
     familiar_next: bool,
     next_number: u64,
 }
 
-/// What became of a newcomer.
+/// The result of a push.
 pub(super) enum Pushed<J> {
-    /// It waits.
+    /// The job waits.
     Waits {
-        /// By which it can be taken out.
+        /// The number that withdraws it.
         number: u64,
-        /// What had to make room for it.
+        /// The job that made room for it.
         displaced: Option<J>,
     },
     /// There is no place for it.
@@ -62,7 +61,7 @@ impl<J> Default for Queue<J> {
 }
 
 impl<J> Queue<J> {
-    /// Whether there would be a place.
+    /// Whether there is a place.
     pub(super) fn has_room(&self, source: Source) -> bool {
         let kind = self.kind(source);
         let own = kind.line(source.network).map_or(0, |line| line.waiting.len());
@@ -95,12 +94,12 @@ impl<J> Queue<J> {
         first.pop().or_else(|| second.pop())
     }
 
-    /// Takes a job out; none when it waits no more.
+    /// Removes a job; none when it no longer waits.
     pub(super) fn withdraw(&mut self, source: Source, number: u64) -> Option<J> {
         self.kind_mut(source).withdraw(source.network, number)
     }
 
-    /// How many wait.
+    /// How many jobs wait.
     pub(super) fn len(&self) -> usize {
         self.strangers.len() + self.familiar.len()
     }
@@ -134,7 +133,7 @@ impl<J> Lines<J> {
         }
     }
 
-    /// The youngest of the longest line goes: it would have been the last to be served.
+    /// Removes the youngest job of the longest line: it would have been the last to be served.
     fn shorten_longest(&mut self) -> Option<J> {
         let line = self.0.iter_mut().max_by_key(|line| line.waiting.len())?;
         line.waiting.pop_back().map(|waiting| waiting.job)
@@ -207,7 +206,7 @@ mod tests {
         assert_eq!(queue.len(), OF_A_KIND);
         assert!(matches!(queue.push(from(7, false), "somebody"), Pushed::Waits { displaced: Some("flood"), .. }));
         assert_eq!(queue.len(), OF_A_KIND);
-        // As many sources as places: each has one, and nobody is worth more than the next.
+        // As many sources as places: each has one, and no source may displace another.
         let mut queue = Queue::default();
         let taken = (0..1_000).filter(|source| push(&mut queue, from(*source, false), "one")).count();
         assert_eq!(taken, OF_A_KIND);

@@ -1,4 +1,4 @@
-//! The hash_pool with threads that are held by hand: no test waits for a hash, and none is hurried by one.
+//! Tests of the hash pool. The tests hold its threads by hand: no test waits for a hash, and no hash hurries a test.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc;
@@ -29,7 +29,7 @@ async fn hold(hash_pool: &Arc<HashPool>) -> (mpsc::Sender<()>, JoinHandle<Result
         hash_pool
             .run(from(0), move |_| {
                 tell.send(()).unwrap();
-                // Its sender is dropped, never used.
+                // The sender is dropped, never used.
                 let _ = until.recv();
                 Ok(())
             })
@@ -39,7 +39,7 @@ async fn hold(hash_pool: &Arc<HashPool>) -> (mpsc::Sender<()>, JoinHandle<Result
     (release, waiting)
 }
 
-/// A client whose job, when it runs, writes its name down.
+/// A client whose job writes down its name when it runs.
 fn ask(
     hash_pool: &Arc<HashPool>,
     source: Source,

@@ -1,20 +1,20 @@
-//! The threads that hash, and how often and how many at once they did.
+//! Worker: the hashing threads, and their counts.
 //!
-//! Owns [`Worker`] and its counts. Must never run beside the requests as an equal: a hash is the longest computation
-//! here, and whoever is signed in comes first.
+//! Owns [`Worker`] and [`Counts`]. Must never run at the same priority as the requests: a hash is the longest
+//! computation here, and signed-in users come first.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::domain::password::{Hasher, HashingFailed, Verdict};
 use crate::domain::{Password, Random};
 
-/// How much nicer the threads are to others than the rest of the process: on a core that is busy they get a quarter of
-/// it, and on an idle one all. Nicer still, and a neighbour that computes all the time would keep everybody from signing in.
+/// The niceness of the threads above the rest of the process: on a busy core they get a quarter of it, on an idle one
+/// all. With more, a neighbour that computes all the time would block every sign-in.
 const NICER_BY: i32 = 5;
-/// As nice as can be.
+/// The maximum niceness.
 const NICEST: i32 = 19;
 
-/// What the hashing threads have done.
+/// The counters of the hashing threads.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     computed: AtomicU64,
@@ -22,16 +22,16 @@ pub(super) struct Counts {
     most_at_once: AtomicUsize,
 }
 
-/// What the hashing threads have done since the start.
+/// The counts of the hashing threads since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hashing {
-    /// Hashes that were computed.
+    /// Hashes computed.
     pub computed: u64,
-    /// Most of them at the same time.
+    /// The most hashes computed at the same time.
     pub most_at_once: usize,
-    /// How many can be computed at the same time.
+    /// How many hashes can be computed at the same time.
     pub workers: usize,
-    /// How many wait for it now.
+    /// How many jobs wait now.
     pub waiting: usize,
 }
 
@@ -41,7 +41,7 @@ impl Counts {
         Hashing { computed, most_at_once, workers, waiting }
     }
 
-    /// One more runs, until what is returned is dropped.
+    /// Counts one more running hash until the returned guard is dropped.
     fn one_more(&self) -> Running<'_> {
         self.computed.fetch_add(1, Ordering::SeqCst);
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
@@ -58,14 +58,14 @@ impl Drop for Running<'_> {
     }
 }
 
-/// One thread's means: memory that is taken at the first hash and used again.
+/// One thread's resources: memory that the first hash allocates and later ones reuse.
 pub(super) struct Worker<'a> {
     hasher: Hasher,
     counts: &'a Counts,
 }
 
 impl<'a> Worker<'a> {
-    /// For the thread that calls it, which steps back behind all others.
+    /// Call it on the hashing thread itself, which lowers its own priority.
     pub(super) fn new(counts: &'a Counts) -> Self {
         step_back();
         Self { hasher: Hasher::default(), counts }
@@ -85,7 +85,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// On Linux a thread has a niceness of its own; elsewhere it would be that of the whole process.
+/// On Linux niceness is per thread; elsewhere it would be that of the whole process.
 #[cfg(target_os = "linux")]
 fn step_back() {
     use rustix::process::{getpriority_process, setpriority_process};
