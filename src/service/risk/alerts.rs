@@ -2,7 +2,6 @@
 //!
 //! Owns these two use cases. [`super::judge`] opens an alert.
 
-use crate::service::core::denied::Denied;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,6 +14,7 @@ use crate::ledger::alerts::{self, Alert};
 use crate::ledger::audit;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Granted;
+use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::risk::Risk;
 

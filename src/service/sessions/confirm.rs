@@ -4,7 +4,6 @@
 //! is the one that nodes may trust, then remove the pending invalidations. Must never report success without that read
 //! (guard of the model: "check after the DEL").
 
-use crate::service::core::denied::Denied;
 use std::time::Duration;
 
 use crate::domain::{SessionId, Stamp, TokenHash};
@@ -12,6 +11,7 @@ use crate::fault_point;
 use crate::ledger::live_store::{self, FenceStatus};
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::live::Live;
+use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;
 

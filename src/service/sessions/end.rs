@@ -3,7 +3,6 @@
 //! Owns the first half: in one transaction end the rows, write their pending invalidations and the audit line; then
 //! [`super::confirm`]. A repeated revocation deletes and confirms again; it never relies on the first one.
 
-use crate::service::core::denied::Denied;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +15,7 @@ use crate::ledger::sessions::{self, Ended, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::denied::Denied;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::sessions::Sessions;

@@ -4,7 +4,6 @@
 //! separately and never as ended. It first confirms what an earlier command of the same filter left unconfirmed, so
 //! that a repetition never relies on the first. The session that asks is left out.
 
-use crate::service::core::denied::Denied;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Which};
 use crate::ledger::{LedgerError, search};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::denied::Denied;
 use crate::service::sessions::Sessions;
 use crate::service::sessions::end::EndedSessions;
 

@@ -4,12 +4,12 @@
 //! long as a hash, so it is limited like an attempt, with any result, and runs on its own thread, where no sign-in
 //! waits. Must never store a hash: the use case does.
 
-use crate::service::core::denied::Denied;
 use std::sync::Arc;
 
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
 use crate::domain::{Client, Password};
+use crate::service::core::denied::Denied;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
 

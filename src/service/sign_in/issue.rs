@@ -4,7 +4,6 @@
 //! epoch or the disabled flag changed meanwhile, applies the session limit and inserts the row → commit → token. It
 //! writes no record: the first check does. Must never answer with a token whose row is not committed.
 
-use crate::service::core::denied::Denied;
 use std::time::Duration;
 
 use crate::domain::email::InvalidEmail;
@@ -18,6 +17,7 @@ use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, locks, tokens};
 use crate::service::audit::security_log::Unanswered;
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::denied::Denied;
 use crate::service::core::last_use::LastUse;
 use crate::service::core::policy::AtLimit;
 use crate::service::core::unavailable::Unavailable;

@@ -3,7 +3,6 @@
 //! Owns the data's path into the ledger. A write goes to a live session under the shown token, or nowhere: a request in
 //! flight while the session ends cannot revive it.
 
-use crate::service::core::denied::Denied;
 use std::collections::BTreeMap;
 
 use crate::domain::event::Event;
@@ -13,6 +12,7 @@ use crate::ledger::{audit, pending_invalidations, session_data, sessions, tokens
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
+use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::Renewed;
 use crate::service::sign_in::SignIns;

@@ -3,7 +3,6 @@
 //! Owns the link's life, and the lock on an account that only such a link opens. Its token is as random as a session's,
 //! stored as a hash, and valid once, for an hour; its use ends every session of the account.
 
-use crate::service::core::denied::Denied;
 use std::time::Duration;
 
 use crate::domain::event::Event;
@@ -13,6 +12,7 @@ use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::{audit, locks, resets, users};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::denied::Denied;
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
 use crate::service::users::admin::{AdminError, LastAdministrator};
