@@ -4,6 +4,8 @@
 //! password and never obey the cost parameters of a stored hash before bounding them. Sources: OWASP ASVS 5.0
 //! §6.2, OWASP Password Storage (19 MiB, 2 passes, 1 lane), NIST SP 800-63B-4 §3.1.1.2.
 
+mod cost;
+
 use std::fmt;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -14,13 +16,14 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Random, random};
 
+#[cfg(feature = "fault-points")]
+pub use cost::{CHEAP_VARIABLE, hash_at_full_cost, is_cheap};
+
 /// Fewest code points of a new password, even if the settings say less.
 pub const MIN_CHARS: usize = 8;
 /// Most code points of a password.
 pub const MAX_CHARS: usize = 256;
 
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// Upper bounds for a stored hash's parameters: 64 MiB, 10 passes, 4 lanes.
@@ -159,11 +162,12 @@ impl Hasher {
 
 /// The memory blocks of one of our own hashes.
 fn usual_blocks() -> usize {
-    usize::try_from(MEMORY_KIB).unwrap_or(usize::MAX)
+    usize::try_from(cost::FULL.memory_kib).unwrap_or(usize::MAX)
 }
 
 fn todays_params() -> Result<Params, HashingFailed> {
-    Params::new(MEMORY_KIB, PASSES, LANES, Some(32)).map_err(failed)
+    let cost = cost::today();
+    Params::new(cost.memory_kib, cost.passes, LANES, Some(32)).map_err(failed)
 }
 
 /// The parts of a stored hash, if this or an earlier version could have made it: Argon2id, version 19, 32 bytes, within
@@ -183,7 +187,8 @@ fn usable(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
 }
 
 fn is_outdated(params: &Params) -> bool {
-    params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES
+    let cost = cost::today();
+    params.m_cost() < cost.memory_kib || params.t_cost() < cost.passes
 }
 
 fn failed(error: impl fmt::Display) -> HashingFailed {

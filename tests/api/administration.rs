@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::client::{PASSWORD, SignedIn};
+use crate::support::hash_cost;
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
@@ -35,6 +36,7 @@ on_each_backend! {
 
     /// Whoever knows the password of an account that was taken over is out until its owner has set a new one.
     async fn a_locked_account_is_opened_by_a_new_password_alone(server: TestServer) {
+        hash_cost::full();
         let (owner, bystander) = (server.signed_in().await, server.signed_in().await);
         let old_link = server.reset_token(&owner.email);
         let visitor = server.anonymous();

@@ -9,6 +9,7 @@ use sessiond::domain::event::Event;
 use sessiond::service::Activity;
 
 use crate::support::client::{Admin, Anonymous, PASSWORD, SignedIn, new_email};
+use crate::support::hash_cost;
 use crate::support::issue::client;
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
@@ -232,6 +233,7 @@ on_each_backend! {
     /// One account is guessed at in a minute as often as can be, then others from the same address.
     async fn a_flood_of_wrong_passwords_is_few_lines_that_count_all_of_it(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "1000" } {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let before = server.stores.database.count("audit", "1 = 1");
         let watch = crate::support::wait::stopwatch();

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::json;
 
 use crate::support::client::{PASSWORD, new_email};
+use crate::support::hash_cost;
 use crate::support::process::command_line_ok;
 use crate::support::raw::RawResponse;
 use crate::support::server::{TestServer, on_each_backend};
@@ -44,6 +45,7 @@ async fn sign_in(server: &TestServer, email: &str, password: &str) -> RawRespons
 
 on_each_backend! {
     async fn c_24_l_10_l_11_l_12_every_refused_sign_in_is_the_same_bytes_and_the_same_work(server: TestServer) {
+        hash_cost::full();
         let visitor = server.anonymous();
         let [known, disabled, unusable, excessive, weaker] = std::array::from_fn(|_| new_email());
         for email in [&known, &disabled, &unusable, &excessive, &weaker] {

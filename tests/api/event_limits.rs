@@ -151,7 +151,7 @@ mod outages {
     /// Nobody is called signed out because the database is away; what happened meanwhile is told when it is back.
     #[tokio::test]
     async fn while_the_database_is_away_nothing_is_said() {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
         let proxy = Proxy::start(database.address());
         let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));

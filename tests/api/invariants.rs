@@ -8,6 +8,7 @@ use sessiond::domain::Token;
 use sessiond::service::{Activity, DataError, Denied, SessionData};
 
 use crate::support::client::PASSWORD;
+use crate::support::hash_cost;
 use crate::support::issue::{client, signed};
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
@@ -171,6 +172,7 @@ on_each_backend! {
     /// The same words, and the same price: one hash. What a hash costs is the processor time of the threads that compute
     /// them, which no load of the machine changes much; the least of several samples is free of anybody else's.
     async fn invariant_8_unknown_wrong_and_disabled_are_one_answer_at_the_price_of_one_hash(server: TestServer) {
+        hash_cost::full();
         let (known, disabled, other) = (server.signed_in().await, server.signed_in().await, server.signed_in().await);
         for user in [&disabled, &other] {
             command_line_ok(&server.settings, &["user", "disable", &user.email], "");

@@ -134,7 +134,7 @@ async fn a_redis_that_does_not_answer_is_not_waited_for() {
 
 #[tokio::test]
 async fn without_postgresql_it_is_503_and_the_cookie_stays() {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
     let proxy = Proxy::start(database.address());
     let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
@@ -183,7 +183,7 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
 /// As by a PgBouncer that is restarted: all connections are gone at once, and new ones can be had.
 #[tokio::test]
 async fn a_cut_of_all_connections_to_postgresql_costs_one_request_at_most() {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
     let proxy = Proxy::start(database.address());
     let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
@@ -300,7 +300,7 @@ async fn a_full_redis_takes_no_records_and_hinders_nobody() {
 /// A probe must not take out a node that still answers: all of them share what fails.
 #[tokio::test]
 async fn readiness_means_send_me_requests() {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
     let proxy = Proxy::start(database.address());
     let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
@@ -351,7 +351,7 @@ async fn a_redis_that_answers_and_may_not_be_believed_makes_nobody_ready() {
     let redis = replicating(&[]);
     let replica = replicating(&["--replicaof", "127.0.0.1", &redis.address().port().to_string()]);
     await_link(&replica);
-    let stores = Stores::of(Database::postgres(), Some(redis));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(redis));
     let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
     let proxy = Proxy::start(database.address());
     // One worker: without SQL, one that has no connection to a Redis which is not believed makes none.

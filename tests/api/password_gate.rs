@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::support::client::{PASSWORD, new_email};
+use crate::support::hash_cost;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
 use crate::support::wait::{stopwatch, until};
@@ -38,6 +39,7 @@ async fn hang_up(address: String, number: usize) {
 
 #[tokio::test]
 async fn l_03_l_04_five_hundred_sign_ins_that_hang_up_run_no_more_than_the_gate_and_drain() {
+    hash_cost::full();
     // All of them come from one address; what is shown here is what the gate withstands.
     let server = TestServer::with(Backend::Embedded, &[("SESSIOND_SIGN_IN_ADDRESS_LIMIT", "1000000")]).await;
     let address = server.node().address().to_string();
@@ -62,6 +64,7 @@ async fn l_03_l_04_five_hundred_sign_ins_that_hang_up_run_no_more_than_the_gate_
 
 on_each_backend! {
     async fn l_08_everything_that_hashes_goes_through_the_gate(server: TestServer) {
+        hash_cost::full();
         let people = [server.signed_in().await, server.signed_in().await];
         let link = server.reset_token(&people[1].email);
         let visitor = server.anonymous();
@@ -84,6 +87,7 @@ on_each_backend! {
     }
 
     async fn c_26_l_06_what_cannot_be_a_password_is_refused_before_anything_is_hashed(server: TestServer) {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let visitor = server.anonymous();
         let before = computed(&server);
@@ -109,6 +113,7 @@ on_each_backend! {
     }
 
     async fn c_23_a_nul_is_a_character_like_any_other(server: TestServer) {
+        hash_cost::full();
         let (email, visitor) = (new_email(), server.anonymous());
         visitor.register_as(&email, "q8zv\0m2kx\0w").await.assert_status(201);
         for other in ["q8zv", "q8zvm2kxw", "q8zv\0m2kx", "q8zv\0m2kx\0"] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 
 use crate::support::client::{COOKIE, SignedIn};
+use crate::support::hash_cost;
 use crate::support::issue::signed;
 use crate::support::ports::random;
 use crate::support::process::Process;
@@ -195,6 +196,7 @@ fn resident_kib(pid: u32) -> usize {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l_23_random_names_leave_no_more_counters_than_an_address_may_try() {
+    hash_cost::full();
     use serde_json::json;
     const CLIENTS: usize = 8;
     let stores = Stores::new(Backend::Production);

@@ -130,7 +130,7 @@ mod redis {
     #[tokio::test]
     async fn deadlines_hold_in_real_seconds_behind_tls() {
         if tls::trusting(concat!(module_path!(), "::deadlines_hold_in_real_seconds_behind_tls")) {
-            let stores = Stores::over(Database::postgres(), Servers::start(Topology::Tls));
+            let stores = Stores::over(Database::postgres_with_tables(), Servers::start(Topology::Tls));
             deadlines_hold_in_real_seconds(stores, "TLS").await;
         }
     }

@@ -115,7 +115,7 @@ mod with_redis {
     /// that would do it a second later.
     #[tokio::test]
     async fn a_sign_out_confirms_what_renewals_left_unconfirmed() {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
         let proxy = Proxy::start(stores.redis().address());
         let direct = stores.settings();
         let through = direct.clone().with("REDIS_URL", &proxy.in_url(&stores.redis().url()));
@@ -144,7 +144,7 @@ mod with_redis {
     /// Of several cookies none goes before the end of every session is recorded, and 204 is the end of all of them.
     #[tokio::test]
     async fn a_sign_out_with_several_cookies_is_repeated_until_all_have_ended() {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
         let proxy = Proxy::start(database.address());
         let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
@@ -172,7 +172,7 @@ mod with_redis {
     /// An application that mounts the session layer: the cookie goes when the end is recorded, and not before.
     #[tokio::test]
     async fn a_sign_out_elsewhere_is_as_honest_as_here() {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
         let proxy = Proxy::start(database.address());
         let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));

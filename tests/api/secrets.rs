@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::client::{COOKIE, PASSWORD, SignedIn, new_email};
+use crate::support::hash_cost;
 use crate::support::process::{Process, command_line_ok};
 use crate::support::raw::raw;
 use crate::support::requests::Requests;
@@ -173,6 +174,7 @@ on_each_backend! {
     }
 
     async fn a_stored_hash_is_argon2id_as_owasp_wants_it(server: TestServer) {
+        hash_cost::full();
         let owner = server.signed_in().await;
         command_line_ok(&server.settings, &["user", "add", &new_email()], &format!("{PASSWORD}\n"));
         let changed = server.signed_in().await;
@@ -191,6 +193,7 @@ on_each_backend! {
     }
 
     async fn an_older_hash_verifies_and_is_upgraded_at_the_next_sign_in(server: TestServer) {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let visitor = server.anonymous();
         for (memory, passes) in [(1_024, 1), (19_456, 1), (8_192, 4)] {
@@ -214,6 +217,7 @@ on_each_backend! {
 
     /// Whenever a change of the password comes, before, amid or after the upgrade: it is what stands in the end.
     async fn an_upgrade_never_overwrites_a_password_that_was_changed_meanwhile(server: TestServer) {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let (old, changed) = (cheap_hash(PASSWORD, 1_024, 1), cheap_hash(NEW, 1_024, 1));
         let mut amid = 0;
@@ -234,6 +238,7 @@ on_each_backend! {
     }
 
     async fn absurd_parameters_of_a_stored_hash_are_not_obeyed(server: TestServer) {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let visitor = server.anonymous();
         visitor.login(&owner.email, WRONG).await.assert_status(401);

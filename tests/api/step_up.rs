@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::client::{PASSWORD, SignedIn};
+use crate::support::hash_cost;
 use crate::support::raw::abandon;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
@@ -154,6 +155,7 @@ on_each_backend! {
 
     /// C-12: there is no renewal by time, so the old token has no grace; of two proofs at once, one is.
     async fn c_12_of_two_proofs_at_once_one_renews_and_the_other_finds_its_token_dead(server: TestServer) {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let (one, other) = (owner.copy_at(&server.url()), owner.copy_at(&server.url()));
         let (a, b) = tokio::join!(one.reauthenticate(PASSWORD), other.reauthenticate(PASSWORD));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::client::{PASSWORD, SignedIn, new_email};
+use crate::support::hash_cost;
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{Backend, TestServer, on_each_backend};
@@ -153,6 +154,7 @@ on_each_backend! {
     }
 
     async fn v6_2_existing_passwords_still_sign_in(server: TestServer) {
+        hash_cost::full();
         // One from before there were rules: stored as it would be today.
         let owner = server.signed_in().await;
         let (mut hasher, random) = (sessiond::domain::password::Hasher::default(), sessiond::domain::SystemRandom);

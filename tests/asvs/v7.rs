@@ -14,6 +14,7 @@ use sessiond::config::Config;
 use sessiond::domain::{SystemRandom, Token};
 
 use crate::support::client::{COOKIE, PASSWORD, SignedIn, new_email};
+use crate::support::hash_cost;
 use crate::support::issue::signed;
 use crate::support::process::command_line_ok;
 use crate::support::requests::{Browser, Requests, Response};
@@ -160,6 +161,7 @@ fn v7_2_3_a_token_is_128_random_bits() {
 on_each_backend! {
     async fn v7_1_2_at_the_limit_the_oldest_sessions_make_room_exactly(server: TestServer)
     with { "SESSIOND_MAX_SESSIONS": "3", "SESSIOND_MAX_SESSIONS_POLICY": "evict_oldest" } {
+        hash_cost::full();
         let email = new_email();
         server.anonymous().register(&email).await.assert_status(201);
         let issued = fifty_sign_ins(&server, &email).await;
@@ -169,6 +171,7 @@ on_each_backend! {
 
     async fn v7_1_2_at_the_limit_sign_ins_are_refused_exactly(server: TestServer)
     with { "SESSIOND_MAX_SESSIONS": "3", "SESSIOND_MAX_SESSIONS_POLICY": "refuse" } {
+        hash_cost::full();
         let email = new_email();
         server.anonymous().register(&email).await.assert_status(201);
         let issued = fifty_sign_ins(&server, &email).await;

@@ -7,6 +7,7 @@ use super::endings::soak;
 use super::page::site;
 use super::window::Window;
 use crate::support::client::{PASSWORD, new_email};
+use crate::support::hash_cost;
 use crate::support::server::{Backend, TestServer};
 
 /// A wait that the page would not survive in a test is over thirty times as fast.
@@ -77,6 +78,8 @@ async fn errors_say_what_a_program_needs_and_nobody_is_told_of_an_end_that_is_no
 
 #[tokio::test]
 async fn a_cookie_that_is_just_being_renewed_is_no_end() {
+    // The questions are asked while the proof is being hashed.
+    hash_cost::full();
     let server = TestServer::start(Backend::Embedded).await;
     let (driver, owner) = (Driver::start(), server.signed_in().await);
     let window = driver.window().await;

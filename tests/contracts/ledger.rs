@@ -145,7 +145,7 @@ macro_rules! on_each_database {
             #[cfg(feature = "postgres")]
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
-                run(Fixture::new(Database::postgres()).await).await;
+                run(Fixture::new(Database::postgres_with_tables()).await).await;
             }
         }
     )+};

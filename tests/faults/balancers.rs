@@ -13,7 +13,7 @@ use crate::support::topologies::Servers;
 
 /// One Redis that is known, and one more beside it.
 fn stores() -> (Stores, PrivateRedis) {
-    (Stores::over(Database::postgres(), Servers::one(PrivateRedis::start())), PrivateRedis::start())
+    (Stores::over(Database::postgres_with_tables(), Servers::one(PrivateRedis::start())), PrivateRedis::start())
 }
 
 /// A balancer, or a name with two addresses: whoever connects meets the one or the other.

@@ -46,7 +46,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
         let sql = Proxy::start(database.address());
         let server = Process::start(&stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url())));

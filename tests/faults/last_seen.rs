@@ -35,7 +35,7 @@ struct Office {
 
 impl Office {
     async fn open(people: usize) -> Self {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
         let sql = Proxy::start(database.address());
         let idle = format!("{}s", IDLE.as_secs());

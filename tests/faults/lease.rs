@@ -33,7 +33,7 @@ async fn forward(person: &SignedIn) -> u16 {
 }
 
 async fn checks_go_on_for_a_lease(topology: Topology) {
-    let stores = Stores::over(Database::postgres(), Servers::start(topology));
+    let stores = Stores::over(Database::postgres_with_tables(), Servers::start(topology));
     let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
     let sql = Proxy::start(database.address());
     let settings = stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url()));

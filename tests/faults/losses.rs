@@ -16,7 +16,7 @@ use crate::support::wait::stopwatch;
 
 /// A Redis, and two nodes.
 fn world(persistence: Persistence) -> (Stores, [Process; 2], Vec<String>) {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::with(persistence, &[])));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::with(persistence, &[])));
     let (nodes, urls) = two_nodes(&stores.settings());
     (stores, nodes, urls)
 }

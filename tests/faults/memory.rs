@@ -21,7 +21,7 @@ use crate::support::settings::Settings;
 
 fn world(policy: &str) -> (Stores, [Process; 2], Vec<String>) {
     let redis = PrivateRedis::with(Persistence::None, &["--maxmemory-policy", policy]);
-    let stores = Stores::of(Database::postgres(), Some(redis));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(redis));
     let (nodes, urls) = two_nodes(&stores.settings());
     (stores, nodes, urls)
 }

@@ -17,7 +17,7 @@ use crate::support::server::Stores;
 use crate::support::wait::stopwatch;
 
 fn over(redis: PrivateRedis) -> (Stores, [Process; 2], Vec<String>) {
-    let stores = Stores::of(Database::postgres(), Some(redis));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(redis));
     let (nodes, urls) = two_nodes(&stores.settings());
     (stores, nodes, urls)
 }

@@ -44,17 +44,17 @@ macro_rules! on_each {
 
             #[tokio::test]
             async fn postgres() {
-                body(Stores::over(Database::postgres(), Servers::start(Topology::One))).await;
+                body(Stores::over(Database::postgres_with_tables(), Servers::start(Topology::One))).await;
             }
 
             #[tokio::test]
             async fn sentinel() {
-                body(Stores::over(Database::postgres(), Servers::start(Topology::Sentinel))).await;
+                body(Stores::over(Database::postgres_with_tables(), Servers::start(Topology::Sentinel))).await;
             }
 
             #[tokio::test]
             async fn cluster() {
-                body(Stores::over(Database::postgres(), Servers::start(Topology::Cluster))).await;
+                body(Stores::over(Database::postgres_with_tables(), Servers::start(Topology::Cluster))).await;
             }
         }
     )+};
@@ -237,7 +237,7 @@ on_each! {
 }
 
 fn one() -> Stores {
-    Stores::over(Database::postgres(), Servers::start(Topology::One))
+    Stores::over(Database::postgres_with_tables(), Servers::start(Topology::One))
 }
 
 /// Where a copy runs beside the same Redis on purpose, an operator has to know what to delete there.
@@ -500,7 +500,7 @@ async fn it_asks_before_it_ends_every_session() {
 /// The operator's clock may run ahead of the nodes', and what is over by it is not over by theirs.
 #[tokio::test]
 async fn what_is_over_by_the_operators_clock_ends_as_well() {
-    for database in [Database::sqlite(), Database::postgres()] {
+    for database in [Database::sqlite(), Database::postgres_with_tables()] {
         let stores = Stores::of(database, None);
         let a = node(&stores.settings()).await;
         let owner = a.anonymous().sign_up().await;

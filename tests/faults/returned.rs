@@ -136,18 +136,18 @@ async fn two_nodes_refuse_and_accept_on_sqlite() {
 
 #[tokio::test]
 async fn two_nodes_refuse_and_accept_on_postgresql() {
-    two_nodes_refuse_and_accept(stores(Database::postgres(), Topology::One)).await;
+    two_nodes_refuse_and_accept(stores(Database::postgres_with_tables(), Topology::One)).await;
 }
 
 #[tokio::test]
 async fn two_nodes_refuse_and_accept_on_a_cluster() {
-    two_nodes_refuse_and_accept(stores(Database::postgres(), Topology::Cluster)).await;
+    two_nodes_refuse_and_accept(stores(Database::postgres_with_tables(), Topology::Cluster)).await;
 }
 
 /// Only Redis still knows that a copy was there, and it is away when the node starts.
 #[tokio::test]
 async fn a_node_that_was_restarted_in_between_knows_it_from_redis() {
-    let stores = stores(Database::postgres(), Topology::One);
+    let stores = stores(Database::postgres_with_tables(), Topology::One);
     let settings = stores.settings();
     let a = node(&settings).await;
     let it = Returned::on(stores, &[&a]).await;
@@ -178,7 +178,7 @@ async fn a_node_that_was_restarted_in_between_knows_it_from_redis() {
 /// The one that serves may have been too slow to see the copy.
 #[tokio::test]
 async fn a_node_that_could_not_start_over_the_copy_tells_those_that_run() {
-    let stores = stores(Database::postgres(), Topology::One);
+    let stores = stores(Database::postgres_with_tables(), Topology::One);
     let settings = stores.settings();
     let a = node(&settings).await;
     let it = Returned::on(stores, &[&a]).await;
@@ -199,7 +199,7 @@ async fn a_node_that_is_killed_between_the_two_has_retired_the_stamps() {
     use crate::support::process::Process;
     use crate::support::wait::until_found;
 
-    let stores = stores(Database::postgres(), Topology::One);
+    let stores = stores(Database::postgres_with_tables(), Topology::One);
     let settings = stores.settings();
     let mut killed = Process::start(&settings.clone().with("SESSIOND_FAULT_POINT", "look: begun"));
     let a = node(&settings).await;

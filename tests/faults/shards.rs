@@ -39,7 +39,7 @@ async fn by_shard(people: Vec<SignedIn>, servers: &Servers) -> [Vec<SignedIn>; 3
 
 #[tokio::test]
 async fn cluster_a_shard_that_is_away_keeps_only_its_own_sessions_waiting() {
-    let stores = Stores::over(Database::postgres(), Servers::cluster(0));
+    let stores = Stores::over(Database::postgres_with_tables(), Servers::cluster(0));
     let servers = stores.servers();
     servers.everywhere(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
     let settings = stores.settings();

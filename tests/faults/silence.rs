@@ -20,14 +20,14 @@ fn frozen_for() -> Duration {
 }
 
 fn world() -> (Stores, [Process; 2], Vec<String>) {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     let (nodes, urls) = two_nodes(&stores.settings());
     (stores, nodes, urls)
 }
 
 /// The same with a network between the nodes and Redis.
 fn world_with_a_network() -> (Stores, Proxy, [Process; 2], Vec<String>) {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     let proxy = Proxy::start(stores.redis().address());
     let (nodes, urls) = two_nodes(&stores.settings().with("REDIS_URL", &proxy.in_url(&stores.redis().url())));
     (stores, proxy, nodes, urls)

@@ -25,7 +25,7 @@ const BOUND: Duration = Duration::from_millis(1_200);
 
 /// A server behind a proxy to Redis, and somebody with a session to be ended.
 async fn scene() -> (TestServer, Proxy, SignedIn, SignedIn) {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     let proxy = Proxy::start(stores.redis().address());
     let settings = stores.settings().with("REDIS_URL", &proxy.in_url(&stores.redis().url()));
     let server = TestServer::on(stores, settings).await;

@@ -123,7 +123,7 @@ async fn fail_over(servers: &Servers) {
 #[tokio::test]
 async fn sentinel_a_replica_that_missed_a_revocation_is_promoted() {
     let (servers, link) = master_proxy_replica(replicating(&[]));
-    let stores = Stores::over(Database::postgres(), servers);
+    let stores = Stores::over(Database::postgres_with_tables(), servers);
     let servers = stores.servers();
     let (a, b) = (node(&stores.settings()).await, node(&stores.settings()).await);
     let (owner, victims) = people(&a, &b, 2).await;
@@ -160,7 +160,7 @@ async fn isolated(sql_too: bool) {
     // The Sentinels cannot make it a replica: as good as cut off from them.
     let deaf = ["--rename-command", "REPLICAOF", "", "--rename-command", "SLAVEOF", ""];
     let (servers, link) = master_proxy_replica(replicating(&deaf));
-    let stores = Stores::over(Database::postgres(), servers);
+    let stores = Stores::over(Database::postgres_with_tables(), servers);
     let servers = stores.servers();
     let sentinels = servers.sentinels.iter().map(|sentinel| Proxy::start(([127, 0, 0, 1], sentinel.port).into()));
     let sentinels: Vec<Proxy> = sentinels.collect();
@@ -222,7 +222,7 @@ async fn sentinel_an_old_master_lives_on_with_a_node_that_reaches_nothing_else()
 
 #[tokio::test]
 async fn replicaof_under_a_living_connection() {
-    let stores = Stores::over(Database::postgres(), Servers::one(replicating(&[])));
+    let stores = Stores::over(Database::postgres_with_tables(), Servers::one(replicating(&[])));
     let other = replicating(&[]);
     let (a, b) = (node(&stores.settings()).await, node(&stores.settings()).await);
     let (owner, victims) = people(&a, &b, 2).await;
@@ -248,7 +248,7 @@ async fn replicaof_under_a_living_connection() {
 
 #[tokio::test]
 async fn cluster_a_shard_fails_over_to_a_replica_that_missed_a_revocation() {
-    let stores = Stores::over(Database::postgres(), Servers::cluster(1));
+    let stores = Stores::over(Database::postgres_with_tables(), Servers::cluster(1));
     let servers = stores.servers();
     let (a, b) = (node(&stores.settings()).await, node(&stores.settings()).await);
     let (owner, victims) = people(&a, &b, 12).await;

@@ -64,7 +64,7 @@ const ALL: [Trouble; 12] = [
 impl System {
     /// Everything well.
     pub fn start() -> Self {
-        let stores = Stores::of(Database::postgres(), Some(PrivateRedis::with(Persistence::Rdb, &[])));
+        let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::with(Persistence::Rdb, &[])));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL") };
         let to_redis: Vec<_> = (0..NODES).map(|_| Proxy::start(stores.redis().address())).collect();
         let to_sql: Vec<_> = (0..NODES).map(|_| Proxy::start(database.address())).collect();

@@ -143,13 +143,13 @@ async fn any_master_of_a_cluster_passes_it_on() {
     if !is_soak() {
         return;
     }
-    let pair = Pair::on(Stores::over(Database::postgres(), Servers::start(Topology::Cluster))).await;
+    let pair = Pair::on(Stores::over(Database::postgres_with_tables(), Servers::start(Topology::Cluster))).await;
     pair.ends_at_once("a cluster").await;
 }
 
 #[tokio::test]
 async fn without_redis_it_is_told_within_the_round() {
-    let pair = Pair::on(Stores::of(Database::postgres(), None)).await;
+    let pair = Pair::on(Stores::of(Database::postgres_with_tables(), None)).await;
     let (session, mut events) = pair.page().await;
     let took = pair.end_there(&session, &mut events).await;
     println!("without Redis the page knew after {took:?}");
@@ -162,7 +162,7 @@ async fn without_redis_it_is_told_within_the_round() {
 
 #[tokio::test]
 async fn while_redis_restarts_it_is_told_all_the_same() {
-    let pair = Pair::on(Stores::of(Database::postgres(), Some(PrivateRedis::start()))).await;
+    let pair = Pair::on(Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()))).await;
     let (first, mut first_events) = pair.page().await;
     let (second, mut second_events) = pair.page().await;
     let redis = pair.here.stores.servers();
@@ -184,7 +184,7 @@ async fn while_redis_restarts_it_is_told_all_the_same() {
 
 #[tokio::test]
 async fn a_lost_subscription_loses_nothing() {
-    let pair = Pair::on(Stores::of(Database::postgres(), Some(PrivateRedis::start()))).await;
+    let pair = Pair::on(Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()))).await;
     for round in 0..5 {
         let (session, mut events) = pair.page().await;
         pair.both_listen().await;
@@ -199,7 +199,7 @@ async fn a_lost_subscription_loses_nothing() {
 /// Nobody may listen, nor speak: one sentence each in the log, and the rounds tell.
 #[tokio::test]
 async fn without_the_right_to_listen_the_rounds_tell() {
-    let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
+    let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
     stores.redis().cli::<()>(&["ACL", "SETUSER", "default", "-subscribe"]);
     let node = crate::support::process::Process::start(&stores.settings());
     let other = crate::support::process::Process::start(&stores.settings());

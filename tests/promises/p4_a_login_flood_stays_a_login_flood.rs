@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::database::Database;
+use crate::support::hash_cost;
 use crate::support::process::Process;
 use crate::support::raw::{RawResponse, raw};
 use crate::support::requests::Requests;
@@ -39,6 +40,7 @@ fn workers() -> usize {
 
 /// A server behind a proxy, so that a test can come from any address.
 fn server() -> (Stores, Process) {
+    hash_cost::full();
     let stores = Stores::of(Database::sqlite(), None);
     // What is shown here is what the password gate withstands, not the throttle.
     let settings = stores.settings().with("SESSIOND_SIGN_IN_ADDRESS_LIMIT", "1000000");

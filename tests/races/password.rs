@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::client::{Anonymous, PASSWORD, SignedIn, new_email};
+use crate::support::hash_cost;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::{ENOUGH, hashing_rounds};
@@ -41,6 +42,7 @@ async fn sign_in_while<T>(
 on_each_backend! {
     async fn sign_in_against_revoke_all(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..hashing_rounds() {
             let owner = server.signed_in().await;
             let (issued, ended) =
@@ -62,6 +64,7 @@ on_each_backend! {
 
     async fn sign_in_against_disable(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         let admin = server.admin().await;
         for round in 0..hashing_rounds() {
             let owner = server.signed_in().await;
@@ -79,6 +82,7 @@ on_each_backend! {
 
     async fn sign_in_against_a_password_change(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..hashing_rounds() {
             let owner = server.signed_in().await;
             let change = async { owner.change_password(PASSWORD, "another four plain words").await };
@@ -93,6 +97,7 @@ on_each_backend! {
 
     async fn two_password_changes_at_once(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..hashing_rounds() {
             let one = server.signed_in().await;
             let other = one.sign_in_again().await;
@@ -119,6 +124,7 @@ on_each_backend! {
 
     async fn two_accounts_of_one_address_at_once(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..hashing_rounds() {
             let email = new_email();
             let (one, other): (Anonymous, Anonymous) = (server.anonymous(), server.anonymous());
@@ -132,6 +138,7 @@ on_each_backend! {
 
     async fn one_link_used_twice_at_once(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..hashing_rounds() {
             let owner = server.signed_in().await;
             let token = server.reset_token(&owner.email);

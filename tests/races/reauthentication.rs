@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::support::client::PASSWORD;
+use crate::support::hash_cost;
 use crate::support::server::on_each_backend;
 use crate::{ENOUGH, hashing_rounds};
 
@@ -23,6 +24,7 @@ fn rounds() -> usize {
 on_each_backend! {
     async fn a_proof_against_a_new_password(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..rounds() {
             let owner = server.signed_in().await;
             let other = server.issue(&owner).await;
@@ -38,6 +40,7 @@ on_each_backend! {
 
     async fn a_proof_against_the_end_of_its_session(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": ENOUGH } {
+        hash_cost::full();
         for round in 0..rounds() {
             let owner = server.signed_in().await;
             let other = server.issue(&owner).await;

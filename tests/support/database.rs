@@ -27,10 +27,17 @@ impl Database {
         Self::Sqlite(TempDir::with_prefix("sqlite-").expect("a folder for SQLite"))
     }
 
-    /// A new, empty PostgreSQL database.
+    /// A new, empty PostgreSQL database, without any tables.
     #[cfg(feature = "postgres")]
     pub fn postgres() -> Self {
         Self::Postgres(postgres::PrivateDatabase::create())
+    }
+
+    /// A new PostgreSQL database with sessiond's tables, as `sessiond migrate` makes them: for tests that are not about
+    /// their making. It is a copy, which takes half of the work.
+    #[cfg(feature = "postgres")]
+    pub fn postgres_with_tables() -> Self {
+        Self::Postgres(postgres::PrivateDatabase::with_tables())
     }
 
     /// What sessiond takes as `DATABASE_URL`.
@@ -216,11 +223,18 @@ plain_sql!(diesel::PgConnection);
 pub mod postgres {
     //! A database in the private PostgreSQL.
 
+    use std::process::Command;
+
     use diesel::connection::SimpleConnection;
     use diesel::{Connection, PgConnection};
 
-    use super::POSTGRES_VARIABLE;
+    use super::{POSTGRES_VARIABLE, PlainSql};
     use crate::support::ports::random;
+
+    /// The database that has sessiond's tables and nothing in them, for others to be copies of.
+    const TEMPLATE: &str = "with_tables";
+    /// Of the one process that makes the template: any number, for an advisory lock at the server's own database.
+    const TURN: u64 = 7_211_406;
 
     /// One database, dropped with the value.
     pub struct PrivateDatabase {
@@ -229,17 +243,38 @@ pub mod postgres {
     }
 
     impl PrivateDatabase {
-        /// Creates one with a name that no other test has.
+        /// Creates an empty one with a name that no other test has.
         pub fn create() -> Self {
+            let database = Self::named_anew();
+            database.create_by(&mut database.server(), "");
+            database
+        }
+
+        /// Creates one that has sessiond's tables.
+        pub fn with_tables() -> Self {
+            let database = Self::named_anew();
+            let mut server = database.server();
+            if !has_template(&mut server) {
+                make_template(&mut server);
+            }
+            database.create_by(&mut server, &format!("TEMPLATE {TEMPLATE}"));
+            database
+        }
+
+        fn named_anew() -> Self {
             let server = std::env::var(POSTGRES_VARIABLE).unwrap_or_else(|_| {
                 panic!("this test needs PostgreSQL: run tests/run, which starts one and sets {POSTGRES_VARIABLE}")
             });
-            let name = format!("test_{:016x}", random());
-            let database = Self { server, name };
-            database
-                .at_server(&format!("CREATE DATABASE {} STRATEGY FILE_COPY", database.name))
-                .expect("the database is created");
-            database
+            Self { server, name: format!("test_{:016x}", random()) }
+        }
+
+        /// To copy files takes less than to write all of them as a log.
+        fn create_by(&self, server: &mut PgConnection, from: &str) {
+            server.execute(&format!("CREATE DATABASE {} {from} STRATEGY FILE_COPY", self.name));
+        }
+
+        fn server(&self) -> PgConnection {
+            PgConnection::establish(&self.server).expect("the private PostgreSQL answers")
         }
 
         /// The URL of this database.
@@ -262,6 +297,24 @@ pub mod postgres {
         fn at_server(&self, sql: &str) -> Result<(), Box<dyn std::error::Error>> {
             Ok(PgConnection::establish(&self.server)?.batch_execute(sql)?)
         }
+    }
+
+    fn has_template(server: &mut PgConnection) -> bool {
+        let sql = format!("SELECT datname::text AS value FROM pg_database WHERE datname = '{TEMPLATE}'");
+        !server.values(&sql).is_empty()
+    }
+
+    /// Whoever comes first makes it; the others wait. It has its name only when it is complete.
+    fn make_template(server: &mut PgConnection) {
+        server.execute(&format!("SELECT pg_advisory_lock({TURN})"));
+        if !has_template(server) {
+            let new = PrivateDatabase::create();
+            let mut migrate = Command::new(env!("CARGO_BIN_EXE_sessiond"));
+            let made = migrate.arg("migrate").env_clear().env("DATABASE_URL", new.url()).output().expect("a program");
+            assert!(made.status.success(), "{made:?}");
+            server.execute(&format!("ALTER DATABASE {} RENAME TO {TEMPLATE}", new.name));
+        }
+        server.execute(&format!("SELECT pg_advisory_unlock({TURN})"));
     }
 
     impl Drop for PrivateDatabase {

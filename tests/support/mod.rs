@@ -13,6 +13,7 @@ pub mod crowd;
 pub mod database;
 pub mod events;
 pub mod gateway;
+pub mod hash_cost;
 pub mod issue;
 pub mod mmdb;
 pub mod monitor;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::client::Anonymous;
+use super::hash_cost;
 use super::ports::free_port;
 use super::settings::Settings;
 use super::wait::until_found;
@@ -191,6 +192,7 @@ pub fn signal(name: &str, pid: u32) {
 fn program(settings: &Settings, folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sessiond"));
     command.env_clear().envs(settings.pairs()).current_dir(folder);
+    hash_cost::pass_on(&mut command);
     command
 }
 
@@ -199,6 +201,7 @@ fn limited(settings: &Settings, folder: &Path, files: u32) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(format!("ulimit -n {files} && exec {}", env!("CARGO_BIN_EXE_sessiond")));
     command.env_clear().envs(settings.pairs()).current_dir(folder);
+    hash_cost::pass_on(&mut command);
     command
 }
 

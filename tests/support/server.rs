@@ -43,16 +43,16 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// New, empty stores.
+    /// New stores with nobody in them. A PostgreSQL has its tables already; [`Database::postgres`] has none.
     pub fn new(backend: Backend) -> Self {
         match backend {
             Backend::Embedded => Self::of(Database::sqlite(), None),
             #[cfg(feature = "postgres")]
-            Backend::Production => Self::over(Database::postgres(), production()),
+            Backend::Production => Self::over(Database::postgres_with_tables(), production()),
             #[cfg(feature = "postgres")]
-            Backend::Sentinel => Self::over(Database::postgres(), Servers::start(Topology::Sentinel)),
+            Backend::Sentinel => Self::over(Database::postgres_with_tables(), Servers::start(Topology::Sentinel)),
             #[cfg(feature = "postgres")]
-            Backend::Cluster => Self::over(Database::postgres(), Servers::start(Topology::Cluster)),
+            Backend::Cluster => Self::over(Database::postgres_with_tables(), Servers::start(Topology::Cluster)),
         }
     }
 

@@ -32,6 +32,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::client::{Anonymous, PASSWORD, SignedIn, new_email};
+use crate::support::hash_cost;
 use crate::support::process::command_line_ok;
 use crate::support::requests::{Browser, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
@@ -283,6 +284,7 @@ behind_a_proxy! {
     /// L-24, V-08: counted before anything is hashed.
     async fn v_08_two_hundred_wrong_passwords_at_once_are_five_hashes(server: TestServer)
     with { "SESSIOND_SIGN_IN_ADDRESS_LIMIT": "1000" } {
+        hash_cost::full();
         let owner = server.signed_in().await;
         let (other, watch) = (server.another_node().await, stopwatch());
         let attempts: Vec<_> = (0..200)

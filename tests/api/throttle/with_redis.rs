@@ -79,6 +79,7 @@ async fn l_25_without_redis_each_node_is_stricter_and_nothing_fails() {
 
 #[tokio::test]
 async fn l_25_a_redis_that_hangs_delays_a_sign_in_a_little_and_fails_none() {
+    crate::support::hash_cost::full();
     let server = server().await;
     let owner = server.signed_in().await;
     server.stores.servers().pause();

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::hash_cost;
 use crate::support::wait::{stopwatch, until};
 use crate::trouble::System;
 
@@ -43,6 +44,7 @@ fn size() -> Size {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_check_agrees_with_the_revocations_before_it() {
+    hash_cost::full();
     let size = size();
     let system = System::start();
     let (app, settings) = system.app().await;
