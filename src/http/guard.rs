@@ -175,7 +175,7 @@ impl SessionLayer {
             AccessLevel::Anyone => {
                 let activity = self.activity(request.method(), headers);
                 match self.signed_in(&presented, request, &client, activity).await {
-                    // What cannot be told, and whoever tries too many cookies, is still refused.
+                    // What cannot be told is still refused.
                     Err(problem) if problem.status_code() == StatusCode::UNAUTHORIZED => None,
                     found => Some(found?),
                 }
@@ -272,13 +272,13 @@ impl SessionLayer {
         let headers = request.headers();
         let token = match presented {
             Presented::One(token) => token,
-            Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
+            Presented::Invalid => return Err(self.site.unknown_token(headers, client.ip)),
             Presented::Nothing => return Err(Problem::unauthenticated()),
             Presented::Several(_) | Presented::TooMany => return Err(self.site.several_cookies(request.head())),
         };
         let app = &self.site.app;
         let Some(checked) = app.check.authenticate(token, client.ip, activity).await? else {
-            return Err(self.site.dead(token, headers, client.ip).await);
+            return Err(self.site.unknown_token(headers, client.ip));
         };
         let checked = app.check.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;
         checked.ok_or_else(Problem::unauthenticated)

@@ -60,7 +60,6 @@ const REFUSALS: &[Refusal] = &[
     ("415", |form| form.has_body, "The body is not said to be JSON (`unsupported-media-type`)."),
     ("422", |form| form.has_body, "A field is not valid (`invalid-body`)."),
     ("422", |form| form.has_query || form.mutates, "The address has a parameter that is not valid (`invalid-body`)."),
-    ("429", Form::looks_at_session, "Too many cookies from this address open no session (`too-many-attempts`)."),
     ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
     ("503", |form| form.level.is_some(), "Too much is asked at once (`busy`)."),
 ];
