@@ -203,7 +203,6 @@ impl SessionLayer {
         Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
     }
 
-    /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
     /// Tells which origin it was, and which setting would name it.
     fn forbid_origin(&self, request: &ServiceRequest) -> Problem {
         let client = self.site.client(request.peer_addr(), request.headers());
@@ -219,6 +218,7 @@ impl SessionLayer {
         Problem::forbidden_origin(origin.as_deref())
     }
 
+    /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
     fn judge_csrf_token(
         &self,
         request: &ServiceRequest,

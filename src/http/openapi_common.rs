@@ -7,12 +7,11 @@
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 
 use super::access_level::AccessLevel;
-use super::named_fields::CSRF_TOKEN;
 
 /// Paths, and who may come in there.
 pub type AccessLevels = [(&'static str, Option<AccessLevel>)];
@@ -66,13 +65,9 @@ const REFUSALS: &[Refusal] = &[
 
 /// Adds all of it.
 pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
-    let mut bodies = Vec::new();
     for (path, item) in &mut document.paths.paths {
         let level = levels.iter().find(|(known, _)| known == path).and_then(|(_, level)| *level);
         for (operation, mutates) in operations(item) {
-            if let Some(RefOr::T(body)) = &operation.request_body {
-                bodies.extend(body.content.values().filter_map(schema));
-            }
             let has_query = has_query(operation);
             let (has_body, has_id) = (operation.request_body.is_some(), path.contains("{id}"));
             let form = Form { has_body, has_id, has_query, mutates, level };
@@ -82,15 +77,6 @@ pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
             add_headers(operation, &form);
         }
     }
-    let schemas = &mut document.components.get_or_insert_default().schemas;
-    for name in bodies {
-        if let Some(RefOr::T(Schema::Object(body))) = schemas.get_mut(&name) {
-            let token = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(
-                "The session's CSRF token, from GET /me. It need not be there; one that is there must be right.",
-            ));
-            body.properties.insert(CSRF_TOKEN.to_owned(), RefOr::T(token.into()));
-        }
-    }
 }
 
 /// The operations of a path, and whether each changes something.
@@ -98,13 +84,6 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, 
     let reading = item.get.as_mut().map(|operation| (operation, false));
     let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
     reading.into_iter().chain(changing.into_iter().flatten().map(|operation| (operation, true)))
-}
-
-/// The name of the schema that a body refers to.
-fn schema(content: &RefOr<utoipa::openapi::Content>) -> Option<String> {
-    let RefOr::T(content) = content else { return None };
-    let Some(RefOr::Ref(reference)) = &content.schema else { return None };
-    reference.ref_location.rsplit('/').next().map(str::to_owned)
 }
 
 /// What utoipa writes for no security is "any or none", which some generators take for a need.
