@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -154,11 +153,6 @@ impl EventStream {
     /// Waits for something to tell. Whoever stops waiting misses nothing.
     pub async fn next(&self) -> Notice {
         self.mailbox.next().await
-    }
-
-    /// Waits for something to tell, but not longer than that.
-    pub async fn next_within(&self, at_most: Duration) -> Option<Notice> {
-        tokio::time::timeout(at_most, self.next()).await.ok()
     }
 }
 
