@@ -18,7 +18,9 @@ pub enum Event {
     LoginFailMax,
     /// A signed-in user gave a wrong password.
     PasswordFail,
-    /// A user requested an action that the account may not perform.
+    /// Very many session tokens from one address opened nothing. One line counts those of a minute.
+    TokenFail,
+    /// Something was asked for that the account may not do.
     AccessFail,
     /// A request was refused that another site's page may have made.
     Forgery,
@@ -68,6 +70,7 @@ impl Event {
         Self::LoginFail,
         Self::LoginFailMax,
         Self::PasswordFail,
+        Self::TokenFail,
         Self::AccessFail,
         Self::Forgery,
         Self::SessionRevoked,
@@ -103,6 +106,7 @@ impl Event {
             Self::LoginFail => "authn_login_fail",
             Self::LoginFailMax => "authn_login_fail_max",
             Self::PasswordFail => "authn_password_fail",
+            Self::TokenFail => "authn_token_fail",
             Self::AccessFail => "authz_fail",
             Self::Forgery => "csrf_fail",
             Self::SessionRevoked => "session_revoked",

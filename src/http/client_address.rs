@@ -59,10 +59,10 @@ impl ProxyTrust {
     }
 }
 
-/// Reads one entry of X-Forwarded-For, similar headers, or Forwarded: with or without a port, quotes and brackets.
-/// Drops a zone, which is meaningful only on the machine that wrote it.
+/// Reads one entry of X-Forwarded-For and its kin: with a port or not, in quotes and brackets or not. A zone is
+/// dropped: it means something only on the machine that wrote it.
 fn address(entry: &str) -> Option<IpAddr> {
-    let text = forwarded_for(entry).unwrap_or(entry).trim().trim_matches('"');
+    let text = entry.trim().trim_matches('"');
     let text = match text.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next()?,
         None if text.matches(':').count() == 1 => text.split(':').next()?,
@@ -70,14 +70,6 @@ fn address(entry: &str) -> Option<IpAddr> {
     };
     let bare = text.split('%').next()?;
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
-}
-
-/// The `for=` of an RFC 7239 element.
-fn forwarded_for(element: &str) -> Option<&str> {
-    element.split(';').find_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("for").then_some(value.trim())
-    })
 }
 
 #[cfg(test)]
@@ -148,12 +140,6 @@ mod tests {
             assert_eq!(walked(spelling), "2001:db8::1", "{spelling}");
         }
         assert_eq!(seen(&trust("x-forwarded-for"), "::ffff:10.0.0.1", &[("x-forwarded-for", "1.2.3.4")]), "1.2.3.4");
-    }
-
-    #[test]
-    fn the_forwarded_header_is_read_by_its_own_grammar() {
-        let lines = [("forwarded", "for=6.6.6.6, for=\"[2001:db8::1]:47011\";proto=https;by=10.0.0.1")];
-        assert_eq!(seen(&trust("forwarded"), "fd00::1", &lines), "2001:db8::1");
     }
 
     #[test]

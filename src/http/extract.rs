@@ -8,7 +8,6 @@ use std::future::{Future, Ready, ready};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -22,9 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::context::{self, Context};
 use super::csrf::is_json;
 use super::named_fields;
-use super::noted::{Refused, note};
 use super::problem::Problem;
-use super::site::Site;
 use crate::domain::{SessionId, UserId};
 use crate::service::Checked;
 
@@ -45,15 +42,10 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let judged = judge(request);
         let payload = payload.take();
-        let site = request.app_data::<web::Data<Site>>().map(|site| Arc::clone(site));
         Box::pin(async move {
             judged?;
             let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
-            let (body, shown) = named_fields::from_slice(&body.map_err(|_| Problem::request_timeout())??)?;
-            match shown {
-                Some(shown) if !is_of_this_session(site.as_deref(), &shown) => Err(forged(site.as_deref())),
-                _ => Ok(Self(body)),
-            }
+            named_fields::from_slice(&body.map_err(|_| Problem::request_timeout())??).map(Self)
         })
     }
 }
@@ -69,20 +61,6 @@ fn judge(request: &HttpRequest) -> Result<(), Problem> {
         return Err(Problem::body_too_large());
     }
     Ok(())
-}
-
-/// Whether a CSRF token of a body is right. It is optional; a token that is there is judged like the header.
-fn is_of_this_session(site: Option<&Site>, shown: &str) -> bool {
-    let hashes = context::current().map(|context| context.presented_hashes()).unwrap_or_default();
-    site.is_some_and(|site| hashes.iter().any(|hash| site.csrf_tokens.is_right(shown.as_bytes(), hash)))
-}
-
-fn forged(site: Option<&Site>) -> Problem {
-    if let Some((context, site)) = context::current().zip(site) {
-        let why = "the CSRF token in its body is not of its session";
-        note(&site.app, Refused::Forgery, context.client(), context.checked().as_ref(), &why);
-    }
-    Problem::wrong_csrf_token()
 }
 
 async fn collect(mut payload: Payload) -> Result<web::BytesMut, Problem> {

@@ -60,20 +60,15 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
 /// The live session of a request on a route without the session layer.
 pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Problem> {
     let address = || site.proxies.client_address(request.peer_addr(), request.headers());
-    // Counted and logged, but still 401: proxies turn an unexpected status into an error, and a gateway that hides its
-    // clients' addresses is one address for all of them.
-    let stranger = |from| {
-        let _too_many = site.stranger(request.headers(), from);
-        Problem::unauthenticated()
-    };
     let token = match site.cookie.read(request.headers()) {
         Presented::One(token) => token,
-        Presented::Invalid => return Err(stranger(address())),
+        Presented::Invalid => return Err(site.unknown_token(request.headers(), address())),
         Presented::Nothing | Presented::Several(_) | Presented::TooMany => return Err(Problem::unauthenticated()),
     };
     let from = address();
     let activity = no_touch::activity(request.method(), request.headers());
-    let checked = site.app.check.authenticate(&token, from, activity).await?.ok_or_else(|| stranger(from))?;
+    let checked = site.app.check.authenticate(&token, from, activity).await?;
+    let checked = checked.ok_or_else(|| site.unknown_token(request.headers(), from))?;
     let client = || site.client(request.peer_addr(), request.headers());
     let recognised = site.app.check.recognise(checked, user_agent(request.headers()).as_deref(), &client).await?;
     recognised.ok_or_else(Problem::unauthenticated)

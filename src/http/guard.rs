@@ -173,7 +173,7 @@ impl SessionLayer {
             AccessLevel::Anyone => {
                 let activity = self.activity(request.method(), headers);
                 match self.signed_in(&presented, request, &client, activity).await {
-                    // A failed check, and a client that tries too many cookies, are still refused.
+                    // What cannot be told is still refused.
                     Err(problem) if problem.status_code() == StatusCode::UNAUTHORIZED => None,
                     found => Some(found?),
                 }
@@ -201,7 +201,7 @@ impl SessionLayer {
         Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
     }
 
-    /// Refuses the request, naming its origin and the setting that would allow it.
+    /// Tells which origin it was, and which setting would name it.
     fn forbid_origin(&self, request: &ServiceRequest) -> Problem {
         let client = self.site.client(request.peer_addr(), request.headers());
         let origin = shown(request.headers());
@@ -216,7 +216,7 @@ impl SessionLayer {
         Problem::forbidden_origin(origin.as_deref())
     }
 
-    /// A CSRF token is optional, since the origin was judged; a token that is there must be right.
+    /// A CSRF token need not be there, since the origin was judged; one that is there must be right.
     fn judge_csrf_token(
         &self,
         request: &ServiceRequest,
@@ -270,13 +270,13 @@ impl SessionLayer {
         let headers = request.headers();
         let token = match presented {
             Presented::One(token) => token,
-            Presented::Invalid => return Err(self.site.stranger(headers, client.ip)),
+            Presented::Invalid => return Err(self.site.unknown_token(headers, client.ip)),
             Presented::Nothing => return Err(Problem::unauthenticated()),
             Presented::Several(_) | Presented::TooMany => return Err(self.site.several_cookies(request.head())),
         };
         let app = &self.site.app;
         let Some(checked) = app.check.authenticate(token, client.ip, activity).await? else {
-            return Err(self.site.dead(token, headers, client.ip).await);
+            return Err(self.site.unknown_token(headers, client.ip));
         };
         let checked = app.check.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?;
         checked.ok_or_else(Problem::unauthenticated)

@@ -7,37 +7,24 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::Error as _;
 use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 
 use super::problem::Problem;
 
-/// A field that every body may have.
-pub const CSRF_TOKEN: &str = "csrf_token";
+/// The field being read.
+type Field = RefCell<Option<String>>;
 
-/// What the reader collects.
-#[derive(Default)]
-struct Found {
-    /// The field being read.
-    field: RefCell<Option<String>>,
-    csrf_token: RefCell<Option<String>>,
-}
-
-/// Reads exactly one JSON object, and its CSRF token if there is one.
-pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Option<String>), Problem> {
-    let found = Found::default();
+/// Reads exactly one JSON object.
+pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let field = Field::default();
     let mut json = serde_json::Deserializer::from_slice(body);
-    let read = T::deserialize(Named { inner: &mut json, found: &found });
-    let read = read.and_then(|value| json.end().map(|()| value));
-    match read {
-        Ok(value) => Ok((value, found.csrf_token.into_inner())),
-        Err(error) => {
-            // serde_json reports a number in place of an enum's name as a syntax error.
-            let is_json = error.is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok();
-            Err(refusal(&error.to_string(), is_json, found.field.into_inner()))
-        }
-    }
+    let read = T::deserialize(Named { inner: &mut json, field: &field });
+    read.and_then(|value| json.end().map(|()| value)).map_err(|error| {
+        // serde_json calls it bad syntax when a number stands where a name of a closed list is expected.
+        let is_json = error.is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok();
+        refusal(&error.to_string(), is_json, field.into_inner())
+    })
 }
 
 /// Refuses the whole body if it is not a JSON object, else one field.
@@ -70,7 +57,7 @@ fn in_backticks(message: &str) -> Option<String> {
 
 struct Named<'f, D> {
     inner: D,
-    found: &'f Found,
+    field: &'f Field,
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Named<'_, D> {
@@ -78,7 +65,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Named<'_, D> {
 
     /// Always as an object: serde would also fill a struct from an array.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_map(Named { inner: visitor, found: self.found })
+        self.inner.deserialize_map(Named { inner: visitor, field: self.field })
     }
 
     serde::forward_to_deserialize_any! {
@@ -95,7 +82,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Named<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Named { inner: map, found: self.found })
+        self.inner.visit_map(Named { inner: map, field: self.field })
     }
 }
 
@@ -103,31 +90,15 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Named<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        loop {
-            let key = self.inner.next_key::<String>()?;
-            self.found.field.replace(key.clone());
-            let Some(key) = key else { return Ok(None) };
-            if key == CSRF_TOKEN {
-                self.set_csrf_token_aside()?;
-                continue;
-            }
-            let key: StringDeserializer<A::Error> = key.into_deserializer();
-            return seed.deserialize(key).map(Some);
-        }
+        let key = self.inner.next_key::<String>()?;
+        self.field.replace(key.clone());
+        let Some(key) = key else { return Ok(None) };
+        let key: StringDeserializer<A::Error> = key.into_deserializer();
+        seed.deserialize(key).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         self.inner.next_value_seed(seed)
-    }
-}
-
-impl<'de, A: MapAccess<'de>> Named<'_, A> {
-    fn set_csrf_token_aside(&mut self) -> Result<(), A::Error> {
-        let token = self.inner.next_value::<String>()?;
-        match self.found.csrf_token.replace(Some(token)) {
-            None => Ok(()),
-            Some(_) => Err(A::Error::duplicate_field(CSRF_TOKEN)),
-        }
     }
 }
 
@@ -183,23 +154,6 @@ mod tests {
         for broken in ["[7", "[7}", "[7]", "[\"\\ud800\"]}"] {
             let problem = from_slice::<Lists>(format!("{{\"roles\":{broken}").as_bytes()).unwrap_err();
             assert!(format!("{problem:?}").starts_with("400 "), "{broken}: {problem:?}");
-        }
-    }
-
-    #[test]
-    fn a_csrf_token_is_read_beside_the_rest() {
-        let read = |body: &str| from_slice::<Login>(body.as_bytes()).map(|(_, token)| token).map_err(|_| ());
-        assert_eq!(read(r#"{"email":"a"}"#), Ok(None));
-        for body in [r#"{"csrf_token":"t","email":"a"}"#, r#"{"email":"a","csrf_token":"t"}"#] {
-            assert_eq!(read(body), Ok(Some("t".to_owned())), "{body}");
-        }
-        for (body, expected) in [
-            (r#"{"csrf_token":"t","csrf_token":"t"}"#, "422 invalid-body: csrf_token: This is given twice."),
-            (r#"{"csrf_token":7}"#, "422 invalid-body: csrf_token: This has not the form that is expected."),
-            (r#"{"csrf_token":null}"#, "422 invalid-body: csrf_token: This has not the form that is expected."),
-            (r#"{"csrf_token":"t"}"#, "422 invalid-body: email: This is missing."),
-        ] {
-            assert_eq!(refused(body), expected, "{body}");
         }
     }
 

@@ -8,12 +8,11 @@
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 
 use super::access_level::AccessLevel;
-use super::named_fields::CSRF_TOKEN;
 
 /// Paths and their access levels.
 pub type AccessLevels = [(&'static str, Option<AccessLevel>)];
@@ -61,20 +60,15 @@ const REFUSALS: &[Refusal] = &[
     ("415", |form| form.has_body, "The body is not said to be JSON (`unsupported-media-type`)."),
     ("422", |form| form.has_body, "A field is not valid (`invalid-body`)."),
     ("422", |form| form.has_query || form.mutates, "The address has a parameter that is not valid (`invalid-body`)."),
-    ("429", Form::looks_at_session, "Too many cookies from this address open no session (`too-many-attempts`)."),
     ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
     ("503", |form| form.level.is_some(), "Too much is asked at once (`busy`)."),
 ];
 
 /// Adds headers and refusals to every operation.
 pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
-    let mut bodies = Vec::new();
     for (path, item) in &mut document.paths.paths {
         let level = levels.iter().find(|(known, _)| known == path).and_then(|(_, level)| *level);
         for (operation, mutates) in operations(item) {
-            if let Some(RefOr::T(body)) = &operation.request_body {
-                bodies.extend(body.content.values().filter_map(schema));
-            }
             let has_query = has_query(operation);
             let (has_body, has_id) = (operation.request_body.is_some(), path.contains("{id}"));
             let form = Form { has_body, has_id, has_query, mutates, level };
@@ -82,15 +76,6 @@ pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
             add_removal(operation, &form);
             open_to_all(operation);
             add_headers(operation, &form);
-        }
-    }
-    let schemas = &mut document.components.get_or_insert_default().schemas;
-    for name in bodies {
-        if let Some(RefOr::T(Schema::Object(body))) = schemas.get_mut(&name) {
-            let token = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(Some(
-                "The session's CSRF token, from GET /me. It need not be there; one that is there must be right.",
-            ));
-            body.properties.insert(CSRF_TOKEN.to_owned(), RefOr::T(token.into()));
         }
     }
 }
@@ -102,14 +87,7 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, 
     reading.into_iter().chain(changing.into_iter().flatten().map(|operation| (operation, true)))
 }
 
-/// The name of the schema that a body refers to.
-fn schema(content: &RefOr<utoipa::openapi::Content>) -> Option<String> {
-    let RefOr::T(content) = content else { return None };
-    let Some(RefOr::Ref(reference)) = &content.schema else { return None };
-    reference.ref_location.rsplit('/').next().map(str::to_owned)
-}
-
-/// utoipa writes "any or none" for no security, which some generators read as a requirement.
+/// What utoipa writes for no security is "any or none", which some generators take for a need.
 fn open_to_all(operation: &mut Operation) {
     if let Some(security) = operation.security.as_mut().filter(|it| **it == [SecurityRequirement::default()]) {
         security.clear();

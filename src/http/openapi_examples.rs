@@ -5,8 +5,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::named_fields::CSRF_TOKEN;
-
 const ID: &str = "0198c0de-0000-7000-8000-000000000001";
 const MOMENT: &str = "2026-11-29T12:00:00.000Z";
 const PASSWORD: &str = "correct horse battery";
@@ -92,8 +90,7 @@ fn example(schema: &Value, schemas: &Value) -> Value {
 fn fields(schema: &Value, schemas: &Value) -> Map<String, Value> {
     let required = |name: &str| has_required(schema, name);
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    let shown = properties
-        .filter(|(name, property)| *name != CSRF_TOKEN && property.get("example").is_some() || required(name));
+    let shown = properties.filter(|(name, property)| property.get("example").is_some() || required(name));
     shown.map(|(name, property)| (name.clone(), example(property, schemas))).collect()
 }
 

@@ -3,7 +3,7 @@
 //! Owns [`Site`]: made once at startup, then once for each worker. Must never hold anything about a request.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::dev::RequestHead;
@@ -109,7 +109,13 @@ impl Site {
         stale.into_iter().chain(ours).fold(refusal, |refusal, line| refusal.with_header(SET_COOKIE, line))
     }
 
-    /// The answer to a failure, with this server's own paths.
+    /// The refusal of a session cookie that opens no session: 401, however many come from there. Their number is reported.
+    pub fn unknown_token(&self, headers: &HeaderMap, from: IpAddr) -> Problem {
+        self.app.check.note_unknown_token(from, self.cookie.fingerprint(headers));
+        Problem::unauthenticated()
+    }
+
+    /// What a failure is told as, with this server's own paths.
     pub fn refusal(&self, error: impl Into<Problem>) -> Problem {
         error.into().under(&self.base_path)
     }

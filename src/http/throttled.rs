@@ -5,11 +5,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::problem::Problem;
-use super::site::Site;
-use crate::domain::Token;
 use crate::service::Throttled;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -38,25 +36,6 @@ impl From<Throttled> for Problem {
 /// Whole seconds, rounded up.
 fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
-}
-
-impl Site {
-    /// Answers a session cookie that we signed and that opens no session: 401, or 429 if the address sent too many of
-    /// them and this one was never issued.
-    pub async fn dead(&self, token: &Token, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
-        match self.app.check.note_dead_token(from, self.cookie.fingerprint(headers), token.hash()).await {
-            Ok(()) => Problem::unauthenticated(),
-            Err(throttled) => throttled.into(),
-        }
-    }
-
-    /// Answers a session cookie that we did not sign: 401, or 429 if the address sent too many of them.
-    pub fn stranger(&self, headers: &HeaderMap, from: std::net::IpAddr) -> Problem {
-        match self.app.check.note_unknown_token(from, self.cookie.fingerprint(headers)) {
-            Ok(()) => Problem::unauthenticated(),
-            Err(throttled) => throttled.into(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -30,13 +30,8 @@ fn read((hash, id): (Vec<u8>, String)) -> Result<(TokenHash, SessionId), LedgerE
         .ok_or_else(|| LedgerError::Corrupt(format!("a token of session {id:?}")))
 }
 
-/// Whether this token was ever a session's, in any state.
-pub fn was_issued(db: &mut Db, token_hash: &TokenHash) -> Result<bool, LedgerError> {
-    Ok(!sessions_of(db, std::slice::from_ref(token_hash))?.is_empty())
-}
-
-/// Renews a live session's token: compare-and-set on the current one; false when it has changed, or the session has
-/// ended. Also stores the time of the owner's proof, if there is one, which answers any challenge. The owner is locked.
+/// Renews a live session's token: compare-and-set on the current one; false when it is no longer that, or ended. With
+/// the moment when its owner proved who they are, if they did: whatever they had to prove, they have. The owner is locked.
 pub fn rotate(
     db: &mut Db,
     id: SessionId,

@@ -39,7 +39,7 @@ pub struct User {
     #[diesel(deserialize_as = i64)]
     pub created_at: Timestamp,
     deleted_at: Option<i64>,
-    erased_at: Option<i64>,
+    _erased_at: Option<i64>,
     is_named: bool,
 }
 
@@ -57,11 +57,6 @@ impl User {
     /// Whether the account was deleted: a row without personal data.
     pub fn is_deleted(&self) -> bool {
         self.deleted_at.is_some()
-    }
-
-    /// Whether a deleted account has no personal data left in other tables.
-    pub fn is_erased(&self) -> bool {
-        self.erased_at.is_some()
     }
 
     /// Whether search finds the account.

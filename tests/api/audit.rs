@@ -82,8 +82,9 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
             admin.post_json("/admin/sessions/revoke", &body).await.assert_status(200);
             return vec!["session_revoked", "sessions_revoked_by_filter"];
         }
-        // A hundred wrong passwords in a minute: tests/api/throttle/addresses.rs has the time.
-        Event::GuessingFlood => return vec![],
+        // A hundred wrong passwords or unknown tokens in a minute: tests/api/throttle/addresses.rs and tests/api/probing.rs
+        // have the time.
+        Event::GuessingFlood | Event::TokenFail => return vec![],
         // It takes somebody who is somewhere: tests/api/risk.rs and tests/api/alerts.rs.
         Event::AlertOpened | Event::AlertAcknowledged => return vec![],
         Event::SessionRenewed => renew(server, who).await,

@@ -4,6 +4,7 @@
 //! [`super::refusal_counters`] limits the number of lines.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use crate::domain::event::{Actor, Event};
 use crate::domain::throttle::subscriber;
@@ -83,6 +84,11 @@ impl Audit {
         let named = throttled.is_of_account() && Email::parse(email_key).is_ok();
         let subject = if named { Subject::Named(email_key.to_owned(), from) } else { Subject::From(from) };
         self.refusals.lock().tally(Event::LoginFailMax, subject).more += 1;
+    }
+
+    /// So many more tokens of an address that open nothing, beyond what happens every day.
+    pub(in crate::service) fn note_unknown_tokens(&self, from: IpAddr, more: u64) {
+        self.refusals.lock().tally(Event::TokenFail, Subject::From(from)).more += more;
     }
 
     fn note_line(&self, line: Entry) {

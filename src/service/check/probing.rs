@@ -1,8 +1,8 @@
 //! Probing: many different tokens from one address that open no session.
 //!
-//! Owns the count of them on this node, in a table of fixed size. A token that opens a session is never counted or
-//! looked up here, so signed-in users behind the same address notice nothing. One dead token that is shown repeatedly
-//! is an open browser, and counts once a minute. Must never keep a token, not even its hash.
+//! Owns the count of them, on this node, in a table of a fixed size. A token that opens a session is never counted and
+//! never asked about. One dead token that is shown again and again is a browser that was left open, and counts once a
+//! minute. Must never keep a token, not even its hash.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 use crate::domain::throttle::Window;
 
-/// Different unknown tokens that an address may show in a minute: as many as sessions that end at once in a large
-/// office.
+/// Different unknown tokens of an address in a minute that nothing is said about: as many sessions as end at once in a
+/// large office.
 pub(in crate::service) const WINDOW: Window = Window { limit: 100, length: Duration::from_secs(60) };
 
 /// Addresses that are counted at once, in about half a megabyte.
@@ -40,41 +40,42 @@ impl Default for Probing {
     }
 }
 
-/// The verdict on one more unknown token.
+/// What is to be said about one more unknown token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service) enum Judgement {
-    /// Within the limit.
-    Fine,
-    /// This token is the first beyond the limit.
+pub(in crate::service) enum Report {
+    /// Nothing: it was shown before, or there were few.
+    Nothing,
+    /// That there are more than a few, with this one.
     First,
-    /// The limit was exceeded before.
-    TooMany,
+    /// That there is one more.
+    More,
 }
 
 impl Probing {
-    /// Counts one more token of an address, unless it is one of the address' last tokens.
-    pub(in crate::service) fn note(&self, subscriber: IpAddr, fingerprint: u64, now: Timestamp) -> Judgement {
+    /// Counts one more token of an address, unless it is one of the last that were.
+    pub(in crate::service) fn note(&self, subscriber: IpAddr, fingerprint: u64, now: Timestamp) -> Report {
         let minute = WINDOW.number(now);
         let mut places = self.lock();
         // Allocated late: most nodes never need it.
         if places.is_empty() {
             places.resize(PLACES, Place::default());
         }
-        let Some(place) = place_of(&mut places, subscriber, minute) else { return Judgement::Fine };
+        let Some(place) = place_of(&mut places, subscriber, minute) else { return Report::Nothing };
         if place.whose != Some((subscriber, minute)) {
             *place = Place { whose: Some((subscriber, minute)), ..Place::default() };
         }
         let again = place.known.iter().take(usize::try_from(place.count).unwrap_or(KNOWN)).any(|it| *it == fingerprint);
-        if !again {
-            place.known.rotate_right(1);
-            let [latest, ..] = &mut place.known;
-            *latest = fingerprint;
-            place.count = place.count.saturating_add(1);
+        if again {
+            return Report::Nothing;
         }
+        place.known.rotate_right(1);
+        let [latest, ..] = &mut place.known;
+        *latest = fingerprint;
+        place.count = place.count.saturating_add(1);
         match place.count.saturating_sub(WINDOW.limit) {
-            0 => Judgement::Fine,
-            1 if !again => Judgement::First,
-            _ => Judgement::TooMany,
+            0 => Report::Nothing,
+            1 => Report::First,
+            _ => Report::More,
         }
     }
 
@@ -122,17 +123,25 @@ mod tests {
         let probing = Probing::default();
         for _ in 0..10_000 {
             for token in 0..4 {
-                assert_eq!(probing.note(address(1), token, at(1)), Judgement::Fine);
+                assert_eq!(probing.note(address(1), token, at(1)), Report::Nothing);
             }
         }
         for token in 4..100 {
-            assert_eq!(probing.note(address(1), token, at(2)), Judgement::Fine);
+            assert_eq!(probing.note(address(1), token, at(2)), Report::Nothing);
         }
-        assert_eq!(probing.note(address(1), 100, at(3)), Judgement::First);
-        assert_eq!(probing.note(address(1), 100, at(3)), Judgement::TooMany);
-        assert_eq!(probing.note(address(1), 101, at(59)), Judgement::TooMany);
-        assert_eq!(probing.note(address(2), 101, at(59)), Judgement::Fine, "another address");
-        assert_eq!(probing.note(address(1), 102, at(60)), Judgement::Fine, "the next minute");
+        assert_eq!(probing.note(address(1), 100, at(3)), Report::First);
+        assert_eq!(probing.note(address(1), 100, at(3)), Report::Nothing, "again");
+        assert_eq!(probing.note(address(1), 101, at(59)), Report::More);
+        assert_eq!(probing.note(address(2), 101, at(59)), Report::Nothing, "another address");
+        assert_eq!(probing.note(address(1), 102, at(60)), Report::Nothing, "the next minute");
+    }
+
+    #[test]
+    fn l_28_ten_thousand_are_one_report_and_all_of_them_are_counted() {
+        let probing = Probing::default();
+        let reports: Vec<_> = (0..10_000).map(|token| probing.note(address(1), token, at(1))).collect();
+        let of = |report| reports.iter().filter(|it| **it == report).count();
+        assert_eq!((of(Report::Nothing), of(Report::First), of(Report::More)), (100, 1, 9_899));
     }
 
     #[test]
@@ -140,9 +149,9 @@ mod tests {
         let probing = Probing::default();
         probing.note(address(1), 0, at(1));
         for token in 1..100 {
-            assert_eq!(probing.note(address(1), token, at(1)), Judgement::Fine);
+            assert_eq!(probing.note(address(1), token, at(1)), Report::Nothing);
         }
-        assert_eq!(probing.note(address(1), 100, at(1)), Judgement::First);
+        assert_eq!(probing.note(address(1), 100, at(1)), Report::First);
     }
 
     /// A million with SESSIOND_TEST_SOAK.
@@ -162,6 +171,6 @@ mod tests {
         let places = probing.lock().len();
         println!("{} addresses: {places} places", names());
         assert_eq!(places, PLACES);
-        assert_eq!(probing.note(address(7), 200, at(2)), Judgement::TooMany, "still counted");
+        assert_eq!(probing.note(address(7), 200, at(2)), Report::More, "still counted");
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -153,11 +152,6 @@ impl EventStream {
     /// Waits for a notice. Cancelling the wait loses none.
     pub async fn next(&self) -> Notice {
         self.mailbox.next().await
-    }
-
-    /// Waits for a notice, at most this long.
-    pub async fn next_within(&self, at_most: Duration) -> Option<Notice> {
-        tokio::time::timeout(at_most, self.next()).await.ok()
     }
 }
 
