@@ -29,7 +29,6 @@ pub fn delete(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError>
             users::roles.eq("user"),
             users::disabled_at.eq(Some(at.ms())),
             users::deleted_at.eq(Some(at.ms())),
-            users::is_named.eq(true),
         ))
         .execute(db)?;
     Ok(())
@@ -104,7 +103,7 @@ fn erase_alerts(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError
 /// Erases delivered messages; one still waiting goes like all others, some days after its delivery.
 fn erase_messages(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerError> {
     let rows = webhook_outbox::table
-        .filter(webhook_outbox::lane.eq(id.to_string()))
+        .filter(webhook_outbox::ordering_key.eq(id.to_string()))
         .filter(webhook_outbox::done_at.is_not_null());
     let ids: Vec<String> = rows.select(webhook_outbox::id).limit(limit).load(db)?;
     diesel::delete(webhook_outbox::table.filter(webhook_outbox::id.eq_any(&ids))).execute(db)?;

@@ -1,7 +1,7 @@
 //! Outbox: messages that wait for another system and, for some days, those that were delivered.
 //!
 //! Owns the `webhook_outbox` table. A message is added in the transaction of its event. Nodes share the work by claims
-//! that expire; within a lane (the ordering key) a message is not handed out before the earlier one is done. Must never
+//! that expire; within an ordering key a message is not handed out before the earlier one is done. Must never
 //! change a message's body, and never delete a message that is not done.
 
 use diesel::prelude::*;
@@ -23,8 +23,8 @@ const GIVEN_UP: &str = "given_up";
 pub struct Message {
     /// Its id, a UUIDv7, the same in every attempt.
     pub id: Uuid,
-    /// The ordering key: messages of one lane are delivered in order.
-    pub lane: String,
+    /// Messages of one key are delivered in order.
+    pub ordering_key: String,
     /// The kind of event.
     pub notice: Notice,
     /// The body that is sent.
@@ -33,16 +33,16 @@ pub struct Message {
     pub at: Timestamp,
 }
 
-/// Adds a message behind those of its lane. A transaction that has seen one of them committed comes after it.
+/// Adds a message behind those of its key. A transaction that has seen one of them committed comes after it.
 pub fn add(db: &mut Db, message: &Message) -> Result<(), LedgerError> {
     // One statement and one round trip: every sign-in and every revocation pays for it.
-    let sql = "INSERT INTO webhook_outbox (id, lane, event, body, created_at, next_at, position) \
+    let sql = "INSERT INTO webhook_outbox (id, ordering_key, event, body, created_at, next_at, position) \
                SELECT $1, $2, $3, $4, $5, $5, coalesce(max(position), 0) + 1 \
-               FROM webhook_outbox WHERE lane = $2 AND done_at IS NULL";
+               FROM webhook_outbox WHERE ordering_key = $2 AND done_at IS NULL";
     let (id, at) = (message.id.to_string(), message.at.ms());
     each!(db, c => sql_query(sql)
         .bind::<Text, _>(id)
-        .bind::<Text, _>(&message.lane)
+        .bind::<Text, _>(&message.ordering_key)
         .bind::<Text, _>(message.notice.name())
         .bind::<Text, _>(&message.body)
         .bind::<BigInt, _>(at)
@@ -75,7 +75,7 @@ macro_rules! due {
         concat!(
             "SELECT id, event, body, created_at, attempts FROM webhook_outbox AS it \
              WHERE done_at IS NULL AND next_at <= $1 AND NOT EXISTS (SELECT 1 FROM webhook_outbox AS former \
-             WHERE former.lane = it.lane AND former.done_at IS NULL AND (former.position < it.position \
+             WHERE former.ordering_key = it.ordering_key AND former.done_at IS NULL AND (former.position < it.position \
              OR (former.position = it.position AND former.id < it.id))) ORDER BY next_at, id LIMIT $2",
             $lock
         )
@@ -88,7 +88,7 @@ pub fn any_due(db: &mut Db, now: Timestamp) -> Result<bool, LedgerError> {
     Ok(!rows.is_empty())
 }
 
-/// Hands out at most this many messages under this name, no two of one lane; no other name gets them until then, unless
+/// Hands out at most this many messages under this name, no two of one key; no other name gets them until then, unless
 /// they are settled or released before.
 pub fn claim(db: &mut Db, name: Uuid, now: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Due>, LedgerError> {
     let due: Vec<Due> = match db {

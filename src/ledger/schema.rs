@@ -150,14 +150,13 @@ diesel::table! {
         created_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
         erased_at -> Nullable<BigInt>,
-        is_named -> Bool,
     }
 }
 
 diesel::table! {
     webhook_outbox (id) {
         id -> Text,
-        lane -> Text,
+        ordering_key -> Text,
         position -> BigInt,
         event -> Text,
         body -> Text,

@@ -3,13 +3,11 @@
 //! Owns the `user_names` table. Must never be written without its account: [`super::users`] calls here when an address
 //! or a name changes.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 
 use super::db::Db;
 use super::error::LedgerError;
-use super::schema::{user_names, users};
+use super::schema::user_names;
 use crate::domain::{UserId, search};
 
 /// Sets an account's search names, and removes others.
@@ -20,7 +18,6 @@ pub fn set(db: &mut Db, id: UserId, email_key: &str, name: Option<&str>) -> Resu
             .values((user_names::name.eq(name.into_bytes()), user_names::user_id.eq(id.to_string())))
             .execute(db)?;
     }
-    diesel::update(users::table.find(id.to_string())).set(users::is_named.eq(true)).execute(db)?;
     Ok(())
 }
 
@@ -28,12 +25,4 @@ pub fn set(db: &mut Db, id: UserId, email_key: &str, name: Option<&str>) -> Resu
 pub fn forget(db: &mut Db, id: UserId) -> Result<(), LedgerError> {
     diesel::delete(user_names::table.filter(user_names::user_id.eq(id.to_string()))).execute(db)?;
     Ok(())
-}
-
-/// Accounts without search names, up to a limit.
-pub fn missing(db: &mut Db, limit: i64) -> Result<Vec<UserId>, LedgerError> {
-    // Spelled as in the index, so that the planner uses it.
-    let rows = users::table.filter(sql::<Bool>("is_named = FALSE")).order(users::id).limit(limit);
-    let ids: Vec<String> = rows.select(users::id).load(db)?;
-    ids.iter().map(|id| UserId::parse(id).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))).collect()
 }

@@ -40,7 +40,6 @@ pub struct User {
     pub created_at: Timestamp,
     deleted_at: Option<i64>,
     _erased_at: Option<i64>,
-    is_named: bool,
 }
 
 impl User {
@@ -57,11 +56,6 @@ impl User {
     /// Whether the account was deleted: a row without personal data.
     pub fn is_deleted(&self) -> bool {
         self.deleted_at.is_some()
-    }
-
-    /// Whether search finds the account.
-    pub fn is_named(&self) -> bool {
-        self.is_named
     }
 
     /// Whether no password opens the account until a new one is set.

@@ -17,8 +17,7 @@ use sessiond::ledger::live_store::{self, Enrolment, FenceStatus};
 use sessiond::ledger::pending_invalidations::{self, PendingInvalidation};
 use sessiond::ledger::sessions::{self, Session, Which};
 use sessiond::ledger::{
-    Database as Target, Ledger, audit, last_seen, locks, resets, retention, session_data, tokens, user_names,
-    user_search, users,
+    Database as Target, Ledger, audit, last_seen, locks, resets, retention, session_data, tokens, users,
 };
 
 #[cfg(feature = "postgres")]
@@ -407,27 +406,6 @@ on_each_database! {
         assert!(!left(ended).await && !left(live).await && left(awaited).await);
         it.ledger.write(move |db| pending_invalidations::remove(db, &[record])).await.expect("remove");
         assert_eq!(purge(later, 9).await, 1);
-    }
-
-    async fn accounts_from_before_there_were_names_get_theirs(it: Fixture) {
-        let user = it.user().await;
-        it.database.execute("DELETE FROM user_names; UPDATE users SET is_named = FALSE");
-        let prefix = user.to_string();
-        let find = async || {
-            let prefix = prefix.clone();
-            it.ledger.read(move |db| user_search::page(db, &prefix, None, 9)).await.expect("read").len()
-        };
-        assert_eq!(find().await, 0);
-        let missing = async || it.ledger.read(|db| user_names::missing(db, 9)).await.expect("read");
-        assert_eq!(missing().await, [user]);
-        let name = it.ledger.write(move |db| {
-            let locked = locks::users(db, &[user])?;
-            let row = locked.user(user).expect("a user");
-            user_names::set(db, user, &row.email_key, row.name.as_deref())
-        });
-        name.await.expect("write");
-        assert_eq!(missing().await, []);
-        assert_eq!(find().await, 1);
     }
 
     async fn four_processes_may_migrate_at_once(it: Fixture) {

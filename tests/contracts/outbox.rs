@@ -33,8 +33,8 @@ impl Fixture {
     }
 
     async fn add(&self, lane: &str, at: Timestamp) -> String {
-        let (id, lane) = (id(), lane.to_owned());
-        let message = Message { id, lane, notice: Notice::SessionCreated, body: format!("{{\"{id}\":1}}"), at };
+        let (id, ordering_key) = (id(), lane.to_owned());
+        let message = Message { id, ordering_key, notice: Notice::SessionCreated, body: format!("{{\"{id}\":1}}"), at };
         self.ledger.write(move |db| outbox::add(db, &message)).await.expect("added");
         id.to_string()
     }

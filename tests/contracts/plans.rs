@@ -11,7 +11,6 @@ use sessiond::domain::event::Event;
 use sessiond::domain::{SessionId, SystemRandom, Timestamp, UserId};
 use sessiond::ledger::alerts;
 use sessiond::ledger::audit::{self, Filter};
-use sessiond::ledger::user_names;
 use sessiond::ledger::user_search::{self, After};
 use sessiond::ledger::{Db, Ledger, LedgerError, erasure, retention, session_history, session_location, users};
 
@@ -90,7 +89,6 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             Box::new(move |db| retention::purge_lines(db, moment, 50).map(drop)),
         ),
         ("deletions to finish", "users_deleted", false, Box::new(|db| erasure::unfinished(db, 50).map(drop))),
-        ("accounts without names", "users_unnamed", false, Box::new(|db| user_names::missing(db, 50).map(drop))),
     ]
 }
 

@@ -99,7 +99,7 @@ impl Events {
         let Some(webhook_client) = &self.core.webhook_client else { return Ok(()) };
         let at = self.core.clock().now();
         let body = body(notice, at, data());
-        outbox::add(db, &Message { id: self.core.new_id(), lane: user.to_string(), notice, body, at })?;
+        outbox::add(db, &Message { id: self.core.new_id(), ordering_key: user.to_string(), notice, body, at })?;
         webhook_client.told();
         fault_point::reach("webhook: message added");
         Ok(())

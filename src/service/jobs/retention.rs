@@ -23,7 +23,6 @@ pub(in crate::service) const EVERY: Duration = Duration::from_secs(600);
 impl Jobs {
     /// Finishes interrupted deletions, corrects times in the future, and purges old rows.
     pub(in crate::service) async fn keep_house(&self) -> Result<(), LedgerError> {
-        self.users.name_accounts().await?;
         self.mend_times().await?;
         self.users.finish_deletions().await?;
         let policy = &self.core.policy;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::domain::{SessionId, UserId, search};
 use crate::ledger::user_search::{self, After};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, locks, session_history, user_names};
+use crate::ledger::{Db, LedgerError, session_history};
 use crate::service::core::admin_views::{EndedSessionView, SessionDetail, UserDetail};
 use crate::service::core::page::cut;
 use crate::service::core::unavailable::Unavailable;
@@ -17,8 +17,6 @@ use crate::service::users::Users;
 
 /// Sessions shown in a user's history.
 const HISTORY: usize = 50;
-/// Accounts whose search names are written in one transaction.
-const BATCH: i64 = 200;
 
 /// Where the next page of users begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,20 +71,6 @@ impl Users {
         history.truncate(HISTORY);
         let sessions = live.into_iter().map(|(row, last, _)| SessionDetail::new(&row, last, Some(current))).collect();
         Ok(Some(UserDetail { user, sessions, history }))
-    }
-
-    /// Writes the search names of every account that has none: accounts from before search names existed.
-    pub(in crate::service) async fn name_accounts(&self) -> Result<(), LedgerError> {
-        let name_some = |db: &mut Db| {
-            let ids = user_names::missing(db, BATCH)?;
-            // An account may be renamed or deleted before it is locked.
-            for user in locks::users(db, &ids)?.users().iter().filter(|user| !user.is_named()) {
-                user_names::set(db, user.id, &user.email_key, user.name.as_deref())?;
-            }
-            Ok(!ids.is_empty())
-        };
-        while self.core.ledger.write_aside(name_some).await? {}
-        Ok(())
     }
 
     /// Users as administrators see them.

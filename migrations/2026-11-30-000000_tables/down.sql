@@ -1,7 +1,13 @@
+DROP TABLE webhook_outbox;
+DROP TABLE alert_sessions;
+DROP TABLE alerts;
+DROP TABLE nodes;
 DROP TABLE lineage;
 DROP TABLE audit;
 DROP TABLE password_resets;
 DROP TABLE live_store;
 DROP TABLE pending_invalidations;
+DROP TABLE former_tokens;
 DROP TABLE sessions;
+DROP TABLE user_names;
 DROP TABLE users;

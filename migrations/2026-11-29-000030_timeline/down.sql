@@ -1,1 +1,0 @@
-ALTER TABLE lineage DROP COLUMN timeline;
