@@ -81,22 +81,19 @@ async fn cluster_a_shard_that_is_away_keeps_only_its_own_sessions_waiting() {
     // The command line has no Redis: the node sweeps what it can reach, behind what it cannot.
     let took = stopwatch();
     command_line_ok(&settings.clone().without("REDIS_URL"), &["sessions", "revoke", &there[1].session_id], "");
-    let obligation = format!("session_id = '{}'", there[1].session_id);
-    until("what can be confirmed is", PATIENCE, async || {
-        stores.database.count("pending_invalidations", &obligation) == 0
-    })
-    .await;
+    let of_this_one = format!("session_id = '{}'", there[1].session_id);
+    let pending = |of: &str| stores.database.count("pending_invalidations", of);
+    until("what can be confirmed is", PATIENCE, async || pending(&of_this_one) == 0).await;
     println!("one shard away: a revocation at the command line is confirmed after {:?}", took());
     assert_eq!(forward(&there[1]).await, 401);
-    let waiting = stores.database.count("pending_invalidations", "1 = 1");
+    let waiting = pending("1 = 1");
     assert!(waiting >= 2, "those of the shard that is away still wait: {waiting}");
     let readiness = node.app().fence.readiness().await;
     assert!(readiness.ready && readiness.redis == Condition::Failing, "{readiness:?}");
 
     let back = stopwatch();
     servers.servers[0].restart();
-    until("everything is confirmed", PATIENCE, async || stores.database.count("pending_invalidations", "1 = 1") == 0)
-        .await;
+    until("everything is confirmed", PATIENCE, async || pending("1 = 1") == 0).await;
     until("every shard is used", PATIENCE, async || node.app().fence.readiness().await.redis == Condition::Ok).await;
     println!("recovery: one shard away: {:?}", back());
     for victim in [&away[0], &away[1], &here[0], &here[1], &there[0], &there[1]] {
