@@ -1,6 +1,6 @@
 //! The password gate over HTTP: what it lets through at once, and what never gets to it.
 //!
-//! Its order and its bounds are tested beside it, in `src/service/gate`; a flood in `tests/promises`; what it makes of stored
+//! Its order and its bounds are tested beside it, in `src/service/sign_in/hash_pool`; a flood in `tests/promises`; what it makes of stored
 //! hashes in `secrets.rs`.
 
 use std::time::Duration;
