@@ -4,6 +4,7 @@
 //! nothing: benchmarks of checks need none.
 
 use std::path::Path;
+use std::time::Duration;
 
 use actix_web::cookie::{Cookie, CookieJar, Key};
 use anyhow::{Context, Result};
@@ -11,14 +12,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use sessiond::domain::{Clock, Email, Random, Roles, SessionId, SystemClock, SystemRandom, Token, UserId};
+use sessiond::domain::session::Terms;
+use sessiond::domain::{Client, Clock, Email, Random, Roles, SessionId, SystemClock, SystemRandom, Token, UserId};
 use sessiond::ledger::sessions::{self, Session};
 use sessiond::ledger::users::{self, NewUser};
 use sessiond::ledger::{Database, Db, Ledger, LedgerError};
 
 const COOKIE: &str = "__Host-session";
-const IDLE_SECONDS: i64 = 8 * 60 * 60;
-const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1_000;
+const IDLE: Duration = Duration::from_secs(8 * 60 * 60);
+const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Rows for each transaction.
 const BATCH: usize = 100_000;
 /// Nothing of this has to outlive the run, and indexes of random hashes grow quickly only in memory.
@@ -106,39 +108,10 @@ fn add_user(db: &mut Db, id: UserId, now: sessiond::domain::Timestamp) -> Result
 }
 
 fn row(person: &Person, now: sessiond::domain::Timestamp) -> Session {
-    Session {
-        id: person.session,
-        user_id: person.user,
-        token_hash: person.token.hash(),
-        created_at: now,
-        authenticated_at: now,
-        last_seen_at: now,
-        expires_at: sessiond::domain::Timestamp::from_ms(now.ms() + ABSOLUTE_MS),
-        idle_seconds: IDLE_SECONDS,
-        remember: false,
-        sign_in_ip: "127.0.0.1".to_owned(),
-        last_ip: "127.0.0.1".to_owned(),
-        user_agent: Some(USER_AGENT.to_owned()),
-        data: None,
-        ended_at: None,
-        end_reason: None,
-        challenged_at: None,
-        country: None,
-        city: None,
-        asn: None,
-        network: None,
-        latitude: None,
-        longitude: None,
-        browser: None,
-        os: None,
-        last_ip_key: None,
-        risk: 0,
-        sign_in_ip_key: None,
-        last_country: None,
-        last_city: None,
-        last_asn: None,
-        last_network: None,
-    }
+    let terms = Terms { idle: IDLE, absolute: ABSOLUTE };
+    let client =
+        Client { ip: [127, 0, 0, 1].into(), user_agent: Some(USER_AGENT.to_owned()), request_id: uuid::Uuid::nil() };
+    Session::new(person.session, person.user, person.token.hash(), (terms, false), &client, now)
 }
 
 /// The cookie of a token, as a browser sends it, under a server's key (base64).

@@ -38,6 +38,7 @@ pub mod search;
 pub mod session_data;
 pub mod session_history;
 pub mod session_location;
+mod session_row;
 pub mod sessions;
 pub mod stream_queries;
 pub mod timeline;

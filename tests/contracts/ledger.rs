@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sessiond::domain::event::{Actor, Event};
+use sessiond::domain::session::Terms;
 use sessiond::domain::{
     Clock, Email, EndReason, Place, Process, Roles, SessionId, Stamp, SystemClock, SystemRandom, Timestamp, Token,
     TokenHash, UserId,
@@ -59,40 +60,11 @@ impl Fixture {
     }
 
     fn row(&self, user: UserId, token_hash: TokenHash) -> Session {
-        let now = self.now();
-        Session {
-            id: SessionId::generate(self.now(), &SystemRandom),
-            user_id: user,
-            token_hash,
-            created_at: now,
-            authenticated_at: now,
-            last_seen_at: now,
-            expires_at: now.plus(Duration::from_secs(3_600)),
-            idle_seconds: 1_800,
-            remember: false,
-            sign_in_ip: "192.0.2.1".to_owned(),
-            last_ip: "192.0.2.1".to_owned(),
-            user_agent: Some("Firefox \u{1f98a}".to_owned()),
-            data: None,
-            ended_at: None,
-            end_reason: None,
-            challenged_at: None,
-            country: None,
-            city: None,
-            asn: None,
-            network: None,
-            latitude: None,
-            longitude: None,
-            browser: None,
-            os: None,
-            last_ip_key: None,
-            risk: 0,
-            sign_in_ip_key: None,
-            last_country: None,
-            last_city: None,
-            last_asn: None,
-            last_network: None,
-        }
+        let terms = Terms { idle: Duration::from_secs(1_800), absolute: Duration::from_secs(3_600) };
+        let user_agent = Some("Firefox \u{1f98a}".to_owned());
+        let client = Client { ip: [192, 0, 2, 1].into(), user_agent, request_id: uuid::Uuid::nil() };
+        let (id, now) = (SessionId::generate(self.now(), &SystemRandom), self.now());
+        Session::new(id, user, token_hash, (terms, false), &client, now)
     }
 
     async fn end(&self, which: Which) -> usize {

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use sessiond::domain::{Email, Roles, SessionId, SystemRandom, Timestamp, Token, UserId};
+use sessiond::domain::session::Terms;
+use sessiond::domain::{Client, Email, Roles, SessionId, SystemRandom, Timestamp, Token, UserId};
 use sessiond::ledger::sessions::{self, Session};
 use sessiond::ledger::{Ledger, users};
 
@@ -61,38 +62,9 @@ pub async fn gather(
 
 fn member(user: UserId, now: Timestamp) -> Member {
     let token = Token::generate(&SystemRandom);
-    let row = Session {
-        id: SessionId::generate(now, &SystemRandom),
-        user_id: user,
-        token_hash: token.hash(),
-        created_at: now,
-        authenticated_at: now,
-        last_seen_at: now,
-        expires_at: now.plus(Duration::from_secs(12 * 3_600)),
-        idle_seconds: 8 * 3_600,
-        remember: false,
-        sign_in_ip: "192.0.2.1".to_owned(),
-        last_ip: "192.0.2.1".to_owned(),
-        user_agent: None,
-        data: None,
-        ended_at: None,
-        end_reason: None,
-        challenged_at: None,
-        country: None,
-        city: None,
-        asn: None,
-        network: None,
-        latitude: None,
-        longitude: None,
-        browser: None,
-        os: None,
-        last_ip_key: None,
-        risk: 0,
-        sign_in_ip_key: None,
-        last_country: None,
-        last_city: None,
-        last_asn: None,
-        last_network: None,
-    };
+    let terms = Terms { idle: Duration::from_secs(8 * 3_600), absolute: Duration::from_secs(12 * 3_600) };
+    let client = Client { ip: [192, 0, 2, 1].into(), user_agent: None, request_id: uuid::Uuid::nil() };
+    let id = SessionId::generate(now, &SystemRandom);
+    let row = Session::new(id, user, token.hash(), (terms, false), &client, now);
     Member { token: token.expose().to_string(), row }
 }

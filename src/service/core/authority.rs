@@ -6,15 +6,7 @@ use std::time::Duration;
 
 use crate::domain::{Proof, Role, Roles, SessionId, Timestamp, TokenHash, UserId};
 use crate::service::core::checked::Checked;
-use crate::service::core::denied::Denied;
-
-/// The change requires a newer proof: give the password again, then repeat the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session's owner has to prove again who they are")]
-pub struct StepUpRequired {
-    /// How old a proof may be.
-    pub max_age: Duration,
-}
+use crate::service::core::denied::{Denied, StepUpRequired};
 
 /// What a transaction did, or why it did nothing.
 pub(in crate::service) type Granted<T> = Result<T, Denied>;

@@ -3,10 +3,19 @@
 //! Owns [`Denied`], the reasons that use cases share: each embeds it and adds only its own. Each reason has one answer over
 //! HTTP and one at the command line.
 
+use std::time::Duration;
+
 use crate::ledger::LedgerError;
-use crate::service::core::authority::StepUpRequired;
 use crate::service::core::throttled::Throttled;
 use crate::service::core::unavailable::Unavailable;
+
+/// The change requires a newer proof: give the password again, then repeat the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session's owner has to prove again who they are")]
+pub struct StepUpRequired {
+    /// How old a proof may be.
+    pub max_age: Duration,
+}
 
 /// A reason that use cases share. Only after [`Denied::Unconfirmed`] has anything happened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

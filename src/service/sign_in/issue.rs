@@ -236,39 +236,8 @@ impl SignIns {
         let policy = &self.core.policy;
         let terms = if remember { policy.remember_terms } else { policy.terms };
         let now = self.core.clock().now();
-        let mut session = Session {
-            id: SessionId::generate(now, self.core.random()),
-            user_id: user,
-            token_hash: token.hash(),
-            created_at: now,
-            authenticated_at: now,
-            last_seen_at: now,
-            expires_at: now.plus(terms.absolute),
-            idle_seconds: i64::try_from(terms.idle.as_secs()).unwrap_or(i64::MAX),
-            remember,
-            sign_in_ip: client.ip.to_string(),
-            last_ip: client.ip.to_string(),
-            user_agent: client.user_agent.clone(),
-            data: None,
-            ended_at: None,
-            end_reason: None,
-            challenged_at: None,
-            country: None,
-            city: None,
-            asn: None,
-            network: None,
-            latitude: None,
-            longitude: None,
-            browser: None,
-            os: None,
-            last_ip_key: Some(sessions::ip_key(client.ip)),
-            risk: 0,
-            sign_in_ip_key: Some(sessions::ip_key(client.ip)),
-            last_country: None,
-            last_city: None,
-            last_asn: None,
-            last_network: None,
-        };
+        let id = SessionId::generate(now, self.core.random());
+        let mut session = Session::new(id, user, token.hash(), (terms, remember), client, now);
         self.risk.arrive(&mut session, client);
         session
     }
