@@ -19,12 +19,12 @@ use crate::service::audit::security_log::Unanswered;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::denied::Denied;
 use crate::service::core::last_use::LastUse;
-use crate::service::core::policy::AtLimit;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{SessionView, UserView};
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
+use crate::service::sign_in::session_limit::SessionLimit;
 
 /// How long a sign-in waits until the end of the session that it replaces is confirmed. The row has ended, and the
 /// sweeper goes on: a failing Redis does not block sign-ins.
@@ -115,8 +115,7 @@ struct Proven {
 struct Entrance {
     proven: Proven,
     session: Session,
-    limit: usize,
-    at_limit: AtLimit,
+    limit: SessionLimit,
     client: Client,
 }
 
@@ -210,8 +209,7 @@ impl SignIns {
         let entrance = Entrance {
             proven,
             session: session.clone(),
-            limit: policy.max_sessions,
-            at_limit: policy.at_limit,
+            limit: SessionLimit { most: policy.max_sessions, at_limit: policy.at_limit },
             client: client.clone(),
         };
         let room = self.clone();
@@ -260,7 +258,7 @@ impl SignIns {
         }
         let server = AuditContext::server(Some(entrance.client.clone()));
         // Before any session ends: a refused sign-in changes nothing.
-        let Some(room) = make_room(db, entrance, &going)? else { return Ok(Admission::Full) };
+        let Some(room) = entrance.limit.make_room(db, &entrance.session, &going)? else { return Ok(Admission::Full) };
         let mut ended = Vec::new();
         if let Some(which) = &replaced {
             ended.extend(self.sessions.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
@@ -290,25 +288,4 @@ impl SignIns {
         }
         Ok(Admission::Admitted { user: Box::new(user), ended })
     }
-}
-
-/// The user's live sessions during a sign-in.
-struct Room {
-    /// The sessions to evict, the oldest first.
-    evicted: Vec<SessionId>,
-    /// The sessions that stay.
-    staying: Vec<Session>,
-}
-
-/// None when there is no room and no session may be evicted. The sessions in `going` end anyway.
-fn make_room(db: &mut Db, entrance: &Entrance, going: &[SessionId]) -> Result<Option<Room>, LedgerError> {
-    let now = entrance.session.created_at;
-    let mut live = sessions::of_user(db, entrance.proven.user, now)?;
-    live.retain(|session| session.deadlines().hold_with_lag(now) && !going.contains(&session.id));
-    let surplus = (live.len() + 1).saturating_sub(entrance.limit);
-    if surplus > 0 && entrance.at_limit == AtLimit::Refuse {
-        return Ok(None);
-    }
-    let staying = live.split_off(surplus.min(live.len()));
-    Ok(Some(Room { evicted: live.iter().map(|session| session.id).collect(), staying }))
 }

@@ -10,6 +10,7 @@ pub(in crate::service) mod issue;
 pub(in crate::service) mod reauthenticate;
 pub(in crate::service) mod renewed;
 pub(in crate::service) mod session_data;
+pub(in crate::service) mod session_limit;
 pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;
