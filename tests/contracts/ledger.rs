@@ -11,8 +11,8 @@ use std::time::Duration;
 use sessiond::domain::event::{Actor, Event};
 use sessiond::domain::session::Terms;
 use sessiond::domain::{
-    Clock, Email, EndReason, Place, Process, Roles, SessionId, Stamp, SystemClock, SystemRandom, Timestamp, Token,
-    TokenHash, UserId,
+    Client, Clock, Email, EndReason, Place, Process, Roles, SessionId, Stamp, SystemClock, SystemRandom, Timestamp,
+    Token, TokenHash, UserId,
 };
 use sessiond::ledger::live_store::{self, Enrolment, FenceStatus};
 use sessiond::ledger::pending_invalidations::{self, PendingInvalidation};
