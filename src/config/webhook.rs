@@ -10,11 +10,11 @@ use crate::domain::webhook_url::WebhookUrl;
 use super::given::{ConfigError, Given};
 use super::settings::{Settings, var};
 
-/// More than any rotation of secrets needs at a time.
+/// The most secrets at a time; a rotation needs two.
 const MOST_SECRETS: usize = 5;
 const HOW_TO_MAKE: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
 
-/// The receiver, and at least one shared secret, unless the command signs nothing.
+/// The receiver and the shared secrets: at least one, or none for a command that signs nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// The receiver's URL.

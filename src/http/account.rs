@@ -65,7 +65,7 @@ pub struct MeAnswer {
 #[utoipa::path(
     get, path = "/me", operation_id = "get_me", tag = "signed in",
     responses(
-        (status = 200, description = "The user, fresh from the ledger, the session and its CSRF token.", body = MeAnswer),
+        (status = 200, description = "The user (read from the database), the session and its CSRF token.", body = MeAnswer),
     )
 )]
 pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<MeAnswer>, Problem> {
@@ -98,7 +98,7 @@ async fn who(site: &Site, checked: &Checked) -> Result<Option<MeAnswer>, Problem
     patch, path = "/me", operation_id = "update_me", tag = "signed in", request_body = Rename,
     responses(
         (status = 200, description = "The user with the new name.", body = UserAnswer),
-        (status = 403, description = "Another device shows the session (`step-up-required`)."),
+        (status = 403, description = "Another device uses the session (`step-up-required`)."),
         (status = 422, description = "The name is not accepted (`invalid-body`)."),
         (status = 429, description = "Too many changes of the account (`too-many-attempts`)."),
     )

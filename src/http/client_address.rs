@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 
-/// Most hops that are walked back; no honest chain is longer.
+/// The most entries that are read, from the right; no real chain of proxies is longer.
 const MAX_HOPS: usize = 32;
 
 /// The proxies that may report a client's address.
@@ -29,7 +29,7 @@ impl ProxyTrust {
 
     /// The address that the request came from, in canonical form.
     ///
-    /// Walks the entries from the right: each was written by the hop after it, and is believed as long as that hop is
+    /// Walks the entries from the right: each was written by the hop after it, and is believed only if that hop is
     /// trusted. The first address that is not a trusted proxy is the client's. An unreadable entry ends the walk at the
     /// last believable address.
     pub fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> IpAddr {
@@ -49,7 +49,7 @@ impl ProxyTrust {
         believed
     }
 
-    /// Whether this peer is a trusted proxy: its word counts for more than addresses.
+    /// Whether this peer is a trusted proxy. Then its headers about the page (scheme, host, path) count, too.
     pub fn believes(&self, peer: Option<SocketAddr>) -> bool {
         peer.is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
     }

@@ -1,6 +1,6 @@
 //! The route that tells an open page what happens to its session: server-sent events.
 //!
-//! Owns the form of the events. Holds one message at a time: it makes the next one when the client took the last one.
+//! Owns the form of the events. Holds one message at a time: it makes the next one when the client has taken the last.
 //! Must never count as a use of the session, and never hold its token.
 
 use std::convert::Infallible;
@@ -44,7 +44,7 @@ const RETRY: u16 = 2_000;
         (status = 200, description = "Events, until the session ends or the stream does.", body = String,
          content_type = "text/event-stream",
          example = json!("event: session\ndata: {\"session\":\"0198c0de-0000-7000-8000-000000000001\"}\n\n")),
-        (status = 503, description = "As many streams are open as may be (`busy`)."),
+        (status = 503, description = "Too many streams are open on this node (`busy`)."),
     )
 )]
 pub async fn open(
@@ -60,7 +60,7 @@ pub async fn open(
         return Ok(response.finish());
     }
     let stream = site.app.events.watch_session(&checked)?;
-    // A client that was told the end needs this connection no more: one open file less.
+    // The connection closes with the stream: the client has no more use for it, and the node saves an open file.
     response.force_close();
     Ok(response.streaming(told(stream)))
 }

@@ -26,7 +26,7 @@ use super::{operator, reauthenticate, sessions, sign_in};
 #[openapi(
     info(title = "sessiond", description = "A stateful session server: opaque tokens, instant revocation."),
     tags(
-        (name = "anyone", description = "Registering, signing in, and who is there."),
+        (name = "anyone", description = "Registering, signing in, and asking who is signed in."),
         (name = "signed in", description = "One's own account and sessions."),
         (name = "administrators", description = "All accounts and sessions, alerts and the audit log."),
         (name = "gateways", description = "What reverse proxies ask."),
@@ -86,11 +86,11 @@ fn ask_below(document: &mut utoipa::openapi::OpenApi) {
     let Some(mut item) = document.paths.paths.get(FORWARD).cloned() else { return };
     let page = ParameterBuilder::new().name("page").parameter_in(ParameterIn::Path).required(Required::True);
     let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).examples([json!("orders")]);
-    let page = page.description(Some("The page's own path, however many slashes it has.")).schema(Some(text)).build();
+    let page = page.description(Some("The page's own path; it may contain slashes.")).schema(Some(text)).build();
     if let Some(operation) = &mut item.get {
         operation.operation_id = Some("forward_auth_page".to_owned());
         operation.summary = Some("The same for Envoy, which asks with the page's own path and method.".to_owned());
-        operation.description = Some("The query is the page's own. A navigation is always sent to sign in.".to_owned());
+        operation.description = Some("The query is the page's own. A navigation without a session is redirected.".to_owned());
         operation.parameters = Some(vec![page.into()]);
     }
     document.paths.paths.insert(format!("{FORWARD}/{{page}}"), item);

@@ -90,7 +90,7 @@ impl Site {
         }
     }
 
-    /// Removes the session cookies that the request may carry and this configuration does not set.
+    /// Headers that remove the session cookies which the request may carry and this configuration does not set.
     pub fn stale_cookies(&self, head: &RequestHead) -> Vec<HeaderValue> {
         self.stale_cookies_at(head, head.uri.path())
     }
@@ -109,13 +109,13 @@ impl Site {
         stale.into_iter().chain(ours).fold(refusal, |refusal, line| refusal.with_header(SET_COOKIE, line))
     }
 
-    /// The refusal of a session cookie that opens no session: 401, however many come from there. Their number is reported.
+    /// The refusal of a session cookie that opens no session: always 401. There is no limit; the number is reported.
     pub fn unknown_token(&self, headers: &HeaderMap, from: IpAddr) -> Problem {
         self.app.check.note_unknown_token(from, self.cookie.fingerprint(headers));
         Problem::unauthenticated()
     }
 
-    /// What a failure is told as, with this server's own paths.
+    /// The problem that tells a client about this failure, with this server's own paths.
     pub fn refusal(&self, error: impl Into<Problem>) -> Problem {
         error.into().under(&self.base_path)
     }

@@ -96,6 +96,8 @@ async fn every_signal_to_stop_lets_requests_under_way_be_answered() {
 async fn a_signal_that_means_nothing_here_changes_nothing() {
     let stores = Stores::new(Backend::Embedded);
     let mut process = Process::start(&stores.settings());
+    // It listens before its stores are open, and before it minds signals.
+    process.anonymous().get("/health/ready").await.assert_status(200);
     let begun = Begun::at(process.address()).await;
     for name in ["HUP", "USR1", "USR2"] {
         signal(name, process.pid());

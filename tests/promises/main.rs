@@ -1,4 +1,4 @@
-//! The seven promises of the README, one module each, shown on real server processes.
+//! Promises of the README, one module each, shown on real server processes.
 //!
 //! P1 and P2 have more to them: the races in `tests/races`, the contracts in `tests/contracts`. P6 and P7 are shown
 //! over the whole interface in `tests/api`.

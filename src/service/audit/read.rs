@@ -1,6 +1,6 @@
 //! Audit reads: pages of the audit log.
 //!
-//! Owns how lines are read. Writes none and changes none.
+//! Owns how lines are read. Must never write or change one.
 
 use uuid::Uuid;
 

@@ -14,7 +14,7 @@ pub struct AuditContext {
     pub actor: Actor,
     /// The client of the request; none at the command line.
     pub client: Option<Client>,
-    /// The actor's session, and what it must show under the locks of the change itself; none where nothing is required.
+    /// The actor's session, and the proof or role that is checked under the locks of the change; none if not required.
     pub authority: Option<Authority>,
     /// Whether the change may leave no administrator: only at the command line, where one can make another
     /// administrator.
