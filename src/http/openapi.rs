@@ -90,7 +90,8 @@ fn ask_below(document: &mut utoipa::openapi::OpenApi) {
     if let Some(operation) = &mut item.get {
         operation.operation_id = Some("forward_auth_page".to_owned());
         operation.summary = Some("The same for Envoy, which asks with the page's own path and method.".to_owned());
-        operation.description = Some("The query is the page's own. A navigation without a session is redirected.".to_owned());
+        operation.description =
+            Some("The query is the page's own. A navigation without a session is redirected.".to_owned());
         operation.parameters = Some(vec![page.into()]);
     }
     document.paths.paths.insert(format!("{FORWARD}/{{page}}"), item);
