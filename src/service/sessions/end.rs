@@ -189,7 +189,7 @@ impl Sessions {
             .write(move |db| {
                 let locked = match room.core.lock(db, context.authority.as_ref(), &[user])? {
                     Ok(locked) => locked,
-                    Err(unproven) => return Ok(Err(unproven.into())),
+                    Err(unproven) => return Ok(Err(unproven)),
                 };
                 if locked.user(user).is_none_or(User::is_deleted) {
                     return Ok(Ok(None));

@@ -152,7 +152,7 @@ impl Sessions {
             Ok(_) => audit::append(db, &line).map(Ok),
             Err(unproven) => Ok(Err(unproven)),
         });
-        Ok(noted.await??)
+        noted.await?
     }
 
     /// Confirms the pending invalidations of sessions that fit and have ended. Returns how many sessions stay
