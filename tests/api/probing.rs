@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::support::client::{COOKIE, SignedIn};
+#[cfg(feature = "postgres")]
 use crate::support::hash_cost;
 use crate::support::issue::signed;
 use crate::support::ports::random;

@@ -1,7 +1,7 @@
 //! What one password hash costs today.
 //!
 //! Owns the two numbers. With the feature `fault-points`, which a release build refuses, and with the environment variable
-//! [`CHEAP_VARIABLE`] set, a hash costs next to nothing: a test that signs somebody in to look at something else need not
+//! `CHEAP_VARIABLE` set, a hash costs next to nothing: a test that signs somebody in to look at something else need not
 //! wait for it. Must never be cheap in any other build, and never change within one process.
 
 /// What a hash takes.
