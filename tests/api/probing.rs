@@ -1,4 +1,4 @@
-//! Session cookies that are nobody's: that they are counted and reported, and that nobody is refused for them.
+//! Session cookies that open no session: sessiond counts and reports them, and refuses no one for them.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ on_each_backend! {
             shown(&server, &cookie, "192.0.2.1", path).await.assert_problem(401, "unauthenticated");
             shown(&server, &cookie, &format!("2001:db8::{number:x}"), "/me").await.assert_problem(401, "unauthenticated");
         }
-        // A few are what happens every day, and whoever is signed in or shows nothing is not counted at all.
+        // A few are normal and not reported; requests with a live session, or without a cookie, are not counted.
         for _ in 0..2 * FEW {
             assert_eq!(me_from(&owner, "192.0.2.2").await, 200);
         }

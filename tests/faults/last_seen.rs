@@ -156,7 +156,7 @@ async fn idle_deadlines_hold_after_sql_was_away_for_longer_than_last_seen_may_la
     assert_eq!(resting.len(), 1);
     let office = Office { people: working.iter().map(|one| one.copy_at(&office.server.url())).collect(), ..office };
     office.work_without_sql().await;
-    // Whoever rested since before is out by now, however fast this machine is; the others worked a moment ago.
+    // The session at rest is over by now on any machine; the others were used a moment ago.
     office.server.clock.advance(LAG);
     assert!(office.now() - since > 27_000, "{} ms", office.now() - since);
     office.sql.pass();

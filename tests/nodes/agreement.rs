@@ -132,7 +132,7 @@ async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
     let sentence = start(&settings).await.map(|_| ()).expect_err("it migrates");
     assert!(sentence.contains("its tables cannot be brought up to date"), "{sentence}");
     node.stop().await;
-    // Where there are no tables, no node can differ: whoever comes makes them.
+    // Without tables no node can differ: the first node creates them.
     stores.database.execute("DROP SCHEMA public CASCADE");
     stores.database.execute("CREATE SCHEMA public");
     let (_, other) = others(&settings).remove(0);

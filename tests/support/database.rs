@@ -304,7 +304,7 @@ pub mod postgres {
         !server.values(&sql).is_empty()
     }
 
-    /// Whoever comes first makes it; the others wait. It has its name only when it is complete.
+    /// The first process creates it; the others wait. It gets its name when it is complete.
     fn make_template(server: &mut PgConnection) {
         server.execute(&format!("SELECT pg_advisory_lock({TURN})"));
         if !has_template(server) {

@@ -1,7 +1,7 @@
 //! What hashing a password costs in this test.
 //!
-//! Owns the choice. `tests/run` has hashes cost next to nothing, because most tests sign somebody in to look at something
-//! else. A test that is about hashing (how long it takes, who waits for it, what is stored), and a race that is run into a
+//! Owns the choice. `tests/run` makes hashes cheap, because most tests sign in only to test something else. A test
+//! about hashing (how long it takes, who waits for it, what is stored), and a race that is run into a
 //! hash, must ask for the full cost before anything is hashed.
 
 use std::process::Command;

@@ -1,8 +1,7 @@
 //! What one password hash costs today.
 //!
 //! Owns the two numbers. With the feature `fault-points`, which a release build refuses, and with the environment variable
-//! `CHEAP_VARIABLE` set, a hash costs next to nothing: a test that signs somebody in to look at something else need not
-//! wait for it. Must never be cheap in any other build, and never change within one process.
+//! `CHEAP_VARIABLE` set, a hash costs next to nothing: tests about other things need not wait for it. Must never be cheap in any other build, and never change within one process.
 
 /// What a hash takes.
 #[derive(Clone, Copy)]
@@ -41,8 +40,7 @@ pub fn is_cheap() -> bool {
     *CHEAP.get_or_init(|| std::env::var_os(CHEAP_VARIABLE).is_some())
 }
 
-/// Has every hash of this process cost what it costs users: for tests that are about hashing. Panics where one may have
-/// been made cheaply before.
+/// Hashes of this process cost what they cost users: for tests about hashing. Panics if a cheap hash may exist already.
 #[cfg(feature = "fault-points")]
 pub fn hash_at_full_cost() {
     assert!(!CHEAP.get_or_init(|| false), "a cheap hash may have been made already: ask for full cost first");

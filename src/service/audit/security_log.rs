@@ -86,7 +86,7 @@ impl Audit {
         self.refusals.lock().tally(Event::LoginFailMax, subject).more += 1;
     }
 
-    /// So many more tokens of an address that open nothing, beyond what happens every day.
+    /// Counts tokens from one address that open no session, once there are more than is normal.
     pub(in crate::service) fn note_unknown_tokens(&self, from: IpAddr, more: u64) {
         self.refusals.lock().tally(Event::TokenFail, Subject::From(from)).more += more;
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 use crate::domain::throttle::Window;
 
-/// Different unknown tokens of an address in a minute that nothing is said about: as many sessions as end at once in a
-/// large office.
+/// Different unknown tokens of an address in a minute that are not reported: as many sessions as end at once in a large
+/// office.
 pub(in crate::service) const WINDOW: Window = Window { limit: 100, length: Duration::from_secs(60) };
 
 /// Addresses that are counted at once, in about half a megabyte.
@@ -40,14 +40,14 @@ impl Default for Probing {
     }
 }
 
-/// What is to be said about one more unknown token.
+/// How one more unknown token is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Report {
-    /// Nothing: it was shown before, or there were few.
+    /// Not at all: it was shown before, or there were few.
     Nothing,
-    /// That there are more than a few, with this one.
+    /// As the first above the limit.
     First,
-    /// That there is one more.
+    /// As one more.
     More,
 }
 

@@ -1,8 +1,8 @@
 //! Unknown token: a token that opens no session, and its origin.
 //!
-//! Owns what is said about very many of them: a line of the log for each address and minute, and their count in the audit
-//! log. Must never refuse anything: nobody guesses 128 random bits and a signature, and a limit would hit the neighbours
-//! behind the same address.
+//! Owns the report of very many of them: one log line for each address and minute, and their count in the audit log. Must
+//! never refuse a request: 128 random bits and a signature cannot be guessed, and a limit would hit the neighbours behind
+//! the same address.
 
 use std::net::IpAddr;
 

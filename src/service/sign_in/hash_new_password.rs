@@ -41,7 +41,7 @@ macro_rules! from_not_chosen {
         impl From<$crate::service::sign_in::hash_new_password::NotChosen> for $error {
             fn from(why: $crate::service::sign_in::hash_new_password::NotChosen) -> Self {
                 match why {
-                    $crate::service::sign_in::hash_new_password::NotChosen::Weak(weak) => Self::WeakPassword(weak.0),
+                    $crate::service::sign_in::hash_new_password::NotChosen::Weak(weak) => weak.into(),
                     $crate::service::sign_in::hash_new_password::NotChosen::Denied(denied) => Self::Denied(denied),
                 }
             }
