@@ -121,7 +121,10 @@ async fn a_tab_whose_session_has_ended_does_not_act_on_the_one_that_took_its_pla
         &window,
         &format!(
             "const ended = new Promise((resolve) => sessiond.onEnded(({{ reason }}) => resolve(reason)));
+             // A stream that opens while the session ends is refused, which browsers write down as an error.
+             const watched = new Promise((resolve) => sessiond.onSessionsChanged(resolve));
              await sessiond.login({});
+             await watched;
              const headers = {{ 'Content-Type': 'application/json', 'X-Requested-With': 'another tab' }};
              await fetch('/login', {{ method: 'POST', headers, body: {} }});
              const reason = await ended;
