@@ -3,24 +3,13 @@
 //! Owns the table of layers and the test that holds the code to it, so that the map of the code in the README
 //! stays true. Must never need a server, and must never be loosened for one file: move the code instead.
 
-#[cfg(test)]
-#[path = "arrows/check.rs"]
 mod check;
-#[cfg(test)]
-#[path = "arrows/imports.rs"]
 mod imports;
-#[cfg(test)]
-#[path = "arrows/planted.rs"]
 mod planted;
-#[cfg(test)]
-#[path = "arrows/tokens.rs"]
 mod tokens;
-#[cfg(test)]
-#[path = "arrows/transactions.rs"]
 mod transactions;
 
 /// What each layer may import of this crate, besides itself. The crate root only names the modules.
-#[cfg(test)]
 const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("fault_point", &[]),
@@ -53,11 +42,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms of the service, the lowest first: each may import those before it.
-#[cfg(test)]
 const ROOMS: &[&str] = &["core", "audit", "events", "fence", "sessions", "risk", "check", "sign_in", "users", "jobs"];
 
 /// Where a foreign crate may be named: a layer, or one module of it.
-#[cfg(test)]
 const HOMES: &[(&str, &[&str])] = &[
     ("actix_web", &["http", "server"]),
     ("actix_session", &["http", "server"]),

@@ -3,10 +3,6 @@
 //! Owns the reading of the README: each command's promise is the comment behind it. Must never hold a command of
 //! its own.
 
-#[cfg(test)]
-mod support;
-
-#[cfg(test)]
 mod walk_through {
     use std::fs;
     use std::io::Write as _;

@@ -2,10 +2,6 @@
 //!
 //! Owns nothing but assertions about `tests/support`. Must never say anything about sessiond.
 
-#[cfg(test)]
-mod support;
-
-#[cfg(test)]
 mod redis_is_ours {
     use std::io::{Read, Write};
 
@@ -76,7 +72,6 @@ mod redis_is_ours {
     }
 }
 
-#[cfg(test)]
 mod a_proxy {
     use std::net::SocketAddr;
     use std::time::Duration;
@@ -215,7 +210,6 @@ mod a_proxy {
     }
 }
 
-#[cfg(test)]
 mod a_database {
     use crate::support::database::Database;
 

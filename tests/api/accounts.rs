@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::api::tools::{NOBODY, only_cookie};
 use crate::support::client::{COOKIE, PASSWORD, SignedIn, new_email};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{NOBODY, only_cookie};
 
 /// What is set at sign-in and at nothing else, after the value.
 const ATTRIBUTES: [&str; 4] = ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"];

@@ -4,10 +4,10 @@
 
 use serde_json::json;
 
+use crate::api::tools::{Operation, fingerprint, operations};
 use crate::support::client::SignedIn;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{Operation, fingerprint, operations};
 
 async fn admin_operations(server: &TestServer) -> Vec<Operation> {
     let all = operations(server).await.into_iter().filter(|it| it.template.starts_with("/admin/"));

@@ -5,11 +5,11 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::api::tools::{NOBODY, fingerprint, set_clock};
 use crate::support::client::{Admin, PASSWORD};
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{NOBODY, fingerprint, set_clock};
 
 const FINDING: [&str; 2] = ["/admin/sessions", "/admin/users/ID/sessions"];
 

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
+use crate::api::tools::{NOBODY, fingerprint};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::hash_cost;
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{NOBODY, fingerprint};
 
 fn audited(server: &TestServer, event: &str, user: &SignedIn) -> usize {
     server.stores.database.count("audit", &format!("event = '{event}' AND user_id = '{}'", user.user_id))

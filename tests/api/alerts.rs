@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::tools::NOBODY;
+use crate::api::travel::{World, alerts_about, named};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::mmdb::{HOSTILE, LISBON, TOKYO};
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::NOBODY;
-use crate::travel::{World, alerts_about, named};
 
 /// Somebody about whom there is an alert.
 async fn suspect(server: &TestServer, world: &World) -> SignedIn {

@@ -8,13 +8,13 @@ use sessiond::domain::Token;
 use sessiond::domain::event::Event;
 use sessiond::service::Activity;
 
+use crate::api::tools::send;
 use crate::support::client::{Admin, Anonymous, PASSWORD, SignedIn, new_email};
 use crate::support::hash_cost;
 use crate::support::issue::client;
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::send;
 
 const WRONG: &str = "four plain words, mistyped";
 const NEW: &str = "four other words, unlikely";

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::api::tools::{cookie_line, fingerprint, operations, problem_of, send};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::raw::RawResponse;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::support::wait::stopwatch;
-use crate::tools::{cookie_line, fingerprint, operations, problem_of, send};
 
 const JSON: &str = "Content-Type: application/json";
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::api::tools::{cookie_line, send};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::raw::RawResponse;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{cookie_line, send};
 
 /// Waits until the list shows this address for the session, asked with exactly these header lines; the last that it
 /// showed. A change is noted off the request's own latency.

@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::api::tools::fingerprint;
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::database::Database;
 use crate::support::process::{Process, command_line, command_line_ok};
 use crate::support::server::{Backend, Stores, on_each_backend};
 use crate::support::settings::Settings;
-use crate::tools::fingerprint;
 
 /// The exit code and standard error of a command with this standard output, in this folder.
 fn run(settings: &Settings, folder: &TempDir, arguments: &[&str], stdout: Stdio, input: &str) -> (Option<i32>, String) {

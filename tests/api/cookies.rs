@@ -1,11 +1,11 @@
 //! Cookies that are not exactly one, signed by us: all are 401, with the same problem, and nothing is set or cleared.
 
+use crate::api::tools::{browser_with, fingerprint, problem_of, send};
 use crate::support::client::{COOKIE, PASSWORD, SignedIn};
 use crate::support::issue::signed;
 use crate::support::raw::{RawResponse, get_with};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{browser_with, fingerprint, problem_of, send};
 
 const PROTECTED: [&str; 3] = ["/me", "/sessions", "/auth/forward"];
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::api::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 use crate::support::raw::RawResponse;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
-use crate::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 
 const APP: &str = "Origin: https://app.example.org";
 const LOGIN: &str = "Origin: https://login.example.org:8443";

@@ -5,10 +5,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::api::tools::browser_with;
 use crate::support::client::COOKIE;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::on_each_backend;
-use crate::tools::browser_with;
 
 fn assert_nobody(answer: &Response) {
     assert_eq!(answer.assert_status(200).json(), Value::Null);

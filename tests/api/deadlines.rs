@@ -8,12 +8,12 @@ use diesel::{Connection, SqliteConnection};
 use serde_json::{Value, json};
 use sessiond::domain::{Clock as _, UserId};
 
+use crate::api::tools::{column, set_clock};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::issue::client;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
 use crate::support::wait::until;
-use crate::tools::{column, set_clock};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

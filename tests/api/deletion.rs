@@ -62,7 +62,7 @@ on_each_backend! {
         // As if there had never been one.
         let unknown = server.anonymous().login("nobody.at.all@example.org", PASSWORD).await;
         let deleted = server.anonymous().login(email, PASSWORD).await;
-        assert_eq!(crate::tools::without_ids(&deleted), crate::tools::without_ids(&unknown));
+        assert_eq!(crate::api::tools::without_ids(&deleted), crate::api::tools::without_ids(&unknown));
         let by_key = server.anonymous().login(&format!("deleted {}", user.user_id), PASSWORD).await;
         by_key.assert_problem(401, "wrong-credentials");
         server.anonymous().post_json("/register", &account).await.assert_status(201);

@@ -4,12 +4,12 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::api::tools::{cookie_line, only_cookie, send};
 use crate::support::client::{COOKIE, PASSWORD, new_email};
 use crate::support::process::command_line_ok;
 use crate::support::raw::{RawResponse, get_with, raw};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{cookie_line, only_cookie, send};
 
 const JSON: &str = "Content-Type: application/json";
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::embedding::Application;
+use crate::api::embedding::Application;
 use crate::support::client::{PASSWORD, SignedIn, new_email};
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};

@@ -5,10 +5,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::api::tools::{holder, operations};
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::requests::{Browser, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{holder, operations};
 
 /// What every answer of HTTP has, or every one of sessiond (`tests/api/headers.rs`).
 const OF_EVERY_ANSWER: [&str; 13] = [

@@ -11,12 +11,12 @@ use reqwest::Method;
 use sessiond::http::SessionLayer;
 use tokio::sync::oneshot;
 
+use crate::api::tools::{browser_with, fingerprint, only_cookie};
 use crate::support::client::{Anonymous, COOKIE, PASSWORD, SignedIn};
 use crate::support::node::Node;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
 use crate::support::settings::Settings;
-use crate::tools::{browser_with, fingerprint, only_cookie};
 
 async fn count(session: Session) -> actix_web::Result<String> {
     let count = session.get::<u64>("count")?.unwrap_or(0) + 1;

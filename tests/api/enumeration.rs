@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::json;
 
+use crate::api::tools::send;
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::hash_cost;
 use crate::support::process::command_line_ok;
 use crate::support::raw::RawResponse;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::send;
 
 /// A stored hash of [`PASSWORD`] with less memory than today's, as an import may bring.
 fn weaker_hash() -> String {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::api::tools::{column, set_clock};
+use crate::api::travel::{FIREFOX, World};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::events::Events;
 use crate::support::mmdb::{LISBON, TOKYO};
@@ -12,8 +14,6 @@ use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, TestServer, on_each_backend};
 use crate::support::wait::{stopwatch, until};
-use crate::tools::{column, set_clock};
-use crate::travel::{FIREFOX, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than anything takes that is told at once.

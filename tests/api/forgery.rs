@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use crate::api::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 use crate::support::client::{Anonymous, SignedIn};
 use crate::support::raw::RawResponse;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::support::wait::until_found;
-use crate::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 
 const HOME: &str = "Origin: https://app.example.org";
 const EVIL: &str = "Origin: https://evil.example";

@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::api::tools::{NOBODY, operations};
 use crate::support::client::PASSWORD;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{NOBODY, operations};
 
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 

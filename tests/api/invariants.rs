@@ -7,6 +7,7 @@ use serde_json::json;
 use sessiond::domain::Token;
 use sessiond::service::{Activity, DataError, Denied, SessionData};
 
+use crate::api::tools::{browser_with, without_ids};
 use crate::support::client::PASSWORD;
 use crate::support::hash_cost;
 use crate::support::issue::{client, signed};
@@ -16,7 +17,6 @@ use crate::support::requests::Requests;
 use crate::support::server::TestServer;
 use crate::support::server::on_each_backend;
 use crate::support::wait::stopwatch;
-use crate::tools::{browser_with, without_ids};
 
 /// How many sign-ins of each kind are compared.
 const SAMPLES: usize = 9;

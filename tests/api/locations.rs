@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sessiond::service::Locator;
 
+use crate::api::travel::World;
 use crate::support::client::SignedIn;
 use crate::support::mmdb::{
     CARRIER, Files, GERMANY, HOSTILE, HOSTILE_NAME, LISBON, MADRID, Mmdb, NOWHERE, SAO_PAULO, places,
@@ -19,7 +20,6 @@ use crate::support::process::{Process, command_line};
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
 use crate::support::wait::{stopwatch, until_found};
-use crate::travel::World;
 
 const SOON: Duration = Duration::from_secs(15);
 

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::api::tools::without_ids;
 use crate::support::client::PASSWORD;
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::server::on_each_backend;
-use crate::tools::without_ids;
 
 /// What stands for another mailbox than the second one of each pair.
 const LOOK_ALIKES: [(&str, &str); 7] = [

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::api::tools::{fingerprint, only_cookie};
 use crate::support::client::{COOKIE, PASSWORD};
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
-use crate::tools::{fingerprint, only_cookie};
 
 const NEW: &str = "a wholly different password";
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::api::tools::{cookie_line, fingerprint, operations, problem_of, send};
 use crate::support::client::{COOKIE, SignedIn};
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
-use crate::tools::{cookie_line, fingerprint, operations, problem_of, send};
 
 const ASKED: &str = "X-Requested-With: sessiond";
 const METHODS: [&str; 10] =

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::api::tools::NOBODY;
 use crate::support::client::{Admin, PASSWORD, new_email};
 use crate::support::process::{command_line, command_line_ok};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::NOBODY;
 
 async fn register(server: &TestServer, email: &str, name: Option<&str>) {
     let body = json!({ "email": email, "password": PASSWORD, "name": name });

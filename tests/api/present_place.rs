@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::api::travel::{World, ask_from};
 use crate::support::client::Admin;
 use crate::support::mmdb::{LISBON, MADRID, NOWHERE, TOKYO};
 use crate::support::process::command_line_ok;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
 use crate::support::wait::until;
-use crate::travel::{World, ask_from};
 
 const SOON: Duration = Duration::from_secs(20);
 

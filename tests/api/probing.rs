@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::Method;
 
+use crate::api::tools::browser_with;
 use crate::support::client::{COOKIE, SignedIn};
 #[cfg(feature = "postgres")]
 use crate::support::hash_cost;
@@ -15,7 +16,6 @@ use crate::support::requests::{Requests, Response};
 use crate::support::server::{Backend, Stores, TestServer, on_each_backend};
 #[cfg(feature = "postgres")]
 use crate::support::wait::until;
-use crate::tools::browser_with;
 
 /// Different unknown tokens of an address in a minute that nothing is said about.
 const FEW: usize = 100;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::api::travel::{FIREFOX, World, alerts_about, ask_from, named, rules};
 use crate::support::client::{PASSWORD, SignedIn, new_email};
 use crate::support::mmdb::{CARRIER, GERMANY, LISBON, MADRID, NOWHERE, SAO_PAULO, TOKYO};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
 use crate::support::wait::until;
-use crate::travel::{FIREFOX, World, alerts_about, ask_from, named, rules};
 
 const SOON: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3_600);

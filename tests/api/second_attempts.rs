@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use sessiond::domain::{Token, UserId};
 use sessiond::service::{Activity, App, Checked, Denied, IssueError};
 
+use crate::api::tools::fingerprint;
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::issue::client;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
-use crate::tools::fingerprint;
 
 async fn checked(app: &App, who: &SignedIn) -> Option<Checked> {
     let token = Token::parse(&who.token()).expect("a token");
@@ -81,14 +81,14 @@ mod with_redis {
     use sessiond::domain::SystemRandom;
 
     use super::*;
-    use crate::embedding::Application;
+    use crate::api::embedding::Application;
+    use crate::api::tools::{problem_of, send};
     use crate::support::client::COOKIE;
     use crate::support::database::Database;
     use crate::support::proxy::Proxy;
     use crate::support::redis::PrivateRedis;
     use crate::support::server::{Backend, Stores, TestServer};
     use crate::support::wait::until;
-    use crate::tools::{problem_of, send};
 
     const PATIENCE: Duration = Duration::from_secs(15);
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::api::tools::{column, cookie_line, fingerprint, only_cookie, set_clock};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::hash_cost;
 use crate::support::raw::abandon;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
-use crate::tools::{column, cookie_line, fingerprint, only_cookie, set_clock};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const A_WHILE: Duration = Duration::from_secs(16 * 60);

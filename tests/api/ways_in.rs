@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use reqwest::Method;
 
+use crate::api::tools::{browser_with, cookie_line, send};
 use crate::support::client::SignedIn;
 use crate::support::raw::raw;
 use crate::support::requests::{Call, Requests, Response};
 use crate::support::server::{Backend, TestServer, on_each_backend};
-use crate::tools::{browser_with, cookie_line, send};
 
 const APP: &str = "https://app.example.org";
 const DEEP: &str = "https://app.example.org/deep/page?x=1&y=a%2Fb";

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
+use crate::api::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::raw::RawResponse;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{Operation, cookie_line, fingerprint, operations, problem_of, send};
 
 const HOME: &str = "Origin: https://app.example.org";
 const JSON: &str = "Content-Type: application/json";

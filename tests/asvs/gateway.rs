@@ -1,13 +1,13 @@
 //! CSRF tokens for applications behind a gateway: what `/auth/forward` refuses, what it tells, and that nothing which a
 //! client sends can weaken it.
 
-use crate::csrf::csrf_token;
+use crate::api::tools::{browser_with, cookie_line, problem_of, send};
+use crate::asvs::csrf::csrf_token;
 use crate::support::client::SignedIn;
 use crate::support::issue::signed;
 use crate::support::raw::RawResponse;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{browser_with, cookie_line, problem_of, send};
 
 const READ: &str = "X-Forwarded-Method: GET";
 const WRITE: &str = "X-Forwarded-Method: POST";

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 
+use crate::api::tools::{cookie_line, fingerprint, problem_of, send};
 use crate::support::client::{COOKIE, PASSWORD};
 use crate::support::raw::{RawResponse, raw};
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{cookie_line, fingerprint, problem_of, send};
 
 /// Exactly these bytes, and what comes back until the server closes.
 async fn bytes(server: &TestServer, request: &str) -> RawResponse {

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
+use crate::api::tools::{browser_with, fingerprint, only_cookie};
 use crate::support::client::{PASSWORD, new_email};
 use crate::support::issue::signed;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
-use crate::tools::{browser_with, fingerprint, only_cookie};
 
 on_each_backend! {
     async fn c_02_c_03_the_cookie_names_no_product_and_the_token_means_nothing(server: TestServer) {

@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::api::tools::{NOBODY, Operation, only_cookie, operations};
 use crate::support::client::{COOKIE, PASSWORD, new_email};
 use crate::support::requests::{Call, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
-use crate::tools::{NOBODY, Operation, only_cookie, operations};
 
 const PAGES: [&str; 5] = ["/", "/account", "/reset", "/console", "/?next=%2Faccount"];
 /// They lead on to another page.

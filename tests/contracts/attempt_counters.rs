@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sessiond::domain::{BucketId, ThrottleKey, Timestamp};
 
-use crate::world::{World, on_each_topology};
+use crate::contracts::world::{World, on_each_topology};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -6,8 +6,8 @@ use sessiond::domain::Nonce;
 use sessiond::domain::SystemRandom;
 use sessiond::live::{Doubt, LiveError, Seen};
 
+use crate::contracts::world::{World, hash, pause, until, within};
 use crate::support::redis::{Persistence, PrivateRedis};
-use crate::world::{World, hash, pause, until, within};
 
 const AT_ONCE: Duration = Duration::from_millis(100);
 
@@ -216,14 +216,14 @@ async fn a_master_that_lost_its_replicas_loses_its_connections() {
 async fn in_a_full_server_reads_and_deletions_work_and_fills_are_refused() {
     let world = World::with(&["--maxmemory-policy", "noeviction"]);
     let (hash, _) = world.on_record().await;
-    let (pending, other) = (crate::world::hash(), crate::world::hash());
+    let (pending, other) = (crate::contracts::world::hash(), crate::contracts::world::hash());
     let lease = world.lease(&pending).await;
     world.redis.cli::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let full = |error: LiveError| assert_eq!(error, LiveError::Refused("OOM".to_owned()));
     full(world.live.put(lease, &world.session(), world.now()).await.unwrap_err());
     full(world.live.take(&other, Nonce::generate(&SystemRandom), &Doubt::default()).await.unwrap_err());
     let seen = world.record(&hash).await;
-    full(world.live.touch(&seen, world.now(), crate::world::IP, world.now()).await.unwrap_err());
+    full(world.live.touch(&seen, world.now(), crate::contracts::world::IP, world.now()).await.unwrap_err());
     assert_eq!(world.live.delete(&[hash]).await, Ok(vec![world.fence.stamp()]));
     world.doubt(&hash).await;
     assert_eq!(world.fence.asked(), 2, "the lane and the pool each connected once: a full server keeps them");

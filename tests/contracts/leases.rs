@@ -2,7 +2,7 @@
 
 use sessiond::live::{Doubt, Taken};
 
-use crate::world::{IP, MINUTE, World, hash, key, on_each_topology};
+use crate::contracts::world::{IP, MINUTE, World, hash, key, on_each_topology};
 
 on_each_topology! {
     async fn a_put_is_refused_after_a_delete(world: World) {
@@ -118,7 +118,7 @@ on_each_topology! {
         let left = world.time_to_live(&hash);
         assert!((4_000..=5_000).contains(&left), "{left} ms");
         world.at(&hash).cli::<()>(&["PEXPIRE", &key(&hash), "1"]);
-        crate::world::pause(10).await;
+        crate::contracts::world::pause(10).await;
         assert!(!world.live.put(lease, &world.session(), world.now()).await.unwrap());
     }
 }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use sessiond::domain::{History, HistoryPosition, Lineage, SystemRandom};
 use sessiond::ledger::{Ledger, lineage};
 
-use crate::ledger::target;
+use crate::contracts::ledger::target;
 use crate::support::database::Database;
 
 fn name() -> Lineage {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use sessiond::domain::{MovableClock, SessionId, SystemRandom};
 use sessiond::live::{Listener, Live, LiveConfig, LiveError};
 
-use crate::fence::FakeFence;
+use crate::contracts::fence::FakeFence;
+use crate::contracts::world::World;
 use crate::support::redis::PrivateRedis;
 use crate::support::tls;
 use crate::support::topologies::Topology;
 use crate::support::wait::stopwatch;
-use crate::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -3,7 +3,7 @@
 use sessiond::domain::{HistoryPosition, Lineage, SystemRandom};
 use sessiond::live::Marker;
 
-use crate::world::{World, on_each_topology};
+use crate::contracts::world::{World, on_each_topology};
 
 fn name() -> Lineage {
     Lineage::generate(&SystemRandom)

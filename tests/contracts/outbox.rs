@@ -10,7 +10,7 @@ use sessiond::ledger::Ledger;
 use sessiond::ledger::outbox::{self, Due, Message, Outcome};
 use uuid::Uuid;
 
-use crate::ledger::target;
+use crate::contracts::ledger::target;
 use crate::support::database::Database;
 
 const NOW: Timestamp = Timestamp::from_ms(1_795_331_082_007);

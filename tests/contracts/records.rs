@@ -9,9 +9,9 @@ use std::time::Duration;
 use sessiond::domain::{Clock, MovableClock, SessionId, SystemRandom};
 use sessiond::live::{Live, LiveConfig, LiveError, NewRecord, Record};
 
-use crate::fence::FakeFence;
+use crate::contracts::fence::FakeFence;
+use crate::contracts::world::{IP, MINUTE, World, hash, key, on_each_topology, pause, until};
 use crate::support::redis::PrivateRedis;
-use crate::world::{IP, MINUTE, World, hash, key, on_each_topology, pause, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 

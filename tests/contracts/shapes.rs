@@ -5,10 +5,10 @@ use std::time::Duration;
 use sessiond::domain::{HistoryPosition, Lineage, SystemRandom, ThrottleKey};
 use sessiond::live::{LiveError, Seen};
 
+use crate::contracts::world::{World, hash, until, within};
 use crate::support::process::signal;
 use crate::support::redis::PrivateRedis;
 use crate::support::topologies::{PrivateSentinel, SERVICE, Servers, Topology};
-use crate::world::{World, hash, until, within};
 
 /// Has a Sentinel name another master.
 fn mislead(sentinel: &PrivateSentinel, to: &PrivateRedis) {
@@ -112,7 +112,7 @@ async fn a_name_that_a_cluster_announces_is_used() {
 async fn a_slot_that_moves_is_followed_and_what_was_there_is_doubted() {
     let world = World::on(Topology::Cluster);
     let (hash, _) = world.on_record().await;
-    let key = crate::world::key(&hash);
+    let key = crate::contracts::world::key(&hash);
     let old = world.at(&hash);
     let port = old.address().port();
     let new = world.redis.servers.iter().find(|server| server.address().port() != port).unwrap();
@@ -166,7 +166,7 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         let world = with_rights(topology, RIGHTS).await;
         let (hash, _) = world.on_record().await;
         let seen = world.record(&hash).await;
-        assert!(world.live.touch(&seen, world.now(), crate::world::IP, world.now()).await.unwrap());
+        assert!(world.live.touch(&seen, world.now(), crate::contracts::world::IP, world.now()).await.unwrap());
         world.live.announce(&[world.session().session]).await.unwrap();
         world.live.listen().await.unwrap();
         world.live.ping().await.unwrap();

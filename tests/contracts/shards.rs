@@ -6,7 +6,7 @@ use sessiond::domain::{Process, Shard, Slots, Stamp, SystemRandom};
 use sessiond::ledger::Ledger;
 use sessiond::ledger::live_store::{self, Enrolment, FenceStatus};
 
-use crate::ledger::target;
+use crate::contracts::ledger::target;
 use crate::support::database::Database;
 
 struct Book(Ledger);

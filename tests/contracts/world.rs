@@ -13,7 +13,7 @@ use sessiond::domain::{
 };
 use sessiond::live::{Doubt, Lease, Live, LiveConfig, LiveError, NewRecord, Seen, SeenRecord, Taken};
 
-use crate::fence::FakeFence;
+use crate::contracts::fence::FakeFence;
 use crate::support::redis::{Persistence, PrivateRedis};
 use crate::support::topologies::{Servers, Topology};
 

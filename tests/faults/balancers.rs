@@ -3,8 +3,8 @@
 //! Owns the rows of balancers and mixing proxies: P1 holds, and the log says what is wrong and what to do.
 #![cfg(feature = "postgres")]
 
-use crate::mixer::mixing;
-use crate::recovery::{A_WHILE, Drill, two_nodes};
+use crate::faults::mixer::mixing;
+use crate::faults::recovery::{A_WHILE, Drill, two_nodes};
 use crate::support::database::Database;
 use crate::support::proxy::Proxy;
 use crate::support::redis::PrivateRedis;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::faults::trouble::{Dice, System};
 use crate::support::client::{Anonymous, SignedIn};
 use crate::support::raw::abandon;
 use crate::support::requests::{Requests, Response};
-use crate::trouble::{Dice, System};
 
 /// People at once, for how long, and how long each trouble and the rest before the next.
 fn size() -> (usize, [Duration; 3]) {

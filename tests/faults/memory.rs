@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reqwest::Method;
 
-use crate::recovery::{Drill, a_while, two_nodes};
+use crate::faults::recovery::{Drill, a_while, two_nodes};
 use crate::support::client::{Anonymous, COOKIE, PASSWORD, SignedIn};
 use crate::support::database::Database;
 use crate::support::issue::signed;

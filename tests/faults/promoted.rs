@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sessiond::service::Condition;
 
-use crate::restored::{node, statuses};
+use crate::faults::restored::{node, statuses};
 use crate::support::client::SignedIn;
 use crate::support::node::Node;
 use crate::support::postgres_server::PostgresServer;

@@ -23,7 +23,7 @@ use sessiond::service::App;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::judge::{Judge, Question, Session};
+use crate::faults::judge::{Judge, Question, Session};
 use crate::support::client::Anonymous;
 use crate::support::issue::issue_at;
 use crate::support::monitor::Monitor;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use redis::{Connection, RedisResult};
 
-use crate::recovery::{A_WHILE, Drill, a_while, two_nodes};
+use crate::faults::recovery::{A_WHILE, Drill, a_while, two_nodes};
 use crate::support::client::Anonymous;
 use crate::support::database::Database;
 use crate::support::process::Process;

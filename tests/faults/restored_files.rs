@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sessiond::service::Condition;
 
-use crate::restored::{Ended, RESTORED, node, refusal, statuses};
+use crate::faults::restored::{Ended, RESTORED, node, refusal, statuses};
 use crate::support::database::Database;
 use crate::support::process::{Process, command_line_ok};
 use crate::support::server::Stores;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::restored::{height, node, refusal, statuses};
+use crate::faults::restored::{height, node, refusal, statuses};
 use crate::support::client::SignedIn;
 use crate::support::database::Database;
 use crate::support::node::Node;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::recovery::{A_WHILE, Drill, a_while, two_nodes};
+use crate::faults::recovery::{A_WHILE, Drill, a_while, two_nodes};
 use crate::support::database::Database;
 use crate::support::process::Process;
 use crate::support::proxy::Proxy;

@@ -12,7 +12,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::sync::{Notify, oneshot};
 
-use crate::rounds;
+use crate::races::rounds;
 use crate::support::client::COOKIE;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};

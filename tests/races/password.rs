@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::races::{ENOUGH, hashing_rounds};
 use crate::support::client::{Anonymous, PASSWORD, SignedIn, new_email};
 use crate::support::hash_cost;
 use crate::support::requests::Requests;
 use crate::support::server::{TestServer, on_each_backend};
-use crate::{ENOUGH, hashing_rounds};
 
 /// A sign-in computes one hash, some tens of milliseconds; the other side starts anywhere in that.
 fn stagger(round: usize) -> Duration {

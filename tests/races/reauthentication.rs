@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use crate::races::{ENOUGH, hashing_rounds};
 use crate::support::client::PASSWORD;
 use crate::support::hash_cost;
 use crate::support::server::on_each_backend;
-use crate::{ENOUGH, hashing_rounds};
 
 const NEW: &str = "another four plain words";
 

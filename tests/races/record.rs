@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::rounds;
+use crate::races::rounds;
 use crate::support::database::Database;
 use crate::support::proxy::{Proxy, contains};
 use crate::support::record::in_record;

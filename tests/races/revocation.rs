@@ -2,7 +2,7 @@
 //!
 //! Owns the proof that a revocation which was answered 2xx holds, whoever else revokes or checks meanwhile.
 
-use crate::rounds;
+use crate::races::rounds;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
 

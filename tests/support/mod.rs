@@ -1,12 +1,8 @@
-//! What every test binary shares: private servers to test against, and clients that talk to them.
+//! What all tests share: private servers to test against, and clients that talk to them.
 //!
 //! Owns the starting and stopping of everything that a test needs outside of its own process. Must never
 //! skip a test because something is missing (it panics with one sentence that names `tests/run`), never
 //! touch a server that it did not start, and never hold an assertion about sessiond itself.
-//!
-//! A test binary includes it with `#[cfg(test)] mod support;` (from a folder below `tests/`, with
-//! `#[path = "../support/mod.rs"]` in front). The `cfg(test)` is what tells clippy that this is test code.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its own part of this module")]
 
 pub mod client;
 pub mod crowd;

@@ -65,11 +65,6 @@ impl Browser {
         self.cookies().insert(name.to_owned(), value.to_owned());
     }
 
-    /// Forgets all cookies.
-    pub fn forget_cookies(&self) {
-        self.cookies().clear();
-    }
-
     /// The `Cookie` header that is sent now.
     pub fn cookie_header(&self) -> Option<String> {
         let pairs: Vec<String> = self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();

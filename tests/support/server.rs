@@ -191,7 +191,6 @@ impl TestServer {
 /// ```
 ///
 /// The second of each pair exists with the cargo feature `postgres`, which `tests/run` switches on.
-#[allow(unused_macros, clippy::allow_attributes, reason = "not every test binary runs on each backend")]
 macro_rules! on_each_backend {
     ($(
         $(#[$attribute:meta])*
@@ -223,5 +222,4 @@ macro_rules! on_each_backend {
         }
     )+};
 }
-#[allow(unused_imports, clippy::allow_attributes, reason = "not every test binary runs on each backend")]
 pub(crate) use on_each_backend;

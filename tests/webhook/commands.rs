@@ -3,13 +3,13 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::delivery::{PATIENCE, World};
-use crate::receiver::{Answer, OTHER, SECRET};
 use crate::support::ports::free_port;
 use crate::support::process::{Process, command_line, command_line_ok};
 use crate::support::server::Backend;
 use crate::support::settings::Settings;
 use crate::support::wait::{until, until_found};
+use crate::webhook::delivery::{PATIENCE, World};
+use crate::webhook::receiver::{Answer, OTHER, SECRET};
 
 /// The exit code, and what was said on either way.
 fn said(settings: &Settings, arguments: &[&str]) -> (i32, String) {

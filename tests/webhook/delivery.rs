@@ -7,7 +7,6 @@ use serde_json::json;
 use sessiond::domain::{Clock as _, MovableClock, SessionId, UserId};
 use sessiond::service::AlertOpened;
 
-use crate::receiver::{Answer, OTHER, Receiver, SECRET, assert_ordered};
 use crate::support::client::{Admin, PASSWORD, SignedIn};
 use crate::support::issue::issue_at;
 use crate::support::node::Node;
@@ -15,6 +14,7 @@ use crate::support::process::command_line_ok;
 use crate::support::server::{Backend, Stores};
 use crate::support::settings::Settings;
 use crate::support::wait::{stopwatch, until};
+use crate::webhook::receiver::{Answer, OTHER, Receiver, SECRET, assert_ordered};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::delivery::{PATIENCE, World};
-use crate::receiver::Answer;
 use crate::support::client::PASSWORD;
 use crate::support::process::Process;
 use crate::support::requests::Requests as _;
 use crate::support::server::Backend;
 use crate::support::wait::{stopwatch, until};
+use crate::webhook::delivery::{PATIENCE, World};
+use crate::webhook::receiver::Answer;
 
 /// Longer than a claim holds.
 const CLAIM: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ const CLAIM: Duration = Duration::from_secs(60);
 async fn two_nodes_share_the_work_and_keep_the_order() {
     use std::collections::BTreeMap;
 
-    use crate::receiver::assert_ordered;
+    use crate::webhook::receiver::assert_ordered;
 
     let world = World::new(Backend::Production).await;
     let nodes = [world.node().await, world.node().await];

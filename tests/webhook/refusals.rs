@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 
-use crate::delivery::{PATIENCE, World};
-use crate::receiver::{Answer, assert_ordered, request};
 use crate::support::server::Backend;
 use crate::support::wait::{stopwatch, until};
+use crate::webhook::delivery::{PATIENCE, World};
+use crate::webhook::receiver::{Answer, assert_ordered, request};
 
 /// Each of these is an answer that is none, and after each the same message arrives.
 #[tokio::test]

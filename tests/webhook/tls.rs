@@ -8,9 +8,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::receiver::{SECRET, request};
 use crate::support::settings::Settings;
 use crate::support::tls;
+use crate::webhook::receiver::{SECRET, request};
 
 /// A server with this certificate that takes everything, and the port that it has.
 async fn server(folder: &std::path::Path) -> u16 {

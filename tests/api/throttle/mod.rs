@@ -31,13 +31,13 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::api::tools::{Holder, holder, without_ids};
 use crate::support::client::{Anonymous, PASSWORD, SignedIn, new_email};
 use crate::support::hash_cost;
 use crate::support::process::command_line_ok;
 use crate::support::requests::{Browser, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
 use crate::support::wait::stopwatch;
-use crate::tools::{Holder, holder, without_ids};
 
 const WRONG: &str = "wrong, all of it";
 const DEVICE: &str = "__Host-device";

@@ -1,7 +1,7 @@
 //! What is limited although nothing is wrong: right passwords, and new ones that are judged.
 
 use super::*;
-use crate::tools::fingerprint;
+use crate::api::tools::fingerprint;
 
 pub(super) const SPAN: Duration = Duration::from_secs(600);
 /// Right passwords of one account in ten minutes.

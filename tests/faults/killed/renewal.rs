@@ -11,7 +11,7 @@ use sessiond::service::{Activity, App};
 use crate::support::issue::client;
 
 /// What the other process is to run.
-pub const NAME: &str = "killed::renewal::in_a_process_of_its_own";
+pub const NAME: &str = "faults::killed::renewal::in_a_process_of_its_own";
 /// The environment variable with the token to renew.
 pub const TOKEN: &str = "RENEW_TOKEN";
 

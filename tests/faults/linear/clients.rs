@@ -14,10 +14,10 @@ use sessiond::domain::UserId;
 use sessiond::service::App;
 
 use super::history::{Answer, Deed, Event, History, Issued, Scope, Session, Span};
+use crate::faults::trouble::Dice;
 use crate::support::client::{COOKIE, PASSWORD, SignedIn};
 use crate::support::issue::{client, signed};
 use crate::support::settings::Settings;
-use crate::trouble::Dice;
 
 /// Longer than a node may take for anything.
 const PATIENCE: Duration = Duration::from_secs(25);

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::faults::trouble::System;
 use crate::support::hash_cost;
 use crate::support::wait::{stopwatch, until};
-use crate::trouble::System;
 
 mod clients;
 mod history;
