@@ -68,7 +68,7 @@ const WORDS = {
   'registration-closed': 'New accounts cannot be made here at the moment.',
   'not-found': 'This does not exist any more.',
   'last-administrator': 'This is the last administrator who can sign in. Make another one first.',
-  'email-taken': 'There is an account with this e-mail address already. Sign in instead.',
+  'email-taken': 'An account with this e-mail address already exists. Sign in instead.',
   'too-many-sessions': 'You are signed in in too many places. End a session in one of them, then try again.',
   'invalid-body': 'Please look through what you entered.',
   'unconfirmed': 'The service is busy: this is done, but not yet confirmed everywhere. Please try again in a moment.',
