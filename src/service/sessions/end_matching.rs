@@ -137,7 +137,7 @@ impl Sessions {
         match confirmed {
             Ok(()) => outcome.revoked += ended.ended,
             Err(why) => {
-                log::warn!("{} sessions that were ended by a filter wait to be confirmed: {why}", ended.ended);
+                log::warn!("{} sessions that a filter ended are not confirmed yet: {why}", ended.ended);
                 outcome.unconfirmed += ended.ended;
             }
         }

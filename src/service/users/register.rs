@@ -44,7 +44,7 @@ pub enum RegisterError {
     #[error("{0}")]
     InvalidName(String),
     /// An account with this address exists.
-    #[error("there is an account of this address")]
+    #[error("an account with this address already exists")]
     EmailTaken,
     /// A reason that use cases share.
     #[error(transparent)]
