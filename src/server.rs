@@ -61,9 +61,8 @@ impl Server {
     /// Connections wait in the system's queue until [`Server::run`].
     pub async fn build(mut config: Config, parts: Parts) -> Result<Self, StartError> {
         config.max_event_streams = descriptors::fitting(config.max_event_streams);
-        let refused = |error: io::Error| {
-            StartError(format!("SESSIOND_LISTEN: {} cannot be listened on: {error}.", config.listen))
-        };
+        let refused =
+            |error: io::Error| StartError(format!("SESSIOND_LISTEN: cannot listen on {}: {error}.", config.listen));
         let listener = connections::bind(config.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let random = Arc::clone(&parts.random);
@@ -101,7 +100,7 @@ impl Server {
             ended = &mut server => return finish(ended, self.background).await,
             () = signals.next() => {}
         }
-        log::info!("stopping: requests under way are finished; a second signal stops at once");
+        log::info!("stopping when open requests are answered; a second signal stops at once");
         // The call sends the command; its future only waits for the server to end.
         drop(handle.stop(true));
         tokio::select! {
@@ -169,10 +168,10 @@ impl Signals {
                     if self.on_terminal {
                         return;
                     }
-                    log::info!("SIGHUP changes nothing: settings are read at the start, and there is no log file");
+                    log::info!("SIGHUP has no effect: settings are read at startup, and there is no log file");
                 }
-                _ = one.recv() => log::info!("SIGUSR1 changes nothing"),
-                _ = two.recv() => log::info!("SIGUSR2 changes nothing"),
+                _ = one.recv() => log::info!("SIGUSR1 has no effect"),
+                _ = two.recv() => log::info!("SIGUSR2 has no effect"),
             }
         }
     }

@@ -45,7 +45,7 @@ const SILENT: [&str; 1] = ["actix_http"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TelemetryError {
     /// `RUST_LOG` contains something other than levels.
-    #[error("RUST_LOG has the part {0:?}, which is not understood: write it like info or info,sessiond=debug.")]
+    #[error("RUST_LOG has the invalid part {0:?}: write it like info or info,sessiond=debug.")]
     Filter(String),
     /// Other code has already set up a logger.
     #[error("Logging is already set up in this process.")]

@@ -51,7 +51,7 @@ wire(passwordForm, async ({ current_password: current, new_password: next }, onW
     await revokeOthers({ onWait });
   }
   clear(passwordForm);
-  say(passwordForm.querySelector('.result'), 'Your password is changed. All other sessions were ended.', 'good');
+  say(passwordForm.querySelector('.result'), 'Your password is changed. All other sessions have ended.', 'good');
   alone(refreshSessions)();
 }, leaveIfEnded);
 
@@ -203,7 +203,7 @@ async function endOne(id, device) {
 }
 
 async function endOthers() {
-  const sure = await ask('End all other sessions?', 'Every place but this one will be signed out at once.', 'End all others');
+  const sure = await ask('End all other sessions?', 'All other sessions will be signed out at once.', 'End all others');
   if (!sure) return;
   if (!(await withProof(() => revokeOthers(waiting)))) return;
   await afterEnding('All other sessions have ended.');

@@ -8,7 +8,7 @@ import { Filter } from './console-filter.js';
 import { at, badge, button, byId, capital, count, el, facts, link, pager, said, time } from './console-parts.js';
 
 const filter = new Filter('alerts', byId('alerts-form'));
-const ACTIONS = { alert: 'nothing was done by itself', step_up: 'a password was asked for', revoke: 'sessions were ended' };
+const ACTIONS = { alert: 'no automatic action', step_up: 'password required', revoke: 'sessions ended' };
 
 export async function show(parameters, options) {
   const { user, cursor } = parameters;
@@ -23,9 +23,9 @@ export async function show(parameters, options) {
   }
   if (options.signal.aborted) return '';
   const number = page.alerts.length;
-  const none = state === 'open' && !user ? 'Nothing is strange at the moment.' : 'There are no such alerts.';
+  const none = state === 'open' && !user ? 'There are no open alerts.' : 'No alert matches.';
   const whole = !page.next_cursor && !cursor;
-  say(byId('alerts-found'), page.refused ? '' : number === 0 ? none : `${capital(count(number, 'alert'))}${whole ? '' : ' on this page'}, the newest first.`);
+  say(byId('alerts-found'), page.refused ? '' : number === 0 ? none : `${capital(count(number, 'alert'))}${whole ? '' : ' on this page'}, newest first.`);
   byId('alerts-list').replaceChildren(...(number === 0 ? [] : [alertList(page.alerts, { level: 'h2' })]));
   byId('alerts-pager').replaceChildren(pager('alerts', { state, user, cursor }, page.next_cursor));
   return 'Alerts';
@@ -50,7 +50,7 @@ function alertOf(alert, level, whose) {
       el(level, {}, heading, ' ', badge(`Risk ${alert.risk}`, open ? 'bad' : '')),
       el('p', { class: 'facts' }, ...facts(...opened)),
       el('ul', { class: 'reasons' }, ...signals.map(({ rule, weight, reason }) => el('li', { title: `${rule}, weight ${weight}` }, said(reason)))),
-      gone ? el('p', { class: 'facts' }, 'Its sessions have ended, and the reasons were deleted with it.') : null,
+      gone ? el('p', { class: 'facts' }, 'The sessions have ended, and the reasons were deleted with the account.') : null,
     ),
     el('div', { class: 'acts' },
       ...(whose && !gone ? [link(person, `Show ${count(sessions.length, 'session')}`, { class: 'quiet small' })] : []),
@@ -66,7 +66,7 @@ function endButton(alert) {
   const ends = alert.sessions.length === 1 ? 'ends' : 'end';
   const question = {
     title: `End ${number}?`,
-    text: `The ${number} that this alert is about, of ${whoseIs(alert)}, ${ends} at once, everywhere. The alert stays open.`,
+    text: `The ${number} of ${whoseIs(alert)} in this alert ${ends} at once, everywhere. The alert stays open.`,
     action: `End ${number}`,
   };
   const all = async () => {

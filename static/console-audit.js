@@ -24,10 +24,10 @@ export async function show(parameters, options) {
   if (options.signal.aborted) return '';
   const number = page.events.length;
   const whole = !page.next_cursor && !parameters.cursor;
-  say(byId('audit-found'), page.refused ? '' : number === 0 ? 'Nothing of that kind has happened.' : `${capital(count(number, 'event'))}${whole ? '' : ' on this page'}, the newest first.`);
+  say(byId('audit-found'), page.refused ? '' : number === 0 ? 'No event matches.' : `${capital(count(number, 'event'))}${whole ? '' : ' on this page'}, newest first.`);
   byId('audit-table').replaceChildren(...(number === 0 ? [] : [table('Events', COLUMNS, page.events)]));
   byId('audit-pager').replaceChildren(pager('audit', { ...given, cursor: parameters.cursor }, page.next_cursor));
-  return 'Audit trail';
+  return 'Audit log';
 }
 
 const COLUMNS = [

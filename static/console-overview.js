@@ -24,7 +24,7 @@ export async function show(parameters, options) {
 
 function fillAlerts({ alerts: open, next_cursor: more }) {
   const number = count(open.length, 'open alert');
-  const text = open.length === 0 ? 'Nothing, at the moment.' : `${more ? `More than ${number}` : capital(number)}.`;
+  const text = open.length === 0 ? 'No open alerts.' : `${more ? `More than ${number}` : capital(number)}.`;
   say(byId('overview-strange'), text, open.length === 0 ? 'good' : 'bad');
   byId('overview-alerts').replaceChildren(...(open.length === 0 ? [] : [alertList(open, { level: 'h3' })]));
   byId('overview-more').hidden = !more;
@@ -33,7 +33,7 @@ function fillAlerts({ alerts: open, next_cursor: more }) {
 function fillPlaces({ sessions, next_cursor: more }) {
   const people = new Set(sessions.map((session) => session.user_id)).size;
   const whole = `${capital(count(sessions.length, 'live session'))} of ${count(people, 'person', 'people')}`;
-  say(byId('overview-found'), more ? `The newest ${LOOK} sessions are of ${count(people, 'person', 'people')}; there are more.` : `${whole}.`);
+  say(byId('overview-found'), more ? `The newest ${LOOK} sessions belong to ${count(people, 'person', 'people')}; there are more.` : `${whole}.`);
   const tally = new Map();
   for (const { last_country: country } of sessions) tally.set(country ?? '', (tally.get(country ?? '') ?? 0) + 1);
   const order = [...tally].sort(([a, m], [b, n]) => n - m || a.localeCompare(b));
@@ -41,7 +41,7 @@ function fillPlaces({ sessions, next_cursor: more }) {
 }
 
 function placeOf(country, number) {
-  const parts = [el('span', {}, country === '' ? 'Place not known' : countryName(country)), ' ', el('strong', {}, String(number))];
+  const parts = [el('span', {}, country === '' ? 'Unknown place' : countryName(country)), ' ', el('strong', {}, String(number))];
   if (country === '') return el('span', { class: 'chip plain' }, ...parts);
   const chip = link(at('sessions', { country }), '', { class: 'chip plain' });
   chip.append(...parts);

@@ -51,7 +51,7 @@ export function time(text) {
 }
 
 /** What stands where nothing is known. */
-export const nothing = (word = 'not known') => el('span', { class: 'none' }, word);
+export const nothing = (word = 'unknown') => el('span', { class: 'none' }, word);
 
 /** Text that somebody else chose: its direction cannot reach what stands beside it. */
 export const said = (text) => el('bdi', {}, String(text));

@@ -21,7 +21,7 @@ export async function show(parameters, options) {
   if (options.signal.aborted) return '';
   const number = page.users.length;
   const whole = !page.next_cursor && !parameters.cursor;
-  say(byId('people-found'), page.refused ? '' : number === 0 ? 'Nobody is called that.' : `${capital(count(number, 'account'))}${whole ? '' : ' on this page'}.`);
+  say(byId('people-found'), page.refused ? '' : number === 0 ? 'No account matches.' : `${capital(count(number, 'account'))}${whole ? '' : ' on this page'}.`);
   byId('people-table').replaceChildren(...(number === 0 ? [] : [table('Accounts', COLUMNS, page.users)]));
   byId('people-pager').replaceChildren(pager('people', { query, cursor: parameters.cursor }, page.next_cursor));
   return 'People';

@@ -15,8 +15,8 @@ const ALERTS = 20;
 const REASONS = {
   signed_out: 'signed out', signed_out_elsewhere: 'ended by its owner from elsewhere', revoked: 'ended by an administrator',
   password_changed: 'password changed', password_reset: 'password reset', disabled: 'account disabled', roles_changed: 'roles changed',
-  evicted: 'made room for a newer one', replaced: 'signed in again', device_changed: 'shown by another device', suspicious: 'looked strange',
-  ledger_restored: 'database restored', user_deleted: 'account deleted', expired: 'its time was up',
+  evicted: 'over the session limit', replaced: 'signed in again', device_changed: 'used by another device', suspicious: 'suspicious',
+  ledger_restored: 'database restored', user_deleted: 'account deleted', expired: 'expired',
 };
 
 export async function show({ id = '', sessions: named = '' }, options, me) {
@@ -34,13 +34,13 @@ export async function show({ id = '', sessions: named = '' }, options, me) {
   fillAlerts(strange.alerts);
   fillHistory(history, marked);
   byId('person-alerts-all').replaceChildren(...(strange.next_cursor ? [link(at('alerts', { user: user.id, state: 'all' }), 'All alerts about this account')] : []));
-  byId('person-audit').replaceChildren(link(at('audit', { user: user.id }), 'Everything that happened to this account'));
+  byId('person-audit').replaceChildren(link(at('audit', { user: user.id }), 'Audit log of this account'));
   return user.name ?? user.email;
 }
 
 function actsOn(user, sessions, me) {
   const self = user.id === me.id;
-  const out = self ? ' This is your own account: you are signed out here, too.' : '';
+  const out = self ? ' This is your own account, so you are signed out here, too.' : '';
   const who = user.email;
   const admin = user.roles.includes('admin');
   const roles = admin ? user.roles.filter((role) => role !== 'admin') : [...user.roles, 'admin'];
@@ -58,31 +58,31 @@ function actsOn(user, sessions, me) {
   );
   const grant = change(
     {
-      title: admin ? 'Take the role away?' : 'Make an administrator?',
-      text: `${who} ${admin ? 'can no longer' : 'can then'} see and end everybody's sessions. Every session of this account ends.${out}`,
-      action: admin ? 'Take away' : 'Make administrator',
+      title: admin ? 'Remove the role?' : 'Make an administrator?',
+      text: `${who} ${admin ? 'can no longer' : 'can then'} see and end the sessions of all users. Every session of this account ends.${out}`,
+      action: admin ? 'Remove role' : 'Make administrator',
     },
-    () => setRoles(user.id, roles, waiting), `${who} is ${admin ? 'no administrator any more' : 'an administrator now'}; all sessions have ended.`,
+    () => setRoles(user.id, roles, waiting), `${who} is ${admin ? 'no longer an administrator' : 'an administrator now'}; all sessions have ended.`,
   );
   const remove = change(
-    { title: 'Delete this account?', text: `Every session of ${who} ends, and all that is known of this person is deleted. It cannot be undone.${out}`, action: 'Delete for good', type: who },
+    { title: 'Delete this account?', text: `Every session of ${who} ends, and all data of this person is deleted. This cannot be undone.${out}`, action: 'Delete for good', type: who },
     async () => { await unlessGone(deleteUser(user.id, waiting)); open(at('people')); }, `${who} is deleted.`,
   );
   return [
     ...(sessions.length > 0 ? [button('End all sessions', endAll, { danger: true })] : []),
     user.disabled_at ? button('Enable', enable) : button('Disable', disable, { danger: true }),
-    button(admin ? 'Take administration away' : 'Make administrator', grant),
+    button(admin ? 'Remove administrator role' : 'Make administrator', grant),
     button('Delete…', remove, { danger: true }),
   ];
 }
 
 function fillSessions(sessions, marked) {
-  say(byId('person-found'), sessions.length === 0 ? 'Not signed in anywhere.' : `Signed in in ${count(sessions.length, 'place')}.`);
+  say(byId('person-found'), sessions.length === 0 ? 'Not signed in anywhere.' : `${capital(count(sessions.length, 'live session'))}.`);
   byId('person-sessions').replaceChildren(...(sessions.length === 0 ? [] : [sessionTable('Live sessions', sessions, { whose: false, marked })]));
 }
 
 function fillAlerts(theirs) {
-  byId('person-alerts').replaceChildren(theirs.length === 0 ? el('p', { class: 'facts' }, 'Nothing strange was noticed.') : alertList(theirs, { level: 'h3', whose: false }));
+  byId('person-alerts').replaceChildren(theirs.length === 0 ? el('p', { class: 'facts' }, 'No alerts.') : alertList(theirs, { level: 'h3', whose: false }));
 }
 
 function fillHistory(history, marked) {
@@ -94,6 +94,6 @@ function fillHistory(history, marked) {
     ['Last seen', (session) => time(session.last_seen_at)],
     ['Ended', (session) => lines(time(session.ended_at), Object.hasOwn(REASONS, session.end_reason) ? REASONS[session.end_reason] : session.end_reason)],
   ];
-  const shown = history.length === 0 ? el('p', { class: 'facts' }, 'None.') : table('Ended sessions, the newest first', columns, history, { mark: (session) => marked.includes(session.id) });
+  const shown = history.length === 0 ? el('p', { class: 'facts' }, 'None.') : table('Ended sessions, newest first', columns, history, { mark: (session) => marked.includes(session.id) });
   byId('person-history').replaceChildren(shown);
 }

@@ -41,12 +41,12 @@ export async function endAllThatMatch(filter, words) {
     if (stage !== mine) return;
     mine.total = more ? null : matched;
     if (matched === 0) {
-      say(text, `No session but this one matches: ${words}.`);
+      say(text, `No other session matches: ${words}.`);
       return choices('Close', null);
     }
     const number = more ? `More than ${count(matched, 'session')}` : capital(count(matched, 'session'));
     const ending = matched === 1 ? 'It ends' : 'They end';
-    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${ending} at once, everywhere. The one you are in stays.`);
+    say(text, `${number} ${matched === 1 && !more ? 'matches' : 'match'}: ${words}. ${ending} at once, everywhere. Your current session stays.`);
     choices('Cancel', more ? 'End all of them' : `End ${count(matched, 'session')}`);
     mine.go = () => end(mine);
   });
@@ -94,20 +94,20 @@ function report(mine) {
   bar.hidden = true;
   byId('revoke-title').textContent = titleOf(mine);
   const parts = [`${capital(count(mine.ended, 'session'))} ended.`];
-  if (mine.left && !mine.failed) parts.push('There are more that match.');
+  if (mine.left && !mine.failed) parts.push('More sessions match.');
   if (mine.unconfirmed > 0) {
-    parts.push(`${capital(count(mine.unconfirmed, 'session'))} ${mine.unconfirmed === 1 ? 'is' : 'are'} not confirmed yet: a node may still answer ${mine.unconfirmed === 1 ? 'it' : 'them'} for a moment. Ask again until none is left.`);
+    parts.push(`${capital(count(mine.unconfirmed, 'session'))} ${mine.unconfirmed === 1 ? 'is' : 'are'} not confirmed yet: a node may still accept ${mine.unconfirmed === 1 ? 'it' : 'them'} for a moment. Repeat until all are confirmed.`);
   }
   if (mine.failed) parts.push(mine.failed.message);
   say(text, parts.join(' '), mine.failed ? 'bad' : mine.unconfirmed > 0 ? '' : 'good');
-  const rest = mine.left || mine.failed ? 'Go on' : mine.unconfirmed > 0 ? 'Ask again' : null;
+  const rest = mine.left || mine.failed ? 'Continue' : mine.unconfirmed > 0 ? 'Repeat' : null;
   choices('Close', rest);
   mine.go = rest === null ? null : () => end(restart(mine));
   no.focus();
 }
 
 function titleOf({ failed, left, unconfirmed }) {
-  if (failed) return 'Not all of them';
+  if (failed) return 'Not all sessions ended';
   if (left) return 'Stopped';
   return unconfirmed > 0 ? 'Ended, but not confirmed' : 'Done';
 }

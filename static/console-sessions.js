@@ -40,9 +40,9 @@ export async function show(parameters, options) {
 
 /** A page can be empty before the last one: the service looks at a bounded number of sessions for each. */
 function wordsOf(number, next, cursor) {
-  if (number === 0 && next) return 'None on this page; there may be some on the next.';
+  if (number === 0 && next) return 'No match on this page; the next page may have some.';
   if (number === 0) return 'No live session matches.';
-  return `${capital(count(number, 'session'))}${next || cursor ? ' on this page' : ''}, the newest first.`;
+  return `${capital(count(number, 'session'))}${next || cursor ? ' on this page' : ''}, newest first.`;
 }
 
 /** Live sessions; of one person alone, `whose` leaves out who it is. */
@@ -66,14 +66,14 @@ export function whereOf(session) {
   const moved = session.ip !== session.sign_in_ip && (now.country !== session.country || now.asn !== session.asn);
   if (!moved) return lines(placeOf(now) || placeOf(session), networkOf(now) || networkOf(session));
   const first = [placeOf(session), networkOf(session)].filter(Boolean).join(', ');
-  return lines(placeOf(now) || 'an unknown place', [networkOf(now), first && `signed in from ${first}`].filter(Boolean).join(' · '));
+  return lines(placeOf(now) || 'unknown place', [networkOf(now), first && `signed in from ${first}`].filter(Boolean).join(' · '));
 }
 
 export const whoOf = (session) => link(at('person', { id: session.user_id }), said(session.user_email ?? session.user_id));
 
 function addressOf({ ip, sign_in_ip: first }) {
   if (!ip) return nothing();
-  return lines(link(at('sessions', { ip }), said(ip), { title: 'Everybody at this address', class: ip.length <= SHORT ? 'id' : null }), first && first !== ip ? `signed in from ${first}` : '');
+  return lines(link(at('sessions', { ip }), said(ip), { title: 'All sessions at this address', class: ip.length <= SHORT ? 'id' : null }), first && first !== ip ? `signed in from ${first}` : '');
 }
 
 function endButton(session) {

@@ -5,19 +5,19 @@ import { logout, onEnded } from './sessiond.js';
 
 const REASONS = {
   signed_out: 'You signed out in another tab of this browser.',
-  signed_out_elsewhere: 'This session was ended from another place where you are signed in.',
+  signed_out_elsewhere: 'This session was ended from another of your sessions.',
   revoked: 'An administrator ended this session.',
-  password_changed: 'Your password was changed in another place. If it was not you, ask whoever runs this service for help.',
-  password_reset: 'Your password was set anew by a link. If it was not you, ask whoever runs this service for help.',
-  disabled: 'Your account was disabled. Ask whoever runs this service.',
+  password_changed: 'Your password was changed in another session. If it was not you, ask an administrator for help.',
+  password_reset: 'Your password was reset with a link. If it was not you, ask an administrator for help.',
+  disabled: 'Your account was disabled. Ask an administrator for help.',
   user_deleted: 'Your account was deleted.',
-  roles_changed: 'What your account may do was changed. Sign in again to go on with it.',
-  evicted: 'You signed in in one place too many, and this session had gone unused for longest.',
-  replaced: 'Somebody signed in in another tab of this browser.',
-  device_changed: 'This session was used by another browser or system than the one it began in.',
-  suspicious: 'Something about this session was strange, so the service ended it. If it was you, sign in again.',
-  ledger_restored: 'The service was restored from a backup, and every session was ended to be on the safe side.',
-  expired: 'It was not used for a while, or had lasted as long as a session may.',
+  roles_changed: 'The roles of your account have changed. Sign in again to continue.',
+  evicted: 'You have too many sessions, so the one that was unused for longest has ended.',
+  replaced: 'Someone signed in in another tab of this browser.',
+  device_changed: 'A different browser or system used this session.',
+  suspicious: 'This session looked suspicious, so the service ended it. If it was you, sign in again.',
+  ledger_restored: 'The service was restored from a backup, so it ended every session to be safe.',
+  expired: 'The session was unused for too long, or reached its maximum age.',
 };
 const UNKNOWN = 'Your session has ended.';
 

@@ -13,7 +13,7 @@ const signInForm = document.getElementById('sign-in-form');
 const registerForm = document.getElementById('register-form');
 const notice = document.getElementById('notice');
 const already = document.getElementById('already-view');
-const NOT_KEPT = 'Your browser did not keep the sign-in: it blocks cookies for this address. Allow them, then sign in again.';
+const NOT_KEPT = 'Your browser blocks cookies for this address. Allow them, then sign in again.';
 
 wire(signInForm, async ({ email, password, remember }, onWait) => {
   await login({ email, password, remember: remember === 'on' }, { onWait });
@@ -26,7 +26,7 @@ wire(registerForm, async ({ email, password, name }, onWait) => {
   try {
     await login({ email, password, remember: false }, { onWait });
   } catch {
-    offerSignIn(email, 'Your account is ready. Sign in with it.', 'good');
+    offerSignIn(email, 'Your account is ready. Please sign in.', 'good');
     return;
   }
   if (await isKept(onWait)) enter();
@@ -44,7 +44,7 @@ skipIfSignedIn();
 
 /** A page that wants somebody signed in sends people here, and they are told what for. */
 function explainArrival() {
-  if (isOnTheWay) say(signInForm.querySelector('.result'), 'Sign in to go on.');
+  if (isOnTheWay) say(signInForm.querySelector('.result'), 'Sign in to continue.');
 }
 
 function showView(moveFocus) {

@@ -59,20 +59,20 @@ const FREE = ['session', 'login', 'register', 'reset'];
 
 /** @type {Record<string, string>} */
 const WORDS = {
-  'unauthenticated': 'You are not signed in, or not any more. Please sign in.',
-  'wrong-credentials': 'The e-mail address or the password is not right.',
+  'unauthenticated': 'You are not signed in. Please sign in.',
+  'wrong-credentials': 'The e-mail address or the password is wrong.',
   'wrong-password': 'That is not your current password.',
   'step-up-required': 'Please confirm with your password first.',
   'forbidden-origin': 'This page was opened from an address the service does not accept. Open it from its usual address.',
   'forbidden': 'Your account is not allowed to do this.',
-  'registration-closed': 'New accounts cannot be made here at the moment.',
-  'not-found': 'This does not exist any more.',
-  'last-administrator': 'This is the last administrator who can sign in. Make another one first.',
-  'email-taken': 'There is an account with this e-mail address already. Sign in instead.',
-  'too-many-sessions': 'You are signed in in too many places. End a session in one of them, then try again.',
-  'invalid-body': 'Please look through what you entered.',
+  'registration-closed': 'Registration is closed at the moment.',
+  'not-found': 'This no longer exists.',
+  'last-administrator': 'This is the last administrator who can sign in. Make another user an administrator first.',
+  'email-taken': 'An account with this e-mail address already exists. Sign in instead.',
+  'too-many-sessions': 'You have too many sessions. Sign out somewhere else, then try again.',
+  'invalid-body': 'Please check what you entered.',
   'unconfirmed': 'The service is busy: this is done, but not yet confirmed everywhere. Please try again in a moment.',
-  'unreadable': 'Something other than the service has answered. Check your connection and try again.',
+  'unreadable': 'The answer did not come from this service. Check your connection and try again.',
   'unreachable': 'The service cannot be reached. Check your connection and try again.',
 };
 
@@ -81,7 +81,7 @@ const WORDS_BY_STATUS = {
   401: WORDS['unauthenticated'],
   403: WORDS['forbidden'],
   404: WORDS['not-found'],
-  409: 'This cannot be done right now, because something else stands in its way.',
+  409: 'This cannot be done right now because of a conflict.',
   422: WORDS['invalid-body'],
   503: 'The service is busy. Please try again in a moment.',
 };

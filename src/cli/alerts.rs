@@ -29,7 +29,7 @@ pub enum Command {
         /// About this account: its address or id
         #[arg(long, value_name = "EMAIL|ID")]
         user: Option<String>,
-        /// Print one JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -56,7 +56,7 @@ pub enum State {
 }
 
 fn alert_id(text: &str) -> Result<AlertId, String> {
-    AlertId::parse(text).ok_or_else(|| "this is no alert id: `sessiond alerts list` shows them".to_owned())
+    AlertId::parse(text).ok_or_else(|| "not an alert id: `sessiond alerts list` shows the ids".to_owned())
 }
 
 /// Runs the command.
@@ -111,7 +111,7 @@ async fn list(
         }
     }
     if !json && before.is_none() {
-        return out.line("There is no such alert.");
+        return out.line("No alert matches.");
     }
     Ok(())
 }

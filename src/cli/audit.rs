@@ -46,16 +46,16 @@ pub struct Asked {
     /// Of this event type, such as authn_login_success
     #[arg(long, value_parser = event)]
     event: Option<Event>,
-    /// From this time on: a moment (2026-11-22T07:04:42Z) or how long ago (24h, 7d)
+    /// From this time on: a time (2026-11-22T07:04:42Z) or an age (24h, 7d)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
     /// Before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
-    /// Most lines to show [default: 100]
+    /// Maximum number of lines [default: 100]
     #[arg(long, value_name = "COUNT", value_parser = count)]
     limit: Option<usize>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -75,7 +75,7 @@ fn event(text: &str) -> Result<Event, String> {
 }
 
 fn session(text: &str) -> Result<SessionId, String> {
-    SessionId::parse(text).ok_or_else(|| "this is no session id: `sessiond sessions list` shows them".to_owned())
+    SessionId::parse(text).ok_or_else(|| "not a session id: `sessiond sessions list` shows the ids".to_owned())
 }
 
 /// Numbers have one spelling; Rust would also parse `+3`.
@@ -133,7 +133,7 @@ async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(
     }
     match (asked.json, rows.len()) {
         (true, _) => Ok(()),
-        (false, 1) => out.line("There is no such line."),
+        (false, 1) => out.line("No line matches."),
         (false, _) => out.rows(&rows),
     }
 }

@@ -48,7 +48,9 @@ impl Failure {
     pub fn before_anything(self) -> Self {
         match self {
             Self::Unwritten(why) => Self::failed(format!("Nothing was done: {why}")),
-            Self::ReaderGone => Self::failed("Nothing was done: nobody reads the question."),
+            Self::ReaderGone => {
+                Self::failed("Nothing was done: the output is closed, so nobody can answer the question.")
+            }
             other => other,
         }
     }
@@ -97,7 +99,7 @@ impl From<StartError> for Failure {
 
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
-        Self::failed(format!("The database cannot be used just now: {error}."))
+        Self::failed(format!("The database cannot be used at the moment: {error}."))
     }
 }
 
@@ -116,18 +118,17 @@ impl From<Denied> for Failure {
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
-            AdminError::UnknownUser => Self::failed("There is no such account any more."),
+            AdminError::UnknownUser => Self::failed("The account no longer exists."),
             AdminError::LastAdministrator => Self::failed(
-                "Nobody else could administer any more: make another administrator first (`sessiond user grant`), or say \
-                 --force.",
+                "This is the last administrator: make another one first (`sessiond user grant`), or use --force.",
             ),
             AdminError::Denied(denied) => denied.into(),
         }
     }
 }
 
-const UNCONFIRMED: &str = "It is done in the database, but no serving node has confirmed yet that the sessions are \
-    out of Redis: one will as soon as it runs, and until then they may still be answered.";
+const UNCONFIRMED: &str = "The change is in the database, but no node has confirmed yet that Redis no longer has the \
+    sessions: a running node will confirm it, and until then nodes may still accept them.";
 
 impl From<RegisterError> for Failure {
     fn from(error: RegisterError) -> Self {
@@ -135,7 +136,7 @@ impl From<RegisterError> for Failure {
             RegisterError::InvalidEmail(sentence)
             | RegisterError::WeakPassword(sentence)
             | RegisterError::InvalidName(sentence) => Self::Failed(sentence),
-            RegisterError::EmailTaken => Self::failed("There is already an account with this e-mail address."),
+            RegisterError::EmailTaken => Self::failed("An account with this e-mail address already exists."),
             RegisterError::Closed => Self::failed("Registration is closed."),
             RegisterError::Denied(denied) => denied.into(),
         }

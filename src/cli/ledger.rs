@@ -34,20 +34,22 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     if !yes {
         let stdin = io::stdin();
         let on_terminal = stdin.is_terminal();
-        let question = format!("This ends every session in {}; everybody has to sign in again.", config.database);
+        let question = format!("This ends every session in {}; all users have to sign in again.", config.database);
         let asked = out.line(&question).and_then(|()| confirm(on_terminal, stdin.lock(), out));
         asked.map_err(Failure::before_anything)?;
     }
     let app = App::open_existing(config).await?;
     let ended = app.sessions.ledger_restored(&AuditContext::command_line()).await?;
-    out.line(&format!("It is the database now; sessions ended: {ended}. Nodes that run go on by themselves."))
+    out.line(&format!(
+        "The nodes accept this database now; sessions ended: {ended}. Running nodes continue by themselves."
+    ))
 }
 
 fn confirm(on_terminal: bool, mut input: impl BufRead, out: &mut Output<impl Write>) -> Result<(), Failure> {
     if !on_terminal {
-        return Err(Failure::Usage("Say --yes to do it without being asked on a terminal.".to_owned()));
+        return Err(Failure::Usage("Standard input is not a terminal: confirm with --yes.".to_owned()));
     }
-    out.line("Type yes to go on:")?;
+    out.line("Type yes to continue:")?;
     let mut answer = String::new();
     input.read_line(&mut answer)?;
     if answer.trim() == "yes" { Ok(()) } else { Err(Failure::failed("Nothing was done.")) }

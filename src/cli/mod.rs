@@ -33,8 +33,7 @@ use failure::Failure;
 use output::Output;
 
 /// A stateful session server: lists sessions, ends them at any instant, and keeps them when Redis is lost.
-///
-/// Without a command it serves. Every setting is an environment variable and an option; --help lists them all.
+/// Without a command, it serves. Every setting is an environment variable and an option; --help lists them all.
 #[derive(Parser)]
 #[command(name = "sessiond", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct CommandLine {
@@ -58,7 +57,7 @@ enum Command {
     /// List and acknowledge alerts about unusual sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
-    /// Show what happened, who did it and to whom
+    /// Show the audit log: what happened, to whom, and who did it
     #[command(subcommand, disable_help_subcommand = true)]
     Audit(audit::Command),
     /// Report what happened to the database
@@ -119,8 +118,8 @@ fn asked() -> Result<CommandLine, Asked> {
     })
 }
 
-const NO_COMMAND: &str = "This is no command: an address belongs to the option that it is for, such as --database-url \
-    URL; see `sessiond --help`.";
+const NO_COMMAND: &str =
+    "Unknown command: pass a URL with its option, such as --database-url URL; see `sessiond --help`.";
 
 fn answered(answer: &clap::Error) -> ExitCode {
     match answer.print() {

@@ -32,13 +32,13 @@ fn ask_twice(
     let first = Password::new(prompt("Password: ")?);
     // Reported before the second prompt, so that no refused password is typed twice.
     check(&first).map_err(|weak| Failure::failed(weak.0))?;
-    let second = Password::new(prompt("The same again: ")?);
-    if first == second { Ok(first) } else { Err(Failure::failed("The two passwords are not the same.")) }
+    let second = Password::new(prompt("Repeat the password: ")?);
+    if first == second { Ok(first) } else { Err(Failure::failed("The passwords do not match.")) }
 }
 
 fn read_line(input: impl BufRead) -> Result<Password, Failure> {
     let mut line = Zeroizing::new(String::with_capacity(256));
-    input.take(MAX_LINE).read_line(&mut line).map_err(|_| Failure::failed("Standard input holds no text in UTF-8."))?;
+    input.take(MAX_LINE).read_line(&mut line).map_err(|_| Failure::failed("Standard input is not valid UTF-8."))?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
@@ -64,7 +64,7 @@ mod tests {
     fn a_terminal_is_asked_twice() {
         let good = "correct horse battery";
         assert_eq!(asked([good; 2]), Ok(Password::new(good.to_owned())));
-        assert_eq!(asked([good, "correct hose battery"]), Err(Failure::failed("The two passwords are not the same.")));
+        assert_eq!(asked([good, "correct hose battery"]), Err(Failure::failed("The passwords do not match.")));
         assert_eq!(asked(["short", ""]), Err(Failure::failed("Choose a password of at least 8 characters.")));
     }
 

@@ -20,7 +20,7 @@ pub async fn serve(config: Config, out: &mut Output<impl Write>) -> Result<(), F
     // If the node cannot ask now because its clock is wrong, it serves all the same and tells every client.
     if matches!(server.app().users.has_users().await, Ok(false)) {
         said.push(format!(
-            "There is no account yet. Make the first administrator in another terminal{}:",
+            "There is no account yet. Create the first administrator in another terminal{}:",
             greeting.with
         ));
         said.push(format!("    {}", greeting.first_admin));
@@ -49,7 +49,7 @@ impl Greeting {
             }
             // Its address may contain a password, which must not be in a command line.
             #[cfg(feature = "postgres")]
-            Database::Postgres { .. } => (", with this one's DATABASE_URL in its environment", String::new()),
+            Database::Postgres { .. } => (", with the same DATABASE_URL in its environment", String::new()),
         };
         let first_admin = format!("{} user add you@example.org --role admin{database}", quoted(&program));
         Self { public_url: config.public_url(), with, first_admin }

@@ -22,7 +22,7 @@ const PAGE: usize = 200;
 const STEP: usize = 10_000;
 
 /// The error without a filter: a missing filter never means all sessions.
-const NOT_SAID: &str = "Say which sessions: an id, what they have in common (--user, --ip, --country…), or --all.";
+const NOT_SAID: &str = "Say which sessions: an id, a filter (--user, --ip, --country…) or --all.";
 
 /// Commands on sessions.
 #[derive(Subcommand)]
@@ -31,7 +31,7 @@ pub enum Command {
     List {
         #[command(flatten)]
         which: Which,
-        /// Print one JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -45,7 +45,7 @@ pub enum Command {
         /// All users' sessions
         #[arg(long, conflicts_with = "which")]
         all: bool,
-        /// Only say how many sessions would end
+        /// Only count the sessions that would end
         #[arg(long)]
         dry_run: bool,
         /// Confirm that more than one session may end
@@ -77,10 +77,10 @@ pub struct Which {
     /// Signed in from this address or network
     #[arg(long, value_name = "IP")]
     sign_in_ip: Option<String>,
-    /// Signed in from this country, or used from there now, two letters
+    /// Signed in or last used from this country (two letters)
     #[arg(long)]
     country: Option<String>,
-    /// Signed in from the network (autonomous system) of this number, or used from there now
+    /// Signed in or last used from the network with this AS number
     #[arg(long)]
     asn: Option<String>,
     /// The browser, as lists show it
@@ -89,19 +89,19 @@ pub struct Which {
     /// The operating system, as lists show it
     #[arg(long)]
     os: Option<String>,
-    /// Issued before this moment, or longer ago than this (30d)
+    /// Issued before this time, or longer ago than this (30d)
     #[arg(long, value_name = "TIME")]
     older_than: Option<String>,
-    /// Issued since this moment, or within this time (1h)
+    /// Issued since this time, or within this period (1h)
     #[arg(long, value_name = "TIME")]
     newer_than: Option<String>,
-    /// Last used before this moment, or longer ago than this
+    /// Last used before this time, or longer ago than this
     #[arg(long, value_name = "TIME")]
     last_seen_before: Option<String>,
-    /// Last used since this moment, or within this time
+    /// Last used since this time, or within this period
     #[arg(long, value_name = "TIME")]
     last_seen_after: Option<String>,
-    /// With signals of at least this weight
+    /// With at least this risk score
     #[arg(long, value_name = "WEIGHT")]
     risk: Option<String>,
 }
@@ -143,7 +143,7 @@ fn option(field: &str) -> String {
 }
 
 fn session_id(text: &str) -> Result<SessionId, String> {
-    SessionId::parse(text).ok_or_else(|| "this is no session id: `sessiond sessions list` shows them".to_owned())
+    SessionId::parse(text).ok_or_else(|| "not a session id: `sessiond sessions list` shows the ids".to_owned())
 }
 
 /// Runs the command.
@@ -183,7 +183,7 @@ async fn list(app: &App, filter: Filter, json: bool, out: &mut Output<impl Write
             break;
         }
     }
-    if none_yet && !json { out.line("There is no such live session.") } else { Ok(()) }
+    if none_yet && !json { out.line("No live session matches.") } else { Ok(()) }
 }
 
 fn cells(found: &FoundSession) -> [String; 9] {
@@ -260,7 +260,7 @@ async fn revoke_matching(
         let count = step(app, &filter, true, None, 2).await?.matched;
         if count > 1 {
             return Err(Failure::Usage(
-                "More than one session fits: --dry-run says how many, --yes ends them.".to_owned(),
+                "More than one session matches: --dry-run counts them, --yes ends them.".to_owned(),
             ));
         }
     }

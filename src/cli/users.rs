@@ -38,10 +38,10 @@ pub enum Command {
     },
     /// List all accounts, or those that match a query
     List {
-        /// The beginning of an address, of a part of it, of its host, of a name or of a word of it
+        /// The start of an address, of a part of it, of its host, of a name or of a word in a name
         #[arg(long, value_name = "TEXT")]
         query: Option<String>,
-        /// Print one JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -49,10 +49,10 @@ pub enum Command {
     Reset {
         /// The account's address or id
         user: String,
-        /// Lock the account first: only the link opens it, the old password no longer does
+        /// Lock the account first: the old password no longer works, only the link does
         #[arg(long)]
         lock: bool,
-        /// Also if no administrator would be left
+        /// Even if no administrator would be left
         #[arg(long, requires = "lock")]
         force: bool,
         /// Print the link and its expiry as one JSON object
@@ -67,9 +67,9 @@ pub enum Command {
     Enable(Named),
     /// Delete an account: ends its sessions, then erases its personal data
     Delete(Unseating<Named>),
-    /// Give an account a role; ends its sessions, so that the next one has it
+    /// Give an account a role; ends its sessions, because the next one has the role
     Grant(NamedRole),
-    /// Take a role away from an account; ends its sessions too
+    /// Remove a role from an account; ends its sessions too
     #[command(name = "revoke-role", alias = "revoke")]
     RevokeRole(Unseating<NamedRole>),
 }
@@ -106,7 +106,7 @@ pub struct NamedRole {
 pub struct Unseating<T: Args> {
     #[command(flatten)]
     what: T,
-    /// Also if no administrator would be left
+    /// Even if no administrator would be left
     #[arg(long)]
     force: bool,
 }
@@ -122,7 +122,7 @@ fn extra_role(text: &str) -> Result<Role, String> {
     match text.parse() {
         Ok(Role::User) => Err("every account has the role user".to_owned()),
         Ok(role) => Ok(role),
-        Err(_) => Err("the only role to give or take is admin".to_owned()),
+        Err(_) => Err("the only role to grant or revoke is admin".to_owned()),
     }
 }
 
@@ -159,7 +159,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
             let what = if account.locked {
                 "is enabled, and locked until a new password is set."
             } else {
-                "may sign in again."
+                "can sign in again."
             };
             done(&named, account, None, what, out)
         }
@@ -171,7 +171,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         Command::Grant(NamedRole { named, role }) => {
             let account = find(&app, &named.user).await?;
             app.users.grant_role(account.id, role, &context).await?;
-            done(&named, account, None, &format!("has the role {} from the next sign-in on.", role.name()), out)
+            done(&named, account, None, &format!("has the role {} from the next sign-in.", role.name()), out)
         }
         Command::RevokeRole(wanted) => {
             let NamedRole { named, role } = &wanted.what;
@@ -180,9 +180,9 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
             app.users.take_role(account.id, *role, &wanted.context()).await?;
             let name = role.name();
             let what = if had {
-                format!("has not the role {name} any more.")
+                format!("no longer has the role {name}.")
             } else {
-                format!("had not the role {name}: nothing has changed.")
+                format!("did not have the role {name}: nothing has changed.")
             };
             done(named, account, None, &what, out)
         }
@@ -264,7 +264,7 @@ async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>
     // Checked before the prompt, so that no password is chosen in vain.
     Email::parse(&wanted.email).map_err(|invalid| Failure::failed(invalid.0))?;
     if app.users.find_user(&wanted.email).await?.is_some() {
-        return Err(Failure::failed("There is already an account with this e-mail address."));
+        return Err(Failure::failed("An account with this e-mail address already exists."));
     }
     let roles = wanted.roles.into_iter().fold(Roles::new_account(), Roles::with);
     let personal: Vec<String> = [Some(&wanted.email), wanted.name.as_ref()].into_iter().flatten().cloned().collect();
@@ -295,8 +295,10 @@ async fn list(app: &App, query: &str, json: bool, out: &mut Output<impl Write>) 
     }
     match (json, rows.len()) {
         (true, _) => Ok(()),
-        (false, 1) if !query.is_empty() => out.line("There is no such account."),
-        (false, 1) => out.line("There is no account yet. Make the first with `sessiond user add EMAIL --role admin`."),
+        (false, 1) if !query.is_empty() => out.line("No account matches."),
+        (false, 1) => {
+            out.line("There is no account yet. Create the first one with `sessiond user add EMAIL --role admin`.")
+        }
         (false, _) => out.rows(&rows),
     }
 }
@@ -343,7 +345,7 @@ async fn reset(
 ) -> Result<ResetLink, Failure> {
     let disabled = || {
         let name = account.name();
-        Failure::failed(format!("{name} is disabled, so a link would open nothing: run `sessiond user enable` first."))
+        Failure::failed(format!("{name} is disabled, so a link would not work: run `sessiond user enable` first."))
     };
     if account.disabled {
         return Err(disabled());
@@ -376,12 +378,12 @@ fn tell_link(
     out.line(&link.link)?;
     let end = link.expires_at.to_rfc3339();
     out.line(&format!(
-        "It works once, until {end}. Whoever has it can set the password of {}: give it to nobody else.",
+        "The link works once, until {end}. It lets anyone set the password of {}, so give it only to the owner.",
         account.name()
     ))?;
     if locked {
-        out.line("Until then no password opens the account.")
+        out.line("Until then, no password works.")
     } else {
-        out.line("Until then the old password still opens the account (see --lock).")
+        out.line("Until then, the old password still works (see --lock).")
     }
 }

@@ -17,7 +17,7 @@ use super::output::Output;
 pub enum Command {
     /// Send one message of the type webhook.test, and print the answer
     Test,
-    /// Show the messages that are still to be delivered
+    /// Show the messages that wait for delivery
     Pending {
         /// Print one JSON object
         #[arg(long)]
@@ -35,15 +35,15 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
 
 async fn test(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let Some(webhook) = &config.webhook else {
-        return Err(Failure::Usage("SESSIOND_WEBHOOK_URL is not set: there is nobody to be told.".to_owned()));
+        return Err(Failure::Usage("SESSIOND_WEBHOOK_URL is not set, so there is no receiver to test.".to_owned()));
     };
     let tried = service::test_webhook(webhook).await;
     let took = tried.took.as_millis();
     if tried.delivered {
-        let done = format!("{} has taken it: {}, after {took} ms", tried.to, tried.answer);
+        let done = format!("{} accepted the message: {}, after {took} ms", tried.to, tried.answer);
         return out.line(&format!("{done}.")).map_err(|failure| failure.after(&done));
     }
-    Err(Failure::failed(format!("{} has not taken it: {}, after {took} ms.", tried.to, tried.answer)))
+    Err(Failure::failed(format!("{} did not accept the message: {}, after {took} ms.", tried.to, tried.answer)))
 }
 
 async fn pending(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {

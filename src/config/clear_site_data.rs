@@ -56,16 +56,16 @@ pub(super) fn clear_site_data(settings: &Settings) -> Result<ClearSiteData, Conf
         let kind = [SiteData::Cache, SiteData::Cookies, SiteData::Storage].into_iter().find(|kind| kind.word() == word);
         match kind {
             Some(kind) if !kinds.contains(&kind) => kinds.push(kind),
-            Some(_) => return Err(given.is_no(word, "which stands there twice.")),
+            Some(_) => return Err(given.is_no(word, "which is listed twice.")),
             None => {
                 return Err(
-                    given.is_no(word, "but can only be cache, cookies and storage, with commas between, or none.")
+                    given.is_no(word, "but can only be cache, cookies and storage, separated by commas, or none.")
                 );
             }
         }
     }
     if kinds.is_empty() {
-        Err(given.bad("lists nothing: write cache,storage or none."))
+        Err(given.bad("is an empty list: write cache,storage or none."))
     } else {
         Ok(ClearSiteData(kinds))
     }
@@ -92,11 +92,11 @@ mod tests {
             assert_eq!(read(text), Ok(kinds.to_owned()), "{text:?}");
         }
         for (text, end) in [
-            ("*", "is \"*\", but can only be cache, cookies and storage, with commas between, or none."),
-            ("cache,none", "is \"none\", but can only be cache, cookies and storage, with commas between, or none."),
-            ("Cache", "is \"Cache\", but can only be cache, cookies and storage, with commas between, or none."),
-            ("cache,cache", "is \"cache\", which stands there twice."),
-            (",", "lists nothing: write cache,storage or none."),
+            ("*", "is \"*\", but can only be cache, cookies and storage, separated by commas, or none."),
+            ("cache,none", "is \"none\", but can only be cache, cookies and storage, separated by commas, or none."),
+            ("Cache", "is \"Cache\", but can only be cache, cookies and storage, separated by commas, or none."),
+            ("cache,cache", "is \"cache\", which is listed twice."),
+            (",", "is an empty list: write cache,storage or none."),
         ] {
             assert_eq!(read(text), Err(format!("SESSIOND_CLEAR_SITE_DATA {end}")), "{text:?}");
         }

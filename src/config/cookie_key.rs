@@ -133,15 +133,13 @@ pub(super) fn source(
     let key = Given::new(var::COOKIE_KEY, settings.cookie_key.as_ref());
     let file = Given::new(var::COOKIE_KEY_FILE, settings.cookie_key_file.as_ref());
     match (key.text(), file.text(), database) {
-        (Some(_), Some(_), _) => {
-            Err(key.bad(format!("and {} are both set: leave one of them out.", var::COOKIE_KEY_FILE)))
-        }
+        (Some(_), Some(_), _) => Err(key.bad(format!("and {} are both set: unset one of them.", var::COOKIE_KEY_FILE))),
         (Some(text), None, _) => given_key(&key, text),
         (None, Some(_), _) => given_key(&file, &file.secret_file(of_group)?),
         (None, None, Database::Sqlite { path }) if !has_redis => Ok(CookieKeySource::Beside(KeyFile::of(path))),
         (None, None, _) => Err(key.bad(format!(
-            "is needed with Redis or PostgreSQL, so that all servers sign with the same key: {HOW_TO_MAKE} and give \
-             it to each of them."
+            "is needed with Redis or PostgreSQL, so that all servers sign with the same key: {HOW_TO_MAKE} and give it \
+                to all servers."
         ))),
     }
 }
@@ -163,7 +161,7 @@ impl KeyFile {
     fn open(&self, random: &dyn Random) -> Result<CookieKey, ConfigError> {
         if !self.path.exists() {
             create(&self.path, random).map_err(|error| {
-                self.refuse(&format!("cannot be made: {error}; make its folder writable or set the key."))
+                self.refuse(&format!("cannot be created: {error}; make its folder writable or set the key."))
             })?;
         }
         self.read()
@@ -175,11 +173,11 @@ impl KeyFile {
         }
         let shown = self.path.display();
         let file = secret_file::read(&self.path).map_err(|fault| match fault {
-            Fault::Open => self.refuse(&format!("can be read or written by everybody: run `chmod 600 {shown}`.")),
+            Fault::Open => self.refuse(&format!("can be read or written by every user: run `chmod 600 {shown}`.")),
             Fault::Unreadable(error) => self.refuse(&format!("cannot be read: {error}.")),
         })?;
         let key = CookieKey::parse(&file.text).map_err(|fault| {
-            self.refuse(&format!("{fault}: delete the file to get a new key (everybody signs in again)."))
+            self.refuse(&format!("{fault}: delete the file to get a new key (all users have to sign in again)."))
         })?;
         if file.of_group {
             log::warn!("{shown}, which holds the cookie key, can be read or written by its group");
@@ -267,7 +265,7 @@ mod tests {
         for mode in [0o644, 0o604, 0o602, 0o601, 0o666] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let refused = opened().unwrap_err().to_string();
-            assert!(refused.contains("can be read or written by everybody: run `chmod 600 "), "{mode:o}: {refused}");
+            assert!(refused.contains("can be read or written by every user: run `chmod 600 "), "{mode:o}: {refused}");
         }
     }
 
@@ -291,6 +289,6 @@ mod tests {
         let nowhere = KeyFile::of(&folder.path().join("none/s.db"));
         let refused = nowhere.open(&SystemRandom).unwrap_err().to_string();
         assert!(refused.starts_with("SESSIOND_COOKIE_KEY is not set, and /"), "{refused}");
-        assert!(refused.contains("cannot be made: No such file or directory"), "{refused}");
+        assert!(refused.contains("cannot be created: No such file or directory"), "{refused}");
     }
 }

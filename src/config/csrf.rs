@@ -19,7 +19,7 @@ pub(super) fn method_header(settings: &Settings) -> Result<Option<String>, Confi
     if is_plain && !TAKEN.contains(&name.as_str()) {
         return Ok(Some(name));
     }
-    Err(given.is_no(text, "but must name the header in which your proxy tells the method, such as X-Forwarded-Method."))
+    Err(given.is_no(text, "but must name the header in which your proxy sends the method, such as X-Forwarded-Method."))
 }
 
 #[cfg(test)]
@@ -39,8 +39,8 @@ mod tests {
             assert_eq!(
                 read(bad),
                 Err(format!(
-                    "SESSIOND_CSRF_METHOD_HEADER is {bad:?}, but must name the header in which your proxy tells the \
-                     method, such as X-Forwarded-Method."
+                    "SESSIOND_CSRF_METHOD_HEADER is {bad:?}, but must name the header in which your proxy sends the \
+                        method, such as X-Forwarded-Method."
                 ))
             );
         }

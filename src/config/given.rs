@@ -53,8 +53,8 @@ impl<'a> Given<'a> {
     pub fn secret_file(&self, of_group: &mut Vec<&'static str>) -> Result<Zeroizing<String>, ConfigError> {
         let file = secret_file::read(Path::new(self.text.unwrap_or_default())).map_err(|fault| match fault {
             Fault::Open => self.bad(
-                "names a file that everybody can read or write: run `chmod 600` on it, or mount it with the mode 0400 or \
-                 0440.",
+                "names a file that every user can read or write: run `chmod 600` on it, or mount it with the mode 0400 \
+                 or 0440.",
             ),
             Fault::Unreadable(error) => self.bad(format!("names a file that cannot be read: {error}.")),
         })?;
@@ -79,7 +79,7 @@ impl<'a> Given<'a> {
     {
         let Some(text) = self.text else { return Ok(default) };
         let within = text.parse().ok().filter(|number| *number >= least && *number <= most);
-        within.ok_or_else(|| self.is_no(text, format_args!("which is no number from {least} to {most}.")))
+        within.ok_or_else(|| self.is_no(text, format_args!("but must be a number from {least} to {most}.")))
     }
 
     /// Parses one of a few words.

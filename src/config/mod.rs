@@ -339,8 +339,8 @@ impl Config {
         }
         let own = list(&self.origins).unwrap_or_default();
         Some(format!(
-            "{} is not set: only pages of {own} may sign in or change anything, and links lead there; name what browsers open, \
-             such as https://app.example.com",
+            "{} is not set, so only pages of {own} can sign in or change anything, and links lead there: name the \
+                origin that browsers open, such as https://app.example.com",
             var::ORIGIN
         ))
     }

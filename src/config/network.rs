@@ -20,7 +20,7 @@ pub(super) fn listen(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     let given = Given::new(var::LISTEN, settings.listen.as_ref());
     let text = given.text().unwrap_or(DEFAULT_LISTEN);
     text.parse().map_err(|_| {
-        given.is_no(text, "which is no address with a port: write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080.")
+        given.is_no(text, "but must be an address with a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080.")
     })
 }
 
@@ -42,8 +42,8 @@ pub(super) fn proxies(settings: &Settings) -> Result<(Vec<IpNet>, Option<String>
             var::TRUSTED_PROXIES
         ))),
         (false, None) => Err(networks.bad(format!(
-            "is set without {}: name the header in which those proxies tell the client's address, such as \
-             X-Forwarded-For.",
+            "is set without {}: name the header in which the proxies send the client's address, such as \
+                X-Forwarded-For.",
             var::CLIENT_IP_HEADER
         ))),
         _ => Ok((trusted, name)),
@@ -53,7 +53,7 @@ pub(super) fn proxies(settings: &Settings) -> Result<(Vec<IpNet>, Option<String>
 fn network(given: &Given<'_>, text: &str) -> Result<IpNet, ConfigError> {
     let read = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Some(network) = read.ok().map(canonical) else {
-        return Err(given.is_no(text, "which is no address or network: write it like 10.0.0.0/8 or 192.0.2.7."));
+        return Err(given.is_no(text, "but must be an address or network, such as 10.0.0.0/8 or 192.0.2.7."));
     };
     if network.prefix_len() == 0 {
         return Err(
@@ -78,5 +78,5 @@ fn header_name(given: &Given<'_>, text: &str) -> Result<String, ConfigError> {
         return Err(given.is_no(text, "which is not supported: let the proxy send X-Forwarded-For."));
     }
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if plain { Ok(name) } else { Err(given.is_no(text, "which is no header name: write it like X-Forwarded-For.")) }
+    if plain { Ok(name) } else { Err(given.is_no(text, "but must be a header name, such as X-Forwarded-For.")) }
 }

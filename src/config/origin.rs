@@ -106,13 +106,13 @@ pub(super) fn origins(settings: &Settings, port: u16) -> Result<Vec<Origin>, Con
 
 fn origin(given: &Given<'_>, text: &str) -> Result<Origin, ConfigError> {
     let Some(origin) = Origin::parse(text) else {
-        let advice = "which is no origin: write https://app.example.com or https://app.example.com:8443, without a \
+        let advice = "which is not an origin: write https://app.example.com or https://app.example.com:8443, without a \
             path or a slash at the end.";
         return Err(given.is_no(text, advice));
     };
     if !origin.https && !origin.is_local() {
-        let advice = "but browsers keep the Secure cookie only over https or from localhost: write https:// and let \
-            a proxy end TLS in front of sessiond.";
+        let advice = "but browsers keep the Secure cookie only over https or from localhost: write https:// and let a \
+            proxy terminate TLS in front of sessiond.";
         return Err(given.is_no(text, advice));
     }
     Ok(origin)
@@ -130,10 +130,10 @@ pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
     let is_segment = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(plain);
     let well_formed = path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment));
     if !well_formed {
-        return Err(given.is_no(text, "which is no plain path: write it like /auth."));
+        return Err(given.is_no(text, "which is not a plain path: write it like /auth."));
     }
     if path.matches('/').count() > MAX_BASE_SEGMENTS {
-        return Err(given.is_no(text, "which is too deep: it has at most four segments."));
+        return Err(given.is_no(text, "which is too deep: use at most four segments."));
     }
     Ok(path.to_owned())
 }
@@ -152,19 +152,19 @@ pub(super) fn cookie_domain(settings: &Settings, origins: &[Origin]) -> Result<O
     let domain = lower.strip_prefix('.').unwrap_or(&lower);
     if !is_host_name(domain) || !domain.contains('.') {
         return Err(
-            given.is_no(text, "which is no domain: write it like example.com (in its ASCII form), or leave it out.")
+            given.is_no(text, "which is not a domain: write it like example.com (in its ASCII form), or leave it out.")
         );
     }
     if is_public_suffix(domain) {
-        let advice = "which is a public suffix: browsers refuse its cookies. Write a domain of your own under it.";
+        let advice = "which is a public suffix: browsers refuse its cookies, so write your own domain under it.";
         return Err(given.is_no(text, advice));
     }
     let inside = |host: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     match origins.iter().find(|origin| !inside(&origin.host)) {
         None => Ok(Some(domain.to_owned())),
         Some(outside) => Err(given.bad(format!(
-            "is {domain}, but {outside} is not in it, so its browsers would refuse the cookie: make every origin in \
-             {} one of that domain.",
+            "is {domain}, but {outside} is not in it, so browsers would refuse the cookie: list only origins of that \
+                domain in {}.",
             var::ORIGIN
         ))),
     }

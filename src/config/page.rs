@@ -15,8 +15,8 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 Each setting is an environment variable and an option: `SESSIOND_IDLE_TIMEOUT` is `--idle-timeout`. Durations are written `90s`,
-`30m`, `12h`, `14d`. An invalid or conflicting value aborts startup with a one-line error, exit code 2. A `SESSIOND_…` name that is no
-setting is a warning that names the nearest one. `sessiond check-config` prints what is in force, secrets masked.
+`30m`, `12h`, `14d`. An invalid or conflicting value aborts startup with a one-line error and exit code 2. An unknown `SESSIOND_…`
+name causes a warning that names the nearest setting. `sessiond check-config` prints the settings in force, with secrets masked.
 
 `RUST_LOG` sets what is logged (`info`). This page is generated from the declarations in `src/config/settings.rs`.
 
@@ -45,5 +45,5 @@ fn the_configuration_page_is_what_is_declared() {
         std::fs::write(PAGE, page()).unwrap();
     }
     let found = std::fs::read_to_string(PAGE).unwrap();
-    assert_eq!(found, page(), "write it anew: SESSIOND_WRITE_DOCS=1 cargo test --lib configuration_page");
+    assert_eq!(found, page(), "write the page again: SESSIOND_WRITE_DOCS=1 cargo test --lib configuration_page");
 }

@@ -14,18 +14,16 @@ pub struct Settings {
     #[arg(long, env = var::LISTEN, value_name = "IP:PORT", global = true, hide_short_help = true)]
     pub listen: Option<String>,
 
-    /// Worker threads [default: one for each core]
+    /// Worker threads [default: one per core]
     #[arg(long, env = var::WORKERS, value_name = "COUNT", global = true, hide_short_help = true)]
     pub workers: Option<String>,
 
-    /// The database that holds what must never be lost: sqlite://FILE, or postgres://… in a build with that feature
-    /// [default: sqlite://sessiond.db]
+    /// The database: sqlite://FILE, or postgres://… in a build with that feature [default: sqlite://sessiond.db]
     #[arg(long, env = var::DATABASE_URL, value_name = "URL", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true)]
     pub database_url: Option<String>,
 
-    /// The Redis that answers checks in microseconds: redis://… or rediss://…; without it every check reads the
-    /// database
+    /// Redis, which answers checks in microseconds: redis://… or rediss://…; without it, every check reads the database
     #[arg(long, env = var::REDIS_URL, value_name = "URL", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true)]
     pub redis_url: Option<String>,
@@ -34,7 +32,7 @@ pub struct Settings {
     #[arg(long, env = var::REDIS_PREFIX, value_name = "TEXT", global = true, hide_short_help = true)]
     pub redis_prefix: Option<String>,
 
-    /// How long a Redis process is believed after the database last confirmed it [default: 3s]
+    /// How long nodes trust a Redis process after the database last confirmed it [default: 3s]
     #[arg(long, env = var::STORE_LEASE, value_name = "DURATION", global = true, hide_short_help = true)]
     pub store_lease: Option<String>,
 
@@ -46,13 +44,13 @@ pub struct Settings {
     #[arg(long, env = var::COOKIE_DOMAIN, value_name = "DOMAIN", global = true, hide_short_help = true)]
     pub cookie_domain: Option<String>,
 
-    /// Signs the cookie: base64 of at least 64 random bytes [default: with SQLite alone, made once and kept
-    /// beside the database]
+    /// Signs the cookie: base64 of at least 64 random bytes
+    /// [default: with SQLite alone, created once beside the database]
     #[arg(long, env = var::COOKIE_KEY, value_name = "BASE64", global = true, hide_short_help = true)]
     #[arg(hide_env_values = true, allow_hyphen_values = true)]
     pub cookie_key: Option<String>,
 
-    /// A file that holds the cookie key, instead of the key itself
+    /// A file that contains the cookie key, instead of the key itself
     #[arg(long, env = var::COOKIE_KEY_FILE, value_name = "FILE", global = true, hide_short_help = true)]
     pub cookie_key_file: Option<String>,
 
@@ -70,7 +68,8 @@ pub struct Settings {
     pub client_ip_header: Option<String>,
 
     /// Refuse changing requests without a CSRF token at /auth/forward: the header in which the proxy sends the method,
-    /// such as X-Forwarded-Method [default: that is left to the application]
+    /// such as X-Forwarded-Method
+    /// [default: the application checks the token]
     #[arg(long, env = var::CSRF_METHOD_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
     pub csrf_method_header: Option<String>,
 
@@ -105,7 +104,7 @@ pub struct Settings {
     #[arg(long, env = var::LAST_SEEN_RESOLUTION, value_name = "DURATION", global = true, hide_short_help = true)]
     pub last_seen_resolution: Option<String>,
 
-    /// Most sessions of one user at a time [default: 100]
+    /// Maximum number of live sessions per user [default: 100]
     #[arg(long, env = var::MAX_SESSIONS, value_name = "COUNT", global = true, hide_short_help = true)]
     pub max_sessions: Option<String>,
 
@@ -113,11 +112,12 @@ pub struct Settings {
     #[arg(long, env = var::MAX_SESSIONS_POLICY, value_name = "POLICY", global = true, hide_short_help = true)]
     pub max_sessions_policy: Option<String>,
 
-    /// Most open event streams (GET /events) on this node [default: 20000]
+    /// Maximum number of open event streams (GET /events) on this node [default: 20000]
     #[arg(long, env = var::MAX_EVENT_STREAMS, value_name = "COUNT", global = true, hide_short_help = true)]
     pub max_event_streams: Option<String>,
 
-    /// Most wrong passwords from one address in ten minutes; a whole office may share an address [default: 100]
+    /// Maximum number of wrong passwords from one address in ten minutes; a whole office may share an address
+    /// [default: 100]
     #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
     pub sign_in_address_limit: Option<String>,
 
@@ -139,7 +139,7 @@ pub struct Settings {
     #[arg(long, env = var::RISK_WEIGHTS, value_name = "RULE=WEIGHT,…", global = true, hide_short_help = true)]
     pub risk_weights: Option<String>,
 
-    /// The sum of weights from which an alert is opened [default: 60]
+    /// The sum of weights that opens an alert [default: 60]
     #[arg(long, env = var::RISK_THRESHOLD, value_name = "WEIGHT", global = true, hide_short_help = true)]
     pub risk_threshold: Option<String>,
 
@@ -147,8 +147,7 @@ pub struct Settings {
     #[arg(long, env = var::RISK_ACTION, value_name = "ANSWER", global = true, hide_short_help = true)]
     pub risk_action: Option<String>,
 
-    /// Fewest characters of a new password, from 8 to 64; NIST asks for 15 if the password is the only factor
-    /// [default: 8]
+    /// Minimum length of a new password, from 8 to 64; NIST asks for 15 if the password is the only factor [default: 8]
     #[arg(long, env = var::PASSWORD_MIN_LENGTH, value_name = "COUNT", global = true, hide_short_help = true)]
     pub password_min_length: Option<String>,
 
@@ -162,7 +161,7 @@ pub struct Settings {
     #[arg(hide_env_values = true, allow_hyphen_values = true)]
     pub webhook_secret: Option<String>,
 
-    /// A file that holds those secrets, instead of the secrets themselves
+    /// A file that contains those secrets, instead of the secrets themselves
     #[arg(long, env = var::WEBHOOK_SECRET_FILE, value_name = "FILE", global = true, hide_short_help = true)]
     pub webhook_secret_file: Option<String>,
 

@@ -88,7 +88,7 @@ pub(super) fn database(settings: &Settings) -> Result<Database, ConfigError> {
 fn split<'a>(given: &Given<'_>, text: &'a str, forms: &str) -> Result<(&'a str, &'a str), ConfigError> {
     let plain = |scheme: &str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
     let parts = text.split_once("://").filter(|(scheme, _)| plain(scheme));
-    parts.ok_or_else(|| given.bad(format!("is no address: write {forms}.")))
+    parts.ok_or_else(|| given.bad(format!("is not a URL: write {forms}.")))
 }
 
 fn sqlite(given: &Given<'_>, path: &str) -> Result<Database, ConfigError> {
@@ -108,8 +108,8 @@ fn sqlite(given: &Given<'_>, path: &str) -> Result<Database, ConfigError> {
         || has_user
     {
         return Err(given.bad(
-            "names no plain file: write sqlite://sessiond.db or \
-            sqlite:///var/lib/sessiond/sessiond.db, without options.",
+            "must name a plain file: write sqlite://sessiond.db or sqlite:///var/lib/sessiond/sessiond.db, without \
+                options.",
         ));
     }
     Ok(Database::Sqlite { path: PathBuf::from(path) })
@@ -129,8 +129,8 @@ fn postgres(given: &Given<'_>) -> Result<Database, ConfigError> {
     ))
 }
 
-const UNREADABLE: &str = "has no readable host and port: percent-encode what is special in the password (@ is %40, : is \
-    %3A, / is %2F, % is %25).";
+const UNREADABLE: &str = "has no valid host and port: percent-encode special characters in the password (@ is %40, : \
+    is %3A, / is %2F, % is %25).";
 
 pub(super) fn redis(settings: &Settings) -> Result<Option<Redis>, ConfigError> {
     let given = Given::new(var::REDIS_URL, settings.redis_url.as_ref());
@@ -154,7 +154,7 @@ fn check_redis(given: &Given<'_>, text: &str) -> Result<(), ConfigError> {
         return Err(given.bad("can only start with redis://, rediss:// or, alone, redis+sentinel://."));
     }
     if schemes.windows(2).any(|pair| pair.first() != pair.last()) {
-        return Err(given.bad("mixes redis:// and rediss://: write all nodes of the cluster in one way."));
+        return Err(given.bad("mixes redis:// and rediss://: write all nodes of the cluster with the same scheme."));
     }
     nodes.iter().try_for_each(|node| check_server(given, split(given, node, forms)?.1, nodes.len() > 1))
 }
@@ -195,15 +195,15 @@ fn check_sentinels(given: &Given<'_>, rest: &str) -> Result<(), ConfigError> {
     let plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     if !service.is_some_and(|name| !name.is_empty() && plain(name)) {
         return Err(given.bad(
-            "does not tell the name that the Sentinels give to the master: write \
-            redis+sentinel://HOST:PORT,HOST:PORT?service=NAME.",
+            "does not name the master that the Sentinels watch: write \
+                redis+sentinel://HOST:PORT,HOST:PORT?service=NAME.",
         ));
     }
     check_parts(given, rest, &["service", "sentinel_user", "sentinel_password", "protocol"])?;
     let mut hosts: Vec<&str> = hosts(rest).split(',').collect();
     hosts.sort_unstable();
     if hosts.windows(2).any(|pair| pair.first() == pair.last()) {
-        return Err(given.bad("names one Sentinel twice, but each has one vote: name every one once."));
+        return Err(given.bad("names one Sentinel twice, but each has one vote: name each one once."));
     }
     Ok(())
 }
@@ -224,7 +224,7 @@ fn check_parts<'a>(given: &Given<'_>, rest: &'a str, known: &[&str]) -> Result<&
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
     let mut names = options.split('&').filter(|option| !option.is_empty()).map(|option| option.split('=').next());
     if !names.all(|name| name.is_some_and(|name| known.contains(&name))) {
-        return Err(given.bad(format!("has an option that is none: after the ? there can be {}.", known.join(", "))));
+        return Err(given.bad(format!("has an unknown option: the options after the ? are {}.", known.join(", "))));
     }
     let database = place.split_once('/').map_or("", |(_, database)| database);
     if hosts(rest).split(',').any(|host| host.is_empty() || host.starts_with(':'))
@@ -234,7 +234,7 @@ fn check_parts<'a>(given: &Given<'_>, rest: &'a str, known: &[&str]) -> Result<&
         return Err(given.bad(UNREADABLE));
     }
     if !database.is_empty() && database.parse::<u16>().is_err() {
-        return Err(given.bad("has a path that is no database number: write redis://HOST:PORT/0."));
+        return Err(given.bad("has a path that is not a database number: write redis://HOST:PORT/0."));
     }
     Ok(database)
 }
@@ -246,5 +246,5 @@ fn prefix(given: &Given<'_>) -> Result<String, ConfigError> {
         return Ok(text.to_owned());
     }
     Err(given
-        .is_no(text, format_args!("but can only have letters, digits, . _ : and -, at most {MAX_PREFIX} of them.")))
+        .is_no(text, format_args!("but can only have letters, digits, . _ : and -, at most {MAX_PREFIX} characters.")))
 }

@@ -78,7 +78,7 @@ pub(super) fn duration(
 ) -> Result<Duration, ConfigError> {
     let Some(words) = given.text() else { return Ok(default) };
     let Ok(read) = humantime::parse_duration(words) else {
-        return Err(given.is_no(words, "which is no duration: write it like 90s, 30m, 12h or 14d."));
+        return Err(given.is_no(words, "but must be a duration, such as 90s, 30m, 12h or 14d."));
     };
     if read.subsec_nanos() != 0 || read < least || read > most {
         let (least, most) = (text(least), text(most));

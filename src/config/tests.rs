@@ -139,7 +139,7 @@ fn origins_follow_the_port_and_are_spelled_as_browsers_do() {
 
 #[test]
 fn a_proof_has_an_age_and_a_change_of_device_an_answer() {
-    for (age, problem) in [("5s", "but must be whole seconds from 30s to 400d."), ("soon", "which is no duration")] {
+    for (age, problem) in [("5s", "but must be whole seconds from 30s to 400d."), ("soon", "but must be a duration")] {
         let sentence = refused(|s| s.step_up_age = set(age));
         assert!(sentence.starts_with(&format!("SESSIOND_STEP_UP_AGE is {age:?}, {problem}")), "{sentence}");
     }
@@ -152,37 +152,40 @@ fn a_proof_has_an_age_and_a_change_of_device_an_answer() {
 #[test]
 fn every_bad_value_is_one_sentence() {
     let bad: [(Change, &str); 40] = [
-        (|s| s.listen = set("8080"), r#"SESSIOND_LISTEN is "8080", which is no address with a port: write"#),
-        (|s| s.workers = set("0"), r#"SESSIOND_WORKERS is "0", which is no number from 1 to 512."#),
-        (|s| s.database_url = set("sessiond.db"), "DATABASE_URL is no address: write sqlite://sessiond.db or"),
+        (|s| s.listen = set("8080"), r#"SESSIOND_LISTEN is "8080", but must be an address with a port, such as"#),
+        (|s| s.workers = set("0"), r#"SESSIOND_WORKERS is "0", but must be a number from 1 to 512."#),
+        (|s| s.database_url = set("sessiond.db"), "DATABASE_URL is not a URL: write sqlite://sessiond.db or"),
         (|s| s.database_url = set("mysql://h/d"), "DATABASE_URL can only start with sqlite:// or"),
-        (|s| s.database_url = set("sqlite://"), "DATABASE_URL names no plain file: write"),
+        (|s| s.database_url = set("sqlite://"), "DATABASE_URL must name a plain file: write"),
         (|s| s.database_url = set("sqlite://:memory:"), "DATABASE_URL names a database in memory"),
-        (|s| s.database_url = set("sqlite://a.db?mode=ro"), "DATABASE_URL names no plain file"),
-        (|s| s.redis_url = set("localhost:6379"), "REDIS_URL is no address: write redis://HOST:PORT"),
+        (|s| s.database_url = set("sqlite://a.db?mode=ro"), "DATABASE_URL must name a plain file"),
+        (|s| s.redis_url = set("localhost:6379"), "REDIS_URL is not a URL: write redis://HOST:PORT"),
         (|s| s.redis_url = set("http://a"), "REDIS_URL can only start with redis://, rediss"),
         (|s| s.redis_url = set("redis://a,b"), "REDIS_URL names several servers in one address: write the nodes"),
         (|s| s.redis_url = set("redis://a,rediss://b"), "REDIS_URL mixes redis:// and rediss://: write all nodes"),
         (|s| s.redis_url = set("redis://a/1,redis://b/1"), "REDIS_URL has a database number, but a Redis Cluster has"),
-        (|s| s.redis_url = set("redis://a,redis://"), "REDIS_URL has no readable host and port"),
-        (|s| s.redis_url = set("redis+sentinel://a"), "REDIS_URL does not tell the name that the Sentinels give"),
+        (|s| s.redis_url = set("redis://a,redis://"), "REDIS_URL has no valid host and port"),
+        (|s| s.redis_url = set("redis+sentinel://a"), "REDIS_URL does not name the master that the Sentinels watch"),
         (|s| s.redis_url = set("redis+sentinel://a,a?service=m"), "REDIS_URL names one Sentinel twice"),
-        (|s| s.redis_url = set("redis+sentinel://a,:1?service=m"), "REDIS_URL has no readable host and port"),
-        (|s| s.redis_url = set("redis+sentinel://a?service=m&x=1"), "REDIS_URL has an option that is none"),
+        (|s| s.redis_url = set("redis+sentinel://a,:1?service=m"), "REDIS_URL has no valid host and port"),
+        (|s| s.redis_url = set("redis+sentinel://a?service=m&x=1"), "REDIS_URL has an unknown option"),
         (|s| s.redis_url = set("rediss://a/#insecure"), "REDIS_URL has a part after #"),
-        (|s| s.redis_url = set("redis://u:p/x@h"), "REDIS_URL has no readable host and port: percent-encode"),
-        (|s| s.redis_url = set("redis://h/one"), "REDIS_URL has a path that is no database number"),
+        (|s| s.redis_url = set("redis://u:p/x@h"), "REDIS_URL has no valid host and port: percent-encode"),
+        (|s| s.redis_url = set("redis://h/one"), "REDIS_URL has a path that is not a database number"),
         (|s| s.redis_prefix = set("{a}"), r#"SESSIOND_REDIS_PREFIX is "{a}", but can only have"#),
         (
             |s| s.store_lease = set("500ms"),
             r#"SESSIOND_STORE_LEASE is "500ms", but must be whole seconds from 2s to 30s."#,
         ),
-        (|s| s.base_path = set("auth"), r#"SESSIOND_BASE_PATH is "auth", which is no plain path: write it like"#),
+        (|s| s.base_path = set("auth"), r#"SESSIOND_BASE_PATH is "auth", which is not a plain path: write it like"#),
         (|s| s.base_path = set("/a/b/c/d/e"), r#"SESSIOND_BASE_PATH is "/a/b/c/d/e", which is too deep"#),
-        (|s| s.base_path = set("/a/../b"), r#"SESSIOND_BASE_PATH is "/a/../b", which is no plain path"#),
-        (|s| s.cookie_domain = set("com"), r#"SESSIOND_COOKIE_DOMAIN is "com", which is no domain: write"#),
-        (|s| s.origin = set("https://a.example/"), r#"SESSIOND_ORIGIN is "https://a.example/", which is no origin"#),
-        (|s| s.origin = set("*"), r#"SESSIOND_ORIGIN is "*", which is no origin: write https://app.example.com"#),
+        (|s| s.base_path = set("/a/../b"), r#"SESSIOND_BASE_PATH is "/a/../b", which is not a plain path"#),
+        (|s| s.cookie_domain = set("com"), r#"SESSIOND_COOKIE_DOMAIN is "com", which is not a domain: write"#),
+        (
+            |s| s.origin = set("https://a.example/"),
+            r#"SESSIOND_ORIGIN is "https://a.example/", which is not an origin"#,
+        ),
+        (|s| s.origin = set("*"), r#"SESSIOND_ORIGIN is "*", which is not an origin: write https://app.example.com"#),
         (
             |s| s.origin = set("http://a.example"),
             r#"SESSIOND_ORIGIN is "http://a.example", but browsers keep the Secure"#,
@@ -190,18 +193,21 @@ fn every_bad_value_is_one_sentence() {
         (|s| s.origin = set(","), "SESSIOND_ORIGIN names no origin"),
         (
             |s| s.trusted_proxies = set("proxy"),
-            r#"SESSIOND_TRUSTED_PROXIES is "proxy", which is no address or network"#,
+            r#"SESSIOND_TRUSTED_PROXIES is "proxy", but must be an address or network"#,
         ),
         (|s| s.trusted_proxies = set("::ffff:0:0/96"), r#"SESSIOND_TRUSTED_PROXIES is "::ffff:0:0/96", which trusts"#),
-        (|s| s.sign_in_address_limit = set("0"), r#"SESSIOND_SIGN_IN_ADDRESS_LIMIT is "0", which is no number from 1"#),
+        (
+            |s| s.sign_in_address_limit = set("0"),
+            r#"SESSIOND_SIGN_IN_ADDRESS_LIMIT is "0", but must be a number from 1"#,
+        ),
         (|s| s.trusted_proxies = set("::/0"), r#"SESSIOND_TRUSTED_PROXIES is "::/0", which trusts every client"#),
-        (|s| s.idle_timeout = set("30"), r#"SESSIOND_IDLE_TIMEOUT is "30", which is no duration: write it like"#),
+        (|s| s.idle_timeout = set("30"), r#"SESSIOND_IDLE_TIMEOUT is "30", but must be a duration, such as"#),
         (
             |s| s.absolute_timeout = set("401d"),
             r#"SESSIOND_ABSOLUTE_TIMEOUT is "401d", but must be whole seconds from 1s to 400d."#,
         ),
         (|s| s.idle_timeout = set("1500ms"), r#"SESSIOND_IDLE_TIMEOUT is "1500ms", but must be whole seconds"#),
-        (|s| s.max_sessions = set("0"), r#"SESSIOND_MAX_SESSIONS is "0", which is no number from 1 to 10000."#),
+        (|s| s.max_sessions = set("0"), r#"SESSIOND_MAX_SESSIONS is "0", but must be a number from 1 to 10000."#),
         (|s| s.registration = set("off"), r#"SESSIOND_REGISTRATION is "off", but can only be open or closed."#),
         (|s| s.log_format = set("xml"), r#"SESSIOND_LOG_FORMAT is "xml", but can only be text or json."#),
     ];
@@ -215,7 +221,7 @@ fn every_bad_value_is_one_sentence() {
 fn a_node_has_at_least_one_stream() {
     assert_eq!(
         refused(|s| s.max_event_streams = set("0")),
-        r#"SESSIOND_MAX_EVENT_STREAMS is "0", which is no number from 1 to 1000000."#
+        r#"SESSIOND_MAX_EVENT_STREAMS is "0", but must be a number from 1 to 1000000."#
     );
 }
 
@@ -245,7 +251,7 @@ fn contradictions_are_one_sentence() {
     );
     assert_eq!(
         refused(|s| (s.cookie_key, s.cookie_key_file) = (set("a"), set("b"))),
-        "SESSIOND_COOKIE_KEY and SESSIOND_COOKIE_KEY_FILE are both set: leave one of them out."
+        "SESSIOND_COOKIE_KEY and SESSIOND_COOKIE_KEY_FILE are both set: unset one of them."
     );
     assert!(
         refused(|s| s.cookie_key_file = set("/none")).starts_with("SESSIOND_COOKIE_KEY_FILE names a file that cannot")
@@ -322,8 +328,10 @@ fn nothing_shows_a_secret() {
 /// The error for a malformed address quotes no part of it: the end of the password is unknown.
 #[test]
 fn an_address_that_cannot_be_read_is_told_without_a_word_of_it() {
-    assert!(refused(|s| s.database_url = set("sqlite://sd:pw@h/a.db")).starts_with("DATABASE_URL names no plain file"));
-    assert!(refused(|s| s.redis_url = set("redis://h?timeout=1")).starts_with("REDIS_URL has an option that is none"));
+    assert!(
+        refused(|s| s.database_url = set("sqlite://sd:pw@h/a.db")).starts_with("DATABASE_URL must name a plain file")
+    );
+    assert!(refused(|s| s.redis_url = set("redis://h?timeout=1")).starts_with("REDIS_URL has an unknown option"));
     let databases = [
         "app:hunter2@db/x",
         "postgres://app:hunter2%@db/x",

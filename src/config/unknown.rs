@@ -73,8 +73,8 @@ fn sentence(name: &str, known: &[String]) -> String {
     // A setting that is not a secret has no `_FILE` variant.
     let of_file = upper.strip_suffix("_FILE").and_then(|of| nearest(of, known));
     match nearest(&upper, known).or(of_file) {
-        Some(nearest) => format!("{name} is no setting and changes nothing: is {nearest} meant?"),
-        None => format!("{name} is no setting and changes nothing: see `sessiond --help`"),
+        Some(nearest) => format!("{name} is not a setting and has no effect: did you mean {nearest}?"),
+        None => format!("{name} is not a setting and has no effect: see `sessiond --help`"),
     }
 }
 
@@ -119,8 +119,8 @@ mod tests {
             ("SESSIOND_X_FILE", None),
         ] {
             let said = unknown([(slip, "hunter2")]);
-            let end = meant.map_or("see `sessiond --help`".to_owned(), |meant| format!("is {meant} meant?"));
-            assert_eq!(said, [format!("{slip} is no setting and changes nothing: {end}")]);
+            let end = meant.map_or("see `sessiond --help`".to_owned(), |meant| format!("did you mean {meant}?"));
+            assert_eq!(said, [format!("{slip} is not a setting and has no effect: {end}")]);
         }
     }
 

@@ -33,12 +33,14 @@ pub(super) fn webhook(
     let secret = Given::new(var::WEBHOOK_SECRET, settings.webhook_secret.as_ref());
     let file = Given::new(var::WEBHOOK_SECRET_FILE, settings.webhook_secret_file.as_ref());
     if secret.text().is_some() && file.text().is_some() {
-        return Err(secret.bad(format!("and {} are both set: leave one of them out.", var::WEBHOOK_SECRET_FILE)));
+        return Err(secret.bad(format!("and {} are both set: unset one of them.", var::WEBHOOK_SECRET_FILE)));
     }
     let given = if file.text().is_some() { &file } else { &secret };
     let Some(text) = url.text() else {
         return match given.text() {
-            Some(_) if signs => Err(given.bad(format!("is set without {}: say who is to be told.", var::WEBHOOK_URL))),
+            Some(_) if signs => {
+                Err(given.bad(format!("is set without {}: set the URL of the receiver.", var::WEBHOOK_URL)))
+            }
             _ => Ok(None),
         };
     };
@@ -53,7 +55,7 @@ pub(super) fn webhook(
         (None, Some(_)) => file.secret_file(of_group)?,
         (None, None) => {
             return Err(secret.bad(format!(
-                "is needed with {}, so that the receiver can tell our messages from others': {HOW_TO_MAKE}.",
+                "is needed with {}, so that the receiver can verify the messages: {HOW_TO_MAKE}.",
                 var::WEBHOOK_URL
             )));
         }
@@ -66,13 +68,13 @@ fn secrets(given: &Given<'_>, texts: &str) -> Result<Vec<WebhookSecret>, ConfigE
     let read = texts.map(WebhookSecret::parse).collect::<Result<Vec<_>, _>>();
     let read = read.map_err(|fault| {
         given.bad(format!(
-            "{fault}, but must be base64 of 24 to 64 random bytes, several with commas between: {HOW_TO_MAKE}."
+            "{fault}, but must be base64 of 24 to 64 random bytes, several separated by commas: {HOW_TO_MAKE}."
         ))
     })?;
     match read.len() {
-        0 => Err(given.bad(format!("holds no secret: {HOW_TO_MAKE}."))),
+        0 => Err(given.bad(format!("contains no secret: {HOW_TO_MAKE}."))),
         1..=MOST_SECRETS => Ok(read),
-        _ => Err(given.bad(format!("holds more than {MOST_SECRETS} secrets: leave those out that nobody uses."))),
+        _ => Err(given.bad(format!("contains more than {MOST_SECRETS} secrets: remove the unused ones."))),
     }
 }
 
@@ -105,14 +107,19 @@ mod tests {
         assert_eq!(read("https://a.example/in", "", &path).unwrap(), Some(two));
         std::fs::write(file.path(), "\n").unwrap();
         let refused = read("https://a.example/in", "", &path).unwrap_err();
-        assert!(refused.starts_with("SESSIOND_WEBHOOK_SECRET_FILE holds no secret: make one with"), "{refused}");
+        assert!(refused.starts_with("SESSIOND_WEBHOOK_SECRET_FILE contains no secret: make one with"), "{refused}");
     }
 
     #[test]
     fn what_is_wrong_is_one_sentence_without_a_secret() {
         for (url, secret, file, sentence) in [
-            ("", GOOD, "", "SESSIOND_WEBHOOK_SECRET is set without SESSIOND_WEBHOOK_URL: say who is to be told."),
-            ("", "", "/s", "SESSIOND_WEBHOOK_SECRET_FILE is set without SESSIOND_WEBHOOK_URL: say who is to be told."),
+            ("", GOOD, "", "SESSIOND_WEBHOOK_SECRET is set without SESSIOND_WEBHOOK_URL: set the URL of the receiver."),
+            (
+                "",
+                "",
+                "/s",
+                "SESSIOND_WEBHOOK_SECRET_FILE is set without SESSIOND_WEBHOOK_URL: set the URL of the receiver.",
+            ),
             ("https://a.example", "", "", "SESSIOND_WEBHOOK_SECRET is needed with SESSIOND_WEBHOOK_URL, so that"),
             (
                 "https://a.example",
@@ -128,19 +135,19 @@ mod tests {
                 "",
                 "SESSIOND_WEBHOOK_SECRET has fewer than 24 or more than 64 bytes,",
             ),
+            ("http://a.example/hunter2", GOOD, "", "SESSIOND_WEBHOOK_URL is http:// to another machine, which anyone"),
+            ("a.example", GOOD, "", "SESSIOND_WEBHOOK_URL is not a URL: write https://HOST/PATH, or http://"),
             (
-                "http://a.example/hunter2",
+                "https://u:hunter2@a",
                 GOOD,
                 "",
-                "SESSIOND_WEBHOOK_URL is http:// to another machine, where everybody",
+                "SESSIOND_WEBHOOK_URL contains a user or a password, which are not sent: ",
             ),
-            ("a.example", GOOD, "", "SESSIOND_WEBHOOK_URL is no URL: write https://HOST/PATH, or http://"),
-            ("https://u:hunter2@a", GOOD, "", "SESSIOND_WEBHOOK_URL holds a user or a password, which are not sent: "),
             (
                 "https://169.254.169.254",
                 GOOD,
                 "",
-                "SESSIOND_WEBHOOK_URL leads to an address where no receiver can be: ",
+                "SESSIOND_WEBHOOK_URL leads to an address that no receiver can have: ",
             ),
         ] {
             let said = read(url, secret, file).unwrap_err();
@@ -148,6 +155,6 @@ mod tests {
             assert_eq!(said.matches(". ").count(), 0, "one sentence: {said}");
         }
         let six = read("https://a.example", &[GOOD; 6].join(","), "").unwrap_err();
-        assert!(six.starts_with("SESSIOND_WEBHOOK_SECRET holds more than 5 secrets"), "{six}");
+        assert!(six.starts_with("SESSIOND_WEBHOOK_SECRET contains more than 5 secrets"), "{six}");
     }
 }

@@ -29,8 +29,8 @@ pub struct InvalidEmail(pub &'static str);
 
 const EMPTY: InvalidEmail = InvalidEmail("Enter an e-mail address.");
 const TOO_LONG: InvalidEmail = InvalidEmail("An e-mail address has at most 254 characters.");
-const BLANK: InvalidEmail = InvalidEmail("An e-mail address has no spaces.");
-const INVISIBLE: InvalidEmail = InvalidEmail("The e-mail address has a character in it that cannot be seen.");
+const BLANK: InvalidEmail = InvalidEmail("An e-mail address cannot contain spaces.");
+const INVISIBLE: InvalidEmail = InvalidEmail("The e-mail address contains an invisible character.");
 const NO_ADDRESS: InvalidEmail = InvalidEmail("An e-mail address looks like name@example.org.");
 
 impl Email {

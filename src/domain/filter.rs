@@ -55,16 +55,16 @@ pub struct FilterError {
     pub detail: &'static str,
 }
 
-const UNKNOWN: &str = "There is no such filter.";
-const TWICE: &str = "This is given twice.";
-const NO_USER: &str = "This is no user's id.";
-const NO_NETWORK: &str = "This is no address and no network such as 192.0.2.0/24 or 2001:db8::/32.";
+const UNKNOWN: &str = "Unknown filter.";
+const TWICE: &str = "Given more than once.";
+const NO_USER: &str = "Not a user id.";
+const NO_NETWORK: &str = "Write an IP address or a network such as 192.0.2.0/24 or 2001:db8::/32.";
 const HOST_BITS: &str = "This network has bits set beyond its prefix.";
 const NO_COUNTRY: &str = "A country is two letters, such as PT.";
-const NO_ASN: &str = "A network's number is from 0 to 4294967295, such as 64496.";
-const NO_NAME: &str = "A name has from 1 to 64 characters, none of them a control character.";
-const NO_MOMENT: &str = "A moment is written as in RFC 3339, such as 2026-11-22T07:00:00Z.";
-const NO_MOMENT_NOR_AGE: &str = "This is neither a moment (2026-11-22T07:00:00Z) nor a time back from now (30d).";
+const NO_ASN: &str = "An AS number is from 0 to 4294967295, such as 64496.";
+const NO_NAME: &str = "A name has 1 to 64 characters and no control characters.";
+const NO_MOMENT: &str = "Write an RFC 3339 time, such as 2026-11-22T07:00:00Z.";
+const NO_MOMENT_NOR_AGE: &str = "Write an RFC 3339 time (2026-11-22T07:00:00Z) or an age (30d).";
 const NO_WEIGHT: &str = "A risk is a whole number from 0 to 1000000.";
 
 /// Largest weight that a filter may contain.
@@ -301,27 +301,23 @@ mod tests {
     #[test]
     fn a_bad_value_is_one_sentence_that_names_the_field() {
         for (field, value, sentence) in [
-            ("user", "7", "user: This is no user's id."),
-            ("ip", "localhost", "ip: This is no address and no network such as 192.0.2.0/24 or 2001:db8::/32."),
+            ("user", "7", "user: Not a user id."),
+            ("ip", "localhost", "ip: Write an IP address or a network such as 192.0.2.0/24 or 2001:db8::/32."),
             ("ip", "192.0.2.7/24", "ip: This network has bits set beyond its prefix."),
             ("country", "Portugal", "country: A country is two letters, such as PT."),
             ("country", "é", "country: A country is two letters, such as PT."),
-            ("asn", "+7", "asn: A network's number is from 0 to 4294967295, such as 64496."),
-            ("asn", "4294967296", "asn: A network's number is from 0 to 4294967295, such as 64496."),
-            ("browser", "", "browser: A name has from 1 to 64 characters, none of them a control character."),
-            ("os", "a\0b", "os: A name has from 1 to 64 characters, none of them a control character."),
-            (
-                "last_seen_before",
-                "30d",
-                "last_seen_before: A moment is written as in RFC 3339, such as 2026-11-22T07:00:00Z.",
-            ),
+            ("asn", "+7", "asn: An AS number is from 0 to 4294967295, such as 64496."),
+            ("asn", "4294967296", "asn: An AS number is from 0 to 4294967295, such as 64496."),
+            ("browser", "", "browser: A name has 1 to 64 characters and no control characters."),
+            ("os", "a\0b", "os: A name has 1 to 64 characters and no control characters."),
+            ("last_seen_before", "30d", "last_seen_before: Write an RFC 3339 time, such as 2026-11-22T07:00:00Z."),
             ("risk", "-1", "risk: A risk is a whole number from 0 to 1000000."),
-            ("contry", "PT", "contry: There is no such filter."),
+            ("contry", "PT", "contry: Unknown filter."),
         ] {
             assert_eq!(parse(field, value).unwrap_err(), sentence, "{value}");
         }
         let twice = Filter::parse([("country", "PT"), ("country", "ES")], Moments::Absolute);
-        assert_eq!(twice.unwrap_err().to_string(), "country: This is given twice.");
+        assert_eq!(twice.unwrap_err().to_string(), "country: Given more than once.");
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl LedgerClock {
         let was_read = self.read.swap(true, Ordering::SeqCst);
         if was_read && step.saturating_abs() > millis(MAX_SKEW) {
             self.moved.store(millis(at), Ordering::SeqCst);
-            log::warn!("the database's clock was moved by {step} ms: nothing is purged for {} s", SETTLING.as_secs());
+            log::warn!("the database's clock jumped by {step} ms: nothing is purged for {} s", SETTLING.as_secs());
         }
     }
 

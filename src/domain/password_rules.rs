@@ -139,8 +139,8 @@ fn without(password: &str, known: &[&str]) -> Option<Zeroizing<String>> {
     (rest.len() < before).then_some(rest)
 }
 
-const OWN_WORDS: &str = "It is made of your name, your address or the name of this service, which is tried first.";
-const ADVICE: &str = "Choose several words that have nothing to do with each other, or add some to this one.";
+const OWN_WORDS: &str = "It is made of your name, your address or the name of this service. Attackers try these first.";
+const ADVICE: &str = "Choose several unrelated words, or add some to this one.";
 
 fn reason(warning: Option<Warning>) -> &'static str {
     match warning {
@@ -149,12 +149,12 @@ fn reason(warning: Option<Warning>) -> &'static str {
             | Warning::ThisIsATop100Password
             | Warning::ThisIsACommonPassword
             | Warning::ThisIsSimilarToACommonlyUsedPassword,
-        ) => "It is one of the passwords that most people use, or much like one, and these are tried first.",
+        ) => "It is a common password, or close to one. Attackers try these first.",
         Some(Warning::StraightRowsOfKeysAreEasyToGuess | Warning::ShortKeyboardPatternsAreEasyToGuess) => {
-            "Keys that lie side by side are easy to guess."
+            "Neighbouring keys are easy to guess."
         }
         Some(Warning::RepeatsLikeAaaAreEasyToGuess | Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess) => {
-            "What repeats itself is easy to guess."
+            "Repetitions are easy to guess."
         }
         Some(Warning::SequencesLikeAbcAreEasyToGuess) => "Sequences such as abc or 6543 are easy to guess.",
         Some(Warning::RecentYearsAreEasyToGuess | Warning::DatesAreOftenEasyToGuess) => {
@@ -223,12 +223,12 @@ mod tests {
     #[test]
     fn what_is_tried_first_is_refused_with_the_reason() {
         for (text, reason) in [
-            ("password", "most people use"),
-            ("P@ssw0rd1", "most people use"),
-            ("drowssap1", "most people use"),
-            ("password1234567", "most people use"),
-            ("qwertyuiop", "most people use"),
-            ("aaaaaaaaaaaaaaaaaaaa", "repeats itself"),
+            ("password", "common password"),
+            ("P@ssw0rd1", "common password"),
+            ("drowssap1", "common password"),
+            ("password1234567", "common password"),
+            ("qwertyuiop", "common password"),
+            ("aaaaaaaaaaaaaaaaaaaa", "Repetitions"),
             ("abcdefghijkl", "Sequences"),
             ("12.03.1987", "Years and dates"),
             ("Sessiond2026", "name of this service"),
@@ -237,7 +237,7 @@ mod tests {
             ("ana.kovac@uni-example.org", "your address"),
             ("Kovačević1", "your name"),
             ("Ana.Kovac-2026", "your name"),
-            ("Password-2026", "most people use"),
+            ("Password-2026", "common password"),
             ("!kovac!sessiond!", "name of this service"),
         ] {
             let said = judged(&rules(), text).expect_err(text);

@@ -69,10 +69,9 @@ const LONGEST_CONNECT: u32 = 60;
 /// A shorter text is no secret, and many messages would contain it.
 const LEAST_SECRET: usize = 4;
 
-const UNREADABLE: &str = "has no readable user, password, host and port: percent-encode what is special in the user and the \
-    password (@ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25, a space is %20)";
-const BAD_PERCENT: &str = "has a % that is not followed by two hexadecimal digits, or that stands for no text: write %25 for \
-    a % in the user or the password";
+const UNREADABLE: &str = "has no valid user, password, host and port: percent-encode special characters in the user \
+    and the password (@ is %40, : is %3A, / is %2F, ? is %3F, # is %23, % is %25, a space is %20)";
+const BAD_PERCENT: &str = "has an invalid percent-encoding: write %25 for a % in the user or the password";
 
 /// One address with its options, decoded. Printed without its password; compared with it.
 #[derive(Clone, PartialEq, Eq)]
@@ -94,7 +93,7 @@ impl PostgresUrl {
     /// Returns the rest of a sentence that begins with the setting's name and contains nothing of the address.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
-        let rest = rest.ok_or("is no address: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
+        let rest = rest.ok_or("is not a URL: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")?;
         if rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
             return Err(UNREADABLE);
         }
@@ -179,10 +178,8 @@ fn set(options: &mut Vec<(&'static str, Zeroizing<String>)>, option: &str) -> Re
         _ => true,
     };
     if !fits {
-        return Err(
-            "has an option after the ? with a value that is none of it (connect_timeout is from 1 to 60 seconds, \
-                    target_session_attrs is read-write)",
-        );
+        return Err("has an option after the ? with an invalid value (connect_timeout is from 1 to 60 seconds, \
+                    target_session_attrs is read-write)");
     }
     options.retain(|(given, _)| given != known);
     options.push((known, value));
@@ -211,7 +208,7 @@ fn servers(authority: &str, options: &mut Vec<(&'static str, Zeroizing<String>)>
 /// Each host with its port; a single port applies to all.
 fn spread(hosts: Vec<String>, ports: Vec<String>) -> Result<Vec<Server>, &'static str> {
     if ports.len() != 1 && ports.len() != hosts.len() {
-        return Err("names more hosts than ports, or fewer: one for each, or one port for all");
+        return Err("has a different number of hosts and ports: write one port for each host, or one for all");
     }
     let ports = ports.into_iter().cycle();
     Ok(hosts.into_iter().zip(ports).map(|(host, port)| Server { host, port }).collect())

@@ -98,13 +98,13 @@ pub enum EndReason {
     Disabled,
     /// The account was deleted.
     UserDeleted,
-    /// What the user may do was changed: every session starts anew with it.
+    /// The user's roles changed.
     RolesChanged,
-    /// A newer session took its place under the session limit.
+    /// A newer session replaced it because of the session limit.
     Evicted,
     /// Its browser signed in again.
     Replaced,
-    /// Another browser or system than the bound one presented it.
+    /// A browser or system other than the one it is bound to presented it.
     DeviceChanged,
     /// It was unusual, and the operator's policy ends unusual sessions.
     Suspicious,

@@ -24,12 +24,12 @@ pub struct WebhookUrl(Url);
 impl WebhookUrl {
     /// Parses it; an error is the rest of a sentence that begins with the setting's name.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "is no URL")?;
+        let url = Url::parse(text).map_err(|_| "is not a URL")?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("holds a user or a password, which are not sent: the receiver checks the signature");
+            return Err("contains a user or a password, which are not sent: the receiver checks the signature");
         }
         if url.fragment().is_some() {
-            return Err("has a part behind a #, which is not sent");
+            return Err("has a part after a #, which is not sent");
         }
         if text.len() > LONGEST {
             return Err("is longer than 2048 bytes");
@@ -38,11 +38,11 @@ impl WebhookUrl {
         match known.0.scheme() {
             "https" => {}
             "http" if known.names_this_machine() => {}
-            "http" => return Err("is http:// to another machine, where everybody on the way reads along"),
+            "http" => return Err("is http:// to another machine, which anyone on the way can read"),
             _ => return Err("is neither https:// nor http://"),
         }
         match known.literal() {
-            Some(address) if !known.allows(address) => Err("leads to an address where no receiver can be"),
+            Some(address) if !known.allows(address) => Err("leads to an address that no receiver can have"),
             _ => Ok(known),
         }
     }

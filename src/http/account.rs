@@ -44,7 +44,7 @@ pub struct SessionAnswer {
     pub session: SessionView,
 }
 
-/// Who is signed in.
+/// The signed-in user and session.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MeAnswer {
     /// The user.
@@ -61,7 +61,7 @@ pub struct MeAnswer {
     pub csrf_token: String,
 }
 
-/// Who is signed in.
+/// The signed-in user and session.
 #[utoipa::path(
     get, path = "/me", operation_id = "get_me", tag = "signed in",
     responses(
@@ -72,11 +72,11 @@ pub async fn me(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<Me
     who(&site, &checked).await?.map(Json).ok_or_else(Problem::unauthenticated)
 }
 
-/// As `/me`, for public pages: without a session the answer is `null`, not a refusal.
+/// Like `/me`, for public pages: without a session, the answer is `null` instead of 401.
 #[utoipa::path(
     get, path = "/session", operation_id = "get_session", tag = "anyone", security((), ("session" = [])),
     responses(
-        (status = 200, description = "As `/me`, or null.", body = Option<MeAnswer>),
+        (status = 200, description = "Like `/me`, or null.", body = Option<MeAnswer>),
     )
 )]
 pub async fn session(site: Data<Site>, asking: Option<SignedIn>) -> Result<Json<Option<MeAnswer>>, Problem> {
@@ -113,8 +113,8 @@ pub async fn rename(
     Ok(Json(UserAnswer { user }))
 }
 
-/// Changes the password. Every other session ends, and this one gets a new token. The current password is the proof of
-/// identity, however long ago the last one was given.
+/// Changes the password. Every other session ends, and this one gets a new token. The current password proves the
+/// user's identity, so no other proof is needed.
 #[utoipa::path(
     put, path = "/me/password", tag = "signed in", request_body = ChangePassword,
     responses(
@@ -123,8 +123,10 @@ pub async fn rename(
         (status = 403, description = "The current password is wrong (`wrong-password`)."),
         (status = 422, description = "The new password is not accepted (`invalid-body`)."),
         (status = 429, description = "Too many wrong passwords in this session, or too many changes (`too-many-attempts`)."),
-        (status = 503, description = "Not changed, or (`unconfirmed`) changed, with the new token in the cookie.", headers(
-            ("Set-Cookie" = String, description = "Where it is done: the session cookie with the new token, and the device cookie."))),
+        (status = 503, description = "Not changed; or changed, but not confirmed yet (`unconfirmed`), with the new \
+            token in the cookie.", headers(
+            ("Set-Cookie" = String, description = "With `unconfirmed`: the session cookie with the new token, and the \
+                device cookie."))),
     )
 )]
 pub async fn change_password(

@@ -23,8 +23,8 @@ use crate::service::AuditContext;
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
         (status = 204, description = "Disabled; its sessions have ended."),
-        (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
-        (status = 503, description = "Not disabled, or (`unconfirmed`) disabled, but not confirmed yet."),
+        (status = 409, description = "The user is the last administrator (`last-administrator`)."),
+        (status = 503, description = "Not disabled; or disabled, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn disable(

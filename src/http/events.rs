@@ -33,15 +33,15 @@ const MORE_BEATS: u16 = 80;
 /// Milliseconds after which a browser reconnects.
 const RETRY: u16 = 2_000;
 
-/// Streams what happens to the session to an open page, as it happens (`text/event-stream`, for `EventSource`).
-///
-/// `session` comes first: the session of the stream. `sessions-changed`: the list of the user's sessions has changed.
-/// `heartbeat` every 15 seconds. `session-ended` with the reason, after which the server closes. A stream that ends
-/// without it says nothing about the session: reconnect. Listening does not count as use of the session.
+/// Streams the session's events to an open page (`text/event-stream`, for `EventSource`).
+/// `session` comes first, with the session's id. `sessions-changed`: the list of the user's sessions has changed.
+/// `heartbeat`: every 15 seconds. `session-ended`: the session has ended, with the reason; then the server closes the
+/// stream. If a stream ends without `session-ended`, reconnect: the session may still be live. Listening does not count
+/// as use of the session.
 #[utoipa::path(
     get, path = "/events", operation_id = "watch_session", tag = "signed in",
     responses(
-        (status = 200, description = "Events, until the session ends or the stream does.", body = String,
+        (status = 200, description = "Events, until the session or the stream ends.", body = String,
          content_type = "text/event-stream",
          example = json!("event: session\ndata: {\"session\":\"0198c0de-0000-7000-8000-000000000001\"}\n\n")),
         (status = 503, description = "Too many streams are open on this node (`busy`)."),

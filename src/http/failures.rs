@@ -115,7 +115,9 @@ impl From<ReauthenticateError> for Problem {
 impl From<ResetError> for Problem {
     fn from(error: ResetError) -> Self {
         match error {
-            ResetError::Invalid => Self::invalid_field("token", "This link is used up, too old or not complete."),
+            ResetError::Invalid => {
+                Self::invalid_field("token", "This link has been used, has expired or is incomplete.")
+            }
             ResetError::WeakPassword(why) => Self::invalid_field("new_password", why),
             ResetError::Denied(denied) => denied.into(),
         }

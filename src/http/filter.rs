@@ -157,18 +157,15 @@ mod tests {
     #[test]
     fn what_is_not_known_or_bad_is_named() {
         for (query, expected) in [
-            ("filter[contry]=PT", "422 invalid-body: filter[contry]: There is no such filter."),
-            ("filter=PT", "422 invalid-body: filter[filter]: There is no such filter."),
-            ("filters[country]=PT", "422 invalid-body: filter[filters[country]]: There is no such filter."),
-            ("filter[country]=PT&filter[country]=ES", "422 invalid-body: filter[country]: This is given twice."),
-            (
-                "cursor=7",
-                "422 invalid-body: cursor: This is no cursor of this list: take next_cursor of its last page.",
-            ),
-            ("cursor=", "422 invalid-body: cursor: This is no cursor of this list: take next_cursor of its last page."),
-            ("limit=0", "422 invalid-body: limit: This is a number from 1 to 200."),
-            ("country=PT", "422 invalid-body: country: This is not known here."),
-            ("limit=1&limit=2", "422 invalid-body: limit: This is given twice."),
+            ("filter[contry]=PT", "422 invalid-body: filter[contry]: Unknown filter."),
+            ("filter=PT", "422 invalid-body: filter[filter]: Unknown filter."),
+            ("filters[country]=PT", "422 invalid-body: filter[filters[country]]: Unknown filter."),
+            ("filter[country]=PT&filter[country]=ES", "422 invalid-body: filter[country]: Given more than once."),
+            ("cursor=7", "422 invalid-body: cursor: Not a cursor of this list: use next_cursor of the previous page."),
+            ("cursor=", "422 invalid-body: cursor: Not a cursor of this list: use next_cursor of the previous page."),
+            ("limit=0", "422 invalid-body: limit: Must be a number from 1 to 200."),
+            ("country=PT", "422 invalid-body: country: Unknown parameter."),
+            ("limit=1&limit=2", "422 invalid-body: limit: Given more than once."),
         ] {
             assert_eq!(read(query).unwrap_err(), expected, "{query}");
         }
@@ -184,10 +181,10 @@ mod tests {
         assert_eq!(read(r#"{"country":"pt","asn":64496,"os":null}"#), Ok(Ok("country=PT asn=64496".to_owned())));
         assert_eq!(read("{}"), Ok(Ok("all".to_owned())));
         for (json, detail) in [
-            (r#"{"contry":"PT"}"#, "filter.contry: There is no such filter."),
-            (r#"{"contry":null,"asn":1}"#, "filter.contry: There is no such filter."),
+            (r#"{"contry":"PT"}"#, "filter.contry: Unknown filter."),
+            (r#"{"contry":null,"asn":1}"#, "filter.contry: Unknown filter."),
             (r#"{"risk":-1}"#, "filter.risk: A risk is a whole number from 0 to 1000000."),
-            (r#"{"asn":1,"asn":2}"#, "filter.asn: This is given twice."),
+            (r#"{"asn":1,"asn":2}"#, "filter.asn: Given more than once."),
         ] {
             assert_eq!(read(json), Ok(Err(format!("422 invalid-body: {detail}"))), "{json}");
         }

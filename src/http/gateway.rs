@@ -36,18 +36,19 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
         (status = 200, description = "Signed in. The body is empty.", headers(
             ("X-Session-User" = uuid::Uuid, description = "The user's id."),
             ("X-Session-Id" = uuid::Uuid, description = "The session's id."),
-            ("X-Session-Authenticated-At" = i64, description = "When the user last proved who they are, in seconds since \
-                1970, as OpenID Connect's `auth_time`; 0 when that counts no more. For what wants a recent proof: let the \
-                user POST /reauthenticate and come back."),
+            ("X-Session-Authenticated-At" = i64, description = "When the user last proved their identity, in seconds \
+                since 1970, like OpenID Connect's `auth_time`; 0 if that proof no longer counts. If you need a recent \
+                proof, let the user POST /reauthenticate first."),
             ("X-Session-Csrf" = String, description = "What X-CSRF-Token holds: `valid`, `invalid` or `none`."),
         )),
-        (status = 302, description = "With `?redirect`, instead of 401: a navigation to a page of a configured origin is sent \
-                                      to sign in. For proxies that are trusted and pass the answer on.",
-         headers(("Location" = String, description = "The sign-in page, with the page that was asked for as `next`."))),
+        (status = 302, description = "With `?redirect`, instead of 401: redirects a navigation to a page of a \
+            configured origin to the sign-in page. For trusted proxies that pass the answer on.",
+         headers(("Location" = String, description = "The sign-in page, with the requested page as `next`."))),
         (status = 401, description = "Not signed in (`unauthenticated`)."),
-        (status = 403, description = "With `SESSIOND_CSRF_METHOD_HEADER`: it changes something, and X-CSRF-Token is \
-                                      missing or not of this session (`wrong-csrf-token`)."),
-        (status = 503, description = "A store does not answer (`unavailable`), or too much is asked at once (`busy`). Never 401, never 200."),
+        (status = 403, description = "With `SESSIOND_CSRF_METHOD_HEADER`: the request may change something, and \
+            X-CSRF-Token is missing or belongs to another session (`wrong-csrf-token`)."),
+        (status = 503, description = "A store does not answer (`unavailable`), or the server is overloaded (`busy`). \
+            Never answered with 401 or 200."),
     )
 )]
 pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -84,7 +85,7 @@ async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Prob
             Refused::Forgery,
             &site.client(request.peer_addr(), request.headers()),
             Some(&checked),
-            &"a gateway's request without the CSRF token of its session",
+            &"a gateway's request without the session's CSRF token",
         );
         return Err(Problem::wrong_csrf_token());
     }

@@ -207,10 +207,10 @@ impl SessionLayer {
         let origin = shown(request.headers());
         let why = match &origin {
             Some(origin) => format!(
-                "{}: SESSIOND_ORIGIN does not name its origin \"{origin}\"",
+                "{}: SESSIOND_ORIGIN does not list the origin \"{origin}\"",
                 route(request, &self.site.base_path)
             ),
-            None => format!("{}: its origin is not known", route(request, &self.site.base_path)),
+            None => format!("{}: the request names no known origin", route(request, &self.site.base_path)),
         };
         note(&self.site.app, Refused::Forgery, &client, None, &why);
         Problem::forbidden_origin(origin.as_deref())
@@ -227,7 +227,7 @@ impl SessionLayer {
         let is_judged = self.level != AccessLevel::Embedded && !request.method().is_safe();
         if is_judged && self.site.csrf_tokens.shown(request.headers(), &presented.hashes()) == Shown::Wrong {
             let route = route(request, &self.site.base_path);
-            let why = format_args!("{route}: its CSRF token is not of its session");
+            let why = format_args!("{route}: the CSRF token belongs to another session");
             note(&self.site.app, Refused::Forgery, client, checked, &why);
             return Err(Problem::wrong_csrf_token());
         }

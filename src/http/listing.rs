@@ -53,11 +53,11 @@ impl Parameters {
         let Some(at) = self.0.iter().position(|(given, _)| given == name) else { return Ok(None) };
         let (_, value) = self.0.remove(at);
         if self.0.iter().any(|(given, _)| given == name) {
-            return Err(Problem::invalid_field(name, "This is given twice."));
+            return Err(Problem::invalid_field(name, "Given more than once."));
         }
         // PostgreSQL cannot process a NUL even in a query.
         if value.contains('\0') {
-            return Err(Problem::invalid_field(name, "This has a character that nothing has."));
+            return Err(Problem::invalid_field(name, "Contains an invalid character."));
         }
         Ok(Some(value))
     }
@@ -74,7 +74,7 @@ impl Parameters {
             let moment = DateTime::parse_from_rfc3339(text).ok()?;
             Some(Timestamp::from_ms(moment.timestamp_millis()))
         };
-        self.parse(name, "Write a moment like 2026-11-22T07:04:42Z.", read)
+        self.parse(name, "Write an RFC 3339 time, such as 2026-11-22T07:04:42Z.", read)
     }
 
     /// The number of rows to return.
@@ -82,7 +82,7 @@ impl Parameters {
         // Numbers have one spelling; Rust would also parse `+7`.
         let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
         let read = |text: &str| text.parse().ok().filter(|_| digits(text)).filter(|limit| (1..=MOST).contains(limit));
-        Ok(self.parse("limit", "This is a number from 1 to 200.", read)?.unwrap_or(PAGE))
+        Ok(self.parse("limit", "Must be a number from 1 to 200.", read)?.unwrap_or(PAGE))
     }
 
     /// Where the page begins; `read` parses the bytes that [`cursor`] was given.
@@ -102,10 +102,10 @@ impl Parameters {
 /// The answer to an unknown parameter.
 pub fn unknown(name: &str) -> Problem {
     let shown: String = name.chars().take(MAX_NAME).collect();
-    Problem::invalid_field(shown, "This is not known here.")
+    Problem::invalid_field(shown, "Unknown parameter.")
 }
 
-const NO_CURSOR: &str = "This is no cursor of this list: take next_cursor of its last page.";
+const NO_CURSOR: &str = "Not a cursor of this list: use next_cursor of the previous page.";
 
 /// The answer to a cursor of another list.
 pub fn no_cursor() -> Problem {

@@ -43,10 +43,10 @@ fn shown(field: &str) -> String {
 
 fn sentence(message: &str) -> &'static str {
     match message.split(" field").next() {
-        Some("missing") => "This is missing.",
-        Some("unknown") => "This is not known here.",
-        Some("duplicate") => "This is given twice.",
-        _ => "This has not the form that is expected.",
+        Some("missing") => "This field is required.",
+        Some("unknown") => "Unknown field.",
+        Some("duplicate") => "Given more than once.",
+        _ => "Wrong type or format.",
     }
 }
 
@@ -125,13 +125,10 @@ mod tests {
     fn the_field_that_is_wrong_is_named() {
         for (body, expected) in [
             (r#"{}"#, "422 invalid-body: email: This is missing."),
-            (r#"{"email":"a","email":"b"}"#, "422 invalid-body: email: This is given twice."),
-            (r#"{"email":"a","role":"admin"}"#, "422 invalid-body: role: This is not known here."),
-            (r#"{"email":["a"]}"#, "422 invalid-body: email: This has not the form that is expected."),
-            (
-                r#"{"email":"a","remember":"yes"}"#,
-                "422 invalid-body: remember: This has not the form that is expected.",
-            ),
+            (r#"{"email":"a","email":"b"}"#, "422 invalid-body: email: Given more than once."),
+            (r#"{"email":"a","role":"admin"}"#, "422 invalid-body: role: Unknown field."),
+            (r#"{"email":["a"]}"#, "422 invalid-body: email: Wrong type or format."),
+            (r#"{"email":"a","remember":"yes"}"#, "422 invalid-body: remember: Wrong type or format."),
         ] {
             assert_eq!(refused(body), expected, "{body}");
         }
@@ -148,7 +145,7 @@ mod tests {
             ["[\"root\"]", "[\"admin\", 7]", "[null]", "[true]", "[[]]", "[{}]", "7", "\"admin\"", "null", "{}"]
         {
             let problem = from_slice::<Lists>(format!("{{\"roles\":{value}}}").as_bytes()).unwrap_err();
-            let expected = "422 invalid-body: roles: This has not the form that is expected.";
+            let expected = "422 invalid-body: roles: Wrong type or format.";
             assert_eq!(format!("{problem:?}"), expected, "{value}");
         }
         for broken in ["[7", "[7}", "[7]", "[\"\\ud800\"]}"] {

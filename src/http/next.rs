@@ -96,7 +96,8 @@ impl Destinations {
             && !self.has_complained.swap(true, Ordering::Relaxed)
         {
             log::warn!(
-                "A gateway asks about a page of {origin:.100?}, which is not in SESSIOND_ORIGIN: people who sign in do not get back to it."
+                "a gateway asked about a page of {origin:.100?}, which SESSIOND_ORIGIN does not list: users do not \
+                    return to it after signing in"
             );
         }
         next

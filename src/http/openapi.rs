@@ -26,11 +26,11 @@ use super::{operator, reauthenticate, sessions, sign_in};
 #[openapi(
     info(title = "sessiond", description = "A stateful session server: opaque tokens, instant revocation."),
     tags(
-        (name = "anyone", description = "Registering, signing in, and asking who is signed in."),
-        (name = "signed in", description = "One's own account and sessions."),
+        (name = "anyone", description = "Register, sign in, and read the current session."),
+        (name = "signed in", description = "The user's own account and sessions."),
         (name = "administrators", description = "All accounts and sessions, alerts and the audit log."),
-        (name = "gateways", description = "What reverse proxies ask."),
-        (name = "operators", description = "Health, and this document."),
+        (name = "gateways", description = "What reverse proxies call."),
+        (name = "operators", description = "Health checks, and this document."),
     ),
     paths(
         sign_in::register, sign_in::login, sign_in::logout, sign_in::reset,
@@ -89,9 +89,9 @@ fn ask_below(document: &mut utoipa::openapi::OpenApi) {
     let page = page.description(Some("The page's own path; it may contain slashes.")).schema(Some(text)).build();
     if let Some(operation) = &mut item.get {
         operation.operation_id = Some("forward_auth_page".to_owned());
-        operation.summary = Some("The same for Envoy, which asks with the page's own path and method.".to_owned());
+        operation.summary = Some("The same for Envoy, which appends the page's path and keeps its method.".to_owned());
         operation.description =
-            Some("The query is the page's own. A navigation without a session is redirected.".to_owned());
+            Some("The query belongs to the page. Redirects a navigation without a session.".to_owned());
         operation.parameters = Some(vec![page.into()]);
     }
     document.paths.paths.insert(format!("{FORWARD}/{{page}}"), item);

@@ -48,20 +48,20 @@ type Refusal = (&'static str, fn(&Form) -> bool, &'static str);
 
 const REFUSALS: &[Refusal] = &[
     ("400", |form| form.has_body, "The body is not a JSON object (`invalid-body`)."),
-    ("400", |form| form.has_query, "A parameter has a value that is not known (`invalid-body`)."),
-    ("401", Form::needs_session, "Not signed in, or not any more (`unauthenticated`)."),
+    ("400", |form| form.has_query, "A query parameter has an invalid value (`invalid-body`)."),
+    ("401", Form::needs_session, "Not signed in, or the session has ended (`unauthenticated`)."),
     ("403", Form::is_administration, "Not an administrator (`forbidden`)."),
-    ("403", |form| form.is_administration() && form.mutates, "The last proof is too old (`step-up-required`)."),
-    ("403", |form| form.mutates, "A page of somebody else may have made the request (`forbidden-origin`)."),
-    ("403", |form| form.mutates, "The CSRF token is not of this session (`wrong-csrf-token`)."),
-    ("404", |form| form.has_id, "There is nothing of this id (`not-found`)."),
+    ("403", |form| form.is_administration() && form.mutates, "The proof of identity is too old (`step-up-required`)."),
+    ("403", |form| form.mutates, "The request may come from another site's page (`forbidden-origin`)."),
+    ("403", |form| form.mutates, "The CSRF token belongs to another session (`wrong-csrf-token`)."),
+    ("404", |form| form.has_id, "Nothing has this id (`not-found`)."),
     ("408", |form| form.has_body, "The body did not arrive in time (`request-timeout`)."),
     ("413", |form| form.has_body, "The body is too large (`body-too-large`)."),
-    ("415", |form| form.has_body, "The body is not said to be JSON (`unsupported-media-type`)."),
-    ("422", |form| form.has_body, "A field is not valid (`invalid-body`)."),
-    ("422", |form| form.has_query || form.mutates, "The address has a parameter that is not valid (`invalid-body`)."),
+    ("415", |form| form.has_body, "The body is not declared as JSON (`unsupported-media-type`)."),
+    ("422", |form| form.has_body, "A field is invalid (`invalid-body`)."),
+    ("422", |form| form.has_query || form.mutates, "A query parameter is invalid (`invalid-body`)."),
     ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
-    ("503", |form| form.level.is_some(), "Too much is asked at once (`busy`)."),
+    ("503", |form| form.level.is_some(), "The server is overloaded (`busy`)."),
 ];
 
 /// Adds headers and refusals to every operation.
@@ -119,7 +119,7 @@ fn add_removal(operation: &mut Operation, form: &Form) {
     let Some(RefOr::T(refusal)) = operation.responses.responses.get_mut("401").filter(|_| form.needs_session()) else {
         return;
     };
-    let tells = "Where hosts share the cookie and several came: removes them all.";
+    let tells = "If hosts share the cookie and the request has several: removes them all.";
     let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
     let header = HeaderBuilder::new().schema(Some(text)).description(Some(tells)).build();
     refusal.headers.entry("Set-Cookie".to_owned()).or_insert(header.into());
@@ -133,15 +133,15 @@ fn add_headers(operation: &mut Operation, form: &Form) {
     };
     let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
     if form.mutates {
-        let description = "The session's CSRF token, from GET /me. One that is there must be right.";
+        let description = "The session's CSRF token, from GET /me. Optional, but a wrong one is refused.";
         takes("X-CSRF-Token", Required::False, description, text());
         if !form.has_body {
-            let description = "Any value. A request without a body shows by it that no form of another page has sent it. (A \
-                page of a configured origin could do without: its browser says where it comes from.)";
+            let description = "Any value. Proves that no form of another site sent this request without a body. (Pages \
+                of a configured origin can omit it: their browser sends the origin.)";
             takes("X-Requested-With", Required::True, description, text().default(Some("sessiond".into())));
         }
     } else if form.looks_at_session() && form.level != Some(AccessLevel::Background) {
-        let description = "`1`: a program asks by itself, and this is no use of the session.";
+        let description = "`1`: a program sent this request by itself, so it does not count as a use of the session.";
         takes("X-No-Touch", Required::False, description, text().examples([json!("1")]));
     }
 }

@@ -20,10 +20,10 @@ const PROBLEM_TYPE: &str = "ProblemType";
 /// Headers of answers with these statuses (of all answers if there is none): name, meaning, example.
 const HEADERS: &[(&str, &[&str], &str, &str)] = &[
     ("X-Request-Id", &[], "The request's id, as in `instance` of a problem.", "0198c0de-0000-7000-8000-0123456789ab"),
-    ("WWW-Authenticate", &["401"], "Always this: browsers open no dialog.", "Cookie realm=\"sessiond\""),
-    ("Retry-After", &["429", "503"], "After how many seconds to ask again.", "1"),
-    ("RateLimit", &["429"], "What is left, and the seconds until there is more.", "\"account\";r=0;t=60"),
-    ("RateLimit-Policy", &["429"], "How many attempts in how many seconds.", "\"account\";q=5;w=3600"),
+    ("WWW-Authenticate", &["401"], "Always this value, so that browsers open no dialog.", "Cookie realm=\"sessiond\""),
+    ("Retry-After", &["429", "503"], "Seconds to wait before the next request.", "1"),
+    ("RateLimit", &["429"], "The remaining attempts, and the seconds until there are more.", "\"account\";r=0;t=60"),
+    ("RateLimit-Policy", &["429"], "The allowed attempts, and their window in seconds.", "\"account\";q=5;w=3600"),
 ];
 
 /// Describes the kinds of problems, and each refusal by the kinds that its description names.
@@ -55,8 +55,8 @@ fn describe_types(components: &mut Components) {
         .schema_type(SchemaType::Type(Type::String))
         .enum_values(Some(kinds.iter().map(|kind| kind.urn())))
         .description(Some(
-            "What kind of problem it is: what programs go by. There may be more of them in time. `internal` (500) and \
-             `method-not-allowed` (405) are no answers of a single operation.",
+            "The kind of problem, for programs to compare. Later versions may add kinds. No operation lists `internal` \
+             (500) and `method-not-allowed` (405), because every one can answer them.",
         ))
         .extensions(Some(
             [("x-enum-varnames", json!(names)), ("x-enum-descriptions", json!(titles))].into_iter().collect(),
@@ -73,7 +73,7 @@ fn example(kind: &Kind) -> Example {
     let more = match kind.slug {
         "step-up-required" => Some(("step_up", json!({ "path": REAUTHENTICATE, "max_age": 900 }))),
         "invalid-body" if status == 422 => {
-            Some(("errors", json!([{ "field": "email", "detail": "This is no e-mail address." }])))
+            Some(("errors", json!([{ "field": "email", "detail": "This is not an e-mail address." }])))
         }
         _ => None,
     };

@@ -18,10 +18,10 @@ pub struct Live {
     status: &'static str,
 }
 
-/// Whether the process answers. Says nothing about the stores: a restart would not repair them.
+/// Shows that the process answers. Does not check the stores, because a restart would not repair them.
 #[utoipa::path(
     get, path = "/health/live", operation_id = "check_live", tag = "operators", security(()),
-    responses((status = 200, description = "It does.", body = Live))
+    responses((status = 200, description = "The process answers.", body = Live))
 )]
 pub async fn live() -> Json<Live> {
     Json(Live { status: "ok" })
@@ -31,8 +31,8 @@ pub async fn live() -> Json<Live> {
 #[utoipa::path(
     get, path = "/health/ready", operation_id = "check_ready", tag = "operators", security(()),
     responses(
-        (status = 200, description = "It should.", body = Readiness),
-        (status = 503, description = "It should not, for now.", body = Readiness),
+        (status = 200, description = "The node is ready.", body = Readiness),
+        (status = 503, description = "The node is not ready now.", body = Readiness),
     )
 )]
 pub async fn ready(site: Data<Site>) -> HttpResponse {

@@ -55,24 +55,24 @@ kinds! {
     UNAUTHENTICATED = "unauthenticated" UNAUTHORIZED "Not signed in";
     WRONG_CREDENTIALS = "wrong-credentials" UNAUTHORIZED "Wrong e-mail address or password";
     WRONG_PASSWORD = "wrong-password" FORBIDDEN "Wrong password";
-    FORBIDDEN_ORIGIN = "forbidden-origin" FORBIDDEN "Not from this page";
-    STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "A recent sign-in is needed";
-    WRONG_CSRF_TOKEN = "wrong-csrf-token" FORBIDDEN "Not from this session's page";
+    FORBIDDEN_ORIGIN = "forbidden-origin" FORBIDDEN "Origin not allowed";
+    STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "Recent sign-in required";
+    WRONG_CSRF_TOKEN = "wrong-csrf-token" FORBIDDEN "Wrong CSRF token";
     FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
     REGISTRATION_CLOSED = "registration-closed" FORBIDDEN "Registration is closed";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";
     METHOD_NOT_ALLOWED = "method-not-allowed" METHOD_NOT_ALLOWED "Method not allowed";
     REQUEST_TIMEOUT = "request-timeout" REQUEST_TIMEOUT "The request took too long to arrive";
-    EMAIL_TAKEN = "email-taken" CONFLICT "The e-mail address has an account";
-    LAST_ADMINISTRATOR = "last-administrator" CONFLICT "Nobody else could administer";
-    TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Signed in in too many places";
+    EMAIL_TAKEN = "email-taken" CONFLICT "E-mail address already in use";
+    LAST_ADMINISTRATOR = "last-administrator" CONFLICT "Last administrator";
+    TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Too many sessions";
     BODY_TOO_LARGE = "body-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     TOO_MANY_ATTEMPTS = "too-many-attempts" TOO_MANY_REQUESTS "Too many attempts";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body must be JSON";
-    INVALID_BODY = "invalid-body" UNPROCESSABLE_ENTITY "A field is not valid";
+    INVALID_BODY = "invalid-body" UNPROCESSABLE_ENTITY "Invalid field";
     INTERNAL = "internal" INTERNAL_SERVER_ERROR "Something went wrong";
-    UNAVAILABLE = "unavailable" SERVICE_UNAVAILABLE "Not available for a moment";
-    BUSY = "busy" SERVICE_UNAVAILABLE "Too busy for a moment";
+    UNAVAILABLE = "unavailable" SERVICE_UNAVAILABLE "Temporarily unavailable";
+    BUSY = "busy" SERVICE_UNAVAILABLE "Too busy";
     UNCONFIRMED = "unconfirmed" SERVICE_UNAVAILABLE "Done, but not confirmed yet";
 }
 
@@ -121,8 +121,8 @@ impl Problem {
 
     /// A gateway asks for a navigation without a session, but is not a trusted proxy.
     pub fn proxy_not_trusted() -> Self {
-        let detail = "Sign in to continue. The gateway that asks is not one of SESSIOND_TRUSTED_PROXIES, so the page that it \
-            tells in X-Forwarded-Uri is not believed.";
+        let detail = "Sign in to continue. SESSIOND_TRUSTED_PROXIES does not list this gateway, so its X-Forwarded-Uri \
+            header is ignored.";
         Self::new(&UNAUTHENTICATED, detail).with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
@@ -135,10 +135,13 @@ impl Problem {
     /// Another site's page may have made the request. `origin` is that page's origin, in a form that is safe to show.
     pub fn forbidden_origin(origin: Option<&str>) -> Self {
         let detail = origin.map_or_else(
-            || "The request did not come from a page that may make it.".to_owned(),
+            || {
+                "The request may come from another site's page. A program must send JSON or X-Requested-With."
+                    .to_owned()
+            },
             |origin| {
                 format!(
-                    "The request comes from a page of \"{origin}\", which this server's SESSIOND_ORIGIN does not name."
+                    "The request comes from \"{origin}\", but this server's SESSIOND_ORIGIN does not list that origin."
                 )
             },
         );
@@ -147,17 +150,17 @@ impl Problem {
 
     /// A CSRF token is missing where it is required, or belongs to another session.
     pub fn wrong_csrf_token() -> Self {
-        Self::new(&WRONG_CSRF_TOKEN, "The CSRF token is missing or not of this session: GET /me has the right one.")
+        Self::new(&WRONG_CSRF_TOKEN, "The CSRF token is missing or wrong. Get the current one from GET /me.")
     }
 
     /// Signed in, but without the required role.
     pub fn forbidden() -> Self {
-        Self::new(&FORBIDDEN, "Your account may not do this.")
+        Self::new(&FORBIDDEN, "Your account is not allowed to do this.")
     }
 
     /// Signed in, but too long ago for this action, or on another device.
     pub fn step_up_required(max_age: Duration) -> Self {
-        let detail = "This needs your password once more. Send it to the path in step_up, then ask again.";
+        let detail = "Confirm your password first: send it to the path in step_up, then repeat the request.";
         let mut problem = Self::new(&STEP_UP_REQUIRED, detail);
         problem.0.step_up = Some(StepUp { path: REAUTHENTICATE.to_owned(), max_age: max_age.as_secs() });
         problem
@@ -174,12 +177,13 @@ impl Problem {
 
     /// The thing does not exist, or belongs to another user.
     pub fn not_found() -> Self {
-        Self::new(&NOT_FOUND, "There is nothing here.")
+        Self::new(&NOT_FOUND, "There is nothing at this URL.")
     }
 
     /// The path exists, the method does not; `allow` lists the path's methods.
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
-        Self::new(&METHOD_NOT_ALLOWED, "The Allow header lists the methods of this path.").with_header(ALLOW, allow)
+        let detail = "This path does not accept this method. The Allow header lists the methods that it accepts.";
+        Self::new(&METHOD_NOT_ALLOWED, detail).with_header(ALLOW, allow)
     }
 
     /// The body did not arrive in time.
@@ -189,7 +193,7 @@ impl Problem {
 
     /// The body is larger than the limit.
     pub fn body_too_large() -> Self {
-        Self::new(&BODY_TOO_LARGE, "The body is larger than any that is accepted here.")
+        Self::new(&BODY_TOO_LARGE, "The body exceeds the size limit.")
     }
 
     /// The body is not declared as JSON.
@@ -204,7 +208,7 @@ impl Problem {
 
     /// A query parameter has an invalid value.
     pub fn invalid_query() -> Self {
-        Self::new(&NOT_JSON, "A parameter in the address has a value that is not known.")
+        Self::new(&NOT_JSON, "A query parameter has an invalid value.")
     }
 
     /// A JSON object with an invalid field.
@@ -217,8 +221,8 @@ impl Problem {
 
     /// The request is done, but not yet known to hold everywhere.
     pub fn unconfirmed() -> Self {
-        Self::new(&UNCONFIRMED, "It is done, but not yet confirmed everywhere. Ask again to have it confirmed.")
-            .retry_soon()
+        let detail = "The change is saved, but not yet confirmed everywhere. Repeat the request to confirm it.";
+        Self::new(&UNCONFIRMED, detail).retry_soon()
     }
 
     /// Some of many are still unconfirmed: not a 2xx, which would say that all have ended.
@@ -237,7 +241,7 @@ impl Problem {
 
     /// The user has as many sessions as allowed.
     pub fn too_many_sessions() -> Self {
-        Self::new(&TOO_MANY_SESSIONS, "End a session in another place first.")
+        Self::new(&TOO_MANY_SESSIONS, "You have too many sessions. Sign out somewhere else first.")
     }
 
     /// Too many attempts; the headers tell when to come back.
@@ -252,27 +256,27 @@ impl Problem {
 
     /// Only the operator creates accounts here.
     pub fn registration_closed() -> Self {
-        Self::new(&REGISTRATION_CLOSED, "New accounts cannot be made here.")
+        Self::new(&REGISTRATION_CLOSED, "Registration is closed. Ask an administrator for an account.")
     }
 
     /// The address already has an account: the only answer that reveals this.
     pub fn email_taken() -> Self {
-        Self::new(&EMAIL_TAKEN, "There is an account with this e-mail address already.")
+        Self::new(&EMAIL_TAKEN, "An account with this e-mail address already exists.")
     }
 
     /// No administrator would be left.
     pub fn last_administrator() -> Self {
-        Self::new(&LAST_ADMINISTRATOR, "There is no other administrator who may sign in. Make another one first.")
+        Self::new(&LAST_ADMINISTRATOR, "No other administrator can sign in. Make another user an administrator first.")
     }
 
     /// A store does not answer.
     pub fn unavailable() -> Self {
-        Self::new(&UNAVAILABLE, "This cannot be answered right now. Try again in a moment.").retry_soon()
+        Self::new(&UNAVAILABLE, "The service is temporarily unavailable. Try again in a moment.").retry_soon()
     }
 
     /// Nothing is broken, but the load is too high.
     pub fn busy() -> Self {
-        let problem = Self::new(&BUSY, "Too much is asked at once. Try again in a moment.");
+        let problem = Self::new(&BUSY, "The server is overloaded. Try again in a moment.");
         // Request ids are random, so one of their bytes serves as a die.
         let [die, ..] = problem.request().into_bytes();
         problem.with_header(RETRY_AFTER, HeaderValue::from(u16::from(die % RETRY_SPREAD) + 1))

@@ -13,18 +13,18 @@ pub struct FieldError {
     /// The field's name in the body.
     #[schema(example = "email")]
     pub field: String,
-    /// What is wrong with it, in a sentence for the user who filled it in.
-    #[schema(example = "This is no e-mail address.")]
+    /// What is wrong, in a sentence for the user.
+    #[schema(example = "This is not an e-mail address.")]
     pub detail: String,
 }
 
 /// What to do first, if a change needs a recent proof of identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StepUp {
-    /// Where to POST `{password}`: the answer's cookie is valid for the refused request.
+    /// Where to POST `{password}`. Repeat the refused request with the cookie of that answer.
     #[schema(example = "/reauthenticate")]
     pub path: String,
-    /// How old that proof may be, in seconds.
+    /// The maximum age of that proof, in seconds.
     #[schema(example = 900)]
     pub max_age: u64,
 }
@@ -33,7 +33,7 @@ pub struct StepUp {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {
-    /// `urn:sessiond:problem:` and the kind of problem: programs compare this.
+    /// `urn:sessiond:problem:` and the kind of problem, for programs to compare.
     #[serde(rename = "type")]
     #[schema(rename = "type")]
     pub kind: String,
@@ -57,7 +57,7 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub step_up: Option<&'a StepUp>,
-    /// How much of it is done; only with `unconfirmed`, if the request is about many.
+    /// How much is done; only with `unconfirmed`, if the request ends many sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub outcome: Option<&'a Outcome>,

@@ -29,12 +29,14 @@ pub struct Reauthenticate {
 #[utoipa::path(
     post, path = "/reauthenticate", tag = "signed in", request_body = Reauthenticate,
     responses(
-        (status = 200, description = "Proven; the new token is in the cookie.", body = SessionAnswer,
+        (status = 200, description = "The password is right; the new token is in the cookie.", body = SessionAnswer,
          headers(("Set-Cookie" = String, description = "The session cookie with the new token."))),
         (status = 403, description = "The password is wrong (`wrong-password`)."),
         (status = 429, description = "Too many wrong passwords in this session, or too many right ones (`too-many-attempts`)."),
-        (status = 503, description = "Not proven, or (`unconfirmed`) proven, with the new token in the cookie.", headers(
-            ("Set-Cookie" = String, description = "Where it is done: the session cookie with the new token, and the device cookie."))),
+        (status = 503, description = "Not proven; or proven, but not confirmed yet (`unconfirmed`), with the new token \
+            in the cookie.", headers(
+            ("Set-Cookie" = String, description = "With `unconfirmed`: the session cookie with the new token, and the \
+                device cookie."))),
     )
 )]
 pub async fn reauthenticate(

@@ -22,7 +22,7 @@ pub struct SessionsAnswer {
 /// How many sessions ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RevokedAnswer {
-    /// Their number.
+    /// The number of sessions.
     pub revoked: usize,
 }
 
@@ -30,7 +30,7 @@ pub struct RevokedAnswer {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// Also the session of this request.
+    /// Also ends the session of this request.
     #[serde(default)]
     #[param(required = false)]
     include_current: bool,
@@ -40,7 +40,7 @@ pub struct Which {
 #[utoipa::path(
     get, path = "/sessions", operation_id = "list_sessions", tag = "signed in",
     responses(
-        (status = 200, description = "All that are alive.", body = SessionsAnswer),
+        (status = 200, description = "All live sessions of the user.", body = SessionsAnswer),
     )
 )]
 pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<SessionsAnswer>, Problem> {
@@ -53,11 +53,13 @@ pub async fn list(site: Data<Site>, SignedIn(checked): SignedIn) -> Result<Json<
     delete, path = "/sessions/{id}", operation_id = "revoke_session", tag = "signed in",
     params(("id" = uuid::Uuid, Path, description = "The session's id.")),
     responses(
-        (status = 204, description = "It has ended.",
-         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
-        (status = 403, description = "Another session than this one, and the last proof is too old (`step-up-required`)."),
+        (status = 204, description = "The session has ended.",
+         headers(("Set-Cookie" = String, description = "Removes the session cookie if the request ended its own \
+             session."))),
+        (status = 403, description = "This is another session, and the proof of identity is too old \
+            (`step-up-required`)."),
         (status = 404, description = "The user has no such session (`not-found`)."),
-        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+        (status = 503, description = "Not ended; or ended, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn revoke(
@@ -78,11 +80,12 @@ pub async fn revoke(
 #[utoipa::path(
     delete, path = "/sessions", operation_id = "revoke_sessions", tag = "signed in", params(Which),
     responses(
-        (status = 200, description = "They have ended.", body = RevokedAnswer,
-         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
-        (status = 403, description = "The last proof is too old (`step-up-required`)."),
-        (status = 429, description = "There was nothing to end, too many times (`too-many-attempts`)."),
-        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+        (status = 200, description = "The sessions have ended.", body = RevokedAnswer,
+         headers(("Set-Cookie" = String, description = "Removes the session cookie if the request ended its own \
+             session."))),
+        (status = 403, description = "The proof of identity is too old (`step-up-required`)."),
+        (status = 429, description = "Too many requests that ended no session (`too-many-attempts`)."),
+        (status = 503, description = "Not ended; or ended, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn revoke_all(

@@ -32,7 +32,7 @@ pub struct Register {
     name: Option<Text>,
 }
 
-/// Who signs in.
+/// A sign-in.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
@@ -45,7 +45,7 @@ pub struct Login {
     remember: bool,
 }
 
-/// A new password, by a one-time link.
+/// A new password, set with a one-time link.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
@@ -75,10 +75,10 @@ pub struct SignedInAnswer {
 #[utoipa::path(
     post, path = "/register", tag = "anyone", security(()), request_body = Register,
     responses(
-        (status = 201, description = "The account was made.", body = UserAnswer),
+        (status = 201, description = "The account is created.", body = UserAnswer),
         (status = 403, description = "Registration is closed (`registration-closed`)."),
-        (status = 409, description = "The e-mail address has an account (`email-taken`)."),
-        (status = 429, description = "Too many accounts were asked for from there (`too-many-attempts`)."),
+        (status = 409, description = "The e-mail address already has an account (`email-taken`)."),
+        (status = 429, description = "Too many registrations from this address (`too-many-attempts`)."),
     )
 )]
 pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>) -> Result<HttpResponse, Problem> {
@@ -93,9 +93,9 @@ pub async fn register(site: Data<Site>, visit: Visit, Json(body): Json<Register>
     post, path = "/login", tag = "anyone", security(()), request_body = Login,
     responses(
         (status = 200, description = "Signed in; the session is in the cookie.", body = SignedInAnswer,
-         headers(("Set-Cookie" = String, description = "Two of them: the session cookie, and the device cookie."))),
-        (status = 401, description = "Refused (`wrong-credentials`): one answer for every cause."),
-        (status = 409, description = "Signed in in too many places (`too-many-sessions`)."),
+         headers(("Set-Cookie" = String, description = "Two headers: the session cookie and the device cookie."))),
+        (status = 401, description = "Refused (`wrong-credentials`). The answer is the same for every cause."),
+        (status = 409, description = "The user has too many sessions (`too-many-sessions`)."),
         (status = 429, description = "Too many wrong passwords, or too many sign-ins (`too-many-attempts`)."),
     )
 )]
@@ -123,20 +123,21 @@ pub async fn login(
     Ok(HttpResponse::Ok().append_header((SET_COOKIE, device)).json(answer))
 }
 
-/// Signs out, whether or not the session is still live. Of several session cookies, every session ends. It can be
-/// repeated until the end is recorded: that answer removes the cookies, and no earlier one does.
+/// Signs out, whether or not the session is still live. If the request has several session cookies, every session ends.
+/// Repeat it until it succeeds: the cookies are removed only when the end is recorded.
 #[utoipa::path(
     post, path = "/logout", tag = "signed in", security((), ("session" = [])),
     responses(
-        (status = 204, description = "The session has ended; the cookie is removed, wherever one can stand.", headers(
+        (status = 204, description = "Signed out; the cookie is removed from every domain and path.", headers(
             ("Set-Cookie" = String, description = "Removes the session cookie."),
-            ("Clear-Site-Data" = String, description = "What the browser deletes besides, as configured."),
+            ("Clear-Site-Data" = String, description = "What else the browser deletes, as configured."),
         )),
         (status = 401, description = "More than 200 session cookies, which no browser sends (`unauthenticated`)."),
-        (status = 503, description = "Not ended: ask again, with the cookie, after Retry-After. Or (`unconfirmed`) ended, but not \
-            confirmed yet; the cookie is removed.", headers(
-            ("Set-Cookie" = String, description = "Where it has ended: removes the session cookie."),
-            ("Clear-Site-Data" = String, description = "Where it has ended: what the browser deletes besides, as configured."),
+        (status = 503, description = "Not ended: repeat the request, with the cookie, after Retry-After. Or ended, but \
+            not confirmed yet (`unconfirmed`): the cookie is removed.", headers(
+            ("Set-Cookie" = String, description = "If the session has ended: removes the session cookie."),
+            ("Clear-Site-Data" = String, description = "If the session has ended: what else the browser deletes, as \
+                configured."),
         )),
     )
 )]
@@ -169,14 +170,15 @@ fn refusal(site: &Site, error: Denied) -> Problem {
     }
 }
 
-/// Sets a new password by a one-time link. Every session of the user ends.
+/// Sets a new password with a one-time link. Every session of the user ends.
 #[utoipa::path(
     post, path = "/reset", operation_id = "reset_password", tag = "anyone", security(()), request_body = Reset,
     responses(
         (status = 204, description = "The password is changed."),
-        (status = 422, description = "The link is used up, or the password is not accepted (`invalid-body`)."),
-        (status = 429, description = "Too many passwords were tried with it (`too-many-attempts`)."),
-        (status = 503, description = "Not changed, or (`unconfirmed`) changed, but not confirmed yet."),
+        (status = 422, description = "The link has been used or has expired, or the password is not accepted \
+            (`invalid-body`)."),
+        (status = 429, description = "Too many attempts with this link (`too-many-attempts`)."),
+        (status = 503, description = "Not changed; or changed, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn reset(site: Data<Site>, visit: Visit, Json(body): Json<Reset>) -> Result<HttpResponse, Problem> {

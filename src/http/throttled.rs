@@ -13,9 +13,8 @@ use crate::service::Throttled;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-const WAIT: &str = "There were too many attempts. Wait a while before the next one.";
-const STOPPED: &str =
-    "There were too many attempts. Sign in again on a device that you have used before, or set a new password.";
+const WAIT: &str = "Too many attempts. Wait a while before you try again.";
+const STOPPED: &str = "Too many attempts. Sign in on a device that you have used before, or set a new password.";
 
 impl From<Throttled> for Problem {
     fn from(throttled: Throttled) -> Self {

@@ -26,16 +26,18 @@ pub enum LedgerError {
     #[error("the transaction was rolled back: {0}")]
     Conflict(String),
     /// The ledger is an older copy: its content may have been revoked since.
-    #[error("the database is older than what Redis has seen of it; if it was restored: sessiond ledger restored")]
+    #[error(
+        "the database is older than the one that Redis last saw; if it was restored, run `sessiond ledger restored`"
+    )]
     Outdated,
     /// This node's clock and the database's differ, or were never compared: no stored time can be judged.
-    #[error("this node's clock and the database's disagree, or were not compared yet")]
+    #[error("this node's clock and the database's disagree, or have not been compared yet")]
     Clock,
     /// A node with other settings took this node's place while it stood still.
-    #[error("another node is set to something else and has taken this one's place")]
+    #[error("a node with different settings has taken this node's place")]
     Displaced,
     /// A row holds a value that this version never writes.
-    #[error("the database holds what cannot be read: {0}")]
+    #[error("the database contains unreadable data: {0}")]
     Corrupt(String),
 }
 
@@ -51,8 +53,8 @@ impl From<DieselError> for LedgerError {
             }
             DieselError::DatabaseError(_, info) if info.message().starts_with("permission denied for table ") => {
                 Self::Unfit(format!(
-                    "the database's role lacks a right: {}; as the owner of the tables, GRANT SELECT, INSERT, UPDATE, DELETE \
-                     ON ALL TABLES IN SCHEMA public TO it",
+                    "the database's role lacks a privilege: {}; as the owner of the tables, GRANT SELECT, INSERT, \
+                     UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO it",
                     info.message()
                 ))
             }

@@ -164,20 +164,19 @@ fn run_postgres(servers: &Servers) -> Result<(), LedgerError> {
     if Tables::of(&known::<diesel::pg::Pg>()?, &ran) == Tables::Current {
         return Ok(());
     }
-    log::info!("bringing the tables up to date");
+    log::info!("migrating the tables");
     let mut c = within(TURN.saturating_add(ANSWER), move || {
         // The lock belongs to the connection, and always ends with it.
         let turn = format!("SET lock_timeout = '{}s'; SELECT pg_advisory_lock({LOCK})", TURN.as_secs());
-        c.batch_execute(&turn).map_err(|error| {
-            LedgerError::Unfit(format!("another process is bringing the tables up to date, and is not done: {error}"))
-        })?;
+        c.batch_execute(&turn)
+            .map_err(|error| LedgerError::Unfit(format!("another process is still migrating the tables: {error}")))?;
         Ok(c)
     })?;
     within(LONGEST, move || {
         c.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| {
             LedgerError::Unfit(format!(
-                "its tables cannot be brought up to date: {error} (run `sessiond migrate` as the tables' owner; a node \
-                 itself needs no more than SELECT, INSERT, UPDATE and DELETE on them)"
+                "its tables cannot be migrated: {error} (run `sessiond migrate` as the tables' owner; a node itself \
+                 needs only SELECT, INSERT, UPDATE and DELETE on them)"
             ))
         })
     })

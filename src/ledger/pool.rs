@@ -120,7 +120,7 @@ impl LedgerPool {
     /// Why no turn came: the database has many callers, or does not answer those that have a turn.
     fn no_turn_since(&self, served: u64) -> LedgerError {
         match self.served.load(Ordering::Relaxed) == served {
-            true => LedgerError::Silent("nobody was answered in time"),
+            true => LedgerError::Silent("no query was answered in time"),
             false => LedgerError::Busy("no turn in time"),
         }
     }
@@ -147,7 +147,7 @@ impl<'a> Place<'a> {
     fn take(waiting: &'a AtomicUsize) -> Result<Self, LedgerError> {
         let place = Self(waiting);
         if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            return Err(LedgerError::Busy("too many are waiting"));
+            return Err(LedgerError::Busy("too many queries are waiting"));
         }
         Ok(place)
     }

@@ -168,15 +168,15 @@ fn look(connect: &Connect) -> Result<PgConnection, LedgerError> {
     }
     if found.encoding != "UTF8" {
         return Err(LedgerError::Unfit(format!(
-            "the database's encoding is {}, but must be UTF8: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE \
-             template0",
+            "the database's encoding is {}, but must be UTF8: create one with CREATE DATABASE … ENCODING 'UTF8' \
+             TEMPLATE template0",
             found.encoding
         )));
     }
     if is_shared(&mut connection, &mut connect().map_err(unreachable)?)? {
         return Err(LedgerError::Unfit(
-            "a pooler stands before the server and gives each transaction or statement another connection, but sessiond sets up its \
-             own: use pool_mode = session (PgBouncer), or name the server itself"
+            "a pooler in front of the server gives each transaction or statement another connection, but sessiond \
+             needs its own: use pool_mode = session (PgBouncer), or name the server itself"
                 .to_owned(),
         ));
     }

@@ -68,7 +68,7 @@ impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
             // A separate task: a client that hangs up cancels only its own look-up.
             drop(tokio::spawn(async move { lane.drive(&pool).await }));
         }
-        let dropped = |_| Err(LedgerError::Unavailable("nobody answered the question".to_owned()));
+        let dropped = |_| Err(LedgerError::Unavailable("the query was dropped".to_owned()));
         timeout(LONGEST_WAIT, answer)
             .await
             .map_err(|_| LedgerError::Silent("no answer in time"))?

@@ -7,7 +7,7 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 use super::LiveError;
 
 const FORMS: &str = "expected redis://[user:password@]host[:port][/database] (rediss:// for TLS), several of these \
-    with commas between for a cluster, or redis+sentinel://[user:password@]host[:port],…[/database]?service=name";
+    separated by commas for a cluster, or redis+sentinel://[user:password@]host[:port],…[/database]?service=name";
 
 /// A Sentinel's port when the URL names none.
 const SENTINEL_PORT: u16 = 26_379;

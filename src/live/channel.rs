@@ -29,7 +29,9 @@ impl Live {
         if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
             && !shared.muted.swap(true, Ordering::SeqCst)
         {
-            log::warn!("other nodes cannot be told that a session ended: grant Redis' user +publish and &{channel}");
+            log::warn!(
+                "this node cannot tell the others that a session ended: grant Redis' user +publish and &{channel}"
+            );
         }
         told
     }

@@ -58,7 +58,7 @@ impl Cluster {
             return Ok(owner);
         }
         self.refresh().await;
-        let nobody = || LiveError::Down("no node of the cluster tells who serves this slot".to_owned());
+        let nobody = || LiveError::Down("no node of the cluster knows which node serves this slot".to_owned());
         self.map().owner(slot).ok_or_else(nobody)
     }
 

@@ -227,7 +227,7 @@ impl Stamped {
         let info: String = self.settle(question.query_async(&mut self.redis()).await)?;
         match Replication::parse(&info) {
             Some(now) if now.master && now.replid == self.replid => self.lease.set_solo(now.solo && self.alone),
-            _ => return Err(LiveError::FencedOff("it is no longer the master that it was".to_owned())),
+            _ => return Err(LiveError::FencedOff("it is no longer the same master".to_owned())),
         }
         self.examine_shard().await?;
         match &self.elected {
@@ -243,7 +243,7 @@ impl Stamped {
         let nodes: String = self.settle(redis::cmd("CLUSTER").arg("NODES").query_async(&mut self.redis()).await)?;
         match shard(&nodes) {
             Some(now) if now.slots == was.slots && now.epoch == was.epoch => Ok(()),
-            _ => Err(LiveError::FencedOff("it serves other slots of its cluster than it did".to_owned())),
+            _ => Err(LiveError::FencedOff("it no longer serves the same slots of its cluster".to_owned())),
         }
     }
 }
@@ -261,7 +261,7 @@ async fn watch(connection: Weak<Stamped>) {
         let Some(connection) = connection.upgrade().filter(|connection| connection.usable()) else { return };
         if let Err(error) = connection.examine().await {
             connection.break_off();
-            log::warn!("a connection to Redis is given up: {error}");
+            log::warn!("closing a connection to Redis: {error}");
             return;
         }
     }

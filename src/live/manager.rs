@@ -100,12 +100,12 @@ impl StampedManager {
             questions.query_async(&mut redis).await.map_err(refused)?;
         self.fitting(&server)?;
         let (Some(own), Some(replication)) = (run_id(&server), Replication::parse(&replication)) else {
-            return Err(fenced("its INFO does not tell which process it is"));
+            return Err(fenced("its INFO does not identify the process"));
         };
         if [again, once_more].iter().any(|other| run_id(other).as_ref() != Some(&own)) {
             return Err(fenced(
-                "several Redis processes answer over one connection, so a record could outlive its deletion: a proxy \
-                stands in front of them; name the server itself in REDIS_URL, or use redis+sentinel://",
+                "several Redis processes behind a proxy answer over one connection, so a record could outlive its \
+                 deletion: name the server itself in REDIS_URL, or use redis+sentinel://",
             ));
         }
         if !replication.master {
@@ -147,8 +147,8 @@ impl StampedManager {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.replace(run.to_owned()).as_deref() != Some(run) {
             log::warn!(
-                "Redis may evict {}{LEDGER}…, and an older copy of the database that is put back is not noticed then: \
-                 its maxmemory-policy is {policy}; set noeviction or volatile-ttl",
+                "Redis may evict {}{LEDGER}…, because its maxmemory-policy is {policy}, and then nodes do not notice \
+                 an older copy of the database; set noeviction or volatile-ttl",
                 self.prefix
             );
         }
@@ -168,12 +168,12 @@ impl StampedManager {
     fn fitting(&self, server: &str) -> Result<(), LiveError> {
         match (&self.target, is_cluster(server)) {
             (Target::Node(_), false) => Err(fenced(
-                "it is no node of a Redis Cluster, but REDIS_URL names several servers: name one, or use \
+                "it is not a node of a Redis Cluster, but REDIS_URL names several servers: name one, or use \
                 redis+sentinel:// for one with replicas",
             )),
             (Target::Server(_) | Target::Sentinels(..), true) => Err(fenced(
-                "it is a node of a Redis Cluster: name several of its nodes in REDIS_URL, redis://… with commas between (the \
-                only node of a cluster twice)",
+                "it is a node of a Redis Cluster: name several of its nodes in REDIS_URL, redis://… separated by \
+                 commas (the only node of a cluster twice)",
             )),
             _ => Ok(()),
         }
@@ -190,7 +190,7 @@ impl Manager for StampedManager {
         let Found { redis, process, solo, elected } = found.map_err(|error| advised(error, &self.prefix))?;
         let enrolled = timeout(self.fence_patience, self.fence.enroll(process.clone())).await;
         let enrolled = enrolled
-            .map_err(|_| fenced("the ledger did not say in time whether it may speak"))?
+            .map_err(|_| fenced("the ledger did not approve it in time"))?
             .map_err(|error| LiveError::FencedOff(error.to_string()))?;
         let alone = matches!(self.target, Target::Server(_));
         enrolled.lease.set_solo(solo);
@@ -230,15 +230,15 @@ pub(super) fn compare_and_set() -> Script {
 fn advised(error: LiveError, prefix: &str) -> LiveError {
     match error {
         LiveError::Refused(code) if code.starts_with("ERR unknown command") => {
-            fenced("it does not know a command that is needed: it must be Redis 6.2 or later, with no command renamed")
+            fenced("it lacks a required command: it must be Redis 6.2 or later, without renamed commands")
         }
         LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(&format!(
-            "its user lacks a right: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* ~{prefix}{ATTEMPTS}* \
-            &{prefix}changed +info +ping +unwatch +getex +get +set +del +evalsha +script|load +publish +subscribe +hgetall \
-            +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info",
+            "its user lacks a permission: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* \
+             ~{prefix}{ATTEMPTS}* &{prefix}changed +info +ping +unwatch +getex +get +set +del +evalsha +script|load \
+             +publish +subscribe +hgetall +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info",
         )),
         LiveError::Refused(code) if code == "WRONGPASS" || code == "NOAUTH" => fenced(&format!(
-            "it does not take the user and the password of REDIS_URL ({code}): name them there, redis://USER:PASSWORD@…"
+            "it does not accept the user and the password of REDIS_URL ({code}): write redis://USER:PASSWORD@…"
         )),
         other => other,
     }

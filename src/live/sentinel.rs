@@ -82,7 +82,7 @@ impl Sentinels {
 
     fn no_majority(&self, named: usize, addresses: usize) -> LiveError {
         let all = self.sentinels.len();
-        let heard = if named == 0 { "none named any".to_owned() } else { format!("{named} named {addresses}") };
+        let heard = if named == 0 { "none named an address".to_owned() } else { format!("{named} named {addresses}") };
         LiveError::FencedOff(format!(
             "no majority of the {all} Sentinels names one address of the master {:?}: {heard}",
             self.service

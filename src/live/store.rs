@@ -302,6 +302,6 @@ impl Doubt {
 }
 
 fn still_usable(connection: &Stamped) -> Result<(), LiveError> {
-    let given_up = || LiveError::Down("the connection was given up meanwhile".to_owned());
+    let given_up = || LiveError::Down("the connection was closed meanwhile".to_owned());
     if connection.usable() { Ok(()) } else { Err(given_up()) }
 }

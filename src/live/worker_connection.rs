@@ -123,7 +123,7 @@ impl WorkerConnection {
             None => FIRST_PAUSE,
         };
         if outage.is_none() {
-            log::warn!("going on without Redis: {cause}");
+            log::warn!("continuing without Redis: {cause}");
         }
         *outage = Some(Outage { cause, pause, until: self.clock.monotonic() + jittered(pause) });
     }

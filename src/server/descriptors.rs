@@ -23,8 +23,8 @@ pub(super) fn fitting(wanted: usize) -> usize {
 pub(super) fn note(wanted: usize) -> Option<String> {
     let limit = raise().filter(|limit| room(*limit) < wanted)?;
     Some(format!(
-        "this process may have {limit} files open, which is too few for {wanted} event streams beside everything else: at \
-         most {} are opened; raise the limit to {} (`ulimit -n`, or LimitNOFILE= of the service), or set \
+        "this process may have {limit} files open, which is too few for {wanted} event streams: it opens at most {} \
+         streams; raise the limit to {} (`ulimit -n`, or LimitNOFILE= of the service), or set \
          SESSIOND_MAX_EVENT_STREAMS",
         room(limit),
         needed(wanted)

@@ -38,8 +38,8 @@ impl App {
         let ledger = Ledger::open(database(config))?;
         if ledger.tables().await? == Tables::None {
             return Err(StartError(format!(
-                "There is no ledger in {}: name its database (DATABASE_URL or --database-url), or make one there with \
-                 `sessiond migrate`.",
+                "There is no ledger in {}: name its database (DATABASE_URL or --database-url), or create one there \
+                 with `sessiond migrate`.",
                 config.database.whole()
             )));
         }

@@ -58,11 +58,12 @@ impl Connector {
         // A message is one write; a delay would gain nothing.
         let _unsupported = stream.set_nodelay(true);
         let Some(tls) = tls else { return Ok(TokioIo::new(Stream::Plain(stream))) };
-        let name = ServerName::try_from(self.url.host()).map_err(|error| NoAnswer(format!("its name: {error}")))?;
+        let name = ServerName::try_from(self.url.host())
+            .map_err(|error| NoAnswer(format!("its host name is invalid: {error}")))?;
         match timeout(CONNECT_WAIT, tls.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(TokioIo::new(Stream::Tls(Box::new(stream)))),
             Ok(Err(error)) => Err(NoAnswer(format!("TLS with the receiver failed: {error}"))),
-            Err(_) => Err(NoAnswer("the receiver does not speak TLS in time".to_owned())),
+            Err(_) => Err(NoAnswer("the TLS handshake with the receiver timed out".to_owned())),
         }
     }
 
@@ -71,7 +72,7 @@ impl Connector {
         let found = match timeout(LOOKUP_WAIT, lookup_host((host.as_str(), port))).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => return Err(NoAnswer(format!("{host} is not found: {error}"))),
-            Err(_) => return Err(NoAnswer(format!("{host} is not found in time"))),
+            Err(_) => return Err(NoAnswer(format!("the lookup of {host} timed out"))),
         };
         let mut refused = None;
         let allowed = found.filter(|address| {
@@ -82,7 +83,7 @@ impl Connector {
         let allowed: Vec<_> = allowed.take(MOST_ADDRESSES).collect();
         match (allowed.is_empty(), refused) {
             (false, _) => Ok(allowed),
-            (true, Some(address)) => Err(NoAnswer(format!("{host} leads to {address}, where no receiver can be"))),
+            (true, Some(address)) => Err(NoAnswer(format!("{host} leads to {address}, which no receiver can have"))),
             (true, None) => Err(NoAnswer(format!("{host} has no address"))),
         }
     }

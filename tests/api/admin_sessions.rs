@@ -302,7 +302,7 @@ on_each_backend! {
         let table = command_line_ok(&server.settings, &["sessions", "list", "--user", &user.email], "");
         assert_eq!(table.lines().count(), 4, "a head and three sessions: {table}");
         let none = command_line_ok(&server.settings, &["sessions", "list", "--older-than", "1d"], "");
-        assert_eq!(none, "There is no such live session.\n");
+        assert_eq!(none, "No live session matches.\n");
         let refused = run(&["sessions", "revoke", "--country", "BR"]);
         assert_eq!(refused.status.code(), Some(2), "more than one wants a word more: {refused:?}");
         let bad = run(&["sessions", "revoke", "--country", "Brazil", "--yes"]);

@@ -67,16 +67,16 @@ on_each_backend! {
         let (admin, owner) = (server.admin().await, server.signed_in().await);
         let visitor = server.anonymous();
         let said = command_line_ok(&server.settings, &["user", "reset", &owner.email], "");
-        assert!(said.contains("the old password still opens the account (see --lock)"), "{said}");
+        assert!(said.contains("the old password still works (see --lock)"), "{said}");
         visitor.login(&owner.email, PASSWORD).await.assert_status(200);
         let said = command_line_ok(&server.settings, &["user", "reset", &owner.email, "--lock"], "");
-        assert!(said.contains("/reset#") && said.contains("no password opens the account"), "{said}");
+        assert!(said.contains("/reset#") && said.contains("no password works"), "{said}");
         visitor.login(&owner.email, PASSWORD).await.assert_status(401);
 
         admin.disable(&owner.user_id).await.assert_status(204);
         let refused = command_line(&server.settings, &["user", "reset", &owner.email], "");
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert!(refused.status.code() == Some(1) && said.contains("is disabled, so a link would open nothing"), "{said}");
+        assert!(refused.status.code() == Some(1) && said.contains("is disabled, so a link would not work"), "{said}");
         assert!(refused.stdout.is_empty());
 
         // Nobody could administer any more, unless it is said.
@@ -139,7 +139,7 @@ on_each_backend! {
         for (line, words) in [
             (&["audit", "list", "--limit", "+3"][..], "a number of at least 1"),
             (&["audit", "list", "--limit", "0"], "a number of at least 1"),
-            (&["sessions", "revoke"], "Say which sessions: an id, what they have in common (--user, --ip, --country…), or --all."),
+            (&["sessions", "revoke"], "Say which sessions: an id, a filter (--user, --ip, --country…) or --all."),
             (&["sessions", "revoke", "--dry-run"], "Say which sessions"),
         ] {
             let output = command_line(&server.settings, line, "");
@@ -148,7 +148,7 @@ on_each_backend! {
             assert!(said.contains(words), "{line:?}: {said}");
         }
         let said = command_line_ok(&server.settings, &["user", "revoke-role", &user.email, "admin"], "");
-        assert_eq!(said.trim(), format!("{} had not the role admin: nothing has changed.", user.email));
+        assert_eq!(said.trim(), format!("{} did not have the role admin: nothing has changed.", user.email));
         assert!(user.is_signed_in().await);
     }
 

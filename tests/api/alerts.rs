@@ -72,7 +72,8 @@ on_each_backend! {
         assert!(about(&format!("filter[user]={NOBODY}&state=all")).await.is_empty());
         let lines = command_line_ok(&server.settings, &["alerts", "list", "--user", &one.email, "--state", "all", "--json"], "");
         assert!(lines.lines().count() == 1 && lines.contains(&of_one[0]), "{lines}");
-        assert_eq!(command_line_ok(&server.settings, &["alerts", "list", "--user", &one.user_id], ""), "There is no such alert.\n");
+        let listed = command_line_ok(&server.settings, &["alerts", "list", "--user", &one.user_id], "");
+        assert_eq!(listed, "No alert matches.\n");
         assert_eq!(command_line(&server.settings, &["alerts", "list", "--user", "nobody@example.org"], "").status.code(), Some(1));
     }
 
@@ -114,7 +115,7 @@ on_each_backend! {
     async fn the_command_line_lists_and_acknowledges(server: TestServer) {
         let world = World::beside(&server, &[("SESSIOND_RISK_WEIGHTS", "impossible_speed=60,new_network=60")]).await;
         let nothing = command_line_ok(&server.settings, &["alerts", "list"], "");
-        assert_eq!(nothing, "There is no such alert.\n");
+        assert_eq!(nothing, "No alert matches.\n");
         let person = server.signed_in().await;
         let far = world.session(&person, TOKYO).await;
         let near = world.session(&person, HOSTILE).await;

@@ -247,7 +247,7 @@ async fn a_role_that_may_only_read_and_write_runs_a_node_when_nothing_is_pending
             stores.database.execute(&format!("GRANT {granted} ON ALL TABLES IN SCHEMA public TO {role}"));
         }
         let said = refused(&as_node, arguments);
-        assert!(said.contains("lacks a right: permission denied for table"), "{granted}: {said}");
+        assert!(said.contains("lacks a privilege: permission denied for table"), "{granted}: {said}");
         assert!(said.contains("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"), "{granted}: {said}");
     }
     let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}");

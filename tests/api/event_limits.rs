@@ -118,8 +118,8 @@ async fn few_open_files_are_told_and_survived() {
     let stores = Stores::new(Backend::Embedded);
     let settings = stores.settings().with("SESSIOND_WORKERS", "1");
     let node = Process::start_with_files(&settings.clone().with("RUST_LOG", "info,sessiond=debug"), 100);
-    let sentence = "this process may have 100 files open, which is too few for 20000 event streams beside everything else: \
-        at most 75 are opened; raise the limit to 25000 (`ulimit -n`, or LimitNOFILE= of the service), or set \
+    let sentence = "this process may have 100 files open, which is too few for 20000 event streams: \
+        it opens at most 75 streams; raise the limit to 25000 (`ulimit -n`, or LimitNOFILE= of the service), or set \
         SESSIOND_MAX_EVENT_STREAMS";
     assert!(node.output().contains(sentence), "{}", node.output());
     let checked = command_line(&settings.with("SESSIOND_MAX_EVENT_STREAMS", "1000000"), &["check-config"], "");

@@ -174,7 +174,7 @@ async fn a_refusal_names_the_origin_and_the_setting() {
         let problem = answer.assert_problem(403, "forbidden-origin").json();
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(detail.contains(named) && detail.contains("SESSIOND_ORIGIN") && detail.len() < 300, "{detail}");
-        let told = format!("SESSIOND_ORIGIN does not name its origin \"{named}");
+        let told = format!("SESSIOND_ORIGIN does not list the origin \"{named}");
         // A thread of its own writes the log.
         let line = until_found("the line", Duration::from_secs(10), || {
             server.output().lines().find(|line| line.contains(&told)).map(str::to_owned)

@@ -81,10 +81,10 @@ fn a_bad_file_is_refused_in_one_sentence() {
     let files = Files::of_the_world();
     let good = places("Lisbon").bytes();
     assert_eq!(refusal(files.path("none.mmdb")), "FILE: No such file or directory (os error 2).");
-    assert_eq!(refusal(files.path("")), "FILE: it is no file.");
+    assert_eq!(refusal(files.path("")), "FILE: it is not a file.");
     let corrupt = |name: &str, bytes: &[u8]| {
         let sentence = refusal(files.write(name, bytes));
-        assert!(sentence.starts_with("FILE: it is no intact file in MaxMind's format: "), "{name}: {sentence}");
+        assert!(sentence.starts_with("FILE: it is not a valid file in MaxMind's format: "), "{name}: {sentence}");
         assert_eq!(sentence.lines().count(), 1);
     };
     corrupt("empty.mmdb", b"");
@@ -101,7 +101,7 @@ fn a_bad_file_is_refused_in_one_sentence() {
     let nothing = Mmdb::default().with("192.0.2.0/24", json!({ "is_anonymous": 1 }));
     assert_eq!(
         refusal(files.write("nothing.mmdb", &nothing.bytes())),
-        "FILE: it says of no address in which country or network it is (its type is \"Test-City\")."
+        "FILE: it has no country and no network for any address (its type is \"Test-City\")."
     );
 }
 
@@ -165,7 +165,7 @@ fn a_start_with_a_bad_file_is_one_sentence_and_an_exit() {
     assert!(command_line(&good, &["check-config"], "").status.success());
     let bad = files.write("bad.mmdb", b"nonsense");
     for (path, why) in [
-        (bad.display().to_string(), "it is no intact file in MaxMind's format"),
+        (bad.display().to_string(), "it is not a valid file in MaxMind's format"),
         ("/nowhere/at/all.mmdb".to_owned(), "No such file or directory"),
     ] {
         let settings = server.clone().with("SESSIOND_GEOIP_DB", &format!("{},{path}", files.setting()));
@@ -198,9 +198,9 @@ async fn a_bad_file_at_reload_is_logged_once_and_sign_in_goes_on() {
     until_found("the log says it", SOON, || (lines("stays in use") == 1).then_some(()));
     assert_eq!(place_of(&process, &person.email).await, "Lisbon, PT");
     files.replace("city.mmdb", &places("Lisboa").bytes());
-    until_found("the log says it", SOON, || (lines("read anew") == 1).then_some(()));
+    until_found("the log says it", SOON, || (lines("read again") == 1).then_some(()));
     assert_eq!(place_of(&process, &person.email).await, "Lisboa, PT");
-    assert_eq!((lines("stays in use"), lines("read anew")), (1, 1), "once each:\n{}", process.output());
+    assert_eq!((lines("stays in use"), lines("read again")), (1, 1), "once each:\n{}", process.output());
     assert!(process.terminate());
 }
 

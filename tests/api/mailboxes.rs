@@ -103,12 +103,12 @@ on_each_backend! {
     async fn a_character_that_nobody_sees_is_named_at_sign_in_whoever_has_an_account(server: TestServer) {
         server.anonymous().register("ana@example.org").await.assert_status(201);
         for (inside, says) in [
-            ("\u{200b}", "cannot be seen"),
-            ("\u{ad}", "cannot be seen"),
-            ("\u{2060}", "cannot be seen"),
-            ("\u{202e}", "cannot be seen"),
-            ("\u{a0}", "no spaces"),
-            ("\t", "no spaces"),
+            ("\u{200b}", "invisible character"),
+            ("\u{ad}", "invisible character"),
+            ("\u{2060}", "invisible character"),
+            ("\u{202e}", "invisible character"),
+            ("\u{a0}", "cannot contain spaces"),
+            ("\t", "cannot contain spaces"),
         ] {
             let mut answers = Vec::new();
             for name in ["ana", "eve"] {

@@ -207,7 +207,7 @@ on_each_backend! {
         for command in [vec!["user", "disable", email], vec!["user", "delete", email], vec!["user", "revoke-role", email, "admin"]] {
             let refused = command_line(settings, &command, "");
             let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-            assert!(refused.status.code() == Some(1) && said.contains("say --force"), "{command:?}: {said}");
+            assert!(refused.status.code() == Some(1) && said.contains("use --force"), "{command:?}: {said}");
             assert!(admin.person().is_signed_in().await && admin.get("/admin/users").await.status == 200, "{command:?}");
         }
         // Not the last one: no force is needed. The last one again: with force it is as asked.
@@ -268,7 +268,7 @@ async fn the_command_line_lists_whom_a_query_finds() {
     let listed = command_line_ok(&server.settings, &["user", "list", "--query", "ÁNA", "--json"], "");
     let row: Value = serde_json::from_str(listed.trim()).expect("one line");
     assert_eq!((&row["email"], &row["disabled_at"], &row["live_sessions"]), (&json!(email), &Value::Null, &json!(0)));
-    assert!(command_line_ok(&server.settings, &["user", "list", "--query", "bea"], "").contains("no such account"));
+    assert!(command_line_ok(&server.settings, &["user", "list", "--query", "bea"], "").contains("No account matches"));
     let id = row["id"].as_str().expect("an id");
     let did = command_line_ok(&server.settings, &["user", "disable", id, "--json"], "");
     assert_eq!(
@@ -291,7 +291,7 @@ async fn the_command_line_lists_whom_a_query_finds() {
     assert_eq!(command_line_ok(&server.settings, &by, "").lines().count(), 3);
     for nothing in [["--until", "1h"], ["--actor", id], ["--session", id]] {
         let command = [["audit", "list", "--user", id].as_slice(), &nothing].concat();
-        assert_eq!(command_line_ok(&server.settings, &command, ""), "There is no such line.\n", "{nothing:?}");
+        assert_eq!(command_line_ok(&server.settings, &command, ""), "No line matches.\n", "{nothing:?}");
     }
     for wrong in [["--until", "soon"], ["--session", "7"]] {
         let command = [["audit", "list"].as_slice(), &wrong].concat();

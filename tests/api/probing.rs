@@ -151,7 +151,7 @@ async fn c_04_and_l_28_guessing_is_noted_once_a_minute_in_the_log() {
         thief.browser().set_cookie(COOKIE, &format!("forged-{number}"));
         thief.get("/me").await.assert_problem(401, "unauthenticated");
     }
-    let noted = process.output().lines().filter(|line| line.contains("session tokens that open nothing")).count();
+    let noted = process.output().lines().filter(|line| line.contains("unknown session tokens")).count();
     // A minute may have passed.
     assert!((1..=2).contains(&noted), "{}", process.output());
     assert!(

@@ -83,7 +83,7 @@ async fn every_signal_to_stop_lets_requests_under_way_be_answered() {
         // The head has been read by then: a request that has not begun is none under way.
         tokio::time::sleep(Duration::from_millis(200)).await;
         signal(name, process.pid());
-        until("it stops", PATIENCE, async || process.output().contains("stopping: requests under way")).await;
+        until("it stops", PATIENCE, async || process.output().contains("stopping when open requests")).await;
         assert_eq!(begun.status().await, "HTTP/1.1 201 Created", "SIG{name}");
         let status = process.wait_for_end().expect("it ends");
         assert!(status.success(), "SIG{name}: {status}: {}", process.output());
@@ -101,7 +101,7 @@ async fn a_signal_that_means_nothing_here_changes_nothing() {
     let begun = Begun::at(process.address()).await;
     for name in ["HUP", "USR1", "USR2"] {
         signal(name, process.pid());
-        let told = format!("SIG{name} changes nothing");
+        let told = format!("SIG{name} has no effect");
         until_found("it is told, or has ended", PATIENCE, || {
             (process.output().contains(&told) || process.has_ended()).then_some(())
         });

@@ -186,7 +186,7 @@ on_each_backend! {
         let alerts = alerts_about(&admin, &guessed).await;
         assert_eq!(rules(&alerts[0]), ["new_country", "new_network", "failures_before_success"]);
         let reason = alerts[0].pointer("/signals/2/reason").and_then(|it| it.as_str()).unwrap_or_default();
-        assert_eq!(reason, "5 wrong passwords came right before the right one.");
+        assert_eq!(reason, "5 wrong passwords preceded the right one.");
         assert!(alerts_about(&admin, &forgetful).await.is_empty(), "below the threshold");
         let known = format!("user_id = '{}' AND risk = 50", forgetful.user_id);
         assert_eq!(server.stores.database.count("sessions", &known), 1, "but it is remembered");

@@ -190,11 +190,11 @@ async fn a_setting_that_is_none_is_told_and_keeps_nothing_from_starting() {
         ("SESSIOND_SERVICE_PORT_HTTP", "8080"),
     ]);
     let process = Process::start(&settings);
-    let told = "SESSIOND_REGISTRATON is no setting and changes nothing: is SESSIOND_REGISTRATION meant?";
-    let other = "SESSIOND_MAX_SESION is no setting and changes nothing: is SESSIOND_MAX_SESSIONS meant?";
+    let told = "SESSIOND_REGISTRATON is not a setting and has no effect: did you mean SESSIOND_REGISTRATION?";
+    let other = "SESSIOND_MAX_SESION is not a setting and has no effect: did you mean SESSIOND_MAX_SESSIONS?";
     let output = process.output();
     assert!(output.contains(told) && output.contains(other), "{output}");
-    assert_eq!(output.matches("is no setting").count(), 2, "{output}");
+    assert_eq!(output.matches("is not a setting").count(), 2, "{output}");
     let checked = command_line(&settings, &["check-config"], "");
     assert!(checked.status.success() && String::from_utf8_lossy(&checked.stderr).contains(told));
     assert!(settings.config().is_ok(), "for an application that mounts the session layer as well");
@@ -220,7 +220,7 @@ async fn the_first_start_and_every_change_name_the_database() {
     let stores = Stores::new(Backend::Embedded);
     let process = Process::start(&stores.settings());
     let (waited, url) = (stopwatch(), stores.database.url());
-    let hint = "Make the first administrator in another terminal:";
+    let hint = "Create the first administrator in another terminal:";
     until("the hint is printed", std::time::Duration::from_secs(10), async || process.output().contains(hint)).await;
     let output = process.output();
     let command = output.lines().find(|line| line.contains("user add")).unwrap_or_else(|| panic!("{output}"));

@@ -145,7 +145,7 @@ mod with_redis {
         stores.servers().kill();
         until("the log tells of it", PATIENCE, async || {
             owner.me().await.assert_status(200);
-            process.output().contains("going on without Redis")
+            process.output().contains("continuing without Redis")
         })
         .await;
         let answer = owner.sign_out().await;

@@ -75,7 +75,7 @@ async fn a_changed_password_ends_the_other_sessions_and_errors_stand_beside_thei
     let window = driver.window().await;
 
     window.try_sign_in(&site(&server), &owner.email, "not the password").await;
-    window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
+    window.says("#sign-in-result", "The e-mail address or the password is wrong.").await;
     window.sign_in(&site(&server), &owner.email, PASSWORD).await;
     window.rows(2).await;
 
@@ -90,7 +90,7 @@ async fn a_changed_password_ends_the_other_sessions_and_errors_stand_beside_thei
     assert!(owner.is_signed_in().await, "nothing has changed so far");
 
     window.change_password(PASSWORD, "another pass phrase").await;
-    window.says("#password-result", "Your password is changed. All other sessions were ended.").await;
+    window.says("#password-result", "Your password is changed. All other sessions have ended.").await;
     assert!(window.rows(1).await[0].marked);
     assert_eq!(window.script("return document.querySelector('#new-password').value").await, "");
     assert!(!owner.is_signed_in().await);
@@ -98,7 +98,7 @@ async fn a_changed_password_ends_the_other_sessions_and_errors_stand_beside_thei
     window.click("#sign-out").await;
     window.is_at_the_door().await;
     window.try_sign_in(&site(&server), &owner.email, PASSWORD).await;
-    window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
+    window.says("#sign-in-result", "The e-mail address or the password is wrong.").await;
     window.sign_in(&site(&server), &owner.email, "another pass phrase").await;
     window.assert_quiet_but_for(&["401 /login", "401 /sessions", "403 /me/password", "422 /me/password"]).await;
 }
@@ -180,8 +180,7 @@ async fn a_browser_that_keeps_no_cookies_is_told_so() {
     let server = TestServer::start(Backend::Embedded).await;
     let (driver, site, email) = (Driver::start(), site(&server), new_email());
     let window = driver.window_with(json!({ "profile.default_content_setting_values.cookies": 2 })).await;
-    let words =
-        "Your browser did not keep the sign-in: it blocks cookies for this address. Allow them, then sign in again.";
+    let words = "Your browser blocks cookies for this address. Allow them, then sign in again.";
     window.open(&format!("{site}/#register")).await;
     window.fill("#register-email", &email).await;
     window.fill("#register-password", PASSWORD).await;

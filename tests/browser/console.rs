@@ -43,19 +43,19 @@ async fn sessions_that_match_are_counted_then_ended_and_are_over_in_the_other_br
     let shared = format!("#sessions?user={}", user.user_id);
     here.open(&format!("{site}/console{shared}")).await;
     here.is_at_the_door().await;
-    here.says("#sign-in-result", "Sign in to go on.").await;
+    here.says("#sign-in-result", "Sign in to continue.").await;
     here.enter(&admin.person().email, PASSWORD).await;
     here.arrives_at("/console").await;
-    here.says("#sessions-found", "2 sessions, the newest first.").await;
+    here.says("#sessions-found", "2 sessions, newest first.").await;
     assert_eq!(here.address().await.fragment(), Some(shared.trim_start_matches('#')));
     assert_eq!(here.value("#sessions-user").await, user.user_id, "the form shows what the address says");
 
     // Narrowed by the form; back is the list before.
     here.fill("#sessions-browser", "Chrome").await;
     here.click("#sessions-form [type=submit]").await;
-    here.says("#sessions-found", "1 session, the newest first.").await;
+    here.says("#sessions-found", "1 session, newest first.").await;
     here.back().await;
-    here.says("#sessions-found", "2 sessions, the newest first.").await;
+    here.says("#sessions-found", "2 sessions, newest first.").await;
     assert_eq!(here.value("#sessions-browser").await, "");
 
     server.clock.advance(A_WHILE);
@@ -121,7 +121,7 @@ async fn an_account_is_disabled_enabled_promoted_and_deleted_and_the_trail_tells
     window.click("#people-form [type=submit]").await;
     window.says("#people-found", "1 account.").await;
     window.click("#people-table tbody a").await;
-    window.says("#person-found", "Signed in in 1 place.").await;
+    window.says("#person-found", "1 live session.").await;
     window.shows("document.activeElement.id === 'person-title'").await;
 
     window.acts("Disable").await;
@@ -179,7 +179,7 @@ async fn the_overview_says_what_is_strange_and_an_alert_leads_to_its_sessions() 
     let places = window.text("#overview-places").await;
     assert!(["Portugal 1", "Brazil 1", "Vietnam 1"].iter().all(|place| places.contains(place)), "{places}");
     window.click("#overview-alerts h3 a").await;
-    window.says("#person-found", "Signed in in 3 places.").await;
+    window.says("#person-found", "3 live sessions.").await;
     window.shows("document.querySelectorAll('#person-sessions tr.marked').length === 3").await;
     window.click("#person-alerts .alert button.danger").await;
     window.click("#ask-yes").await;
@@ -188,9 +188,9 @@ async fn the_overview_says_what_is_strange_and_an_alert_leads_to_its_sessions() 
         assert!(!session.is_signed_in().await);
     }
     window.click("#ways [href='#alerts']").await;
-    window.says("#alerts-found", "1 alert, the newest first.").await;
+    window.says("#alerts-found", "1 alert, newest first.").await;
     window.click("#alerts-list .alert button:last-child").await;
-    window.says("#alerts-found", "Nothing is strange at the moment.").await;
+    window.says("#alerts-found", "There are no open alerts.").await;
     window.assert_quiet().await;
 }
 
@@ -243,7 +243,7 @@ async fn an_alert_outlives_its_account_and_says_so() {
     let window = driver.window().await;
     window.open(&format!("{site}/console#alerts?state=all")).await;
     window.enter(&admin.person().email, PASSWORD).await;
-    window.says("#alerts-found", "1 alert, the newest first.").await;
+    window.says("#alerts-found", "1 alert, newest first.").await;
     let card = window.text("#alerts-list .alert").await;
     assert!(card.contains("A deleted account") && !card.contains("undefined"), "{card}");
     assert_eq!(

@@ -74,7 +74,7 @@ async fn a_tab_is_told_at_once_and_asks_for_nothing() {
 
     here.end(&rows[1]).await;
     here.rows(1).await;
-    says_ended(&there, "This session was ended from another place where you are signed in.").await;
+    says_ended(&there, "This session was ended from another of your sessions.").await;
     assert_eq!(requests(&there).await, Vec::<String>::new());
     let everything = there.everything().await;
     assert!(!everything.contains(&email) && !everything.contains("half of a passw"), "{everything}");
@@ -88,7 +88,7 @@ async fn a_tab_is_told_at_once_and_asks_for_nothing() {
     here.rows(2).await;
     there.rows(2).await;
     here.end_others().await;
-    says_ended(&there, "This session was ended from another place where you are signed in.").await;
+    says_ended(&there, "This session was ended from another of your sessions.").await;
     here.assert_quiet().await;
     there.assert_quiet().await;
 }
@@ -141,7 +141,7 @@ async fn each_reason_is_said_in_words() {
     let cookie = window.cookie(COOKIE).await.expect("a session");
     let thief = owner.with_session(&server.url(), "", cookie.value());
     thief.call(Method::GET, "/me").header("User-Agent", "curl/8.5.0").send().await.assert_status(401);
-    says_ended(&window, "This session was used by another browser or system than the one it began in.").await;
+    says_ended(&window, "A different browser or system used this session.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
     listens(&window).await;
@@ -149,7 +149,7 @@ async fn each_reason_is_said_in_words() {
         server.clock.advance(Duration::from_secs(1));
         again().await;
     }
-    says_ended(&window, "You signed in in one place too many, and this session had gone unused for longest.").await;
+    says_ended(&window, "You have too many sessions, so the one that was unused for longest has ended.").await;
 
     owner = again().await;
     window.sign_in(&site, &owner.email, PASSWORD).await;
@@ -167,18 +167,18 @@ async fn each_reason_is_said_in_words() {
     listens(&window).await;
     let roles = format!("/admin/users/{}/roles", owner.user_id);
     admin.put_json(&roles, &json!({ "roles": ["admin"] })).await.assert_status(204);
-    says_ended(&window, "What your account may do was changed. Sign in again to go on with it.").await;
+    says_ended(&window, "The roles of your account have changed. Sign in again to continue.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
     listens(&window).await;
     admin.disable(&owner.user_id).await.assert_status(204);
-    says_ended(&window, "Your account was disabled. Ask whoever runs this service.").await;
+    says_ended(&window, "Your account was disabled. Ask an administrator for help.").await;
     admin.enable(&owner.user_id).await.assert_status(204);
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
     listens(&window).await;
     server.clock.advance(Duration::from_secs(31 * 60));
-    says_ended(&window, "It was not used for a while, or had lasted as long as a session may.").await;
+    says_ended(&window, "The session was unused for too long, or reached its maximum age.").await;
 
     window.sign_in(&site, &owner.email, PASSWORD).await;
     listens(&window).await;
@@ -190,15 +190,13 @@ async fn each_reason_is_said_in_words() {
     window.sign_in(&site, &survivor.email, PASSWORD).await;
     listens(&window).await;
     command_line_ok(&server.settings, &["ledger", "restored", "--yes"], "");
-    says_ended(&window, "The service was restored from a backup, and every session was ended to be on the safe side.")
-        .await;
+    says_ended(&window, "The service was restored from a backup, so it ended every session to be safe.").await;
     window.assert_quiet_but_for(&["401 /sessions"]).await;
 }
 
 const PASSWORD_CHANGED: &str =
-    "Your password was changed in another place. If it was not you, ask whoever runs this service for help.";
-const PASSWORD_RESET: &str =
-    "Your password was set anew by a link. If it was not you, ask whoever runs this service for help.";
+    "Your password was changed in another session. If it was not you, ask an administrator for help.";
+const PASSWORD_RESET: &str = "Your password was reset with a link. If it was not you, ask an administrator for help.";
 
 /// The page knows every reason by its name, and no other.
 #[test]
@@ -238,7 +236,7 @@ async fn the_console_gives_up_and_leads_back() {
     window.fill("#ask-typed", "half of an address").await;
     count_requests(&window).await;
     admin.person().end_others().await.assert_status(200);
-    says_ended(&window, "This session was ended from another place where you are signed in.").await;
+    says_ended(&window, "This session was ended from another of your sessions.").await;
     assert_eq!(requests(&window).await, Vec::<String>::new());
     let everything = window.everything().await;
     for secret in [&user.email, &admin.person().email, "half of an address"] {

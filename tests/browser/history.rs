@@ -53,7 +53,7 @@ async fn back_after_the_end_shows_nothing_of_the_account() {
     window.sign_in(&site, &owner.email, PASSWORD).await;
     let id = window.current_id(2).await;
     owner.end_session(&id).await.assert_status(204);
-    says_ended(&window, "This session was ended from another place where you are signed in.").await;
+    says_ended(&window, "This session was ended from another of your sessions.").await;
     window.click("#ended-sign-in").await;
     window.is_at_the_door().await;
     window.back().await;

@@ -103,7 +103,7 @@ async fn every_page_fits_on_a_telephone_and_on_a_desk() {
     window.is_at_the_door().await;
     look(&window, "1-sign-in").await;
     window.try_sign_in(&site, &email, PASSWORD).await;
-    window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
+    window.says("#sign-in-result", "The e-mail address or the password is wrong.").await;
     look(&window, "2-sign-in-refused").await;
     window.click("#to-register").await;
     window.fill("#register-email", &email).await;

@@ -213,7 +213,7 @@ async fn an_answer_that_is_not_the_service_s_is_neither_repeated_nor_taken_for_n
          return [foreign, asked, (await sessiond.register({}).catch(told)).slice(0, 2)]",
     )
     .await;
-    let words = "Something other than the service has answered. Check your connection and try again.";
+    let words = "The answer did not come from this service. Check your connection and try again.";
     assert_eq!(said, json!([[203, "unreadable", words], 1, [0, "unreachable"]]));
     window.assert_quiet().await;
 }

@@ -11,7 +11,7 @@ use crate::support::process::Process;
 use crate::support::redis::{Persistence, PrivateRedis};
 use crate::support::server::Stores;
 
-const ELSEWHERE: &str = "This session was ended from another place where you are signed in.";
+const ELSEWHERE: &str = "This session was ended from another of your sessions.";
 
 fn site(node: &Process) -> String {
     node.url().replace("127.0.0.1", "localhost")

@@ -40,7 +40,7 @@ async fn walk(window: &Window, server: &TestServer, site: &str) {
     calm(window, "sign in, nothing entered").await;
     let email = new_email();
     window.try_sign_in(site, &email, "not the password").await;
-    window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
+    window.says("#sign-in-result", "The e-mail address or the password is wrong.").await;
     calm(window, "sign in, refused").await;
 
     window.open(&format!("{site}/reset#x")).await;

@@ -26,7 +26,7 @@ async fn a_link_from_the_command_line_sets_a_password_once_and_ends_every_sessio
 
     window.click("#to-sign-in").await;
     window.try_sign_in(&site, &owner.email, PASSWORD).await;
-    window.says("#sign-in-result", "The e-mail address or the password is not right.").await;
+    window.says("#sign-in-result", "The e-mail address or the password is wrong.").await;
     window.sign_in(&site, &owner.email, "another pass phrase").await;
 
     window.open(&link).await;

@@ -96,7 +96,7 @@ async fn eight_tabs_share_one_stream_and_all_are_told() {
     owner.end_session(&id).await.assert_status(204);
     for tab in &tabs {
         window.go_to(tab).await;
-        says_ended(&window, "This session was ended from another place where you are signed in.").await;
+        says_ended(&window, "This session was ended from another of your sessions.").await;
         assert_eq!(requests(&window).await, Vec::<String>::new());
     }
     assert_eq!(streams(&window, &tabs).await, [false; 6], "there is nothing left to hear");
@@ -137,7 +137,7 @@ async fn what_one_tab_does_the_others_are_told() {
         .await;
     for tab in [&one, &other] {
         window.go_to(tab).await;
-        says_ended(&window, "Somebody signed in in another tab of this browser.").await;
+        says_ended(&window, "Someone signed in in another tab of this browser.").await;
         assert!(!window.everything().await.contains(&email));
     }
     window.assert_quiet().await;

@@ -66,7 +66,7 @@ async fn walks_in(kind: Kind) {
     // Signed out: the form, and then the page.
     follows(&there, &elsewhere, &deep).await;
     there.is_at_the_door().await;
-    there.says("#sign-in-result", "Sign in to go on.").await;
+    there.says("#sign-in-result", "Sign in to continue.").await;
     let by_script =
         there.script("return fetch('/deep/script').then((answer) => [answer.status, answer.redirected])").await;
     assert_eq!(by_script, serde_json::json!([401, false]), "a script gets an answer, not a page");

@@ -66,7 +66,7 @@ async fn maxclients_before_the_server_is_connected() {
     let crowd = crowd(&redis);
     let (stores, nodes, urls) = over(redis);
     let drill = under_traffic("maxclients, before", &stores, &urls).await;
-    assert!(nodes.iter().all(|node| node.output().contains("going on without Redis")), "the log says so");
+    assert!(nodes.iter().all(|node| node.output().contains("continuing without Redis")), "the log says so");
     drop(crowd);
     drill.recovers(&[stores.redis()]).await;
 }
@@ -84,7 +84,7 @@ async fn maxclients_after_the_server_is_connected() {
         throw_out_the_others(&mut control);
         connected.extend(crowd(stores.redis()));
     }
-    assert!(nodes.iter().all(|node| node.output().contains("going on without Redis")), "they were kept out");
+    assert!(nodes.iter().all(|node| node.output().contains("continuing without Redis")), "they were kept out");
     drop(connected);
     drill.recovers(&[stores.redis()]).await;
 }

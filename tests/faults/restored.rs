@@ -255,7 +255,10 @@ async fn the_log_names_the_key_in_redis() {
     until("it is refused", PATIENCE, async || owner.me().await.status == 503).await;
     let keys = stores.redis().keys("shop:ledger:*");
     let log = a.output();
-    assert!(keys.len() == 1 && log.contains(&format!("under {}: nobody is answered", keys[0])), "{keys:?}: {log}");
+    assert!(
+        keys.len() == 1 && log.contains(&format!("under {}, or continues elsewhere: every request", keys[0])),
+        "{keys:?}: {log}"
+    );
 }
 
 /// A node remembers for itself.

@@ -76,7 +76,11 @@ async fn without_redis_it_is_refused_until_the_node_is_restarted() {
         }
     }
     let log = a.output();
-    assert_eq!(log.matches("the database file was replaced under this process").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("the database file was replaced while this process has the old one open").count(),
+        1,
+        "{log}"
+    );
     // Nothing can tell a node that begins with it.
     assert!(a.terminate(), "it stops");
     a.restart();

@@ -54,7 +54,7 @@ async fn a_node_that_differs_does_not_start_beside_the_others() {
     let mut b = start(&settings).await.expect("one that is set to the same");
     for (variable, other) in others(&settings) {
         let sentence = start(&other).await.map(|_| ()).expect_err(variable);
-        assert!(sentence.starts_with(&format!("{variable} is set to something else on a node")), "{sentence}");
+        assert!(sentence.starts_with(&format!("{variable} has a different value on a node")), "{sentence}");
         for secret in [&settings, &other].map(|settings| settings.get("SESSIOND_COOKIE_KEY").expect("a key")) {
             assert!(!sentence.contains(secret));
             assert!(!stores.database.values("SELECT settings AS value FROM nodes").concat_text().contains(secret));
@@ -127,10 +127,10 @@ async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
     stores.database.execute("UPDATE __diesel_schema_migrations SET version = '20200101000000'");
     for (variable, other) in others(&settings) {
         let sentence = start(&other).await.map(|_| ()).expect_err(variable);
-        assert!(sentence.starts_with(&format!("{variable} is set to something else on a node")), "{sentence}");
+        assert!(sentence.starts_with(&format!("{variable} has a different value on a node")), "{sentence}");
     }
     let sentence = start(&settings).await.map(|_| ()).expect_err("it migrates");
-    assert!(sentence.contains("its tables cannot be brought up to date"), "{sentence}");
+    assert!(sentence.contains("its tables cannot be migrated"), "{sentence}");
     node.stop().await;
     // Without tables no node can differ: the first node creates them.
     stores.database.execute("DROP SCHEMA public CASCADE");
@@ -181,7 +181,7 @@ async fn stands_still_while_another_starts(number: usize) {
         assert_eq!((is_ready(&slow.url()).await, is_ready(&quick.url()).await), ((503, false), (200, true)));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let told = format!("{variable} is set to something else on a node that started while this one stood still");
+    let told = format!("{variable} has a different value on a node that started while this node was paused");
     assert_eq!(slow.output().matches(&told).count(), 1, "{}", slow.output());
     // One that is told to stop says so. One that crashes does not.
     if number == 0 {
@@ -277,10 +277,10 @@ async fn what_is_changed_node_by_node_is_told() {
     let a = Process::start(&stores.settings().with("SESSIOND_ORIGIN", "https://a.example.org"));
     let mut b =
         Process::start(&stores.settings().with("SESSIOND_ORIGIN", "https://a.example.org,https://b.example.org"));
-    let told = "SESSIOND_ORIGIN is set to something else on another node";
+    let told = "SESSIOND_ORIGIN has a different value on another node";
     until("both tell", PATIENCE, async || a.output().contains(told) && b.output().contains(told)).await;
     assert!(b.terminate(), "it stops");
-    until("it is over", PATIENCE, async || a.output().contains("are set to the same")).await;
+    until("it is over", PATIENCE, async || a.output().contains("have the same settings")).await;
     assert_eq!(a.output().matches(told).count(), 1);
 }
 

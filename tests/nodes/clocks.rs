@@ -215,5 +215,5 @@ async fn a_jump_of_the_only_clock_purges_nothing() {
     assert_eq!(rows(&database), before, "something was purged");
     wall.show("+0");
     until("its session is back", PATIENCE, async || owner.me().await.status == 200).await;
-    assert!(node.output().contains("the database's clock was moved by"), "it says so:\n{}", node.output());
+    assert!(node.output().contains("the database's clock jumped by"), "it says so:\n{}", node.output());
 }

@@ -22,12 +22,15 @@ fn said(settings: &Settings, arguments: &[&str]) -> (i32, String) {
 async fn a_test_message_says_what_was_answered() {
     let world = World::new(Backend::Embedded).await;
     let (code, text) = said(&world.settings, &["webhook", "test"]);
-    assert!(code == 0 && text.contains("has taken it: 204 No Content, after ") && !text.contains("hunter2"), "{text}");
+    assert!(
+        code == 0 && text.contains("accepted the message: 204 No Content, after ") && !text.contains("hunter2"),
+        "{text}"
+    );
     assert_eq!(world.receiver.has_taken(1).await[0].kind(), "webhook.test");
     world.receiver.answer(Answer::RefuseWith("test".to_owned()));
     let (code, text) = said(&world.settings, &["webhook", "test"]);
     assert_eq!(code, 1);
-    assert!(text.contains("has not taken it: 400 Bad Request: no") && !text.contains('\x1b'), "{text:?}");
+    assert!(text.contains("did not accept the message: 400 Bad Request: no") && !text.contains('\x1b'), "{text:?}");
     world.receiver.stop().await;
     let (code, text) = said(&world.settings, &["webhook", "test"]);
     assert!(code == 1 && text.contains("cannot be reached") && text.lines().count() == 1, "{text}");
@@ -68,7 +71,7 @@ fn a_wrong_setting_is_one_sentence_and_no_secret_is_shown() {
         (
             "https://169.254.169.254/hunter2",
             SECRET,
-            "SESSIOND_WEBHOOK_URL leads to an address where no receiver can be",
+            "SESSIOND_WEBHOOK_URL leads to an address that no receiver can have",
         ),
         ("https://hooks.example.org", "", "SESSIOND_WEBHOOK_SECRET is needed with SESSIOND_WEBHOOK_URL"),
         ("https://hooks.example.org", "hunter2", "SESSIOND_WEBHOOK_SECRET is not base64"),

@@ -45,7 +45,7 @@ impl RiskPolicy {
         let before: Vec<_> = past.iter().flat_map(Past::sightings).chain(live.iter().cloned()).collect();
         self.judge_speed(&mut found, &new.sighting, &before);
         if new.failures >= MANY_FAILURES {
-            let reason = format!("{} wrong passwords came right before the right one.", new.failures);
+            let reason = format!("{} wrong passwords preceded the right one.", new.failures);
             self.note(&mut found, Rule::FailuresBeforeSuccess, reason);
         }
         let device = (&new.browser, &new.os);

@@ -191,7 +191,7 @@ fn failures_before_success() {
     let with = |failures| Arrival { failures, ..arrival(lisbon(), 9) };
     let found = RiskPolicy::default().judge_arrival(&with(5), &[past(lisbon(), 0)], &[]);
     assert_eq!(names(&found), ["failures_before_success"]);
-    assert_eq!(found.signals[0].reason, "5 wrong passwords came right before the right one.");
+    assert_eq!(found.signals[0].reason, "5 wrong passwords preceded the right one.");
     assert_eq!(judge(&with(4), &[past(lisbon(), 0)], &[]), [""; 0]);
 }
 

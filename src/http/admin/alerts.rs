@@ -20,7 +20,7 @@ use crate::service::{AlertError, AlertState, AlertView, AuditContext};
 pub struct AlertsPage {
     /// The alerts.
     alerts: Vec<AlertView>,
-    /// Asks for the next page; null on the last one.
+    /// The `cursor` of the next page; null on the last one.
     next_cursor: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl From<AlertError> for Problem {
 #[utoipa::path(
     get, path = "/admin/alerts", operation_id = "list_alerts", tag = "administrators",
     params(
-        ("state" = inline(Option<WantedAlerts>), Query, description = "Which ones: the open ones, if not given."),
+        ("state" = inline(Option<WantedAlerts>), Query, description = "Which alerts; by default, the open ones."),
         ("filter[user]" = Option<uuid::Uuid>, Query, description = "About this user."),
         Page,
     ),
@@ -65,8 +65,8 @@ impl From<AlertError> for Problem {
     )
 )]
 pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<AlertsPage>, Problem> {
-    let wanted = asked.parse("state", "This is open, acknowledged or all.", state)?.unwrap_or(AlertState::Open);
-    let user = asked.parse("filter[user]", "This is no id: write it as the lists show it.", UserId::parse)?;
+    let wanted = asked.parse("state", "Must be open, acknowledged or all.", state)?.unwrap_or(AlertState::Open);
+    let user = asked.parse("filter[user]", "Not an id: copy it as the lists show it.", UserId::parse)?;
     let (before, limit) = (asked.cursor(alert)?, asked.limit()?);
     asked.finish()?;
     // One row more than the limit shows whether there is a next page.
@@ -78,7 +78,7 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
     Ok(Json(AlertsPage { alerts, next_cursor }))
 }
 
-/// Acknowledges an alert. The same reasons for the same sessions open no other alert; repeating it is no error.
+/// Acknowledges an alert. The same reasons for the same sessions open no new alert. Repeating the request is no error.
 #[utoipa::path(
     post, path = "/admin/alerts/{id}/acknowledge", operation_id = "acknowledge_alert", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The alert's id.")),

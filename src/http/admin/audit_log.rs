@@ -23,20 +23,21 @@ pub struct AuditAnswer {
     pub next_cursor: Option<String>,
 }
 
-const NO_ID: &str = "This is no id: write it as the lists show it.";
-const NO_ACTOR: &str = "This is a user's id, `anonymous`, `command line` or `server`.";
-const NO_EVENT: &str = "There is no such event: the log shows their names.";
+const NO_ID: &str = "Not an id: copy it as the lists show it.";
+const NO_ACTOR: &str = "Must be a user's id, `anonymous`, `command line` or `server`.";
+const NO_EVENT: &str = "Unknown event: the log shows the names.";
 
-/// Shows what happened, the newest first.
+/// Lists the audit log, newest first.
 #[utoipa::path(
     get, path = "/admin/audit", operation_id = "list_audit_events", tag = "administrators",
     params(
         ("filter[user]" = Option<Uuid>, Query, description = "About this user."),
         ("filter[session]" = Option<Uuid>, Query, description = "About this session."),
-        ("filter[actor]" = Option<String>, Query, description = "Done by: a user's id, `anonymous`, `command line` or `server`."),
+        ("filter[actor]" = Option<String>, Query, description = "The actor: a user's id, `anonymous`, `command line` \
+            or `server`."),
         ("filter[event]" = Option<String>, Query, description = "What happened, such as `authn_login_success`."),
-        ("filter[after]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "From this moment on."),
-        ("filter[before]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Before this moment."),
+        ("filter[after]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "At this time or later."),
+        ("filter[before]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Before this time."),
         Page,
     ),
     responses(

@@ -24,7 +24,7 @@ const LARGEST_LIMIT: usize = 10_000;
 /// A page of sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FoundAnswer {
-    /// Newest first. A page can have fewer than `limit`, even none, before the last one.
+    /// Newest first. Even before the last page, a page can have fewer than `limit` sessions, or none.
     pub sessions: Vec<FoundSession>,
     /// Where the next page begins; null at the end.
     pub next_cursor: Option<String>,
@@ -48,15 +48,15 @@ pub struct RevokeMatching {
     #[serde(default)]
     #[schema(required = false)]
     all: bool,
-    /// Only counts them.
+    /// Only counts the sessions.
     #[serde(default)]
     #[schema(required = false)]
     dry_run: bool,
-    /// Most sessions that this request ends.
+    /// The maximum number of sessions to end.
     #[serde(default = "default_limit")]
     #[schema(required = false, minimum = 1, maximum = 10_000)]
     limit: usize,
-    /// Where an earlier answer stopped. A dry run continues there; ended sessions no longer match anyway.
+    /// Where an earlier answer stopped. Only a dry run needs it: ended sessions no longer match.
     #[schema(value_type = Option<String>)]
     cursor: Option<Text>,
 }
@@ -78,7 +78,7 @@ pub struct RevokeMatchingAnswer {
 #[utoipa::path(
     get, path = "/admin/sessions", operation_id = "find_sessions", tag = "administrators", params(SessionSearch, Page),
     responses(
-        (status = 200, description = "A page of them, newest first.", body = FoundAnswer),
+        (status = 200, description = "A page of sessions, newest first.", body = FoundAnswer),
     )
 )]
 pub async fn find(
@@ -103,9 +103,10 @@ pub async fn find(
     delete, path = "/admin/sessions/{id}", operation_id = "revoke_any_session", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The session's id.")),
     responses(
-        (status = 204, description = "It has ended.",
-         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
-        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+        (status = 204, description = "The session has ended.",
+         headers(("Set-Cookie" = String, description = "Removes the session cookie if the request ended its own \
+             session."))),
+        (status = 503, description = "Not ended; or ended, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn revoke(
@@ -127,7 +128,7 @@ pub async fn revoke(
     get, path = "/admin/users/{id}/sessions", operation_id = "list_user_sessions", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
-        (status = 200, description = "All that are alive, newest first.", body = UserSessionsAnswer),
+        (status = 200, description = "All live sessions of the user, newest first.", body = UserSessionsAnswer),
     )
 )]
 pub async fn of_user(
@@ -144,9 +145,10 @@ pub async fn of_user(
     delete, path = "/admin/users/{id}/sessions", operation_id = "revoke_user_sessions", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
-        (status = 200, description = "They have ended.", body = RevokedAnswer,
-         headers(("Set-Cookie" = String, description = "Removes the session cookie, where the session that asks has ended."))),
-        (status = 503, description = "Not ended, or (`unconfirmed`) ended, but not confirmed yet."),
+        (status = 200, description = "The sessions have ended.", body = RevokedAnswer,
+         headers(("Set-Cookie" = String, description = "Removes the session cookie if the request ended its own \
+             session."))),
+        (status = 503, description = "Not ended; or ended, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn revoke_of_user(
@@ -161,14 +163,16 @@ pub async fn revoke_of_user(
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }
 
-/// Ends the sessions that match a filter, or counts them. Repeat it while `more`, with or without the `cursor`;
-/// repeating it ends nothing twice and confirms pending ends.
+/// Ends or counts the sessions that match a filter. Repeat the request while `more` is true, with or without the
+/// `cursor`. Repeating it ends no session twice and confirms earlier ends.
 #[utoipa::path(
     post, path = "/admin/sessions/revoke", operation_id = "revoke_matching_sessions", tag = "administrators", request_body = RevokeMatching,
     responses(
-        (status = 200, description = "All that it counts as revoked have ended.", body = RevokeMatchingAnswer),
-        (status = 422, description = "A field is not as it must be, or the filter is empty and `all` is not said (`invalid-body`)."),
-        (status = 503, description = "Not ended, or (`unconfirmed`, with the `outcome`) ended, but not all is confirmed yet."),
+        (status = 200, description = "The sessions counted in `revoked` have ended.", body = RevokeMatchingAnswer),
+        (status = 422, description = "A field is invalid, or the filter is empty and `all` is not true \
+            (`invalid-body`)."),
+        (status = 503, description = "Not ended; or ended, but not all of it confirmed yet (`unconfirmed`, with the \
+            `outcome`)."),
     )
 )]
 pub async fn revoke_matching(
@@ -182,11 +186,11 @@ pub async fn revoke_matching(
     if filter.is_empty() && !body.all {
         return Err(Problem::invalid_field(
             "filter",
-            "This means everybody's sessions: say all with it, or which ones.",
+            "An empty filter means all sessions of all users: set all to true, or add a field.",
         ));
     }
     if !(1..=LARGEST_LIMIT).contains(&body.limit) {
-        return Err(Problem::invalid_field("limit", "One request ends from 1 to 10000 sessions."));
+        return Err(Problem::invalid_field("limit", "Must be a number from 1 to 10000."));
     }
     let after = body.cursor.map(|text| read_cursor(&text.0)).transpose()?;
     let wanted = EndMatching { filter, dry_run: body.dry_run, limit: body.limit, after };

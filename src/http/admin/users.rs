@@ -37,9 +37,9 @@ pub struct PutRoles {
 #[utoipa::path(
     get, path = "/admin/users", operation_id = "list_users", tag = "administrators",
     params(
-        ("query" = Option<String>, Query, max_length = 256, description = "The beginning of an e-mail address, of a part of \
-            it (`silva` finds `ana.silva@…`), of its host (`example.org`, `@example.org`), of a name or of a word of it. \
-            Capitals make no difference."),
+        ("query" = Option<String>, Query, max_length = 256, description = "The start of an e-mail address, of one of \
+            its parts (`silva` finds `ana.silva@…`), of its host (`example.org`, `@example.org`), of a name or of a \
+            word in a name. Upper and lower case are the same."),
         Page,
     ),
     responses(
@@ -49,7 +49,7 @@ pub struct PutRoles {
 pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<UsersAnswer>, Problem> {
     let query = asked.take("query")?.unwrap_or_default();
     if query.chars().count() > MAX_QUERY {
-        return Err(Problem::invalid_field("query", "This has at most 256 characters."));
+        return Err(Problem::invalid_field("query", "Must have at most 256 characters."));
     }
     let (after, limit) = (asked.cursor(position)?, asked.limit()?);
     asked.finish()?;
@@ -95,14 +95,14 @@ pub async fn show(
     site.app.users.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// Replaces a user's roles. The user's sessions end if that changes anything.
+/// Replaces a user's roles. If the roles change, the user's sessions end.
 #[utoipa::path(
     put, path = "/admin/users/{id}/roles", operation_id = "put_user_roles", tag = "administrators", request_body = PutRoles,
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
-        (status = 204, description = "They have them from the next sign-in on."),
-        (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
-        (status = 503, description = "Not changed, or (`unconfirmed`) changed, but not confirmed yet."),
+        (status = 204, description = "The new roles apply from the next sign-in."),
+        (status = 409, description = "The user is the last administrator (`last-administrator`)."),
+        (status = 503, description = "Not changed; or changed, but not confirmed yet (`unconfirmed`)."),
     )
 )]
 pub async fn put_roles(
@@ -124,9 +124,10 @@ pub async fn put_roles(
     delete, path = "/admin/users/{id}", operation_id = "delete_user", tag = "administrators",
     params(("id" = uuid::Uuid, Path, description = "The user's id.")),
     responses(
-        (status = 204, description = "Deleted; again is no error."),
-        (status = 409, description = "Nobody could administer any more (`last-administrator`)."),
-        (status = 503, description = "Not deleted, or (`unconfirmed`) deleted, but not confirmed yet: ask again."),
+        (status = 204, description = "Deleted, now or before."),
+        (status = 409, description = "The user is the last administrator (`last-administrator`)."),
+        (status = 503, description = "Not deleted; or deleted, but not confirmed yet (`unconfirmed`): repeat the \
+            request."),
     )
 )]
 pub async fn delete(

@@ -62,17 +62,17 @@ impl Check {
                     self.sessions
                         .confirm(&records)
                         .await
-                        .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+                        .unwrap_or_else(|error| log::info!("confirmation left to the sweeper: {error}"));
                 }
                 // A request that would change something asks the same ledger.
-                Err(error) => log::warn!("another device of session {} is not told: {error}", checked.session),
+                Err(error) => log::warn!("the device change of session {} was not recorded: {error}", checked.session),
             },
             OnDeviceChange::Revoke => {
                 let records = self.tell(told).await?;
                 self.sessions
                     .confirm(&records)
                     .await
-                    .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+                    .unwrap_or_else(|error| log::info!("confirmation left to the sweeper: {error}"));
                 return Ok(None);
             }
         }
@@ -88,7 +88,7 @@ impl Check {
         let room = self.clone();
         tokio::spawn(async move {
             if let Err(error) = room.tell(told).await {
-                log::warn!("another device of a session is not in the audit log yet: {error}");
+                log::warn!("the device change of a session is not in the audit log yet: {error}");
                 tokio::time::sleep(PAUSE).await;
                 room.device_changes.forget(change);
             }

@@ -144,7 +144,7 @@ impl Check {
         };
         // The answer is the same whether or not the record was stored: a revocation may have been faster.
         if let Err(error) = live.put(lease, &record, now).await {
-            log::debug!("Redis took no record: {error}");
+            log::debug!("Redis stored no record: {error}");
         }
     }
 }

@@ -21,8 +21,8 @@ impl Check {
                 let (name, limit) = (Event::TokenFail.name(), WINDOW.limit);
                 log::warn!(
                     target: "sessiond::security",
-                    "event={name} request=- ip={from} user=- session=-: more than {limit} different session tokens that \
-                     open nothing within a minute"
+                    "event={name} request=- ip={from} user=- session=-: more than {limit} different unknown session \
+                     tokens within a minute"
                 );
                 self.audit.note_unknown_tokens(from, u64::from(limit) + 1);
             }

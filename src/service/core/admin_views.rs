@@ -40,7 +40,7 @@ pub struct SessionDetail {
     pub last_asn: Option<i64>,
     /// That network's name; null when not known.
     pub last_network: Option<String>,
-    /// The address of the sign-in.
+    /// The IP address of the sign-in.
     #[schema(example = "192.0.2.7")]
     pub sign_in_ip: String,
     /// The risk score; 0 is none.
@@ -77,7 +77,7 @@ pub struct EndedSessionView {
     /// When it ended.
     #[schema(value_type = String, format = DateTime)]
     pub ended_at: Timestamp,
-    /// Why it ended: `signed_out`, `revoked`, `disabled`, …; `expired` when its time was up.
+    /// Why it ended: `signed_out`, `revoked`, `disabled`, …; `expired` if it timed out.
     #[schema(example = "signed_out_elsewhere")]
     pub end_reason: String,
 }
@@ -117,7 +117,7 @@ pub struct EventView {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The event, named as in OWASP's logging vocabulary where that has a name.
+    /// The event, with its name from OWASP's logging vocabulary if there is one.
     #[schema(example = "authn_login_success")]
     pub event: String,
     /// The actor: a user's id, `anonymous`, `command line` or `server`.

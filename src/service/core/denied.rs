@@ -11,7 +11,7 @@ use crate::service::core::unavailable::Unavailable;
 
 /// The change requires a newer proof: give the password again, then repeat the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session's owner has to prove again who they are")]
+#[error("the session's owner has to prove their identity again")]
 pub struct StepUpRequired {
     /// How old a proof may be.
     pub max_age: Duration,
@@ -21,10 +21,10 @@ pub struct StepUpRequired {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// The session that asks has ended, has another token by now, or its account may no longer act.
-    #[error("the session that asks has ended")]
+    #[error("the requesting session has ended")]
     Ended,
     /// The account no longer has the role that this needs.
-    #[error("the role that this needs was taken away")]
+    #[error("the account no longer has the required role")]
     Forbidden,
     /// The proof of who the session's owner is does not count, or is too old.
     #[error(transparent)]

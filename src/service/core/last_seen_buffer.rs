@@ -65,7 +65,7 @@ impl LastSeenBuffer {
         if earlier.is_none() && uses.len() >= MAX_WAITING {
             if !std::mem::replace(&mut untold.is_full, true) {
                 log::warn!(
-                    "{MAX_WAITING} sessions wait for their last-seen time to be written: uses of others are forgotten"
+                    "{MAX_WAITING} sessions wait for their last-seen time to be written: further ones are dropped"
                 );
             }
             return false;

@@ -39,11 +39,11 @@ impl Throttle {
     pub(in crate::service) fn goes_alone(&self, error: &LiveError) {
         if matches!(error, LiveError::Refused(code) if code == "NOPERM") && !self.muted.swap(true, Ordering::SeqCst) {
             log::warn!(
-                "attempts to sign in are counted by this node alone: grant Redis' user ~PREFIXattempts:* +hgetall \
+                "this node alone counts its sign-in attempts: grant Redis' user ~PREFIXattempts:* +hgetall \
                 +hsetnx +hdel +incrby +pexpire"
             );
         } else {
-            log::debug!("attempts to sign in are counted by this node alone: {error}");
+            log::debug!("this node alone counts its sign-in attempts: {error}");
         }
     }
 }

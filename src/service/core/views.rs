@@ -20,13 +20,13 @@ pub struct UserView {
     /// The address as typed at registration.
     #[schema(example = "ana@example.org")]
     pub email: String,
-    /// Whether the owner has shown that mail to the address arrives. Always false: this service sends no mail, so the
-    /// address is only what its owner typed, and proves nothing to an application.
+    /// Whether the owner has confirmed the address. Always false: this service sends no mail, so the address proves
+    /// nothing to an application.
     pub email_verified: bool,
     /// The name to show, if there is one.
     #[schema(example = "Ana Silva")]
     pub name: Option<String>,
-    /// What the user may do.
+    /// The user's roles.
     pub roles: Vec<Role>,
     /// When the account was created, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
@@ -52,12 +52,12 @@ pub struct UserRow {
     /// The user.
     #[serde(flatten)]
     pub user: UserView,
-    /// Since when the account is disabled; null when it is not.
+    /// When the account was disabled; null if it is enabled.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub disabled_at: Option<Timestamp>,
-    /// Whether no password opens the account until a reset link sets a new one.
+    /// Whether no password works until a reset link sets a new one.
     pub locked: bool,
-    /// How many live sessions the ledger knows: it may be a minute behind.
+    /// The number of live sessions; it may be a minute behind.
     pub live_sessions: usize,
 }
 
@@ -84,7 +84,7 @@ pub struct SessionView {
     /// When it ends if it is not used again.
     #[schema(value_type = String, format = DateTime)]
     pub idle_expires_at: Timestamp,
-    /// The address of the last use.
+    /// The IP address of the last use.
     #[schema(example = "192.0.2.7")]
     pub ip: String,
     /// The location of that address (`Lisbon, PT`); null when not known.

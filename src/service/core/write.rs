@@ -11,7 +11,7 @@ use crate::ledger::{Db, LedgerError};
 /// How long other writes wait for last-seen times that are overdue.
 const OVERDUE_WAIT: Duration = Duration::from_secs(2);
 /// The error for other writes meanwhile.
-const OVERDUE_FIRST: LedgerError = LedgerError::Silent("last-seen times that are overdue are not written yet");
+const OVERDUE_FIRST: LedgerError = LedgerError::Silent("overdue last-seen times are not written yet");
 
 impl Core {
     /// Runs one transaction in the ledger, but not before overdue last-seen times are written. They are overdue when

@@ -45,14 +45,14 @@ impl Events {
                 Err(LiveError::Refused(code)) if code == "NOPERM" => {
                     if !std::mem::replace(&mut muted, true) {
                         log::warn!(
-                            "other nodes cannot be heard, so pages learn of what they do only within ten seconds: grant \
-                             Redis' user +subscribe and &{}",
+                            "this node cannot hear the others, so open pages learn of their changes up to ten seconds \
+                             late: grant Redis' user +subscribe and &{}",
                             live.channel()
                         );
                     }
                     pause = LONGEST_PAUSE;
                 }
-                Err(error) => log::debug!("other nodes are not heard: {error}"),
+                Err(error) => log::debug!("this node does not hear the others: {error}"),
                 Ok(()) => {}
             }
             let [chance] = random::bytes(self.core.random());

@@ -7,7 +7,7 @@ use super::hub::EventStream;
 use crate::service::core::checked::Checked;
 use crate::service::core::unavailable::Unavailable;
 
-const FULL: &str = "as many event streams are open as may be";
+const FULL: &str = "too many event streams are open";
 
 impl Events {
     /// Opens an event stream for a session.

@@ -50,8 +50,8 @@ impl Fence {
         match skew {
             Skew::Small if is_news => log::info!("this node's clock agrees with the database's: requests are answered"),
             Skew::Large(ahead) if is_news => log::error!(
-                "this node's clock is {ahead} ms ahead of the database's, and may differ by {} ms: nobody is answered \
-                 until they agree; see that both machines keep their time (NTP)",
+                "this node's clock is {ahead} ms ahead of the database's, but may differ by at most {} ms: every \
+                 request is refused until they agree; check that both machines synchronize their clocks (NTP)",
                 MAX_SKEW.as_millis()
             ),
             _ => {}

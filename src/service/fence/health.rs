@@ -29,7 +29,7 @@ impl Fence {
         let answer = self.core.ledger.read_regardless(ledger::now_ms);
         let (compared, answer) = tokio::join!(self.compare_clocks(), answer);
         let compared = answer.and(compared);
-        log_on_change.about("asking the database whether it answers", compared.as_ref().err());
+        log_on_change.about("checking the database", compared.as_ref().err());
         let (ledger, clock) = match compared {
             _ if self.core.ledger.refuses(Refusal::Outdated) => (Condition::Outdated, Condition::Unknown),
             Ok(Skew::Small) => (Condition::Ok, Condition::Ok),

@@ -105,7 +105,7 @@ impl Fence {
         while !stopped(&mut stop, pause).await {
             let started = ledger.stopwatch();
             let looked = timeout(LOOK_WAIT, self.take_place(membership)).await;
-            let outcome = match looked.unwrap_or(Err(LedgerError::Silent("no look at the other nodes in time"))) {
+            let outcome = match looked.unwrap_or(Err(LedgerError::Silent("the other nodes were not read in time"))) {
                 Ok(Outcome { placed, others }) => {
                     let differs = others.iter().find_map(|node| membership.differing(node).next().cloned());
                     pause = if placed { EVERY } else { PAUSE };
@@ -130,7 +130,7 @@ impl Fence {
                     Err(error)
                 }
             };
-            log_on_change.about("telling the other nodes of this one", outcome.err());
+            log_on_change.about("announcing this node to the others", outcome.err());
         }
     }
 
@@ -142,11 +142,11 @@ impl Fence {
         }
         match (is_news, placed) {
             (true, false) => log::error!(
-                "{} is set to something else on a node that started while this one stood still: nobody is answered here \
-                 until that one is gone; give all nodes the same",
+                "{} has a different value on a node that started while this node was paused: this node refuses every \
+                 request until that node is gone; use the same value on all nodes",
                 named(clash)
             ),
-            (true, true) => log::warn!("the node that was set to something else is gone: requests are answered again"),
+            (true, true) => log::warn!("the node with different settings is gone: requests are answered again"),
             (false, _) => {}
         }
     }
@@ -181,7 +181,7 @@ async fn outlived(
     loop {
         let there = rivals().await?;
         if !there.is_empty() && watched.0.is_empty() {
-            log::info!("another node is set to something else: waiting whether it is still there");
+            log::info!("another node has different settings: waiting to see whether it is alive");
         }
         match watched.watch(&there, clock.monotonic()) {
             (Some(living), _) => return Err(refusal(membership.clash(living))),
@@ -193,8 +193,8 @@ async fn outlived(
 
 fn refusal(clash: Option<&Shared>) -> StartError {
     StartError(format!(
-        "{} is set to something else on a node that serves from the same database: give all nodes the same, or stop \
-         the others before you change it.",
+        "{} has a different value on a node that uses the same database: use the same value on all nodes, or stop the \
+         other nodes before you change it.",
         named(clash)
     ))
 }
@@ -206,13 +206,13 @@ fn named(shared: Option<&Shared>) -> &'static str {
 fn tell(differs: Option<&Shared>) {
     match differs {
         Some(Shared { variable, must: true, .. }) => log::error!(
-            "{variable} is set to something else on another node that serves from the same database: people are let in by one \
-             and not by the other; give all nodes the same"
+            "{variable} has a different value on another node that uses the same database, so one node refuses \
+             sessions of the other; use the same value on all nodes"
         ),
         Some(Shared { variable, .. }) => log::warn!(
-            "{variable} is set to something else on another node that serves from the same database; give all nodes the same \
-             when the change is done"
+            "{variable} has a different value on another node that uses the same database; use the same value on all \
+             nodes when the change is done"
         ),
-        None => log::info!("all nodes that serve from the same database are set to the same"),
+        None => log::info!("all nodes that use the same database have the same settings"),
     }
 }

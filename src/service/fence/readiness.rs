@@ -12,18 +12,18 @@ use crate::service::core::log_on_change::LogOnChange;
 /// The answer to a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether to send requests here: whether this node can authenticate them. The fields below report other failures.
+    /// Whether to send requests to this node: whether it can authenticate them. The other fields show each part.
     pub ready: bool,
-    /// Whether the ledger answers. While it does not, checks may continue from Redis and everything else is 503.
-    /// `outdated` when an older copy was put back: see `sessiond ledger restored`.
+    /// Whether the ledger answers. If not, checks may continue from Redis, and everything else answers 503. `outdated`
+    /// if the ledger was replaced by an older copy: see `sessiond ledger restored`.
     pub ledger: Condition,
     /// Whether Redis answers; `unused` when there is none.
     pub redis: Condition,
-    /// Whether this node's clock agrees with the ledger's to two seconds; while it does not, everything else is 503,
-    /// too.
+    /// Whether this node's clock and the ledger's differ by at most two seconds. If not, every request that reads or
+    /// writes a session answers 503.
     pub clock: Condition,
-    /// Whether the shared settings match those of the other nodes. `failing` when a node with other settings took this
-    /// node's place while it stood still: until that node is gone, everything is 503.
+    /// Whether the shared settings match those of the other nodes. `failing` if a node with other settings replaced
+    /// this node while it was paused: everything answers 503 until that node is gone.
     pub settings: Condition,
 }
 
@@ -33,9 +33,9 @@ pub struct Readiness {
 pub enum Condition {
     /// It works.
     Ok,
-    /// It does not.
+    /// It fails.
     Failing,
-    /// It is older than a state that was seen before.
+    /// It is older than a state seen before.
     Outdated,
     /// Its condition is unknown.
     Unknown,

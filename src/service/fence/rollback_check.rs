@@ -22,8 +22,8 @@ const RETRIES: usize = 3;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why the node refuses every request.
-const REPLACED: &str = "the database file was replaced under this process, which has the old one open: nobody is answered \
-    until it is restarted; if the file was restored from a backup, run `sessiond ledger restored` first";
+const REPLACED: &str = "the database file was replaced while this process has the old one open: every request is \
+    refused until the process restarts; if the file was restored from a backup, run `sessiond ledger restored` first";
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,14 @@ impl Fence {
         }
         match outlook {
             Ok(Outlook::Outdated) => Err(StartError(
-                "The database is older than what Redis has seen of it: it was restored from a backup, and sessions \
-                 that were ended since would live again. Put the newer database back, or run `sessiond ledger \
+                "The database is older than the one that Redis last saw: it was restored from a backup, and sessions \
+                 that have ended since would live again. Put the newer database back, or run `sessiond ledger \
                  restored`, which ends every session."
                     .to_owned(),
             )),
             Ok(Outlook::Continues) => Ok(()),
             Err(error) => {
-                log::warn!("whether the database is older than what Redis has seen of it is not known yet: {error}");
+                log::warn!("cannot check yet whether the database is older than the one that Redis last saw: {error}");
                 Ok(())
             }
         }
@@ -139,7 +139,7 @@ impl Fence {
         let noted = marker.mark.as_ref().map(|mark| mark.lineage);
         let is_new = detector.doubted == noted && noted.is_some_and(|noted| !marker.doubts(noted));
         if is_new && let Err(error) = live.doubt(name, marker).await {
-            log::debug!("Redis was not told of the copy: {error}");
+            log::debug!("Redis was not told of the older copy: {error}");
         }
     }
 
@@ -160,7 +160,7 @@ impl Fence {
             return Ok(if ledger.refuses(Refusal::Outdated) { Outlook::Outdated } else { Outlook::Continues });
         }
         fault_point::reach("look: begun");
-        log::warn!("the database came back after an older copy, or goes on in another place: Redis is filled anew");
+        log::warn!("the database returned after an older copy, or continues elsewhere: Redis is filled again");
         self.believe_nobody();
         detector.seen = Some(to.clone());
         detector.own = Some(to.lineage);
@@ -192,15 +192,15 @@ impl Fence {
 
     fn accept(&self) {
         if self.core.ledger.refuse(Refusal::Outdated, false) {
-            log::warn!("the database goes on from what was seen of it: requests are answered again");
+            log::warn!("the database continues from its last known position: requests are answered again");
         }
     }
 }
 
 fn older(key: &str) -> String {
     format!(
-        "the database is older than what was seen of it, or goes on elsewhere, as Redis has under {key}: nobody is answered \
-         until the newer one is back, or `sessiond ledger restored` has ended every session"
+        "the database is older than the position that Redis has under {key}, or continues elsewhere: every request is \
+         refused until the newer database is back, or `sessiond ledger restored` has ended every session"
     )
 }
 
@@ -218,7 +218,7 @@ async fn raise(
 
 async fn note(live: &Live, name: &Lineage, marker: &Marker, mark: &HistoryPosition) -> Result<(), LiveError> {
     if marker.mark.as_ref() != Some(mark) && !live.mark(name, marker, mark).await? {
-        log::debug!("another node has noted how far the ledger has come");
+        log::debug!("another node has already recorded the ledger's position");
     }
     Ok(())
 }

@@ -153,8 +153,8 @@ impl StoreFence {
         if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned()) {
             log::warn!(
                 "the Redis process {run} was retired: it may have missed revocations and stays unused; restart it, or set \
-                 another SESSIOND_REDIS_PREFIX on every node; if nobody has replaced it, REDIS_URL leads to several servers \
-                 in turn: name one"
+                 another SESSIOND_REDIS_PREFIX on every node; if it was not replaced, REDIS_URL leads to several \
+                 servers in turn: name one"
             );
         }
     }
@@ -214,7 +214,7 @@ impl Fence for StoreFence {
                     Err(FenceError("this Redis process was retired".to_owned()))
                 }
                 Ok(Enrolment::Outranked) => {
-                    Err(FenceError("its cluster has given what it serves to another node".to_owned()))
+                    Err(FenceError("its cluster has moved its slots to another node".to_owned()))
                 }
                 Err(error) => Err(FenceError(error.to_string())),
             }

@@ -49,14 +49,14 @@ impl Jobs {
                 let status = self.core.ledger.watch(move |db| live_store::status(db, &stamps)).await;
                 let _seen = status.map(|status| self.sessions.sight(status));
             }
-            log_on_change.about("reading which Redis may speak", current.err());
+            log_on_change.about("reading the current Redis processes", current.err());
         }
     }
 
     pub(in crate::service) async fn keep_looking(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
-            log_on_change.about("comparing the database with what Redis has seen of it", self.fence.look().await.err());
+            log_on_change.about("checking whether the database is an older copy", self.fence.look().await.err());
         }
     }
 
@@ -77,7 +77,7 @@ impl Jobs {
                 && left_behind.is_it(self.oldest_unconfirmed().await, self.core.clock())
             {
                 let left = self.leave_redis_behind().await;
-                unretired.about("retiring the Redis that this deployment left behind", left.err());
+                unretired.about("retiring the unused Redis of this deployment", left.err());
             }
             log_on_change.about("confirming revocations", swept.err());
         }
@@ -86,8 +86,7 @@ impl Jobs {
     pub(in crate::service) async fn write_record(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
-            log_on_change
-                .about("writing to the audit log what was refused", self.audit.write_refusals(false).await.err());
+            log_on_change.about("writing refusals to the audit log", self.audit.write_refusals(false).await.err());
         }
     }
 
@@ -102,7 +101,7 @@ impl Jobs {
                     _ = stop.changed() => return,
                 };
                 done = Some(now);
-                log_on_change.about("purging what is old enough", kept);
+                log_on_change.about("purging old data", kept);
             }
         }
     }
@@ -174,18 +173,18 @@ impl Background {
         }
         match tokio::time::timeout(STOP_WAIT, self.jobs.check.flush_last_seen(true)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => log::warn!("the last last-seen times were not written: {error}"),
-            Err(_) => log::warn!("the last last-seen times were not written in time"),
+            Ok(Err(error)) => log::warn!("the remaining last-seen times were not written: {error}"),
+            Err(_) => log::warn!("the remaining last-seen times were not written in time"),
         }
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.audit.write_refusals(true)).await, Ok(Ok(()))) {
-            log::warn!("what was refused last is not in the audit log");
+            log::warn!("the latest refusals are not in the audit log");
         }
         // Redis must know of the last revocation: an older copy may be put back before the next check.
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.look()).await, Ok(Ok(_))) {
-            log::warn!("Redis was not told how far the database has come");
+            log::warn!("the database's position was not written to Redis");
         }
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.leave()).await, Ok(Ok(()))) {
-            log::warn!("the other nodes were not told that this one stops");
+            log::warn!("the other nodes were not told that this node stops");
         }
     }
 }

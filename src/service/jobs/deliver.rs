@@ -70,7 +70,7 @@ impl Jobs {
             };
             match round {
                 Some(Ok(true)) => continue,
-                Some(done) => log_on_change.about("reading what the webhook is to tell", done.err()),
+                Some(done) => log_on_change.about("reading webhook messages", done.err()),
                 None => break,
             }
             tokio::select! {
@@ -84,7 +84,7 @@ impl Jobs {
             move |db| outbox::release(db, name, now)
         });
         if !matches!(timeout(LAST_WORDS, given_back).await, Ok(Ok(()))) {
-            log::info!("messages of the webhook that were on their way are told again in {} s", CLAIM.as_secs());
+            log::info!("webhook messages in flight are sent again in {} s", CLAIM.as_secs());
         }
     }
 }
@@ -142,23 +142,23 @@ impl Courier<'_> {
         let Some(Failure { why, away }) = failure else {
             let back = self.breaker.delivered();
             if back {
-                log::info!("the webhook's receiver takes messages again");
+                log::info!("the webhook's receiver accepts messages again");
             }
             return (id, Outcome::Delivered, back);
         };
         let random = self.room.core.random();
         if self.breaker.failed(&id, away, now, random) {
             log::warn!(
-                "the webhook's receiver at {} fails, and is asked now and then: {why}",
+                "the webhook's receiver at {} fails, so messages are sent only now and then: {why}",
                 self.webhook_client.sender.url()
             );
         } else if message.attempts + 1 == TROUBLE {
-            log::warn!("the webhook's receiver has not taken {} {id} yet: {why}", message.event);
+            log::warn!("the webhook's receiver has not accepted {} {id} yet: {why}", message.event);
         } else {
-            log::debug!("the webhook's receiver has not taken {} {id}: {why}", message.event);
+            log::debug!("the webhook's receiver has not accepted {} {id}: {why}", message.event);
         }
         if now.since(message.created_at) >= GIVE_UP_AFTER {
-            log::error!("the webhook's receiver is not told of {} {id} any more: {why}", message.event);
+            log::error!("gave up sending {} {id} to the webhook's receiver: {why}", message.event);
             return (id, Outcome::GivenUp(why), false);
         }
         let failures = u32::try_from(message.attempts).unwrap_or(u32::MAX);
@@ -205,7 +205,7 @@ impl Courier<'_> {
             }
         }
         if total > 0 {
-            log::error!("the webhook's receiver has taken nothing for days: {total} messages are not told any more");
+            log::error!("the webhook's receiver has accepted nothing for days: gave up sending {total} messages");
         }
         Ok(())
     }
@@ -237,7 +237,7 @@ struct Failure {
 
 async fn attempt<'a>(room: &Jobs, webhook_client: &WebhookClient, message: &'a Due) -> Attempt<'a> {
     let failed = |why: String, away| Attempt { message, failure: Some(Failure { why, away }) };
-    let Ok(id) = Uuid::try_parse(&message.id) else { return failed("its id cannot be read".to_owned(), None) };
+    let Ok(id) = Uuid::try_parse(&message.id) else { return failed("its id is invalid".to_owned(), None) };
     match webhook_client.sender.send(id, &message.body, room.core.clock().now()).await {
         Ok(answer) if answer.delivered() => Attempt { message, failure: None },
         Ok(answer) => failed(format!("it answered {}", answer.in_words()), answer.away()),

@@ -84,7 +84,7 @@ impl Jobs {
         };
         let mended = self.core.ledger.write(mend).await?;
         if mended > 0 {
-            log::warn!("a clock was wrong: times of {mended} sessions were yet to come, and count as of now");
+            log::warn!("a clock was wrong: {mended} sessions had times in the future, which were set to now");
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Jobs {
         while !stopped(&mut stop, FILES_EVERY).await {
             let Some(locator) = self.core.locator.clone() else { return };
             if tokio::task::spawn_blocking(move || locator.reload()).await.is_err() {
-                log::error!("reading a location file anew has failed in a way that nobody foresaw");
+                log::error!("reloading a location file failed unexpectedly");
             }
         }
     }
@@ -52,7 +52,7 @@ impl Jobs {
                 _ = stop.changed() => return,
             };
             for moved in address_changes {
-                log_on_change.about("judging sessions that were used from elsewhere", self.follow(moved).await.err());
+                log_on_change.about("assessing sessions that changed address", self.follow(moved).await.err());
                 if *stop.borrow() {
                     return;
                 }
@@ -106,7 +106,7 @@ impl Jobs {
             let looked = self.look_at_part(after).await;
             // A part that cannot be read now is read at the next turn.
             after = looked.as_ref().map_or(after, |last| *last);
-            log_on_change.about("looking at live sessions", looked.err());
+            log_on_change.about("assessing live sessions", looked.err());
         }
     }
 
@@ -154,7 +154,10 @@ impl Jobs {
             room.risk.settle(db, &locked, user, &found, &server)
         });
         let records = records.await?;
-        self.sessions.confirm(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+        self.sessions
+            .confirm(&records)
+            .await
+            .unwrap_or_else(|error| log::info!("confirmation left to the sweeper: {error}"));
         Ok(())
     }
 }

@@ -81,7 +81,7 @@ impl Jobs {
             hub.hint_missed();
         }
         let goes_on = looked.is_ok();
-        rounds.log_on_change.about("asking the database for those who have a page open", looked.err());
+        rounds.log_on_change.about("checking the sessions of open event streams", looked.err());
         goes_on
     }
 

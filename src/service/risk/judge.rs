@@ -72,7 +72,7 @@ impl Risk {
     ) -> Result<Assessment, LedgerError> {
         let past = match session_location::history(db, new.user_id, HISTORY) {
             Err(error @ LedgerError::Corrupt(_)) => {
-                log::warn!("a sign-in is not judged: {error}");
+                log::warn!("a sign-in was not assessed: {error}");
                 return Ok(Assessment::default());
             }
             read => read?,

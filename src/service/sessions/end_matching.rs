@@ -45,14 +45,14 @@ pub struct EndMatching {
 /// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Outcome {
-    /// Live sessions that fit.
+    /// Live sessions that match.
     pub matched: usize,
-    /// How many of them this request has ended for good. None in a dry run.
+    /// The sessions that this request ended and confirmed; 0 in a dry run.
     pub revoked: usize,
-    /// How many have ended in the ledger, now or by an earlier request of this filter, while a node may still answer
-    /// from their records. Confirmation continues.
+    /// The sessions that have ended in the ledger, by this or an earlier request with this filter, but are not
+    /// confirmed yet: a node may still answer from their records. Confirmation continues.
     pub unconfirmed: usize,
-    /// Whether there may be more.
+    /// Whether more sessions may match.
     pub more: bool,
     /// Where to continue, if there may be more.
     #[serde(skip)]
@@ -137,7 +137,7 @@ impl Sessions {
         match confirmed {
             Ok(()) => outcome.revoked += ended.ended,
             Err(why) => {
-                log::warn!("{} sessions that were ended by a filter wait to be confirmed: {why}", ended.ended);
+                log::warn!("{} sessions that a filter ended are not confirmed yet: {why}", ended.ended);
                 outcome.unconfirmed += ended.ended;
             }
         }

@@ -68,7 +68,7 @@ pub enum SignInError {
     #[error(transparent)]
     InvalidEmail(#[from] InvalidEmail),
     /// The user has as many sessions as allowed.
-    #[error("the user has as many sessions as allowed")]
+    #[error("the user has too many sessions")]
     TooManySessions,
     /// A reason that use cases share.
     #[error(transparent)]
@@ -82,7 +82,7 @@ pub enum IssueError {
     #[error("there is no such user, or the account is disabled")]
     UnknownUser,
     /// The user has as many sessions as allowed.
-    #[error("the user has as many sessions as allowed")]
+    #[error("the user has too many sessions")]
     TooManySessions,
     /// A reason that use cases share.
     #[error(transparent)]
@@ -221,7 +221,7 @@ impl SignIns {
                 fault_point::reach("sign-in: committed");
                 self.events.spread(session.id);
                 if let Err(error) = self.sessions.confirm_within(&ended, REPLACED_WAIT).await {
-                    log::info!("left to the sweeper: {error}");
+                    log::info!("confirmation left to the sweeper: {error}");
                 }
                 let view = SessionView::new(&session, LastUse::of(&session), Some(session.id));
                 let device = self.new_device(&user, user.epoch);

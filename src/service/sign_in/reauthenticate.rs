@@ -20,7 +20,7 @@ use crate::service::sign_in::verify_current_password::{NotProven, bind};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReauthenticateError {
     /// The password is wrong. The session is unchanged.
-    #[error("it is another password")]
+    #[error("the password is wrong")]
     WrongPassword,
     /// A reason that use cases share.
     #[error(transparent)]

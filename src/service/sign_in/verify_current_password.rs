@@ -18,7 +18,7 @@ use crate::service::sign_in::hash_pool::Source;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::service) enum NotProven {
     /// The password is wrong.
-    #[error("it is another password")]
+    #[error("the password is wrong")]
     WrongPassword,
     /// A reason that use cases share.
     #[error(transparent)]

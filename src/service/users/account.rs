@@ -38,7 +38,7 @@ pub enum RenameError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangePasswordError {
     /// The current password is wrong.
-    #[error("the current password is another one")]
+    #[error("the current password is wrong")]
     WrongPassword,
     /// The new password is not allowed; the reason, for the user.
     #[error("{0}")]

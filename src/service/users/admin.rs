@@ -36,7 +36,7 @@ pub enum AdminError {
     #[error("there is no such user")]
     UnknownUser,
     /// Nobody could administer any more. Nothing has happened.
-    #[error("there is no other administrator who may sign in")]
+    #[error("no other administrator can sign in")]
     LastAdministrator,
     /// A reason that use cases share.
     #[error(transparent)]

@@ -44,7 +44,7 @@ pub enum RegisterError {
     #[error("{0}")]
     InvalidName(String),
     /// An account with this address exists.
-    #[error("there is an account of this address")]
+    #[error("an account with this address already exists")]
     EmailTaken,
     /// A reason that use cases share.
     #[error(transparent)]
@@ -121,13 +121,13 @@ pub(in crate::service) fn tidy_name(name: &str) -> Result<Option<String>, String
         return Err(format!("A name has at most {MAX_NAME_CHARS} characters."));
     }
     if name.chars().any(char::is_control) {
-        return Err("A name has no control characters.".to_owned());
+        return Err("A name cannot contain control characters.".to_owned());
     }
     if name.chars().any(turns_text) {
-        return Err("A name has no characters that turn text around.".to_owned());
+        return Err("A name cannot contain characters that reverse text.".to_owned());
     }
     if !name.is_empty() && name.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
-        return Err("A name has at least one character that can be seen.".to_owned());
+        return Err("A name needs at least one visible character.".to_owned());
     }
     Ok((!name.is_empty()).then(|| name.to_owned()))
 }

@@ -33,7 +33,7 @@ pub struct IssuedReset {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResetError {
     /// The link was used, replaced by a newer one, has expired, or never existed.
-    #[error("the link is not good")]
+    #[error("the link is not valid")]
     Invalid,
     /// The new password is not allowed; the reason, for the user.
     #[error("{0}")]

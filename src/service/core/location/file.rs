@@ -56,7 +56,7 @@ impl Identity {
         let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
         // A read from a pipe would never end.
         if !metadata.is_file() {
-            return Err("it is no file".to_owned());
+            return Err("it is not a file".to_owned());
         }
         Ok(Self {
             inode: (metadata.dev(), metadata.ino()),
@@ -75,18 +75,18 @@ impl LocationFile {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let length = Identity::of(path)?.length;
         if length > MAX_BYTES {
-            return Err(format!("it has {length} bytes, and more than {MAX_BYTES} are not taken into memory"));
+            return Err(format!("it has {length} bytes, which is more than the limit of {MAX_BYTES}"));
         }
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(|error| error.to_string())?;
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        let corrupt = |error| format!("it is no intact file in MaxMind's format: {error}");
+        let corrupt = |error| format!("it is not a valid file in MaxMind's format: {error}");
         let reader = Reader::from_source(bytes).map_err(corrupt)?;
         reader.verify().map_err(corrupt)?;
         let file = Self(reader);
         if !file.says_something() {
             return Err(format!(
-                "it says of no address in which country or network it is (its type is {:?})",
+                "it has no country and no network for any address (its type is {:?})",
                 file.0.metadata().database_type
             ));
         }

@@ -81,11 +81,11 @@ impl Source {
         let path = self.path.display();
         match read {
             Ok(file) => {
-                log::info!("locations are read anew from {path}: {}", file.description());
+                log::info!("locations are read again from {path}: {}", file.description());
                 *self.lock() = Current { file: Arc::new(file), judged: stands };
             }
             Err(why) => {
-                log::warn!("SESSIOND_GEOIP_DB: {path}: {why}; the file that was read before stays in use");
+                log::warn!("SESSIOND_GEOIP_DB: {path}: {why}; the previous file stays in use");
                 self.lock().judged = stands;
             }
         }

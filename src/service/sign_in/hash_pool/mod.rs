@@ -33,7 +33,7 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// How long a hash that has begun may take on a busy machine.
 const MAX_HASH: Duration = Duration::from_secs(4);
 /// The error for a request that finds no place, or waits too long.
-const FULL: Unavailable = Unavailable::Busy("the password gate is full");
+const FULL: Unavailable = Unavailable::Busy("too many passwords wait to be hashed");
 
 type Job = Box<dyn FnOnce(&mut Worker<'_>) + Send>;
 

@@ -93,7 +93,7 @@ fn step_back() {
     let thread = Some(rustix::thread::gettid());
     let stepped = getpriority_process(thread).and_then(|now| setpriority_process(thread, (now + NICER_BY).min(NICEST)));
     if let Err(error) = stepped {
-        log::warn!("passwords are hashed at the priority of everything else: {error}");
+        log::warn!("passwords are hashed at normal priority: {error}");
     }
 }
 
