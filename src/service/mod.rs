@@ -21,7 +21,6 @@ mod users;
 mod jobs;
 
 mod app;
-mod open;
 
 pub use app::{App, Parts};
 pub use audit::read::EventFilter;
@@ -41,11 +40,11 @@ pub use events::mailbox::Notice;
 pub use events::pending::{Pending, PendingNotice};
 pub use events::trial::{Tried, test as test_webhook};
 pub use events::webhook::AlertOpened;
-pub use fence::membership::Shared;
+pub use fence::membership::{Membership, Shared};
 pub use fence::readiness::{Condition, Readiness};
+pub use fence::startup::prepare;
 pub use fence::store_fence::StoreFence;
 pub use jobs::background::Background;
-pub use open::check_files;
 pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
 pub use sessions::end::Found;
 pub use sessions::end_matching::{EndMatching, Outcome};
