@@ -7,15 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{
-    Config, ConfigError, CookieKey, Database, DeviceChangePolicy, MaxSessionsPolicy, Origin, Redis, Registration,
-};
+use crate::config::{Config, ConfigError, CookieKey, Database, Origin, Redis};
 use crate::domain::{Clock, LedgerClock, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random};
 use crate::ledger::{self, Ledger, Tables};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
-use crate::service::{
-    self, App, AtLimit, Background, Locator, Membership, OnDeviceChange, Policy, Shared, StartError, StoreFence,
-};
+use crate::service::{self, App, Background, Locator, Membership, Policy, Shared, StartError, StoreFence};
 use crate::webhook::Sender;
 
 /// How long a Redis is trusted when the operator sets nothing: the default of the setting.
@@ -168,24 +164,17 @@ impl From<&Config> for Policy {
             remember_terms: config.remember_terms,
             last_seen_resolution: config.last_seen_resolution,
             max_sessions: config.max_sessions,
-            at_limit: match config.max_sessions_policy {
-                MaxSessionsPolicy::EvictOldest => AtLimit::EvictOldest,
-                MaxSessionsPolicy::Refuse => AtLimit::Refuse,
-            },
+            at_limit: config.max_sessions_policy,
             sign_in_address_limit: config.sign_in_address_limit,
             step_up_age: config.step_up_age,
-            on_device_change: match config.on_device_change {
-                DeviceChangePolicy::Log => OnDeviceChange::Log,
-                DeviceChangePolicy::StepUp => OnDeviceChange::StepUp,
-                DeviceChangePolicy::Revoke => OnDeviceChange::Revoke,
-            },
+            on_device_change: config.on_device_change,
             password_rules: Arc::new(PasswordRules::new(
                 config.password_min_length,
                 config.origins.iter().map(Origin::host),
             )),
             risk: config.risk.clone(),
             max_event_streams: config.max_event_streams,
-            registration_open: config.registration == Registration::Open,
+            registration: config.registration,
             audit_retention: config.audit_retention,
             session_retention: config.ended_session_retention,
             store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),

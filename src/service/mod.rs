@@ -30,7 +30,7 @@ pub use core::authority::Authority;
 pub use core::checked::{Activity, Checked};
 pub use core::denied::{Denied, StepUpRequired};
 pub use core::location::Locator;
-pub use core::policy::{AtLimit, OnDeviceChange, Policy};
+pub use core::policy::Policy;
 pub use core::start_error::StartError;
 pub use core::throttled::{Quota, Throttled};
 pub use core::unavailable::Unavailable;
