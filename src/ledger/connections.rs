@@ -5,9 +5,11 @@
 //! call makes all of them suspect: the server may have closed the others, too. The pool limits how many are lent at
 //! once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
@@ -96,7 +98,7 @@ impl Connections {
             self.era.note_failure();
         }
         if now.saturating_sub(pooled.opened) < LONGEST_LIFE && self.is_of_now(&pooled) && !pooled.db.is_broken() {
-            self.lock().push(pooled);
+            self.idle.lock().push(pooled);
         }
         answer
     }
@@ -116,7 +118,7 @@ impl Connections {
     /// An idle connection that answers. The check costs a round trip, and saves the first query after a server restart.
     fn take(&self) -> Option<Pooled> {
         loop {
-            let mut pooled = self.lock().pop()?;
+            let mut pooled = self.idle.lock().pop()?;
             if self.is_of_now(&pooled) && (self.is_surely_alive(&pooled) || pooled.db.answers()) {
                 return Some(pooled);
             }
@@ -131,9 +133,5 @@ impl Connections {
 
     fn is_of_now(&self, pooled: &Pooled) -> bool {
         pooled.era == self.era.now()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Pooled>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

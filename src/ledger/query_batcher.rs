@@ -5,8 +5,9 @@
 //! before the look-up arrived (a batch closes before its first statement is sent), and one unreadable row must never
 //! affect the other answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -62,7 +63,7 @@ impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
     /// Returns the answer, read after this call began.
     pub(super) async fn ask(&self, question: Q) -> Result<A, LedgerError> {
         let (asker, answer) = oneshot::channel();
-        if lock(&self.row).add(question, asker) {
+        if self.row.lock().add(question, asker) {
             let lane = Lane { look: self.look, row: Arc::clone(&self.row), state: Mutex::new(State::Boarding) };
             let pool = self.pool.clone();
             // A separate task: a client that hangs up cancels only its own look-up.
@@ -118,13 +119,13 @@ enum State {
 impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     async fn drive(self, pool: &LedgerPool) {
         let lane = Arc::new(self);
-        while *lock(&lane.state) != State::Closed {
+        while *lane.state.lock() != State::Closed {
             let moving = Arc::clone(&lane);
             let Err(error) = pool.run(move |db| moving.answer(db)).await else { continue };
             lane.close();
             // Look-ups in a batch have an answer, or get one: these were not sent yet.
             let waiting = {
-                let mut row = lock(&lane.row);
+                let mut row = lane.row.lock();
                 row.questions.clear();
                 std::mem::take(&mut row.askers)
             };
@@ -146,19 +147,19 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     }
 
     fn depart(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if *state == State::Boarding {
             *state = State::Moving;
-            lock(&self.row).boarding = false;
+            self.row.lock().boarding = false;
         }
     }
 
     fn next(&self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if *state == State::Closed {
             return None;
         }
-        let batch = lock(&self.row).take();
+        let batch = self.row.lock().take();
         if batch.is_none() {
             *state = State::Closed;
         }
@@ -194,11 +195,11 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
 impl<Q, A> Lane<Q, A> {
     /// Frees the lane for the next look-up, after any end.
     fn close(&self) {
-        let state = std::mem::replace(&mut *lock(&self.state), State::Closed);
+        let state = std::mem::replace(&mut *self.state.lock(), State::Closed);
         if state == State::Closed {
             return;
         }
-        let mut row = lock(&self.row);
+        let mut row = self.row.lock();
         row.lanes -= 1;
         if state == State::Boarding {
             row.boarding = false;
@@ -210,10 +211,6 @@ impl<Q, A> Drop for Lane<Q, A> {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! fifty, so under load this makes a check cheap; alone, a read waits for no other. Must never delay a read to collect
 //! more.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::Mutex;
 use redis::Pipeline;
 use tokio::sync::oneshot;
 
@@ -45,7 +44,7 @@ impl ReadPipeline {
     /// Adds a read. `GETEX` without options reads like `GET`, but counts as a write, so that a replica refuses it.
     pub(super) fn add(&self, key: Key<'_>) -> (Duty, oneshot::Receiver<Text>) {
         let (reader, answer) = oneshot::channel();
-        let mut batch = self.lock();
+        let mut batch = self.waiting.lock();
         batch.pipeline.cmd("GETEX").arg(key);
         batch.readers.push(reader);
         let duty = match batch.readers.len() {
@@ -58,10 +57,6 @@ impl ReadPipeline {
 
     /// Takes the waiting batch; empty when its last reader has sent it.
     pub(super) fn take(&self) -> Batch {
-        std::mem::take(&mut self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Batch> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut self.waiting.lock())
     }
 }

@@ -9,8 +9,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::event::Event;
 use crate::domain::{Timestamp, UserId};
@@ -49,7 +50,7 @@ pub(in crate::service) type Tallies = HashMap<(Event, Subject), Tally>;
 
 /// The refusals of one node that are not written yet.
 pub(in crate::service) struct RefusalCounters {
-    collected: Mutex<Collected>,
+    pub(in crate::service) collected: Mutex<Collected>,
     /// Lines that the ledger did not take; locked while the ledger is asked.
     pub(in crate::service) written: tokio::sync::Mutex<Vec<Entry>>,
 }
@@ -72,10 +73,6 @@ impl RefusalCounters {
     pub(in crate::service) fn new(now: Timestamp) -> Self {
         let collected = Collected { since: now, lines: Vec::new(), used: HashMap::new(), tallies: Tallies::new() };
         Self { collected: Mutex::new(collected), written: tokio::sync::Mutex::default() }
-    }
-
-    pub(in crate::service) fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,9 +161,9 @@ mod tests {
         let all = RefusalCounters::new(at(0));
         for number in 0..refusals {
             let from = address(number % addresses);
-            all.lock().note(Subject::From(from), line(from));
+            all.collected.lock().note(Subject::From(from), line(from));
         }
-        let (lines, counts) = all.lock().take(at(60), false);
+        let (lines, counts) = all.collected.lock().take(at(60), false);
         let (_, tallies) = counts.unwrap();
         let more: Vec<u64> = tallies.values().map(|tally| tally.more).filter(|more| *more > 0).collect();
         (lines.len(), more.len(), more.iter().sum())
@@ -186,11 +183,11 @@ mod tests {
         let all = RefusalCounters::new(at(0));
         for number in 0..100_000 {
             let forged = Entry { event: Event::Forgery, ..line(address(number)) };
-            all.lock().note(Subject::From(address(number)), forged);
+            all.collected.lock().note(Subject::From(address(number)), forged);
         }
-        all.lock().note(Subject::From(address(7)), line(address(7)));
-        all.lock().tally(Event::LoginFailMax, Subject::From(address(8))).more += 1;
-        let (lines, counts) = all.lock().take(at(60), false);
+        all.collected.lock().note(Subject::From(address(7)), line(address(7)));
+        all.collected.lock().tally(Event::LoginFailMax, Subject::From(address(8))).more += 1;
+        let (lines, counts) = all.collected.lock().take(at(60), false);
         let of = |event| lines.iter().filter(|line| line.event == event).count();
         assert_eq!((of(Event::Forgery), of(Event::LoginFail)), (LINES, 1));
         let (_, tallies) = counts.unwrap();
@@ -202,20 +199,20 @@ mod tests {
     fn lines_go_at_once_and_counts_when_their_minute_is_over() {
         let all = RefusalCounters::new(at(0));
         for _ in 0..LINES_EACH + 1 {
-            all.lock().note(Subject::From(address(1)), line(address(1)));
+            all.collected.lock().note(Subject::From(address(1)), line(address(1)));
         }
-        let (lines, counts) = all.lock().take(at(59), false);
+        let (lines, counts) = all.collected.lock().take(at(59), false);
         assert!(lines.len() == 100 && counts.is_none());
-        all.lock().note(Subject::From(address(1)), line(address(1)));
-        let (lines, counts) = all.lock().take(at(60), false);
+        all.collected.lock().note(Subject::From(address(1)), line(address(1)));
+        let (lines, counts) = all.collected.lock().take(at(60), false);
         let (since, tallies) = counts.unwrap();
         assert!(lines.is_empty() && since == at(0));
         assert_eq!(tallies.values().next().unwrap().more, 2);
         // Counts that could not be written go on counting.
-        all.lock().put_back(since, tallies);
-        let (_, counts) = all.lock().take(at(61), true);
+        all.collected.lock().put_back(since, tallies);
+        let (_, counts) = all.collected.lock().take(at(61), true);
         assert_eq!(counts.unwrap().1.values().next().unwrap().more, 2);
-        all.lock().note(Subject::From(address(1)), line(address(1)));
-        assert!(all.lock().take(at(1), false).1.is_some(), "a clock that was put back keeps no minute open");
+        all.collected.lock().note(Subject::From(address(1)), line(address(1)));
+        assert!(all.collected.lock().take(at(1), false).1.is_some(), "a clock that was put back keeps no minute open");
     }
 }

@@ -83,18 +83,18 @@ impl Audit {
         // Do not keep an address that no account can have: it may be as long as a body.
         let named = throttled.is_of_account() && Email::parse(email_key).is_ok();
         let subject = if named { Subject::Named(email_key.to_owned(), from) } else { Subject::From(from) };
-        self.refusals.lock().tally(Event::LoginFailMax, subject).more += 1;
+        self.refusals.collected.lock().tally(Event::LoginFailMax, subject).more += 1;
     }
 
     /// Counts tokens from one address that open no session, once there are more than is normal.
     pub(in crate::service) fn note_unknown_tokens(&self, from: IpAddr, more: u64) {
-        self.refusals.lock().tally(Event::TokenFail, Subject::From(from)).more += more;
+        self.refusals.collected.lock().tally(Event::TokenFail, Subject::From(from)).more += more;
     }
 
     fn note_line(&self, line: Entry) {
         let from = line.ip.map_or(Subject::Others, |ip| Subject::From(subscriber(ip)));
         let subject = line.user.map_or(from, Subject::User);
-        self.refusals.lock().note(subject, line);
+        self.refusals.collected.lock().note(subject, line);
     }
 
     /// Writes the collected lines; at the end, also the counts of the unfinished minute. Lines that the ledger does not
@@ -102,7 +102,7 @@ impl Audit {
     pub(in crate::service) async fn write_refusals(&self, at_end: bool) -> Result<(), LedgerError> {
         let mut unwritten = self.refusals.written.lock().await;
         self.append_all(&mut unwritten).await?;
-        let (lines, counts) = self.refusals.lock().take(self.core.clock().now(), at_end);
+        let (lines, counts) = self.refusals.collected.lock().take(self.core.clock().now(), at_end);
         *unwritten = lines;
         if let Some((since, tallies)) = counts {
             unwritten.extend(self.counted(since, tallies).await?);
@@ -140,7 +140,7 @@ impl Audit {
         let owners = match owners.await {
             Ok(owners) => owners.into_iter().filter_map(|(id, name)| Some((name, id?))).collect::<HashMap<_, _>>(),
             Err(error) => {
-                self.refusals.lock().put_back(since, tallies);
+                self.refusals.collected.lock().put_back(since, tallies);
                 return Err(error);
             }
         };

@@ -4,8 +4,9 @@
 //! forgotten. Must never grow: the counter with the fewest failures makes room for a new one, so that a flood of new
 //! names does not evict the counter of an account under attack.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::throttle::{Backoff, Permit, Tally};
 use crate::domain::{BucketId, Timestamp};
@@ -83,7 +84,7 @@ impl LocalAttempts {
 
     /// Changes one counter under its lock. A counter that is left at zero takes no place.
     fn at<T>(&self, bucket: BucketId, now: Timestamp, change: impl FnOnce(&mut Tally) -> T) -> T {
-        let mut sets = self.lock();
+        let mut sets = self.sets.lock();
         let number = set_of(&bucket);
         let mut nowhere = [None; WAYS];
         let set = sets.get_mut(number).unwrap_or(&mut nowhere);
@@ -114,13 +115,9 @@ impl LocalAttempts {
         answer
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<[Option<Place>; WAYS]>> {
-        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.lock().iter().flatten().flatten().count()
+        self.sets.lock().iter().flatten().flatten().count()
     }
 }
 

@@ -5,7 +5,7 @@
 //! PostgreSQL leave a second node behind that has to settle it; the others are restarted and settle it themselves.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::server::Backend;
@@ -16,6 +16,7 @@ mod renewal;
 mod world;
 
 use operations::Operation;
+use parking_lot::Mutex;
 use points::{POINTS, Point};
 use world::World;
 
@@ -34,7 +35,7 @@ fn cases() -> Cases {
 async fn lane(backend: Backend, lone: bool, cases: Arc<Cases>) -> Vec<Duration> {
     let (mut world, mut settled) = (World::new(backend, lone).await, Vec::new());
     loop {
-        let next = cases.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = cases.lock().pop_front();
         let Some((point, operation)) = next else { return settled };
         let took = world.kill(operation, point.name, point.committed).await;
         println!("{operation:?}, killed at {:?}: settled after {took:?}", point.name);
