@@ -221,12 +221,12 @@ mod tests {
 
     use super::*;
     use crate::ledger::Database;
-    use crate::ledger::connections::Era;
+    use crate::ledger::connections::Generation;
     use crate::ledger::db::Purpose;
 
     fn gathered<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> QueryBatcher<Q, A> {
         let database = Database::Sqlite { path: ":memory:".to_owned() };
-        QueryBatcher::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Era::default()), look)
+        QueryBatcher::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Generation::default()), look)
     }
 
     #[tokio::test]
