@@ -55,7 +55,7 @@ impl WorkerConnections {
         match (&*self.route, &self.whole) {
             (Route::Cluster(cluster), _) => self.in_cluster(cluster, key.slot()).boxed().await,
             (_, Some(own)) => own.connection().await,
-            (_, None) => Err(LiveError::Down("there is no lane".to_owned())),
+            (_, None) => Err(LiveError::Down("there is no worker connection".to_owned())),
         }
     }
 
@@ -87,7 +87,7 @@ impl WorkerConnections {
                 Ok(connection)
             }
             (_, Some(own)) => own.connection().await,
-            (_, None) => Err(LiveError::Down("there is no lane".to_owned())),
+            (_, None) => Err(LiveError::Down("there is no worker connection".to_owned())),
         }
     }
 
