@@ -177,7 +177,7 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         world.live.delete(&[hash]).await.unwrap();
         world.doubt(&hash).await;
         let bucket = ThrottleKey::derive(&[7; 64]).account("ana@example.org");
-        assert_eq!(world.live.tally(&bucket).await.unwrap().count, 0);
+        assert_eq!(world.live.attempts(&bucket).await.unwrap().count, 0);
         assert!(world.live.claim(&bucket, 1, world.now(), Duration::from_secs(60)).await.unwrap());
         world.live.give_back(&bucket, 1).await.unwrap();
         world.live.clear(&bucket).await.unwrap();

@@ -72,10 +72,10 @@ pub enum Question {
 
 /// Counts the answers, and remembers what was wrong with any.
 #[derive(Default)]
-pub struct Judge(Mutex<Tally>);
+pub struct Judge(Mutex<Verdicts>);
 
 #[derive(Clone, Default)]
-struct Tally {
+struct Verdicts {
     judged: usize,
     refused_checks: usize,
     refused_revocations: usize,
@@ -125,13 +125,13 @@ impl Judge {
     }
 
     fn answered(&self, answer: Result<Response, String>, took: Duration, path: &str) -> Option<Response> {
-        let mut tally = self.0.lock();
-        tally.judged += 1;
-        tally.slowest = tally.slowest.max(took);
+        let mut verdicts = self.0.lock();
+        verdicts.judged += 1;
+        verdicts.slowest = verdicts.slowest.max(took);
         if took > BOUND {
-            tally.wrong.push(format!("{path}: an answer after {took:?}"));
+            verdicts.wrong.push(format!("{path}: an answer after {took:?}"));
         }
-        answer.map_err(|error| tally.wrong.push(format!("{path}: no answer after {took:?}: {error}"))).ok()
+        answer.map_err(|error| verdicts.wrong.push(format!("{path}: no answer after {took:?}: {error}"))).ok()
     }
 
     /// Notes what is wrong with an answer, if anything is: in particular or with any answer of its kind.
@@ -153,13 +153,13 @@ impl Judge {
 
     /// How many answers of 503 there were.
     pub fn refused(&self) -> usize {
-        let tally = self.0.lock();
-        tally.refused_checks + tally.refused_revocations
+        let verdicts = self.0.lock();
+        verdicts.refused_checks + verdicts.refused_revocations
     }
 
     /// Panics unless every answer was right; says what there was.
     pub fn verdict(&self, row: &str) -> String {
-        let Tally { judged, refused_checks, refused_revocations, slowest, wrong } = self.0.lock().clone();
+        let Verdicts { judged, refused_checks, refused_revocations, slowest, wrong } = self.0.lock().clone();
         assert!(wrong.is_empty(), "{row}: {} of {judged} answers were wrong:\n{}", wrong.len(), some(&wrong));
         format!(
             "{} answers of 503 ({refused_checks} to checks), slowest answer {:.1} s, {judged} judged",
