@@ -15,7 +15,7 @@ pub async fn prepare(ledger: &Ledger, random: &dyn Random) -> Result<(), LedgerE
     ledger.migrate().await?;
     if ledger.read(lineage::read).await?.is_none() {
         let new =
-            History { ledger: Lineage::generate(random), mark: HistoryPosition::first(Lineage::generate(random)) };
+            History { ledger: Lineage::generate(random), position: HistoryPosition::first(Lineage::generate(random)) };
         ledger.write_aside(move |db| lineage::establish(db, &new)).await?;
     }
     Ok(())
