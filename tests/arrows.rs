@@ -18,9 +18,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("live", &["domain"]),
     ("ledger", &["domain"]),
     ("webhook", &["domain"]),
-    ("service", &["domain", "live", "ledger", "webhook", "config", "fault_point"]),
+    ("service", &["domain", "live", "ledger", "webhook", "fault_point"]),
     ("http", &["domain", "service", "config"]),
-    ("server", &["domain", "config", "telemetry", "live", "ledger", "service", "http"]),
+    ("server", &["domain", "config", "live", "ledger", "webhook", "service", "http"]),
     ("cli", &["domain", "config", "telemetry", "ledger", "service", "server"]),
     ("main", &["cli", "config", "telemetry", "server"]),
     (

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::domain::{AlertId, UserId};
+use crate::server;
 use crate::service::{AlertError, AlertState, AlertView, App, AuditContext};
 
 use super::failure::Failure;
@@ -61,7 +62,7 @@ fn alert_id(text: &str) -> Result<AlertId, String> {
 
 /// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let app = App::open_existing(config).await?;
+    let app = server::open_existing_ledger(config).await?;
     match command {
         Command::List { state, user, json } => {
             let user = match user {

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use crate::config::Config;
 use crate::domain::event::Event;
 use crate::domain::{SessionId, Timestamp, UserId};
+use crate::server;
 use crate::service::{App, EventFilter, EventView};
 
 use super::failure::Failure;
@@ -95,7 +96,7 @@ fn moment(text: &str) -> Result<Moment, String> {
 
 /// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let app = App::open_existing(config).await?;
+    let app = server::open_existing_ledger(config).await?;
     let Command::List(asked) = command;
     list(&app, asked, out).await
 }

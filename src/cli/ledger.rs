@@ -7,7 +7,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use clap::Subcommand;
 
 use crate::config::Config;
-use crate::service::{App, AuditContext};
+use crate::server;
+use crate::service::AuditContext;
 
 use super::failure::Failure;
 use super::output::Output;
@@ -38,7 +39,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
         let asked = out.line(&question).and_then(|()| confirm(on_terminal, stdin.lock(), out));
         asked.map_err(Failure::before_anything)?;
     }
-    let app = App::open_existing(config).await?;
+    let app = server::open_existing_ledger(config).await?;
     let ended = app.sessions.ledger_restored(&AuditContext::command_line()).await?;
     out.line(&format!(
         "The nodes accept this database now; sessions ended: {ended}. Running nodes continue by themselves."

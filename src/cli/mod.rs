@@ -25,8 +25,7 @@ use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::config::{Config, Secrets, Settings};
-use crate::server::open_files_note;
-use crate::service::{App, check_files};
+use crate::server::{self, check_files, open_files_note};
 use crate::telemetry;
 
 use failure::Failure;
@@ -193,7 +192,7 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 }
 
 async fn migrate(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    App::open(config).await?;
+    server::open_ledger(config).await?;
     let done = format!("The tables in {} are up to date", config.database);
     out.line(&format!("{done}.")).map_err(|failure| failure.after(&done))
 }

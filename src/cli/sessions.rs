@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::domain::filter::Moments;
 use crate::domain::{Device, Filter, SessionId, UserId};
+use crate::server;
 use crate::service::{App, AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
 
 use super::failure::Failure;
@@ -153,7 +154,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     {
         return Err(Failure::Usage(NOT_SAID.to_owned()));
     }
-    let app = App::open_existing(config).await?;
+    let app = server::open_existing_ledger(config).await?;
     match command {
         Command::List { which, json } => list(&app, which.filter(&app).await?, json, out).await,
         Command::Revoke { id: Some(id), json, .. } => revoke(&app, id, json, out).await,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::domain::{Email, Role, Roles, Timestamp, UserId};
+use crate::server;
 use crate::service::{App, AuditContext, NewUser, UserRow};
 
 use super::failure::Failure;
@@ -130,8 +131,8 @@ fn extra_role(text: &str) -> Result<Role, String> {
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
     // The first account may also create the database.
     let app = match &command {
-        Command::Add { .. } => App::open(config).await?,
-        _ => App::open_existing(config).await?,
+        Command::Add { .. } => server::open_ledger(config).await?,
+        _ => server::open_existing_ledger(config).await?,
     };
     let context = AuditContext::command_line();
     match command {

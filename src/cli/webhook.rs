@@ -7,7 +7,8 @@ use std::io::Write;
 use clap::Subcommand;
 
 use crate::config::Config;
-use crate::service::{self, App, PendingNotice};
+use crate::server;
+use crate::service::{self, PendingNotice};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -37,7 +38,7 @@ async fn test(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failu
     let Some(webhook) = &config.webhook else {
         return Err(Failure::Usage("SESSIOND_WEBHOOK_URL is not set, so there is no receiver to test.".to_owned()));
     };
-    let tried = service::test_webhook(webhook).await;
+    let tried = service::test_webhook(&webhook.url, &webhook.secrets).await;
     let took = tried.took.as_millis();
     if tried.delivered {
         let done = format!("{} accepted the message: {}, after {took} ms", tried.to, tried.answer);
@@ -47,7 +48,7 @@ async fn test(config: &Config, out: &mut Output<impl Write>) -> Result<(), Failu
 }
 
 async fn pending(config: &Config, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let pending = App::open_existing(config).await?.events.pending_notices().await?;
+    let pending = server::open_existing_ledger(config).await?.events.pending_notices().await?;
     if json {
         return out.json(&pending);
     }

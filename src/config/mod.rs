@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::domain::{RiskPolicy, Terms};
+use crate::domain::{AtLimit, OnDeviceChange, Registration, RiskPolicy, Terms};
 
 pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
@@ -88,7 +88,7 @@ pub struct Config {
     /// Most sessions of one user at a time, at least one.
     pub max_sessions: usize,
     /// What a sign-in over that limit does.
-    pub max_sessions_policy: MaxSessionsPolicy,
+    pub max_sessions_policy: AtLimit,
     /// Most open event streams on one node, at least one.
     pub max_event_streams: usize,
     /// Most wrong passwords from one address in ten minutes, at least one.
@@ -96,7 +96,7 @@ pub struct Config {
     /// Maximum age of a proof of identity, for actions that need a recent one.
     pub step_up_age: Duration,
     /// What happens when another browser or system presents a session.
-    pub on_device_change: DeviceChangePolicy,
+    pub on_device_change: OnDeviceChange,
     /// Location files for addresses; empty if locations are off.
     pub geoip_files: Vec<PathBuf>,
     /// The rules for unusual sessions and their action.
@@ -137,35 +137,6 @@ pub enum Hsts {
     Subdomains,
 }
 
-/// What a sign-in over the session limit does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MaxSessionsPolicy {
-    /// Ends the session that was issued first.
-    EvictOldest,
-    /// Is refused.
-    Refuse,
-}
-
-/// What happens when another browser or system than the bound one presents a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceChangePolicy {
-    /// Writes a line to the audit log.
-    Log,
-    /// Also blocks changes in the session until its owner has proven their identity.
-    StepUp,
-    /// Also ends the session.
-    Revoke,
-}
-
-/// Whether anyone may register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Registration {
-    /// Anyone may.
-    Open,
-    /// Only an operator may, from the command line.
-    Closed,
-}
-
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -175,10 +146,9 @@ pub enum LogFormat {
     Json,
 }
 
-const POLICIES: [(&str, MaxSessionsPolicy); 2] =
-    [("evict_oldest", MaxSessionsPolicy::EvictOldest), ("refuse", MaxSessionsPolicy::Refuse)];
-const DEVICE_CHANGES: [(&str, DeviceChangePolicy); 3] =
-    [("log", DeviceChangePolicy::Log), ("step_up", DeviceChangePolicy::StepUp), ("revoke", DeviceChangePolicy::Revoke)];
+const POLICIES: [(&str, AtLimit); 2] = [("evict_oldest", AtLimit::EvictOldest), ("refuse", AtLimit::Refuse)];
+const DEVICE_CHANGES: [(&str, OnDeviceChange); 3] =
+    [("log", OnDeviceChange::Log), ("step_up", OnDeviceChange::StepUp), ("revoke", OnDeviceChange::Revoke)];
 const HSTS: [(&str, Hsts); 2] = [("host", Hsts::Host), ("subdomains", Hsts::Subdomains)];
 const REGISTRATIONS: [(&str, Registration); 2] = [("open", Registration::Open), ("closed", Registration::Closed)];
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -233,11 +203,11 @@ impl Config {
             clear_site_data: clear_site_data::clear_site_data(&settings)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
-            max_sessions_policy: policy.choice(MaxSessionsPolicy::EvictOldest, &POLICIES)?,
+            max_sessions_policy: policy.choice(AtLimit::EvictOldest, &POLICIES)?,
             max_event_streams: event_streams.number(MAX_EVENT_STREAMS, 1, MOST_EVENT_STREAMS)?,
             sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
             step_up_age: terms::step_up_age(&settings)?,
-            on_device_change: on_device_change.choice(DeviceChangePolicy::Log, &DEVICE_CHANGES)?,
+            on_device_change: on_device_change.choice(OnDeviceChange::Log, &DEVICE_CHANGES)?,
             geoip_files: risk::geoip_files(&settings)?,
             risk: risk::policy(&settings)?,
             password_min_length: password_min_length.number(

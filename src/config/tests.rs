@@ -146,7 +146,7 @@ fn a_proof_has_an_age_and_a_change_of_device_an_answer() {
     let sentence = refused(|s| s.on_device_change = set("block"));
     assert_eq!(sentence, r#"SESSIOND_ON_DEVICE_CHANGE is "block", but can only be log or step_up or revoke."#);
     let config = good(|s| (s.step_up_age, s.on_device_change) = (set("1h"), set("revoke")));
-    assert_eq!((config.step_up_age.as_secs(), config.on_device_change), (3_600, DeviceChangePolicy::Revoke));
+    assert_eq!((config.step_up_age.as_secs(), config.on_device_change), (3_600, OnDeviceChange::Revoke));
 }
 
 #[test]

@@ -117,7 +117,7 @@ pub struct History {
     /// The ledger's name, constant over all its histories: it separates two ledgers that share a Redis.
     pub ledger: Lineage,
     /// Its position.
-    pub mark: HistoryPosition,
+    pub position: HistoryPosition,
 }
 
 #[cfg(test)]
@@ -131,34 +131,34 @@ mod tests {
         Lineage([number; 16])
     }
 
-    fn mark(lineage: u8, height: i64, ancestors: &[u8]) -> HistoryPosition {
+    fn position(lineage: u8, height: i64, ancestors: &[u8]) -> HistoryPosition {
         HistoryPosition { lineage: name(lineage), height, ancestors: ancestors.iter().map(|one| name(*one)).collect() }
     }
 
     #[test]
     fn of_one_history_the_lower_is_the_older() {
         for (ours, seen, continues) in [(7, 7, true), (8, 7, true), (6, 7, false), (0, 0, true), (0, 1, false)] {
-            assert_eq!(mark(1, ours, &[]).continues(&mark(1, seen, &[])), continues, "{ours} after {seen}");
+            assert_eq!(position(1, ours, &[]).continues(&position(1, seen, &[])), continues, "{ours} after {seen}");
             // Nor do earlier ancestors change the result.
-            assert_eq!(mark(1, ours, &[0]).continues(&mark(1, seen, &[])), continues);
-            assert_eq!(mark(1, ours, &[]).continues(&mark(1, seen, &[0])), continues);
+            assert_eq!(position(1, ours, &[0]).continues(&position(1, seen, &[])), continues);
+            assert_eq!(position(1, ours, &[]).continues(&position(1, seen, &[0])), continues);
         }
     }
 
     #[test]
     fn what_was_declared_goes_on_from_anything_and_what_was_given_up_from_nothing() {
-        let declared = mark(1, 3, &[]).begin(name(2));
-        assert_eq!(declared, mark(2, 0, &[1]));
+        let declared = position(1, 3, &[]).begin(name(2));
+        assert_eq!(declared, position(2, 0, &[1]));
         for height in [0, 3, 9] {
-            assert!(declared.continues(&mark(1, height, &[])), "{height}");
-            assert!(!mark(1, height, &[]).continues(&declared), "{height}");
+            assert!(declared.continues(&position(1, height, &[])), "{height}");
+            assert!(!position(1, height, &[]).continues(&declared), "{height}");
         }
     }
 
     #[test]
     fn a_copy_that_is_put_back_twice_is_noticed_twice() {
-        let backup = mark(1, 3, &[]);
-        let first = backup.begin(name(2)).successor_of(&mark(1, 9, &[])).raised();
+        let backup = position(1, 3, &[]);
+        let first = backup.begin(name(2)).successor_of(&position(1, 9, &[])).raised();
         assert!(!backup.continues(&first));
         let second = backup.begin(name(3));
         assert!(second.continues(&first));
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn forerunners_are_known_once_and_the_latest_ones_stay() {
-        let seen = mark(1, 5, &[7, 8]);
-        let heir = mark(2, 0, &[8, 1]).successor_of(&seen);
-        assert_eq!(heir, mark(2, 0, &[8, 1, 7]));
-        assert_eq!(heir.clone().successor_of(&seen), heir);
-        assert_eq!(heir.clone().successor_of(&heir), heir);
-        let many = (3..=u8::MAX).fold(heir, |heir, one| heir.successor_of(&mark(one, 0, &[])));
+    fn ancestors_are_known_once_and_the_latest_ones_stay() {
+        let seen = position(1, 5, &[7, 8]);
+        let successor = position(2, 0, &[8, 1]).successor_of(&seen);
+        assert_eq!(successor, position(2, 0, &[8, 1, 7]));
+        assert_eq!(successor.clone().successor_of(&seen), successor);
+        assert_eq!(successor.clone().successor_of(&successor), successor);
+        let many = (3..=u8::MAX).fold(successor, |successor, one| successor.successor_of(&position(one, 0, &[])));
         assert_eq!(many.ancestors.len(), ANCESTORS);
         assert_eq!(many.ancestors.last(), Some(&name(u8::MAX)));
     }
@@ -187,7 +187,7 @@ mod tests {
         for text in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAA==", "!AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAA"] {
             assert_eq!(Lineage::parse(text), None, "{text}");
         }
-        let of = mark(2, 0, &[1, 7]);
+        let of = position(2, 0, &[1, 7]);
         assert_eq!(HistoryPosition::parse_ancestors(&of.ancestors_text()), Some(of.ancestors));
         assert_eq!(
             (HistoryPosition::parse_ancestors(""), HistoryPosition::parse_ancestors("x")),
@@ -225,13 +225,14 @@ mod tests {
     /// A ledger that keeps every step of its history, each with its own number.
     #[derive(Clone, Debug)]
     struct Whole {
-        mark: HistoryPosition,
+        position: HistoryPosition,
         steps: Vec<usize>,
     }
 
     impl Whole {
         fn raise(&mut self, seen: Option<&HistoryPosition>, number: usize) {
-            self.mark = seen.iter().fold(self.mark.clone(), |mark, seen| mark.successor_of(seen)).raised();
+            self.position =
+                seen.iter().fold(self.position.clone(), |position, seen| position.successor_of(seen)).raised();
             self.steps.push(number);
         }
     }
@@ -239,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_older_copy_never_continues_and_the_ledger_itself_always_does(steps in steps()) {
-            let mut ledger = Whole { mark: mark(0, 0, &[]), steps: vec![usize::MAX] };
+            let mut ledger = Whole { position: position(0, 0, &[]), steps: vec![usize::MAX] };
             let (mut backups, mut met) = (vec![ledger.clone()], vec![name(0)]);
             let (mut seen, mut last, mut told) = (None::<HistoryPosition>, usize::MAX, true);
             for (number, step) in steps.into_iter().enumerate() {
@@ -248,13 +249,13 @@ mod tests {
                     Step::Restore(which) if told => ledger = which.get(&backups).clone(),
                     Step::Restore(_) => {}
                     Step::Declare => {
-                        ledger = Whole { mark: ledger.mark.begin(name(u8::try_from(number + 1).unwrap())), steps: vec![] };
-                        prop_assert!(seen.as_ref().is_none_or(|seen| ledger.mark.continues(seen)), "{ledger:?} {seen:?}");
+                        ledger = Whole { position: ledger.position.begin(name(u8::try_from(number + 1).unwrap())), steps: vec![] };
+                        prop_assert!(seen.as_ref().is_none_or(|seen| ledger.position.continues(seen)), "{ledger:?} {seen:?}");
                     }
                     Step::Raise | Step::See | Step::Forget => {
-                        let continues = seen.as_ref().is_none_or(|seen| ledger.mark.continues(seen));
+                        let continues = seen.as_ref().is_none_or(|seen| ledger.position.continues(seen));
                         let holds = seen.is_none() || ledger.steps.contains(&last);
-                        let unheard_of = !met.contains(&ledger.mark.lineage);
+                        let unheard_of = !met.contains(&ledger.position.lineage);
                         prop_assert!(!continues || holds || unheard_of, "an older copy: {ledger:?} after {seen:?}");
                         prop_assert!(continues || !holds, "the ledger itself: {ledger:?} after {seen:?}");
                         if !continues {
@@ -263,8 +264,8 @@ mod tests {
                         ledger.raise(seen.as_ref(), number);
                         told = !matches!(step, Step::Raise);
                         if told {
-                            (seen, last) = (Some(ledger.mark.clone()), number);
-                            met.push(ledger.mark.lineage);
+                            (seen, last) = (Some(ledger.position.clone()), number);
+                            met.push(ledger.position.lineage);
                         }
                     }
                 }

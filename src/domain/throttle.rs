@@ -24,7 +24,7 @@ const STOP_MEMORY: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// The number of failures in a row, and the time of the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct AttemptCount {
     /// Failures, including attempts in progress.
     pub count: u32,
     /// When the last of them began; meaningless without failures.
@@ -67,12 +67,12 @@ impl Backoff {
     }
 
     /// Whether an attempt is allowed now, after these failures.
-    pub fn judge(self, tally: Tally, now: Timestamp) -> Permit {
-        let Some(last) = tally.last.filter(|_| tally.count > 0) else { return Permit::Go };
-        if tally.count >= HARD_STOP {
+    pub fn judge(self, attempts: AttemptCount, now: Timestamp) -> Permit {
+        let Some(last) = attempts.last.filter(|_| attempts.count > 0) else { return Permit::Go };
+        if attempts.count >= HARD_STOP {
             return Permit::Stopped;
         }
-        let delay = self.delay(tally.count);
+        let delay = self.delay(attempts.count);
         // If the clock was set back, the wait is still no longer than the rule says.
         let wait = last.plus(delay).since(now).min(delay);
         if wait.is_zero() { Permit::Go } else { Permit::Wait(wait) }
@@ -224,8 +224,8 @@ pub fn networks(address: IpAddr) -> Vec<Network> {
 mod tests {
     use super::*;
 
-    fn after(count: u32) -> Tally {
-        Tally { count, last: Some(Timestamp::from_ms(0)) }
+    fn after(count: u32) -> AttemptCount {
+        AttemptCount { count, last: Some(Timestamp::from_ms(0)) }
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -238,7 +238,7 @@ mod tests {
         let waits: Vec<u64> = (0..=18).map(|count| Backoff::RULE.delay(count).as_secs()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 3_600, 3_600]);
         let now = Timestamp::from_ms(0);
-        assert_eq!(Backoff::RULE.judge(Tally::default(), now), Permit::Go);
+        assert_eq!(Backoff::RULE.judge(AttemptCount::default(), now), Permit::Go);
         assert_eq!(Backoff::RULE.judge(after(4), now), Permit::Go);
         assert_eq!(Backoff::RULE.judge(after(5), now), Permit::Wait(seconds(1)));
         assert_eq!(Backoff::RULE.judge(after(5), Timestamp::from_ms(999)), Permit::Wait(Duration::from_millis(1)));

@@ -1,13 +1,15 @@
 //! Connections: the idle connections of one pool.
 //!
-//! Owns the era, which all pools of one database share. A call that exceeds its time limit ends the era: connections of
-//! that era are not lent again, because their server may be frozen, or no longer the primary when it wakes. A failed
-//! call makes all of them suspect: the server may have closed the others, too. The pool limits how many are lent at
-//! once.
+//! Owns the generation, which all pools of one database share. A call that exceeds its time limit ends the generation:
+//! connections of that generation are not lent again, because their server may be frozen, or no longer the primary when
+//! it wakes. A failed call makes all of them suspect: the server may have closed the others, too. The pool limits how
+//! many are lent at once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
@@ -21,7 +23,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
 /// A connection, when it was opened, and when it last did a call.
 struct Pooled {
     db: Db,
-    era: u64,
+    generation: u64,
     opened: Duration,
     answered: Option<Answered>,
 }
@@ -32,24 +34,29 @@ struct Answered {
     failures: u64,
 }
 
-/// The current era, and the number of failed calls, for all pools of one database.
+/// The current generation, and the number of failed calls, for all pools of one database.
 #[derive(Clone, Default)]
-pub(super) struct Era(Arc<Counters>);
+pub(super) struct Generation(Arc<Counters>);
 
 #[derive(Default)]
 struct Counters {
-    era: AtomicU64,
+    generation: AtomicU64,
     failures: AtomicU64,
 }
 
-impl Era {
+impl Generation {
     pub(super) fn now(&self) -> u64 {
-        self.0.era.load(Ordering::SeqCst)
+        self.0.generation.load(Ordering::SeqCst)
     }
 
-    /// Ends this era, unless it has ended already.
-    pub(super) fn end(&self, era: u64) {
-        let _begun = self.0.era.compare_exchange(era, era.wrapping_add(1), Ordering::SeqCst, Ordering::SeqCst);
+    /// Ends this generation, unless it has ended already.
+    pub(super) fn end(&self, generation: u64) {
+        let _begun = self.0.generation.compare_exchange(
+            generation,
+            generation.wrapping_add(1),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
     }
 
     fn failures(&self) -> u64 {
@@ -67,15 +74,20 @@ pub(super) struct Connections {
     purpose: Purpose,
     statements: Arc<AtomicU64>,
     clock: SystemClock,
-    era: Era,
+    generation: Generation,
     /// The last used one is lent first.
     idle: Mutex<Vec<Pooled>>,
 }
 
 impl Connections {
     /// A pool without connections.
-    pub(super) fn new(database: Database, purpose: Purpose, statements: Arc<AtomicU64>, era: Era) -> Self {
-        Self { database, purpose, statements, clock: SystemClock::new(), era, idle: Mutex::default() }
+    pub(super) fn new(
+        database: Database,
+        purpose: Purpose,
+        statements: Arc<AtomicU64>,
+        generation: Generation,
+    ) -> Self {
+        Self { database, purpose, statements, clock: SystemClock::new(), generation, idle: Mutex::default() }
     }
 
     /// Lends a connection to `body`; blocks. An error leaves the connection suspect: diesel does not detect that the
@@ -88,15 +100,15 @@ impl Connections {
     ) -> Result<T, LedgerError> {
         let mut pooled = self.take().map_or_else(|| self.open(), Ok)?;
         // Read before the answer: a failure meanwhile makes this connection suspect, too.
-        let failures = self.era.failures();
+        let failures = self.generation.failures();
         let answer = if is_awaited() { body(&mut pooled.db) } else { Err(LedgerError::Busy("no connection in time")) };
         let now = self.clock.monotonic();
         pooled.answered = answer.is_ok().then_some(Answered { at: now, failures });
         if matches!(answer, Err(LedgerError::Unavailable(_))) {
-            self.era.note_failure();
+            self.generation.note_failure();
         }
         if now.saturating_sub(pooled.opened) < LONGEST_LIFE && self.is_of_now(&pooled) && !pooled.db.is_broken() {
-            self.lock().push(pooled);
+            self.idle.lock().push(pooled);
         }
         answer
     }
@@ -107,16 +119,16 @@ impl Connections {
             statements.fetch_add(1, Ordering::Relaxed);
         };
         let db = self.database.open(self.purpose, counted).map_err(|error| {
-            self.era.note_failure();
+            self.generation.note_failure();
             LedgerError::Unreachable(error.to_string())
         })?;
-        Ok(Pooled { db, era: self.era.now(), opened: self.clock.monotonic(), answered: None })
+        Ok(Pooled { db, generation: self.generation.now(), opened: self.clock.monotonic(), answered: None })
     }
 
     /// An idle connection that answers. The check costs a round trip, and saves the first query after a server restart.
     fn take(&self) -> Option<Pooled> {
         loop {
-            let mut pooled = self.lock().pop()?;
+            let mut pooled = self.idle.lock().pop()?;
             if self.is_of_now(&pooled) && (self.is_surely_alive(&pooled) || pooled.db.answers()) {
                 return Some(pooled);
             }
@@ -126,14 +138,10 @@ impl Connections {
     fn is_surely_alive(&self, pooled: &Pooled) -> bool {
         let Some(answered) = &pooled.answered else { return false };
         let since = self.clock.monotonic().saturating_sub(answered.at);
-        since < SURELY_ALIVE && answered.failures == self.era.failures()
+        since < SURELY_ALIVE && answered.failures == self.generation.failures()
     }
 
     fn is_of_now(&self, pooled: &Pooled) -> bool {
-        pooled.era == self.era.now()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Pooled>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        pooled.generation == self.generation.now()
     }
 }

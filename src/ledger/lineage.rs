@@ -25,7 +25,7 @@ pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
         let (Some(ledger), Some(lineage), Some(ancestors)) = parts else {
             return Err(LedgerError::Corrupt("the ledger's lineage".to_owned()));
         };
-        Ok(History { ledger, mark: HistoryPosition { lineage, height, ancestors } })
+        Ok(History { ledger, position: HistoryPosition { lineage, height, ancestors } })
     })
     .transpose()
 }
@@ -36,9 +36,9 @@ pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
     let row = (
         lineage::id.eq(ID),
         lineage::ledger.eq(history.ledger.to_string()),
-        lineage::name.eq(history.mark.lineage.to_string()),
-        lineage::height.eq(history.mark.height),
-        lineage::ancestors.eq(history.mark.ancestors_text()),
+        lineage::name.eq(history.position.lineage.to_string()),
+        lineage::height.eq(history.position.height),
+        lineage::ancestors.eq(history.position.ancestors_text()),
         lineage::timeline.eq(timeline),
     );
     each!(db, c => diesel::insert_into(lineage::table).values(row).on_conflict(lineage::id).do_nothing().execute(c))?;
@@ -76,6 +76,6 @@ pub fn begin(db: &mut Db, from: &HistoryPosition, to: &HistoryPosition) -> Resul
 /// Returns whether a Redis process was trusted until now.
 pub fn declare(db: &mut Db, fresh: Lineage) -> Result<bool, LedgerError> {
     let Some(history) = read(db)? else { return live_store::retire_stamps(db) };
-    let begun = begin(db, &history.mark, &history.mark.begin(fresh))?;
+    let begun = begin(db, &history.position, &history.position.begin(fresh))?;
     begun.ok_or_else(|| LedgerError::Conflict("the ledger's height was raised meanwhile".to_owned()))
 }

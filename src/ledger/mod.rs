@@ -58,7 +58,7 @@ pub use migrate::Tables;
 pub use postgres::Servers;
 pub use refusal::Refusal;
 
-use connections::Era;
+use connections::Generation;
 use db::Purpose;
 use pool::LedgerPool;
 use query_batcher::QueryBatcher;
@@ -87,8 +87,8 @@ impl Ledger {
     /// Creates the pools. Opens no connection yet, so a database that is down does not stop a node from starting.
     pub fn open(database: Database) -> Result<Self, LedgerError> {
         let statements = Arc::new(AtomicU64::new(0));
-        let era = Era::default();
-        let pool = |purpose| LedgerPool::new(&database, purpose, &statements, &era);
+        let generation = Generation::default();
+        let pool = |purpose| LedgerPool::new(&database, purpose, &statements, &generation);
         let (reads, watch, writes) = (pool(Purpose::Read), pool(Purpose::Watch), pool(Purpose::Write));
         let entrance = pool(Purpose::Entrance);
         let (refusals, written, file) = (Arc::default(), Arc::default(), Arc::default());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::connections::{Connections, Era};
+use super::connections::{Connections, Generation};
 use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
 
@@ -30,7 +30,7 @@ const MAX_LOST: usize = 16;
 #[derive(Clone)]
 pub(super) struct LedgerPool {
     connections: Arc<Connections>,
-    era: Era,
+    generation: Generation,
     turns: Arc<Semaphore>,
     lost: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
@@ -41,14 +41,19 @@ pub(super) struct LedgerPool {
 }
 
 impl LedgerPool {
-    pub(super) fn new(database: &Database, purpose: Purpose, statements: &Arc<AtomicU64>, era: &Era) -> Self {
+    pub(super) fn new(
+        database: &Database,
+        purpose: Purpose,
+        statements: &Arc<AtomicU64>,
+        generation: &Generation,
+    ) -> Self {
         let bound = size(database, purpose);
-        let connections = Connections::new(database.clone(), purpose, Arc::clone(statements), era.clone());
+        let connections = Connections::new(database.clone(), purpose, Arc::clone(statements), generation.clone());
         let connections = Arc::new(connections);
         let (turns, lost) = (Arc::new(Semaphore::new(bound)), Arc::new(Semaphore::new(MAX_LOST)));
         Self {
             connections,
-            era: era.clone(),
+            generation: generation.clone(),
             turns,
             lost,
             waiting: Arc::default(),
@@ -91,7 +96,7 @@ impl LedgerPool {
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        let (connections, era) = (Arc::clone(&self.connections), self.era.now());
+        let (connections, generation) = (Arc::clone(&self.connections), self.generation.now());
         let given_up = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&given_up);
         let is_awaited = move || !seen.load(Ordering::SeqCst);
@@ -107,7 +112,7 @@ impl LedgerPool {
             return ended.map_err(|error| LedgerError::Unavailable(error.to_string()))?;
         }
         given_up.store(true, Ordering::SeqCst);
-        self.era.end(era);
+        self.generation.end(generation);
         let place = self.lost.try_acquire_owned();
         let turn = place.is_err().then_some(turn);
         drop(tokio::spawn(async move {
@@ -170,7 +175,7 @@ mod tests {
 
     fn writes() -> LedgerPool {
         let database = Database::Sqlite { path: ":memory:".to_owned() };
-        let mut pool = LedgerPool::new(&database, Purpose::Write, &Arc::default(), &Era::default());
+        let mut pool = LedgerPool::new(&database, Purpose::Write, &Arc::default(), &Generation::default());
         assert_eq!(pool.bound(), 1);
         pool.answer_wait = Duration::from_millis(50);
         pool

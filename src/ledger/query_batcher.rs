@@ -5,8 +5,9 @@
 //! before the look-up arrived (a batch closes before its first statement is sent), and one unreadable row must never
 //! affect the other answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -19,7 +20,7 @@ const MOST: usize = 64;
 
 /// How many batches are in flight at once. With one, a hanging connection would hold all look-ups; with many, each
 /// batch would be small.
-const LANES: usize = 2;
+const RUNNERS: usize = 2;
 
 /// Most batches in one turn.
 const BATCHES: usize = 16;
@@ -34,39 +35,43 @@ type Asker<A> = oneshot::Sender<Result<A, LedgerError>>;
 pub(super) struct QueryBatcher<Q, A> {
     pool: LedgerPool,
     look: Look<Q, A>,
-    row: Arc<Mutex<Row<Q, A>>>,
+    queue: Arc<Mutex<Queue<Q, A>>>,
 }
 
 /// The queue.
-struct Row<Q, A> {
+struct Queue<Q, A> {
     questions: Vec<Q>,
     askers: Vec<Asker<A>>,
-    /// Lanes with a batch in flight or open.
-    lanes: usize,
+    /// Runners that have a batch in flight, or an open one.
+    runners: usize,
     /// Whether a batch is open: a new look-up joins it.
-    boarding: bool,
+    open: bool,
 }
 
 impl<Q, A> Clone for QueryBatcher<Q, A> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), look: self.look, row: Arc::clone(&self.row) }
+        Self { pool: self.pool.clone(), look: self.look, queue: Arc::clone(&self.queue) }
     }
 }
 
 impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
     pub(super) fn new(pool: &LedgerPool, look: Look<Q, A>) -> Self {
-        let row = Row { questions: Vec::new(), askers: Vec::new(), lanes: 0, boarding: false };
-        Self { pool: pool.clone(), look, row: Arc::new(Mutex::new(row)) }
+        let queue = Queue { questions: Vec::new(), askers: Vec::new(), runners: 0, open: false };
+        Self { pool: pool.clone(), look, queue: Arc::new(Mutex::new(queue)) }
     }
 
     /// Returns the answer, read after this call began.
     pub(super) async fn ask(&self, question: Q) -> Result<A, LedgerError> {
         let (asker, answer) = oneshot::channel();
-        if lock(&self.row).add(question, asker) {
-            let lane = Lane { look: self.look, row: Arc::clone(&self.row), state: Mutex::new(State::Boarding) };
+        if self.queue.lock().add(question, asker) {
+            let runner = BatchRunner {
+                look: self.look,
+                queue: Arc::clone(&self.queue),
+                state: Mutex::new(RunnerState::Waiting),
+            };
             let pool = self.pool.clone();
             // A separate task: a client that hangs up cancels only its own look-up.
-            drop(tokio::spawn(async move { lane.drive(&pool).await }));
+            drop(tokio::spawn(async move { runner.drive(&pool).await }));
         }
         let dropped = |_| Err(LedgerError::Unavailable("the query was dropped".to_owned()));
         timeout(LONGEST_WAIT, answer)
@@ -76,24 +81,24 @@ impl<Q: Send + 'static, A: Send + 'static> QueryBatcher<Q, A> {
     }
 }
 
-impl<Q, A> Row<Q, A> {
-    /// Adds a look-up; returns whether a new lane is needed for it.
+impl<Q, A> Queue<Q, A> {
+    /// Adds a look-up; returns whether a new runner is needed for it.
     fn add(&mut self, question: Q, asker: Asker<A>) -> bool {
         self.questions.push(question);
         self.askers.push(asker);
-        let opens = !self.boarding && self.lanes < LANES;
+        let opens = !self.open && self.runners < RUNNERS;
         if opens {
-            self.boarding = true;
-            self.lanes += 1;
+            self.open = true;
+            self.runners += 1;
         }
         opens
     }
 
-    /// The next batch. If it is empty, the lane closes: the next look-up opens another.
+    /// The next batch. If it is empty, the runner ends: the next look-up starts another.
     fn take(&mut self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
         let count = self.questions.len().min(MOST);
         if count == 0 {
-            self.lanes -= 1;
+            self.runners -= 1;
             return None;
         }
         Some((self.questions.drain(..count).collect(), self.askers.drain(..count).collect()))
@@ -101,32 +106,32 @@ impl<Q, A> Row<Q, A> {
 }
 
 /// Sends one batch after another on one connection, until the queue is empty.
-struct Lane<Q, A> {
+struct BatchRunner<Q, A> {
     look: Look<Q, A>,
-    row: Arc<Mutex<Row<Q, A>>>,
-    state: Mutex<State>,
+    queue: Arc<Mutex<Queue<Q, A>>>,
+    state: Mutex<RunnerState>,
 }
 
 #[derive(PartialEq, Eq)]
-enum State {
-    Boarding,
-    Moving,
-    /// Also when the lane was given up: its running call may return from a server that is no longer the primary.
-    Closed,
+enum RunnerState {
+    Waiting,
+    Running,
+    /// Also when the runner was given up: its running call may return from a server that is no longer the primary.
+    Ended,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> BatchRunner<Q, A> {
     async fn drive(self, pool: &LedgerPool) {
-        let lane = Arc::new(self);
-        while *lock(&lane.state) != State::Closed {
-            let moving = Arc::clone(&lane);
-            let Err(error) = pool.run(move |db| moving.answer(db)).await else { continue };
-            lane.close();
+        let runner = Arc::new(self);
+        while *runner.state.lock() != RunnerState::Ended {
+            let running = Arc::clone(&runner);
+            let Err(error) = pool.run(move |db| running.answer(db)).await else { continue };
+            runner.end();
             // Look-ups in a batch have an answer, or get one: these were not sent yet.
             let waiting = {
-                let mut row = lock(&lane.row);
-                row.questions.clear();
-                std::mem::take(&mut row.askers)
+                let mut queue = runner.queue.lock();
+                queue.questions.clear();
+                std::mem::take(&mut queue.askers)
             };
             for asker in waiting {
                 drop(asker.send(Err(error.clone())));
@@ -137,7 +142,7 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     /// Answers until the queue is empty, or until it is time for another turn: an endless call would look like a
     /// hanging one. The pool gets the error, so that it checks this connection before it lends it again.
     fn answer(&self, db: &mut Db) -> Result<(), LedgerError> {
-        self.depart();
+        self.start();
         for _ in 0..BATCHES {
             let Some((questions, askers)) = self.next() else { return Ok(()) };
             self.tell(db, &questions, askers)?;
@@ -145,22 +150,22 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
         Ok(())
     }
 
-    fn depart(&self) {
-        let mut state = lock(&self.state);
-        if *state == State::Boarding {
-            *state = State::Moving;
-            lock(&self.row).boarding = false;
+    fn start(&self) {
+        let mut state = self.state.lock();
+        if *state == RunnerState::Waiting {
+            *state = RunnerState::Running;
+            self.queue.lock().open = false;
         }
     }
 
     fn next(&self) -> Option<(Vec<Q>, Vec<Asker<A>>)> {
-        let mut state = lock(&self.state);
-        if *state == State::Closed {
+        let mut state = self.state.lock();
+        if *state == RunnerState::Ended {
             return None;
         }
-        let batch = lock(&self.row).take();
+        let batch = self.queue.lock().take();
         if batch.is_none() {
-            *state = State::Closed;
+            *state = RunnerState::Ended;
         }
         batch
     }
@@ -191,29 +196,25 @@ impl<Q: Send + 'static, A: Send + 'static> Lane<Q, A> {
     }
 }
 
-impl<Q, A> Lane<Q, A> {
-    /// Frees the lane for the next look-up, after any end.
-    fn close(&self) {
-        let state = std::mem::replace(&mut *lock(&self.state), State::Closed);
-        if state == State::Closed {
+impl<Q, A> BatchRunner<Q, A> {
+    /// Makes room for another runner, however this one ends.
+    fn end(&self) {
+        let state = std::mem::replace(&mut *self.state.lock(), RunnerState::Ended);
+        if state == RunnerState::Ended {
             return;
         }
-        let mut row = lock(&self.row);
-        row.lanes -= 1;
-        if state == State::Boarding {
-            row.boarding = false;
+        let mut queue = self.queue.lock();
+        queue.runners -= 1;
+        if state == RunnerState::Waiting {
+            queue.open = false;
         }
     }
 }
 
-impl<Q, A> Drop for Lane<Q, A> {
+impl<Q, A> Drop for BatchRunner<Q, A> {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -224,18 +225,18 @@ mod tests {
 
     use super::*;
     use crate::ledger::Database;
-    use crate::ledger::connections::Era;
+    use crate::ledger::connections::Generation;
     use crate::ledger::db::Purpose;
 
-    fn gathered<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> QueryBatcher<Q, A> {
+    fn batcher<Q: Send + 'static, A: Send + 'static>(look: Look<Q, A>) -> QueryBatcher<Q, A> {
         let database = Database::Sqlite { path: ":memory:".to_owned() };
-        QueryBatcher::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Era::default()), look)
+        QueryBatcher::new(&LedgerPool::new(&database, Purpose::Read, &Arc::default(), &Generation::default()), look)
     }
 
     #[tokio::test]
     async fn everybody_gets_their_own_answer_and_many_come_with_one_look() {
         static LOOKS: AtomicU64 = AtomicU64::new(0);
-        let doubled = gathered(|_, numbers: &[u64]| {
+        let doubled = batcher(|_, numbers: &[u64]| {
             LOOKS.fetch_add(1, Ordering::SeqCst);
             Ok(numbers.iter().map(|number| number * 2).collect())
         });
@@ -250,7 +251,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn nobody_is_answered_with_what_was_read_before_they_asked() {
         static WRITTEN: AtomicU64 = AtomicU64::new(0);
-        let read = gathered(|_, questions: &[()]| {
+        let read = batcher(|_, questions: &[()]| {
             let read = WRITTEN.load(Ordering::SeqCst);
             std::thread::sleep(std::time::Duration::from_millis(1));
             Ok(vec![read; questions.len()])
@@ -271,7 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_that_cannot_be_read_is_one_persons_trouble() {
-        let careful = gathered(|_, numbers: &[u64]| match numbers.contains(&13) {
+        let careful = batcher(|_, numbers: &[u64]| match numbers.contains(&13) {
             true => Err(LedgerError::Corrupt("13".to_owned())),
             false => Ok(numbers.to_vec()),
         });
@@ -281,11 +282,11 @@ mod tests {
         }
     }
 
-    /// The next look-up finds a free lane after any end of one.
+    /// However a runner ends, the next look-up starts another.
     #[tokio::test]
-    async fn lanes_are_given_back() {
+    async fn a_runner_that_ended_makes_room_for_another() {
         static SICK: AtomicBool = AtomicBool::new(true);
-        let moody = gathered(|_, numbers: &[u64]| match (SICK.load(Ordering::SeqCst), numbers) {
+        let moody = batcher(|_, numbers: &[u64]| match (SICK.load(Ordering::SeqCst), numbers) {
             (true, [0, ..]) => panic!("this is part of the test"),
             (true, _) => Err(LedgerError::Unavailable("sick".to_owned())),
             (false, _) => Ok(numbers.to_vec()),

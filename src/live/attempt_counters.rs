@@ -4,9 +4,9 @@
 //! and no store lease; a node goes on by itself when Redis does not answer. Each command touches one key and needs no
 //! script, and each counter has a time to live.
 //!
-//! A tally is a hash with a field for each of the last attempts: its number, and when it began. A node claims an
+//! A counter is a hash with a field for each of the last attempts: its number, and when it began. A node claims an
 //! attempt by writing the next number there, which Redis allows only one caller (`HSETNX`): so of many callers that
-//! read the same tally at once, one goes on.
+//! read the same counter at once, one goes on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use redis::{FromRedisValue, Pipeline};
 
 use super::key::Key;
 use super::{Live, LiveError};
-use crate::domain::throttle::Tally;
+use crate::domain::throttle::AttemptCount;
 use crate::domain::{BucketId, Timestamp};
 
 /// Attempts whose times are kept: each of this many concurrent attempts can be given back separately.
@@ -24,12 +24,12 @@ const KEPT: u32 = 8;
 
 impl Live {
     /// The attempts made so far.
-    pub async fn tally(&self, bucket: &BucketId) -> Result<Tally, LiveError> {
-        let key = self.tally_key(bucket);
+    pub async fn attempts(&self, bucket: &BucketId) -> Result<AttemptCount, LiveError> {
+        let key = self.attempts_key(bucket);
         let mut question = Pipeline::with_capacity(1);
         question.cmd("HGETALL").arg(key);
         let (fields,): (HashMap<Vec<u8>, Vec<u8>>,) = self.ask(key, &question).await?;
-        Ok(fields.iter().filter_map(read).max_by_key(|tally| tally.count).unwrap_or_default())
+        Ok(fields.iter().filter_map(read).max_by_key(|attempts| attempts.count).unwrap_or_default())
     }
 
     /// Claims the attempt with this number; false when another caller was faster. It is remembered for `memory`.
@@ -40,7 +40,7 @@ impl Live {
         now: Timestamp,
         memory: Duration,
     ) -> Result<bool, LiveError> {
-        let key = self.tally_key(bucket);
+        let key = self.attempts_key(bucket);
         let mut claim = Pipeline::with_capacity(3);
         claim.cmd("HSETNX").arg(key).arg(number).arg(now.ms());
         claim.cmd("PEXPIRE").arg(key).arg(lifetime(memory)).ignore();
@@ -51,7 +51,7 @@ impl Live {
 
     /// Takes a claimed attempt back.
     pub async fn give_back(&self, bucket: &BucketId, number: u32) -> Result<(), LiveError> {
-        let key = self.tally_key(bucket);
+        let key = self.attempts_key(bucket);
         let mut command = Pipeline::with_capacity(1);
         command.cmd("HDEL").arg(key).arg(number).ignore();
         self.ask(key, &command).await
@@ -59,7 +59,7 @@ impl Live {
 
     /// Clears all attempts.
     pub async fn clear(&self, bucket: &BucketId) -> Result<(), LiveError> {
-        let key = self.tally_key(bucket);
+        let key = self.attempts_key(bucket);
         let mut command = Pipeline::with_capacity(1);
         command.cmd("DEL").arg(key).ignore();
         self.ask(key, &command).await
@@ -67,7 +67,7 @@ impl Live {
 
     /// The value of a plain counter.
     pub async fn counted(&self, bucket: &BucketId) -> Result<i64, LiveError> {
-        let key = self.tally_key(bucket);
+        let key = self.attempts_key(bucket);
         let mut question = Pipeline::with_capacity(1);
         question.cmd("GET").arg(key);
         let (count,): (Option<i64>,) = self.ask(key, &question).await?;
@@ -76,7 +76,7 @@ impl Live {
 
     /// Changes a plain counter by this much and returns its new value. It is remembered for `memory`.
     pub async fn count(&self, bucket: &BucketId, by: i64, memory: Duration) -> Result<i64, LiveError> {
-        let key = self.tally_key(bucket);
+        let key = self.attempts_key(bucket);
         let mut command = Pipeline::with_capacity(2);
         command.cmd("INCRBY").arg(key).arg(by);
         command.cmd("PEXPIRE").arg(key).arg(lifetime(memory)).ignore();
@@ -84,7 +84,7 @@ impl Live {
         Ok(count)
     }
 
-    fn tally_key<'a>(&'a self, bucket: &'a BucketId) -> Key<'a> {
+    fn attempts_key<'a>(&'a self, bucket: &'a BucketId) -> Key<'a> {
         Key::attempts(&self.shared.prefix, bucket)
     }
 
@@ -103,11 +103,11 @@ impl Live {
     }
 }
 
-/// A field of a tally; none for a field that this program does not write.
-fn read((number, began): (&Vec<u8>, &Vec<u8>)) -> Option<Tally> {
+/// A field of a counter; none for a field that this program does not write.
+fn read((number, began): (&Vec<u8>, &Vec<u8>)) -> Option<AttemptCount> {
     let count = std::str::from_utf8(number).ok()?.parse().ok()?;
     let began: i64 = std::str::from_utf8(began).ok()?.parse().ok()?;
-    Some(Tally { count, last: Some(Timestamp::from_ms(began)) })
+    Some(AttemptCount { count, last: Some(Timestamp::from_ms(began)) })
 }
 
 fn lifetime(memory: Duration) -> u64 {

@@ -5,10 +5,11 @@
 //! a second, and never wait without a time limit.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use parking_lot::{Mutex, RwLock};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult, Value};
 use tokio::time::timeout;
 
@@ -70,7 +71,7 @@ impl Cluster {
 
     /// The pool of one master.
     pub(super) fn pool(&self, master: &Arc<Node>) -> Result<StampedPool, LiveError> {
-        let mut pools = self.pools();
+        let mut pools = self.pools.lock();
         if let Some(pool) = pools.get(master) {
             return Ok(pool.clone());
         }
@@ -106,8 +107,8 @@ impl Cluster {
         *refreshed = Some(now);
         let answers = join_all(self.to_ask().iter().map(|node| self.ask(node))).await;
         let Some(best) = answers.into_iter().flatten().max_by_key(|map| map.rank) else { return };
-        *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(best);
-        self.pools().retain(|master, _| self.knows(master));
+        *self.map.write() = Arc::new(best);
+        self.pools.lock().retain(|master, _| self.knows(master));
     }
 
     /// All known nodes: the operator's own may be gone by now.
@@ -137,11 +138,7 @@ impl Cluster {
     }
 
     fn map(&self) -> Arc<Map> {
-        Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn pools(&self) -> MutexGuard<'_, HashMap<Arc<Node>, StampedPool>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::clone(&self.map.read())
     }
 }
 

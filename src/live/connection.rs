@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::address::Node;
 use super::fault::{Fault, out_of_step};
 use super::key::Key;
-use super::pipeline::{Batch, Duty, ReadPipeline, Text};
+use super::pipeline::{Batch, Flush, ReadPipeline, Text};
 use super::process::{Replication, shard};
 use super::sentinel::Sentinels;
 use super::{Enrolled, LiveError, StoreLease};
@@ -100,15 +100,15 @@ impl Stamped {
 
     /// Reads a text. A key of another type counts as empty.
     pub(super) async fn text(self: &Arc<Self>, key: Key<'_>) -> Text {
-        let (duty, answer) = self.reads.add(key);
+        let (flush, answer) = self.reads.add(key);
         // Separate tasks: a client that hangs up cancels only its own read.
-        match duty {
-            Duty::None => {}
-            Duty::SendSoon => {
+        match flush {
+            Flush::ByAnother => {}
+            Flush::Soon => {
                 let connection = Arc::clone(self);
                 drop(tokio::spawn(async move { connection.send(connection.reads.take()).await }));
             }
-            Duty::SendNow(batch) => {
+            Flush::Now(batch) => {
                 let connection = Arc::clone(self);
                 drop(tokio::spawn(async move { connection.send(batch).await }));
             }

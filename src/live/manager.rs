@@ -3,11 +3,12 @@
 //! Owns the deadpool manager: it finds the process, asks for its identity and its limits, and has the ledger enrol it.
 //! Must never hand out a connection to a process that was not enrolled.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionInfo, RedisError, Script, Value};
 use tokio::time::timeout;
@@ -144,7 +145,7 @@ impl StampedManager {
     /// Logs once for each process that it may evict the position of a ledger.
     fn warn_of_evictions(&self, run: &str, memory: &str) {
         let Some(policy) = evicting(memory) else { return };
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = self.warned.lock();
         if warned.replace(run.to_owned()).as_deref() != Some(run) {
             log::warn!(
                 "Redis may evict {}{LEDGER}…, because its maxmemory-policy is {policy}, and then nodes do not notice \

@@ -12,7 +12,7 @@ const DOUBTED: &str = "1?";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
     /// How far the ledger was seen to come, if it was seen.
-    pub mark: Option<HistoryPosition>,
+    pub position: Option<HistoryPosition>,
     /// Whether an older copy was seen in the place of its history: records may have been filled from it.
     doubted: bool,
     text: Option<Vec<u8>>,
@@ -20,13 +20,13 @@ pub struct Marker {
 
 impl Marker {
     pub(super) fn of(text: Option<Vec<u8>>) -> Self {
-        let (mark, doubted) = text.as_deref().and_then(parse).unzip();
-        Self { mark, doubted: doubted.unwrap_or_default(), text }
+        let (position, doubted) = text.as_deref().and_then(parse).unzip();
+        Self { position, doubted: doubted.unwrap_or_default(), text }
     }
 
     /// Whether an older copy was seen in this history's place.
     pub fn doubts(&self, history: Lineage) -> bool {
-        self.doubted && self.mark.as_ref().is_some_and(|mark| mark.lineage == history)
+        self.doubted && self.position.as_ref().is_some_and(|position| position.lineage == history)
     }
 
     /// The text that a replacement expects; empty: none.
@@ -34,10 +34,10 @@ impl Marker {
         self.text.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn text_of(mark: &HistoryPosition, doubted: bool) -> Vec<u8> {
-        let HistoryPosition { lineage, height, .. } = mark;
+    pub(super) fn text_of(position: &HistoryPosition, doubted: bool) -> Vec<u8> {
+        let HistoryPosition { lineage, height, .. } = position;
         let version = if doubted { DOUBTED } else { VERSION };
-        format!("{version} {lineage} {height} {}", mark.ancestors_text()).trim_end().as_bytes().to_vec()
+        format!("{version} {lineage} {height} {}", position.ancestors_text()).trim_end().as_bytes().to_vec()
     }
 }
 
@@ -64,14 +64,14 @@ mod tests {
     fn a_marker_reads_back() {
         let name = || Lineage::generate(&SystemRandom);
         for ancestors in [vec![], vec![name()], vec![name(), name()]] {
-            let mark = HistoryPosition { lineage: name(), height: 42, ancestors };
+            let position = HistoryPosition { lineage: name(), height: 42, ancestors };
             for doubted in [false, true] {
-                let marker = Marker::of(Some(Marker::text_of(&mark, doubted)));
-                assert_eq!((marker.mark, marker.doubted), (Some(mark.clone()), doubted));
+                let marker = Marker::of(Some(Marker::text_of(&position, doubted)));
+                assert_eq!((marker.position, marker.doubted), (Some(position.clone()), doubted));
             }
         }
-        let mark = HistoryPosition::first(Lineage::parse("AQEBAQEBAQEBAQEBAQEBAQ").unwrap());
-        assert_eq!(Marker::text_of(&mark, false), b"1 AQEBAQEBAQEBAQEBAQEBAQ 0");
+        let position = HistoryPosition::first(Lineage::parse("AQEBAQEBAQEBAQEBAQEBAQ").unwrap());
+        assert_eq!(Marker::text_of(&position, false), b"1 AQEBAQEBAQEBAQEBAQEBAQ 0");
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
             "1 AQEBAQEBAQEBAQEBAQEBAQ 0 x",
         ] {
             let marker = Marker::of(Some(text.as_bytes().to_vec()));
-            assert_eq!((marker.mark.as_ref(), marker.text()), (None, text.as_bytes()), "{text}");
+            assert_eq!((marker.position.as_ref(), marker.text()), (None, text.as_bytes()), "{text}");
         }
         assert_eq!(Marker::of(None), Marker::default());
     }

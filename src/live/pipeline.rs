@@ -4,8 +4,7 @@
 //! fifty, so under load this makes a check cheap; alone, a read waits for no other. Must never delay a read to collect
 //! more.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::Mutex;
 use redis::Pipeline;
 use tokio::sync::oneshot;
 
@@ -31,37 +30,33 @@ pub(super) struct Batch {
     pub(super) readers: Vec<oneshot::Sender<Text>>,
 }
 
-/// A reader's part in sending the batch.
-pub(super) enum Duty {
-    /// Another reader sends it.
-    None,
-    /// It is the first: it sends the batch after the others have had their turn.
-    SendSoon,
-    /// It is the last that fits.
-    SendNow(Batch),
+/// Who sends the batch, and when.
+pub(super) enum Flush {
+    /// Another reader does.
+    ByAnother,
+    /// This reader, which is the first, after the others have had their turn.
+    Soon,
+    /// This reader at once: it is the last that fits.
+    Now(Batch),
 }
 
 impl ReadPipeline {
     /// Adds a read. `GETEX` without options reads like `GET`, but counts as a write, so that a replica refuses it.
-    pub(super) fn add(&self, key: Key<'_>) -> (Duty, oneshot::Receiver<Text>) {
+    pub(super) fn add(&self, key: Key<'_>) -> (Flush, oneshot::Receiver<Text>) {
         let (reader, answer) = oneshot::channel();
-        let mut batch = self.lock();
+        let mut batch = self.waiting.lock();
         batch.pipeline.cmd("GETEX").arg(key);
         batch.readers.push(reader);
-        let duty = match batch.readers.len() {
-            1 => Duty::SendSoon,
-            MOST.. => Duty::SendNow(std::mem::take(&mut batch)),
-            _ => Duty::None,
+        let flush = match batch.readers.len() {
+            1 => Flush::Soon,
+            MOST.. => Flush::Now(std::mem::take(&mut batch)),
+            _ => Flush::ByAnother,
         };
-        (duty, answer)
+        (flush, answer)
     }
 
     /// Takes the waiting batch; empty when its last reader has sent it.
     pub(super) fn take(&self) -> Batch {
-        std::mem::take(&mut self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Batch> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut self.waiting.lock())
     }
 }

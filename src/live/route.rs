@@ -4,12 +4,13 @@
 //! not answer for the key's slot.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::PoolError;
 use futures_util::FutureExt;
 use futures_util::future::{join_all, select_ok, try_join_all};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::LiveError;
@@ -101,7 +102,7 @@ impl WorkerConnections {
     }
 
     fn connection_to(&self, cluster: &Cluster, master: &Arc<Node>) -> Result<Arc<WorkerConnection>, LiveError> {
-        let mut connections = self.by_master.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.by_master.lock();
         if let Some(own) = connections.get(master) {
             return Ok(Arc::clone(own));
         }

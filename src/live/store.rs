@@ -187,14 +187,19 @@ impl Live {
     }
 
     /// Records how far a ledger has come, if the text that was read is still there: false when another node was faster.
-    pub async fn mark(&self, ledger: &Lineage, seen: &Marker, mark: &HistoryPosition) -> Result<bool, LiveError> {
-        self.replace_marker(ledger, seen, &Marker::text_of(mark, false)).await
+    pub async fn note_position(
+        &self,
+        ledger: &Lineage,
+        seen: &Marker,
+        position: &HistoryPosition,
+    ) -> Result<bool, LiveError> {
+        self.replace_marker(ledger, seen, &Marker::text_of(position, false)).await
     }
 
     /// Records that an older copy was seen in the place of this history, if the text that was read is still there.
     pub async fn doubt(&self, ledger: &Lineage, seen: &Marker) -> Result<bool, LiveError> {
-        let Some(mark) = &seen.mark else { return Ok(false) };
-        self.replace_marker(ledger, seen, &Marker::text_of(mark, true)).await
+        let Some(position) = &seen.position else { return Ok(false) };
+        self.replace_marker(ledger, seen, &Marker::text_of(position, true)).await
     }
 
     async fn replace_marker(&self, ledger: &Lineage, seen: &Marker, text: &[u8]) -> Result<bool, LiveError> {

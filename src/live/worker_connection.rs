@@ -4,11 +4,12 @@
 //! then one of them tries to connect. Must never hand a connection to another worker: the runtime that made it drives
 //! it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::Manager;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::LiveError;
@@ -62,7 +63,7 @@ impl WorkerConnection {
 
     /// The open connection, if there is one to use.
     pub(super) fn parked(&self) -> Option<Arc<Stamped>> {
-        let mut spot = lock(&self.parked);
+        let mut spot = self.parked.lock();
         if let Some(gone) = spot.take_if(|parked| !parked.connection.usable()) {
             self.part_with(&gone);
         }
@@ -99,7 +100,7 @@ impl WorkerConnection {
     /// One attempt at a time. The first request after a loss waits for it; while Redis is known to be down, no request
     /// waits for another one's attempt.
     async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, LiveError> {
-        if lock(&self.outage).is_none() {
+        if self.outage.lock().is_none() {
             return timeout(self.patience, self.connecting.lock()).await.map_err(|_| LiveError::Timeout);
         }
         self.not_too_soon()?;
@@ -108,7 +109,7 @@ impl WorkerConnection {
     }
 
     fn not_too_soon(&self) -> Result<(), LiveError> {
-        match lock(&self.outage).as_ref() {
+        match self.outage.lock().as_ref() {
             Some(outage) if self.clock.monotonic() < outage.until => {
                 Err(LiveError::Down(format!("not tried again yet ({})", outage.cause)))
             }
@@ -117,7 +118,7 @@ impl WorkerConnection {
     }
 
     fn hold_back(&self, cause: LiveError) {
-        let mut outage = lock(&self.outage);
+        let mut outage = self.outage.lock();
         let pause = match outage.as_ref() {
             Some(before) => (before.pause * 2).min(LONGEST_PAUSE),
             None => FIRST_PAUSE,
@@ -130,8 +131,8 @@ impl WorkerConnection {
 
     fn park(&self, connection: &Arc<Stamped>) {
         let parked = Parked { connection: Arc::clone(connection), since: self.clock.monotonic() };
-        *lock(&self.parked) = Some(parked);
-        if lock(&self.outage).take().is_some() {
+        *self.parked.lock() = Some(parked);
+        if self.outage.lock().take().is_some() {
             log::info!("Redis is used again");
         }
     }
@@ -147,10 +148,6 @@ fn not_retired(connection: Arc<Stamped>) -> Result<Arc<Stamped>, LiveError> {
 fn jittered(pause: Duration) -> Duration {
     let [chance] = random::bytes(&SystemRandom);
     pause / 2 + pause / 2 * u32::from(chance) / 255
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

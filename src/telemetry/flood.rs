@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 /// Lines of one call site in a minute. Further lines are only counted.
 const LINES: u64 = 300;
@@ -43,7 +44,7 @@ pub(super) enum Fate {
 impl Flood {
     /// Counts a line. The code bounds the number of call sites.
     pub(super) fn fate(&self, place: Place, now: Duration) -> Fate {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         let count = counts.entry(place).or_insert(Count { since: now, lines: 0 });
         let mut missed = 0;
         if now.saturating_sub(count.since) >= MINUTE {

@@ -96,12 +96,12 @@ mod tests {
     use super::*;
 
     /// A reader that takes its input only when told to.
-    struct Slow(Receiver<()>, Arc<std::sync::Mutex<Vec<u8>>>);
+    struct Slow(Receiver<()>, Arc<parking_lot::Mutex<Vec<u8>>>);
 
     impl Write for Slow {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
             let _ = self.0.recv();
-            self.1.lock().unwrap().extend(line);
+            self.1.lock().extend(line);
             Ok(line.len())
         }
 
@@ -122,6 +122,6 @@ mod tests {
         assert!((9..=10).contains(&lost), "one may be in the thread's hands: {lost}");
         drop(go_on);
         sink.finish();
-        assert_eq!(written.lock().unwrap().len(), MAX_WAITING + 10 - usize::try_from(lost).unwrap());
+        assert_eq!(written.lock().len(), MAX_WAITING + 10 - usize::try_from(lost).unwrap());
     }
 }

@@ -78,7 +78,8 @@ mod with_redis {
     use std::time::Duration;
 
     use serde_json::json;
-    use sessiond::domain::SystemRandom;
+    use sessiond::domain::{MovableClock, SystemRandom};
+    use sessiond::server::{Parts, open_to_serve};
 
     use super::*;
     use crate::api::embedding::Application;
@@ -130,8 +131,8 @@ mod with_redis {
             let answer = present.reauthenticate(PASSWORD).await;
             assert_eq!((answer.status, answer.problem().as_str()), (503, "unconfirmed"), "{answer}");
         }
-        let (settings, clock) = (direct.config().expect("settings"), Arc::clone(&server.clock));
-        let app = App::open_to_serve(&settings, clock, Arc::new(SystemRandom)).await.expect("a service");
+        let parts = Parts { clock: Arc::<MovableClock>::clone(&server.clock), random: Arc::new(SystemRandom) };
+        let app = open_to_serve(&direct.config().expect("settings"), parts).await.expect("a service");
         assert!(checked(&app, first).await.is_some(), "the record of the first token stands, and Redis alone is asked");
         let token = Token::parse(&present.token()).expect("a token");
         app.sessions.sign_out(&[token.hash()], &client()).await.expect("it is confirmed");

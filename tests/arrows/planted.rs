@@ -42,7 +42,7 @@ fn good_code_passes() {
 
 #[test]
 fn an_upward_import_is_found_however_it_is_written() {
-    let wrong = ["live/lane.rs: live may not import ledger"];
+    let wrong = ["live/route.rs: live may not import ledger"];
     for source in [
         "use crate::ledger::Ledger;",
         "use crate::{domain, ledger::{self, Ledger}};",
@@ -52,7 +52,7 @@ fn an_upward_import_is_found_however_it_is_written() {
         "#[derive(Clone)] struct X(Vec<crate::ledger::Ledger>);",
         "const A: char = '\"'; use crate::ledger::Ledger; const B: char = '\"';",
     ] {
-        assert_eq!(found(&[("live/lane.rs", source)]), wrong, "{source}");
+        assert_eq!(found(&[("live/route.rs", source)]), wrong, "{source}");
     }
 }
 

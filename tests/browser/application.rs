@@ -2,8 +2,9 @@
 //!
 //! Owns its pages, which say what they were asked with. Must never know a session.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -54,7 +55,7 @@ impl Application {
 
     /// The addresses that were asked for so far, those that begin like this.
     pub fn asked(&self, beginning: &str) -> Vec<String> {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.lock();
         asked.iter().filter(|uri| uri.starts_with(beginning)).cloned().collect()
     }
 }
@@ -74,7 +75,7 @@ async fn answer(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>) {
         let mut lines = request.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).unwrap_or_default()
     };
-    log.lock().unwrap_or_else(PoisonError::into_inner).push(uri.to_owned());
+    log.lock().push(uri.to_owned());
     let page = PAGE
         .replace("ASKED", &uri.replace('&', "&amp;").replace('<', "&lt;"))
         .replace("USER", header("x-session-user"));

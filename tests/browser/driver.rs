@@ -6,12 +6,12 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fantoccini::ClientBuilder;
 use fantoccini::wd::Capabilities;
 use hyper_util::client::legacy::connect::HttpConnector;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,7 +69,7 @@ impl Driver {
         });
         let pid = client.capabilities().and_then(|known| known.get("goog:processID")).and_then(Value::as_u64);
         let pid = pid.and_then(|pid| u32::try_from(pid).ok()).expect("chromedriver tells the browser's process id");
-        self.browsers.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+        self.browsers.lock().push(pid);
         Window::new(client)
     }
 
@@ -98,7 +98,7 @@ impl Drop for Driver {
             return;
         }
         // It would leave its browsers behind. Nothing can be done about an error here.
-        for pid in self.browsers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for pid in self.browsers.lock().iter() {
             let _ = Command::new("sh").arg("-c").arg(format!("kill -KILL {pid}")).stderr(Stdio::null()).status();
         }
         let _ = self.process.kill();

@@ -27,8 +27,8 @@ on_each_topology! {
             let claims = (0..16).map(|_| world.live.claim(&bucket, number, now, MINUTE));
             let won = join_all(claims).await.into_iter().filter(|claim| *claim.as_ref().expect("an answer")).count();
             assert_eq!(won, 1, "number {number}");
-            let tally = world.live.tally(&bucket).await.unwrap();
-            assert_eq!((tally.count, tally.last), (number, Some(now)));
+            let attempts = world.live.attempts(&bucket).await.unwrap();
+            assert_eq!((attempts.count, attempts.last), (number, Some(now)));
         }
         let left = ttl(&world, &bucket);
         assert!(left > 0 && left <= 60_000, "{left}");
@@ -41,14 +41,14 @@ on_each_topology! {
         }
         assert!(world.live.claim(&bucket, 6, now, MINUTE).await.unwrap());
         world.live.give_back(&bucket, 6).await.unwrap();
-        let tally = world.live.tally(&bucket).await.unwrap();
-        assert_eq!((tally.count, tally.last), (5, Some(earlier)), "as if it had not been");
+        let attempts = world.live.attempts(&bucket).await.unwrap();
+        assert_eq!((attempts.count, attempts.last), (5, Some(earlier)), "as if it had not been");
         // Of several under way at once, those that were not given back stay counted.
         world.live.give_back(&bucket, 5).await.unwrap();
         world.live.give_back(&bucket, 4).await.unwrap();
-        assert_eq!(world.live.tally(&bucket).await.unwrap().count, 3);
+        assert_eq!(world.live.attempts(&bucket).await.unwrap().count, 3);
         world.live.clear(&bucket).await.unwrap();
-        assert_eq!(world.live.tally(&bucket).await.unwrap().count, 0);
+        assert_eq!(world.live.attempts(&bucket).await.unwrap().count, 0);
         assert_eq!(ttl(&world, &bucket), -2, "nothing is left of it");
     }
 

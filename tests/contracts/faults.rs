@@ -226,7 +226,7 @@ async fn in_a_full_server_reads_and_deletions_work_and_fills_are_refused() {
     full(world.live.touch(&seen, world.now(), crate::contracts::world::IP, world.now()).await.unwrap_err());
     assert_eq!(world.live.delete(&[hash]).await, Ok(vec![world.fence.stamp()]));
     world.doubt(&hash).await;
-    assert_eq!(world.fence.asked(), 2, "the lane and the pool each connected once: a full server keeps them");
+    assert_eq!(world.fence.asked(), 2, "the worker and the pool each connected once: a full server keeps them");
 }
 
 #[test]

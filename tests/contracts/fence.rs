@@ -2,12 +2,13 @@
 //!
 //! Owns the beliefs that the tests play with.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use sessiond::domain::Process;
 use sessiond::domain::{Clock, MovableClock, Stamp, SystemRandom};
 use sessiond::live::{Enrolled, Fence, FenceError, StoreLease};
@@ -39,7 +40,7 @@ impl FakeFence {
 
     /// The processes that it enrolled, in order.
     pub fn processes(&self) -> Vec<Process> {
-        self.known.lock().unwrap().iter().map(|(process, _)| process.clone()).collect()
+        self.known.lock().iter().map(|(process, _)| process.clone()).collect()
     }
 
     /// The lease in the process that was enrolled last.
@@ -54,22 +55,22 @@ impl FakeFence {
 
     /// The stamps of all processes that it enrolled.
     pub fn stamps(&self) -> Vec<Stamp> {
-        self.known.lock().unwrap().iter().map(|(_, enrolled)| enrolled.stamp).collect()
+        self.known.lock().iter().map(|(_, enrolled)| enrolled.stamp).collect()
     }
 
     /// Retires every process, and forgets it: the next connection gets a new stamp.
     pub fn retire_all(&self) {
-        self.known.lock().unwrap().drain(..).for_each(|(_, enrolled)| enrolled.lease.retire());
+        self.known.lock().drain(..).for_each(|(_, enrolled)| enrolled.lease.retire());
     }
 
     /// Beliefs of new processes last only for so long.
     pub fn believe_for(&self, duration: Duration) {
-        *self.lasting.lock().unwrap() = Some(duration);
+        *self.lasting.lock() = Some(duration);
     }
 
     /// Forgets every process: the next connection gets a new stamp.
     pub fn forget(&self) {
-        self.known.lock().unwrap().clear();
+        self.known.lock().clear();
     }
 
     /// Refuses every process from now on, or no longer.
@@ -83,20 +84,20 @@ impl FakeFence {
     }
 
     fn last(&self) -> Enrolled {
-        self.known.lock().unwrap().last().expect("somebody has connected").1.clone()
+        self.known.lock().last().expect("somebody has connected").1.clone()
     }
 
     fn answer(&self, process: Process) -> Result<Enrolled, FenceError> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(FenceError("the test says no".to_owned()));
         }
-        let mut known = self.known.lock().unwrap();
+        let mut known = self.known.lock();
         if let Some((_, enrolled)) = known.iter().find(|(one, _)| *one == process) {
             return Ok(enrolled.clone());
         }
         known.iter().filter(|(other, _)| rivals(other, &process)).for_each(|(_, other)| other.lease.retire());
         let enrolled = Enrolled { stamp: Stamp::generate(&SystemRandom), lease: Arc::default() };
-        enrolled.lease.believe_until(self.clock.monotonic() + self.lasting.lock().unwrap().unwrap_or(AN_HOUR));
+        enrolled.lease.believe_until(self.clock.monotonic() + self.lasting.lock().unwrap_or(AN_HOUR));
         known.push((process, enrolled.clone()));
         Ok(enrolled)
     }

@@ -24,7 +24,8 @@ async fn history(ledger: &Ledger) -> Option<History> {
 async fn a_ledger_is_named_once(database: Database) {
     let (one, other) = (opened(&database).await, opened(&database).await);
     assert_eq!(history(&one).await, None);
-    let histories: Vec<_> = (0..8).map(|_| History { ledger: name(), mark: HistoryPosition::first(name()) }).collect();
+    let histories: Vec<_> =
+        (0..8).map(|_| History { ledger: name(), position: HistoryPosition::first(name()) }).collect();
     let establish = |(number, history): (usize, &History)| {
         let (ledger, history) = (if number % 2 == 0 { &one } else { &other }, history.clone());
         async move { ledger.write(move |db| lineage::establish(db, &history)).await.expect("a write") }
@@ -38,7 +39,7 @@ async fn a_ledger_is_named_once(database: Database) {
 async fn of_many_who_raise_one_does(database: Database) {
     let ledger = opened(&database).await;
     let from = HistoryPosition::first(name());
-    let new = History { ledger: name(), mark: from.clone() };
+    let new = History { ledger: name(), position: from.clone() };
     ledger.write(move |db| lineage::establish(db, &new)).await.expect("a write");
     let raise = || {
         let (from, to) = (from.clone(), from.clone().raised());
@@ -46,10 +47,10 @@ async fn of_many_who_raise_one_does(database: Database) {
     };
     let raised = join_all((0..8).map(|_| raise())).await;
     assert_eq!(raised.into_iter().filter(|moved| *moved.as_ref().expect("a write")).count(), 1);
-    assert_eq!(history(&ledger).await.expect("a name").mark, from.clone().raised());
+    assert_eq!(history(&ledger).await.expect("a name").position, from.clone().raised());
     let fresh = name();
     ledger.write(move |db| lineage::declare(db, fresh)).await.expect("a write");
-    let declared = history(&ledger).await.expect("a name").mark;
+    let declared = history(&ledger).await.expect("a name").position;
     assert_eq!(declared, from.raised().begin(fresh));
 }
 

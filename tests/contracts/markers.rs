@@ -18,29 +18,29 @@ on_each_topology! {
         let (ledger, other) = (name(), name());
         let nothing = world.live.marker(&ledger).await.unwrap();
         assert_eq!(nothing, Marker::default());
-        let mark = at(name(), 7);
-        assert!(world.live.mark(&ledger, &nothing, &mark).await.unwrap());
-        assert_eq!(world.live.marker(&ledger).await.unwrap().mark, Some(mark));
-        assert_eq!(world.live.marker(&other).await.unwrap().mark, None, "each ledger has its own");
+        let position = at(name(), 7);
+        assert!(world.live.note_position(&ledger, &nothing, &position).await.unwrap());
+        assert_eq!(world.live.marker(&ledger).await.unwrap().position, Some(position));
+        assert_eq!(world.live.marker(&other).await.unwrap().position, None, "each ledger has its own");
     }
 
     async fn a_marker_never_goes_back(world: World) {
         let (ledger, lineage) = (name(), name());
         let slow = world.live.marker(&ledger).await.unwrap();
-        assert!(world.live.mark(&ledger, &slow, &at(lineage, 8)).await.unwrap());
-        assert!(!world.live.mark(&ledger, &slow, &at(lineage, 7)).await.unwrap(), "noted from what stands no more");
+        assert!(world.live.note_position(&ledger, &slow, &at(lineage, 8)).await.unwrap());
+        assert!(!world.live.note_position(&ledger, &slow, &at(lineage, 7)).await.unwrap(), "noted from what stands no more");
         let seen = world.live.marker(&ledger).await.unwrap();
-        assert_eq!(seen.mark.as_ref().map(|mark| mark.height), Some(8));
+        assert_eq!(seen.position.as_ref().map(|position| position.height), Some(8));
         let declared = at(name(), 0);
-        assert!(world.live.mark(&ledger, &seen, &declared).await.unwrap());
-        assert!(!world.live.mark(&ledger, &seen, &at(lineage, 9)).await.unwrap());
-        assert_eq!(world.live.marker(&ledger).await.unwrap().mark, Some(declared));
+        assert!(world.live.note_position(&ledger, &seen, &declared).await.unwrap());
+        assert!(!world.live.note_position(&ledger, &seen, &at(lineage, 9)).await.unwrap());
+        assert_eq!(world.live.marker(&ledger).await.unwrap().position, Some(declared));
     }
 
     async fn a_marker_outlives_every_session(world: World) {
         let ledger = name();
         let nothing = world.live.marker(&ledger).await.unwrap();
-        world.live.mark(&ledger, &nothing, &at(name(), 1)).await.unwrap();
+        world.live.note_position(&ledger, &nothing, &at(name(), 1)).await.unwrap();
         let key = format!("ledger:{ledger}");
         let left: i64 = world.redis.of(&key).cli(&["TTL", &key]);
         assert!(left > 400 * 24 * 60 * 60, "{left} s");

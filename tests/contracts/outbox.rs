@@ -1,4 +1,5 @@
-//! The outbox's contract, on SQLite and on PostgreSQL: each message is somebody's at a time, and a lane keeps its order.
+//! The outbox's contract, on SQLite and on PostgreSQL: each message is somebody's at a time, and each ordering key
+//! keeps its order.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,8 +33,8 @@ impl Fixture {
         Self { ledger, database }
     }
 
-    async fn add(&self, lane: &str, at: Timestamp) -> String {
-        let (id, ordering_key) = (id(), lane.to_owned());
+    async fn add(&self, key: &str, at: Timestamp) -> String {
+        let (id, ordering_key) = (id(), key.to_owned());
         let message = Message { id, ordering_key, notice: Notice::SessionCreated, body: format!("{{\"{id}\":1}}"), at };
         self.ledger.write(move |db| outbox::add(db, &message)).await.expect("added");
         id.to_string()
@@ -80,7 +81,7 @@ macro_rules! on_each_database {
 }
 
 on_each_database! {
-    async fn a_lane_is_told_one_after_the_other(fixture: Fixture) {
+    async fn the_messages_of_one_key_are_claimed_one_after_the_other(fixture: Fixture) {
         // The clock of whoever adds the second is behind: what has been committed comes first all the same.
         let first = fixture.add("a", NOW).await;
         let second = fixture.add("a", NOW.minus(Duration::from_secs(60))).await;
@@ -120,15 +121,15 @@ on_each_database! {
     }
 
     async fn those_who_claim_at_once_get_different_messages(fixture: Fixture) {
-        for lane in 0..40 {
-            fixture.add(&lane.to_string(), NOW).await;
-            fixture.add(&lane.to_string(), NOW).await;
+        for key in 0..40 {
+            fixture.add(&key.to_string(), NOW).await;
+            fixture.add(&key.to_string(), NOW).await;
         }
         let claimed = join_all((0..16).map(|_| fixture.claim(id(), NOW, 5))).await;
         let ids: Vec<_> = claimed.into_iter().flatten().map(|due| due.id).collect();
         let different: BTreeSet<_> = ids.iter().collect();
         assert_eq!(ids.len(), different.len(), "one message was given to two");
-        assert!(ids.len() <= 40, "two of a lane: {}", ids.len());
+        assert!(ids.len() <= 40, "two of one key: {}", ids.len());
         println!("{} of 40 claimed by 16 at once", ids.len());
         assert_eq!(ids.len() + fixture.ids(id(), NOW).await.len(), 40);
     }

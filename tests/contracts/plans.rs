@@ -2,11 +2,12 @@
 //!
 //! Owns the listening to the ledger's own statements: what is explained is what it sends.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use diesel::connection::{Connection, InstrumentationEvent};
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use parking_lot::Mutex;
 use sessiond::domain::event::Event;
 use sessiond::domain::{SessionId, SystemRandom, Timestamp, UserId};
 use sessiond::ledger::alerts;
@@ -147,11 +148,11 @@ fn statement(db: &mut Db, read: &Read) -> String {
     let listener = Arc::clone(&heard);
     db.set_instrumentation(move |event: InstrumentationEvent<'_>| {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
-            listener.lock().expect("a lock").push(query.to_string());
+            listener.lock().push(query.to_string());
         }
     });
     read(db).expect("it is understood");
-    let heard = heard.lock().expect("a lock");
+    let heard = heard.lock();
     let first = heard.iter().find(|sql| sql.starts_with("SELECT")).expect("a question");
     first.split(" -- binds").next().unwrap_or_default().to_owned()
 }

@@ -13,6 +13,7 @@ use sessiond::domain::filter::Moments;
 use sessiond::domain::{Clock, Filter, SystemClock, Timestamp, UserId};
 use sessiond::ledger::search::{self, Search};
 use sessiond::ledger::sessions::Session;
+use sessiond::server::open_ledger;
 use sessiond::service::{App, Wanted};
 
 use crate::support::crowd::{Member, gather, user};
@@ -35,7 +36,7 @@ const LAG: Duration = MINUTE;
 
 async fn app(database: &Database) -> App {
     let settings = Settings::new().with("DATABASE_URL", &database.url());
-    App::open(&settings.config().expect("settings")).await.expect("the service")
+    open_ledger(&settings.config().expect("settings")).await.expect("the service")
 }
 
 /// A number made of another, the same each time.

@@ -170,14 +170,14 @@ async fn a_user_with_these_rights_and_no_others_is_enough() {
         world.live.announce(&[world.session().session]).await.unwrap();
         world.live.listen().await.unwrap();
         world.live.ping().await.unwrap();
-        let (ledger, mark) =
+        let (ledger, position) =
             (Lineage::generate(&SystemRandom), HistoryPosition::first(Lineage::generate(&SystemRandom)));
         let marker = world.live.marker(&ledger).await.unwrap();
-        assert!(world.live.mark(&ledger, &marker, &mark).await.unwrap());
+        assert!(world.live.note_position(&ledger, &marker, &position).await.unwrap());
         world.live.delete(&[hash]).await.unwrap();
         world.doubt(&hash).await;
         let bucket = ThrottleKey::derive(&[7; 64]).account("ana@example.org");
-        assert_eq!(world.live.tally(&bucket).await.unwrap().count, 0);
+        assert_eq!(world.live.attempts(&bucket).await.unwrap().count, 0);
         assert!(world.live.claim(&bucket, 1, world.now(), Duration::from_secs(60)).await.unwrap());
         world.live.give_back(&bucket, 1).await.unwrap();
         world.live.clear(&bucket).await.unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sessiond::domain::{Clock, SystemClock};
-use sessiond::service::App;
+use sessiond::server::open_ledger;
 
 use crate::support::client::{Admin, COOKIE};
 use crate::support::crowd::{Member, gather, user};
@@ -51,7 +51,7 @@ impl World {
         // So that the loop over requests does not meet a proof that has become too old on a slow machine.
         let settings = stores.settings().with("SESSIOND_STEP_UP_AGE", "12h");
         let (node, other) = (Process::start(&settings), Process::start(&settings));
-        let app = App::open(&settings.config().expect("settings")).await.expect("the ledger");
+        let app = open_ledger(&settings.config().expect("settings")).await.expect("the ledger");
         let admin = Admin::create(&settings, &node.url()).await;
         let now = SystemClock::new().now();
         let owner = user(app.core.ledger(), now).await;

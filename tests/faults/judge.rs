@@ -4,9 +4,9 @@
 //! which fault it is: no row has rules of its own.
 #![cfg(feature = "postgres")]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::Method;
 use sessiond::domain::Token;
 
@@ -51,12 +51,12 @@ impl Session {
     }
 
     fn fate(&self) -> Fate {
-        *lock(&self.fate)
+        *self.fate.lock()
     }
 
     /// It never goes back.
     fn moves_on_to(&self, fate: Fate) {
-        let mut known = lock(&self.fate);
+        let mut known = self.fate.lock();
         *known = fate.max(*known);
     }
 }
@@ -72,10 +72,10 @@ pub enum Question {
 
 /// Counts the answers, and remembers what was wrong with any.
 #[derive(Default)]
-pub struct Judge(Mutex<Tally>);
+pub struct Judge(Mutex<Verdicts>);
 
 #[derive(Clone, Default)]
-struct Tally {
+struct Verdicts {
     judged: usize,
     refused_checks: usize,
     refused_revocations: usize,
@@ -101,7 +101,7 @@ impl Judge {
         };
         self.found(wrong, &answer, path);
         if answer.status == 503 {
-            lock(&self.0).refused_checks += 1;
+            self.0.lock().refused_checks += 1;
         }
         answer.status
     }
@@ -117,7 +117,7 @@ impl Judge {
         };
         match answer.status {
             204 => session.moves_on_to(Fate::Ended),
-            503 => lock(&self.0).refused_revocations += 1,
+            503 => self.0.lock().refused_revocations += 1,
             _ => self.found(Some("neither done nor later"), &answer, &path),
         }
         self.found(None, &answer, &path);
@@ -125,13 +125,13 @@ impl Judge {
     }
 
     fn answered(&self, answer: Result<Response, String>, took: Duration, path: &str) -> Option<Response> {
-        let mut tally = lock(&self.0);
-        tally.judged += 1;
-        tally.slowest = tally.slowest.max(took);
+        let mut verdicts = self.0.lock();
+        verdicts.judged += 1;
+        verdicts.slowest = verdicts.slowest.max(took);
         if took > BOUND {
-            tally.wrong.push(format!("{path}: an answer after {took:?}"));
+            verdicts.wrong.push(format!("{path}: an answer after {took:?}"));
         }
-        answer.map_err(|error| tally.wrong.push(format!("{path}: no answer after {took:?}: {error}"))).ok()
+        answer.map_err(|error| verdicts.wrong.push(format!("{path}: no answer after {took:?}: {error}"))).ok()
     }
 
     /// Notes what is wrong with an answer, if anything is: in particular or with any answer of its kind.
@@ -142,24 +142,24 @@ impl Judge {
             _ => None,
         };
         if let Some(wrong) = wrong.or(general) {
-            lock(&self.0).wrong.push(format!("{path}: {wrong}: {answer}"));
+            self.0.lock().wrong.push(format!("{path}: {wrong}: {answer}"));
         }
     }
 
     /// How many answers there were.
     pub fn judged(&self) -> usize {
-        lock(&self.0).judged
+        self.0.lock().judged
     }
 
     /// How many answers of 503 there were.
     pub fn refused(&self) -> usize {
-        let tally = lock(&self.0);
-        tally.refused_checks + tally.refused_revocations
+        let verdicts = self.0.lock();
+        verdicts.refused_checks + verdicts.refused_revocations
     }
 
     /// Panics unless every answer was right; says what there was.
     pub fn verdict(&self, row: &str) -> String {
-        let Tally { judged, refused_checks, refused_revocations, slowest, wrong } = lock(&self.0).clone();
+        let Verdicts { judged, refused_checks, refused_revocations, slowest, wrong } = self.0.lock().clone();
         assert!(wrong.is_empty(), "{row}: {} of {judged} answers were wrong:\n{}", wrong.len(), some(&wrong));
         format!(
             "{} answers of 503 ({refused_checks} to checks), slowest answer {:.1} s, {judged} judged",
@@ -182,8 +182,4 @@ fn is_own(answer: &Response, who: &SignedIn, question: Question) -> bool {
 
 fn some(wrong: &[String]) -> String {
     wrong.iter().take(5).map(|line| format!("{line}\n")).collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

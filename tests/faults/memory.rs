@@ -156,7 +156,7 @@ fn size() -> (usize, Option<&'static str>) {
 
 /// Where what a ledger has come to may be evicted, the log says so; once, however many connections there are.
 #[tokio::test]
-async fn a_policy_that_may_evict_the_ledgers_mark_is_told_once() {
+async fn a_policy_that_may_evict_the_ledgers_marker_is_told_once() {
     for (policy, maxmemory, told) in [
         ("allkeys-lru", "100mb", 1),
         ("volatile-random", "100mb", 1),

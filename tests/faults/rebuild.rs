@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reqwest::header::COOKIE as COOKIE_HEADER;
 use sessiond::domain::{Clock, SessionId, SystemClock, SystemRandom, Token};
-use sessiond::service::App;
+use sessiond::server::open_ledger;
 
 use crate::support::client::COOKIE;
 use crate::support::issue::signed;
@@ -164,7 +164,7 @@ async fn flushall_under_load_signs_nobody_out_and_is_over_soon() {
     let stores = Arc::new(Stores::new(Backend::Production));
     // No touch falls due meanwhile: what is counted are checks.
     let server = Process::start(&stores.settings().with("SESSIOND_LAST_SEEN_RESOLUTION", "90s"));
-    let app = App::open(&stores.settings().config().expect("settings")).await.expect("the ledger");
+    let app = open_ledger(&stores.settings().config().expect("settings")).await.expect("the ledger");
     let bound = app.core.ledger().connection_bound();
     drop(app);
     let crowd = Arc::new(Crowd::new(&stores, &server).await);

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sessiond::service::App;
+use sessiond::server::open_ledger;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -95,7 +95,7 @@ impl<'a> Drill<'a> {
     /// People at these nodes, which run on `stores`. Every node has seen every session.
     pub async fn begin(row: &'a str, stores: &'a Stores, nodes: &[String]) -> Self {
         let settings = stores.settings();
-        let app = App::open(&settings.config().expect("good settings")).await.expect("the ledger opens");
+        let app = open_ledger(&settings.config().expect("good settings")).await.expect("the ledger opens");
         let mut users = Vec::new();
         for _ in 0..USERS {
             let owner = Anonymous::at(&nodes[0]).sign_up().await;

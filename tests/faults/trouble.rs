@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sessiond::server::open_ledger;
 use sessiond::service::App;
 
 use crate::support::database::Database;
@@ -87,7 +88,7 @@ impl System {
     /// The service on the same ledger, past all trouble: it serves nothing and confirms nothing.
     pub async fn app(&self) -> (App, Settings) {
         let settings = self.stores.settings().without("REDIS_URL").with("SESSIOND_MAX_SESSIONS", "10000");
-        (App::open(&settings.config().expect("settings")).await.expect("the ledger"), settings)
+        (open_ledger(&settings.config().expect("settings")).await.expect("the ledger"), settings)
     }
 
     /// One trouble after the other, each for so long and with so long a rest, until `over`. What it was.

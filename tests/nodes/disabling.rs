@@ -15,7 +15,7 @@ async fn a_hundred_live_sessions_on_two_nodes_are_dead_on_the_next_request_and_e
     let nodes = [Process::start(&settings), Process::start(&settings)];
     let admin = Admin::create(&settings, &nodes[0].url()).await;
     let first = nodes[0].anonymous().sign_up().await;
-    let app = sessiond::service::App::open(&settings.config().expect("settings")).await.expect("the ledger");
+    let app = sessiond::server::open_ledger(&settings.config().expect("settings")).await.expect("the ledger");
     let mut sessions: Vec<SignedIn> = Vec::new();
     for _ in 0..SESSIONS {
         sessions.push(issue_at(&app, &settings, &first, &nodes[0].url()).await);

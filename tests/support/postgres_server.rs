@@ -9,11 +9,11 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::ports::free_port;
@@ -80,7 +80,7 @@ impl PostgresServer {
     pub fn freeze(&self) {
         let file = fs::read_to_string(self.folder.path().join("data/postmaster.pid")).expect("it runs");
         let first: u32 = file.lines().next().and_then(|line| line.trim().parse().ok()).expect("its process id");
-        let mut frozen = self.frozen.lock().expect("no panic");
+        let mut frozen = self.frozen.lock();
         // First the one that starts the others.
         signal("STOP", first);
         frozen.push(first);
@@ -92,7 +92,7 @@ impl PostgresServer {
 
     /// All go on.
     pub fn thaw(&self) {
-        for process in self.frozen.lock().expect("no panic").drain(..) {
+        for process in self.frozen.lock().drain(..) {
             signal("CONT", process);
         }
     }

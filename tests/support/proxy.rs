@@ -6,10 +6,11 @@
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, tcp};
 use tokio::runtime::Runtime;
@@ -124,7 +125,7 @@ impl Proxy {
 
     /// New connections go to `target`: the address moves. Open ones stay where they are; see [`Proxy::cut`].
     pub fn lead_to(&self, target: SocketAddr) {
-        *lock(&self.shared.targets) = vec![target];
+        *self.shared.targets.lock() = vec![target];
     }
 
     /// Cuts every open connection with a reset; new ones are welcome.
@@ -134,7 +135,7 @@ impl Proxy {
 
     /// Nobody listens any more, until the next [`Proxy::pass`]. Open connections stay; see [`Proxy::cut`].
     pub fn refuse(&self) {
-        let stopped = lock(&self.accepting).take();
+        let stopped = self.accepting.lock().take();
         if let Some(task) = stopped {
             task.abort();
             wait::until_found("the proxy stops listening", PATIENCE, || task.is_finished().then_some(()));
@@ -169,7 +170,7 @@ impl Proxy {
     pub fn hold_next(&self, first: &'static str, then: &'static str, answer: bool) -> Hold {
         let begun = Mutex::new(HashSet::new());
         self.held(1, answer, move |connection, message| {
-            let mut begun = lock(&begun);
+            let mut begun = begun.lock();
             if contains(first)(message) {
                 begun.insert(connection);
                 return false;
@@ -191,13 +192,13 @@ impl Proxy {
             caught: watch::Sender::new(0),
             released: watch::Sender::new(false),
         });
-        lock(&self.shared.holds).push(Arc::clone(&held));
+        self.shared.holds.lock().push(Arc::clone(&held));
         Hold { held, shared: Arc::clone(&self.shared) }
     }
 
     fn set(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);
-        if lock(&self.accepting).is_none() {
+        if self.accepting.lock().is_none() {
             let runtime = self.runtime.as_ref().expect("lives as long as the proxy");
             let again = || listen(runtime, self.address);
             self.accept(wait::until_found("the proxy listens again", PATIENCE, again));
@@ -207,7 +208,7 @@ impl Proxy {
     fn accept(&self, listener: TcpListener) {
         let runtime = self.runtime.as_ref().expect("lives as long as the proxy");
         let serving = runtime.spawn(accept_all(listener, Arc::clone(&self.shared)));
-        *lock(&self.accepting) = Some(serving);
+        *self.accepting.lock() = Some(serving);
     }
 }
 
@@ -245,7 +246,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        lock(&self.shared.holds).retain(|held| !Arc::ptr_eq(held, &self.held));
+        self.shared.holds.lock().retain(|held| !Arc::ptr_eq(held, &self.held));
         self.held.released.send_replace(true);
     }
 }
@@ -308,7 +309,7 @@ async fn connect(shared: &Shared) -> Option<(TcpStream, usize)> {
     }
     let number = shared.connected.fetch_add(1, Ordering::SeqCst);
     let target = {
-        let targets = lock(&shared.targets);
+        let targets = shared.targets.lock();
         *targets.get(number % targets.len())?
     };
     let server = TcpStream::connect(target).await.ok()?;
@@ -340,10 +341,10 @@ async fn copy(
             hold_back(shared.hold_of(connection, message, false)).await;
             let answer = shared.hold_of(connection, message, true);
             if answer.is_some() {
-                *lock(&connection.awaited) = answer;
+                *connection.awaited.lock() = answer;
             }
         } else {
-            let held = lock(&connection.awaited).take();
+            let held = connection.awaited.lock().take();
             hold_back(held).await;
         }
         let mode = *shared.mode.borrow();
@@ -401,7 +402,7 @@ impl Shared {
     /// What holds this message of a client back, or the answer to it.
     fn hold_of(&self, connection: &Connection, message: &[u8], answers: bool) -> Option<Arc<Held>> {
         let holds = |held: &&Arc<Held>| held.answers == answers && held.takes(connection.number, message);
-        lock(&self.holds).iter().find(holds).map(Arc::clone)
+        self.holds.lock().iter().find(holds).map(Arc::clone)
     }
 }
 
@@ -411,8 +412,4 @@ impl Held {
         (self.matches)(connection, message)
             && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use redis::{Commands, Connection, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
@@ -155,7 +155,7 @@ impl PrivateRedis {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child().as_ref().expect("Redis runs").id()
+        self.child.lock().as_ref().expect("Redis runs").id()
     }
 
     /// Its folder, with `dump.rdb`, `appendonlydir` and `redis.log`.
@@ -163,12 +163,8 @@ impl PrivateRedis {
         self.folder.path().to_owned()
     }
 
-    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take_child(&self) -> Option<Child> {
-        self.child().take()
+        self.child.lock().take()
     }
 
     /// A connection of the test's own.
@@ -180,9 +176,9 @@ impl PrivateRedis {
 
     /// True once it answers; false if the process ended (most often: the port was taken).
     fn try_start(&self) -> bool {
-        *self.child() = Some(self.spawn());
+        *self.child.lock() = Some(self.spawn());
         let answers = until_found("Redis answers", PATIENCE, || {
-            if self.child().as_mut()?.try_wait().expect("own process can be asked").is_some() {
+            if self.child.lock().as_mut()?.try_wait().expect("own process can be asked").is_some() {
                 return Some(false);
             }
             self.try_cli::<String>(&["PING"]).is_ok().then_some(true)

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
@@ -46,7 +46,7 @@ impl Browser {
     /// The same cookies in another browser, perhaps at another node: what a thief of the cookie would have.
     pub fn copy_at(&self, base: &str) -> Self {
         let copy = Self::at(base);
-        copy.cookies().clone_from(&self.cookies());
+        copy.cookies.lock().clone_from(&self.cookies.lock());
         copy
     }
 
@@ -57,29 +57,25 @@ impl Browser {
 
     /// The value of a cookie.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        self.cookies().get(name).cloned()
+        self.cookies.lock().get(name).cloned()
     }
 
     /// Sets a cookie by hand.
     pub fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies().insert(name.to_owned(), value.to_owned());
+        self.cookies.lock().insert(name.to_owned(), value.to_owned());
     }
 
     /// The `Cookie` header that is sent now.
     pub fn cookie_header(&self) -> Option<String> {
-        let pairs: Vec<String> = self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = self.cookies.lock().iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
-    }
-
-    fn cookies(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record(&self, set_cookie: &str) {
         let (pair, attributes) = set_cookie.split_once(';').unwrap_or((set_cookie, ""));
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if attributes.to_ascii_lowercase().contains("max-age=0") {
-            self.cookies().remove(name.trim());
+            self.cookies.lock().remove(name.trim());
         } else {
             self.set_cookie(name.trim(), value.trim());
         }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use parking_lot::Mutex;
 use serde_json::Value;
 use sessiond::domain::{Clock, MovableClock};
 use sha2::Sha256;
@@ -111,12 +112,12 @@ impl Receiver {
                 conversations.spawn(converse(stream, Arc::clone(&state)));
             }
         });
-        *self.running.lock().expect("a lock") = Some(task.abort_handle());
+        *self.running.lock() = Some(task.abort_handle());
     }
 
     /// From now on nobody listens.
     pub async fn stop(&self) {
-        let running = self.running.lock().expect("a lock").take();
+        let running = self.running.lock().take();
         if let Some(running) = running {
             running.abort();
         }
@@ -138,7 +139,7 @@ impl Receiver {
     }
 
     fn state<T>(&self, ask: impl FnOnce(&mut State) -> T) -> T {
-        ask(&mut self.state.lock().expect("a lock"))
+        ask(&mut self.state.lock())
     }
 
     pub fn answer(&self, answer: Answer) {
@@ -198,7 +199,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if let Some(running) = self.running.lock().expect("a lock").take() {
+        if let Some(running) = self.running.lock().take() {
             running.abort();
         }
     }
@@ -275,7 +276,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
 }
 
 fn judge(state: &Mutex<State>, head: &str, body: String) -> Answer {
-    let mut state = state.lock().expect("a lock");
+    let mut state = state.lock();
     assert!(head.starts_with("POST /hook?key=hunter2 HTTP/1.1\r\n"), "{head}");
     assert_eq!(header(head, "content-type"), "application/json");
     let id = header(head, "webhook-id").to_owned();

@@ -45,7 +45,8 @@ async fn only_a_receiver_that_this_machine_trusts_is_told() {
     let test = async |url: String| {
         let settings = Settings::new().with("SESSIOND_WEBHOOK_URL", &url).with("SESSIOND_WEBHOOK_SECRET", SECRET);
         let config = settings.config().expect("good settings");
-        sessiond::service::test_webhook(config.webhook.as_ref().expect("a webhook")).await
+        let webhook = config.webhook.as_ref().expect("a webhook");
+        sessiond::service::test_webhook(&webhook.url, &webhook.secrets).await
     };
     for host in ["localhost", "127.0.0.1"] {
         let tried = test(format!("https://{host}:{known}/in?a=b")).await;

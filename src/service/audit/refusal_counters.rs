@@ -9,8 +9,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::event::Event;
 use crate::domain::{Timestamp, UserId};
@@ -40,16 +41,16 @@ pub(in crate::service) enum Subject {
 
 /// One subject's refusals of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::service) struct Tally {
+pub(in crate::service) struct RefusalCount {
     lines: u32,
     pub(in crate::service) more: u64,
 }
 
-pub(in crate::service) type Tallies = HashMap<(Event, Subject), Tally>;
+pub(in crate::service) type RefusalCounts = HashMap<(Event, Subject), RefusalCount>;
 
 /// The refusals of one node that are not written yet.
 pub(in crate::service) struct RefusalCounters {
-    collected: Mutex<Collected>,
+    pub(in crate::service) collected: Mutex<Collected>,
     /// Lines that the ledger did not take; locked while the ledger is asked.
     pub(in crate::service) written: tokio::sync::Mutex<Vec<Entry>>,
 }
@@ -58,7 +59,7 @@ pub(in crate::service) struct Collected {
     since: Timestamp,
     lines: Vec<Entry>,
     used: HashMap<Event, Used>,
-    tallies: Tallies,
+    counts: RefusalCounts,
 }
 
 /// The share of its minute that one event has used.
@@ -70,12 +71,8 @@ struct Used {
 
 impl RefusalCounters {
     pub(in crate::service) fn new(now: Timestamp) -> Self {
-        let collected = Collected { since: now, lines: Vec::new(), used: HashMap::new(), tallies: Tallies::new() };
+        let collected = Collected { since: now, lines: Vec::new(), used: HashMap::new(), counts: RefusalCounts::new() };
         Self { collected: Mutex::new(collected), written: tokio::sync::Mutex::default() }
-    }
-
-    pub(in crate::service) fn lock(&self) -> MutexGuard<'_, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,23 +81,23 @@ impl Collected {
     pub(in crate::service) fn note(&mut self, subject: Subject, line: Entry) {
         let event = line.event;
         let has_room = self.used.get(&event).is_none_or(|used| used.lines < LINES);
-        let tally = self.tally(event, subject);
-        if has_room && tally.lines < LINES_EACH {
-            tally.lines += 1;
+        let count = self.count_of(event, subject);
+        if has_room && count.lines < LINES_EACH {
+            count.lines += 1;
             self.used.entry(event).or_default().lines += 1;
             self.lines.push(line);
         } else {
-            tally.more += 1;
+            count.more += 1;
         }
     }
 
-    pub(in crate::service) fn tally(&mut self, event: Event, subject: Subject) -> &mut Tally {
+    pub(in crate::service) fn count_of(&mut self, event: Event, subject: Subject) -> &mut RefusalCount {
         let key = (event, subject);
         let used = self.used.entry(event).or_default();
-        let is_new = !self.tallies.contains_key(&key);
+        let is_new = !self.counts.contains_key(&key);
         let fits = !is_new || used.subjects < SUBJECTS;
         used.subjects += usize::from(is_new && fits);
-        self.tallies.entry(if fits { key } else { (event, Subject::Others) }).or_default()
+        self.counts.entry(if fits { key } else { (event, Subject::Others) }).or_default()
     }
 
     /// Takes what is to be written now: the lines and, when the minute is over or at the end, the counts with their
@@ -109,7 +106,7 @@ impl Collected {
         &mut self,
         now: Timestamp,
         at_end: bool,
-    ) -> (Vec<Entry>, Option<(Timestamp, Tallies)>) {
+    ) -> (Vec<Entry>, Option<(Timestamp, RefusalCounts)>) {
         let lines = std::mem::take(&mut self.lines);
         // A clock that was set back must not keep the minute open.
         if !at_end && now >= self.since && now.since(self.since) < MINUTE {
@@ -117,14 +114,14 @@ impl Collected {
         }
         self.used.clear();
         let since = std::mem::replace(&mut self.since, now);
-        (lines, Some((since, std::mem::take(&mut self.tallies))))
+        (lines, Some((since, std::mem::take(&mut self.counts))))
     }
 
     /// Takes back counts that could not be written.
-    pub(in crate::service) fn put_back(&mut self, since: Timestamp, tallies: Tallies) {
+    pub(in crate::service) fn put_back(&mut self, since: Timestamp, counts: RefusalCounts) {
         self.since = since;
-        for ((event, subject), tally) in tallies {
-            self.tally(event, subject).more += tally.more;
+        for ((event, subject), count) in counts {
+            self.count_of(event, subject).more += count.more;
         }
     }
 }
@@ -164,11 +161,11 @@ mod tests {
         let all = RefusalCounters::new(at(0));
         for number in 0..refusals {
             let from = address(number % addresses);
-            all.lock().note(Subject::From(from), line(from));
+            all.collected.lock().note(Subject::From(from), line(from));
         }
-        let (lines, counts) = all.lock().take(at(60), false);
-        let (_, tallies) = counts.unwrap();
-        let more: Vec<u64> = tallies.values().map(|tally| tally.more).filter(|more| *more > 0).collect();
+        let (lines, counts) = all.collected.lock().take(at(60), false);
+        let (_, counts) = counts.unwrap();
+        let more: Vec<u64> = counts.values().map(|count| count.more).filter(|more| *more > 0).collect();
         (lines.len(), more.len(), more.iter().sum())
     }
 
@@ -186,36 +183,36 @@ mod tests {
         let all = RefusalCounters::new(at(0));
         for number in 0..100_000 {
             let forged = Entry { event: Event::Forgery, ..line(address(number)) };
-            all.lock().note(Subject::From(address(number)), forged);
+            all.collected.lock().note(Subject::From(address(number)), forged);
         }
-        all.lock().note(Subject::From(address(7)), line(address(7)));
-        all.lock().tally(Event::LoginFailMax, Subject::From(address(8))).more += 1;
-        let (lines, counts) = all.lock().take(at(60), false);
+        all.collected.lock().note(Subject::From(address(7)), line(address(7)));
+        all.collected.lock().count_of(Event::LoginFailMax, Subject::From(address(8))).more += 1;
+        let (lines, counts) = all.collected.lock().take(at(60), false);
         let of = |event| lines.iter().filter(|line| line.event == event).count();
         assert_eq!((of(Event::Forgery), of(Event::LoginFail)), (LINES, 1));
-        let (_, tallies) = counts.unwrap();
-        assert!(tallies.contains_key(&(Event::LoginFailMax, Subject::From(address(8)))), "nor whose it was");
-        assert!(tallies.len() <= SUBJECTS + 3, "{}", tallies.len());
+        let (_, counts) = counts.unwrap();
+        assert!(counts.contains_key(&(Event::LoginFailMax, Subject::From(address(8)))), "nor whose it was");
+        assert!(counts.len() <= SUBJECTS + 3, "{}", counts.len());
     }
 
     #[test]
     fn lines_go_at_once_and_counts_when_their_minute_is_over() {
         let all = RefusalCounters::new(at(0));
         for _ in 0..LINES_EACH + 1 {
-            all.lock().note(Subject::From(address(1)), line(address(1)));
+            all.collected.lock().note(Subject::From(address(1)), line(address(1)));
         }
-        let (lines, counts) = all.lock().take(at(59), false);
+        let (lines, counts) = all.collected.lock().take(at(59), false);
         assert!(lines.len() == 100 && counts.is_none());
-        all.lock().note(Subject::From(address(1)), line(address(1)));
-        let (lines, counts) = all.lock().take(at(60), false);
-        let (since, tallies) = counts.unwrap();
+        all.collected.lock().note(Subject::From(address(1)), line(address(1)));
+        let (lines, counts) = all.collected.lock().take(at(60), false);
+        let (since, counts) = counts.unwrap();
         assert!(lines.is_empty() && since == at(0));
-        assert_eq!(tallies.values().next().unwrap().more, 2);
+        assert_eq!(counts.values().next().unwrap().more, 2);
         // Counts that could not be written go on counting.
-        all.lock().put_back(since, tallies);
-        let (_, counts) = all.lock().take(at(61), true);
+        all.collected.lock().put_back(since, counts);
+        let (_, counts) = all.collected.lock().take(at(61), true);
         assert_eq!(counts.unwrap().1.values().next().unwrap().more, 2);
-        all.lock().note(Subject::From(address(1)), line(address(1)));
-        assert!(all.lock().take(at(1), false).1.is_some(), "a clock that was put back keeps no minute open");
+        all.collected.lock().note(Subject::From(address(1)), line(address(1)));
+        assert!(all.collected.lock().take(at(1), false).1.is_some(), "a clock that was put back keeps no minute open");
     }
 }

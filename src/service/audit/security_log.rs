@@ -12,7 +12,7 @@ use crate::domain::{Client, Email, Timestamp, UserId};
 use crate::ledger::audit::Entry;
 use crate::ledger::{LedgerError, audit, users};
 use crate::service::audit::Audit;
-use crate::service::audit::refusal_counters::{Subject, Tallies};
+use crate::service::audit::refusal_counters::{RefusalCounts, Subject};
 use crate::service::core::alarm::MANY;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
@@ -83,18 +83,18 @@ impl Audit {
         // Do not keep an address that no account can have: it may be as long as a body.
         let named = throttled.is_of_account() && Email::parse(email_key).is_ok();
         let subject = if named { Subject::Named(email_key.to_owned(), from) } else { Subject::From(from) };
-        self.refusals.lock().tally(Event::LoginFailMax, subject).more += 1;
+        self.refusals.collected.lock().count_of(Event::LoginFailMax, subject).more += 1;
     }
 
     /// Counts tokens from one address that open no session, once there are more than is normal.
     pub(in crate::service) fn note_unknown_tokens(&self, from: IpAddr, more: u64) {
-        self.refusals.lock().tally(Event::TokenFail, Subject::From(from)).more += more;
+        self.refusals.collected.lock().count_of(Event::TokenFail, Subject::From(from)).more += more;
     }
 
     fn note_line(&self, line: Entry) {
         let from = line.ip.map_or(Subject::Others, |ip| Subject::From(subscriber(ip)));
         let subject = line.user.map_or(from, Subject::User);
-        self.refusals.lock().note(subject, line);
+        self.refusals.collected.lock().note(subject, line);
     }
 
     /// Writes the collected lines; at the end, also the counts of the unfinished minute. Lines that the ledger does not
@@ -102,10 +102,10 @@ impl Audit {
     pub(in crate::service) async fn write_refusals(&self, at_end: bool) -> Result<(), LedgerError> {
         let mut unwritten = self.refusals.written.lock().await;
         self.append_all(&mut unwritten).await?;
-        let (lines, counts) = self.refusals.lock().take(self.core.clock().now(), at_end);
+        let (lines, counts) = self.refusals.collected.lock().take(self.core.clock().now(), at_end);
         *unwritten = lines;
-        if let Some((since, tallies)) = counts {
-            unwritten.extend(self.counted(since, tallies).await?);
+        if let Some((since, counts)) = counts {
+            unwritten.extend(self.counted(since, counts).await?);
         }
         self.append_all(&mut unwritten).await
     }
@@ -123,12 +123,12 @@ impl Audit {
     }
 
     /// The lines for the counts.
-    async fn counted(&self, since: Timestamp, mut tallies: Tallies) -> Result<Vec<Entry>, LedgerError> {
-        tallies.retain(|_, tally| tally.more > 0);
-        if tallies.is_empty() {
+    async fn counted(&self, since: Timestamp, mut counts: RefusalCounts) -> Result<Vec<Entry>, LedgerError> {
+        counts.retain(|_, count| count.more > 0);
+        if counts.is_empty() {
             return Ok(Vec::new());
         }
-        let names = tallies.keys().filter_map(|(_, subject)| match subject {
+        let names = counts.keys().filter_map(|(_, subject)| match subject {
             Subject::Named(key, _) => Some(key.clone()),
             _ => None,
         });
@@ -140,17 +140,17 @@ impl Audit {
         let owners = match owners.await {
             Ok(owners) => owners.into_iter().filter_map(|(id, name)| Some((name, id?))).collect::<HashMap<_, _>>(),
             Err(error) => {
-                self.refusals.lock().put_back(since, tallies);
+                self.refusals.collected.lock().put_back(since, counts);
                 return Err(error);
             }
         };
         let mut resolved: HashMap<(Event, Subject), u64> = HashMap::new();
-        for ((event, subject), tally) in tallies {
+        for ((event, subject), count) in counts {
             let subject = match subject {
                 Subject::Named(key, from) => owners.get(&key).map_or(Subject::From(from), |id| Subject::User(*id)),
                 other => other,
             };
-            *resolved.entry((event, subject)).or_default() += tally.more;
+            *resolved.entry((event, subject)).or_default() += count.more;
         }
         Ok(resolved.into_iter().map(|((event, subject), more)| self.count_line(since, event, &subject, more)).collect())
     }

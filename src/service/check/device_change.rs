@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::domain::event::Event;
-use crate::domain::{Client, Device, DeviceMark, EndReason};
+use crate::domain::{Client, Device, DeviceMark, EndReason, OnDeviceChange};
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::{Db, LedgerError, audit, locks, proofs};
@@ -14,7 +14,6 @@ use crate::service::check::Check;
 use crate::service::check::devices::mark_of;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
-use crate::service::core::policy::OnDeviceChange;
 use crate::service::core::unavailable::Unavailable;
 
 /// Lines that device changes of one session can add to the audit log between two proofs.

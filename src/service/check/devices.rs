@@ -5,7 +5,8 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::domain::{Device, DeviceMark, TokenHash};
 
@@ -42,12 +43,12 @@ pub(in crate::service) struct DealtWith(Mutex<HashSet<(TokenHash, DeviceMark)>>)
 impl DealtWith {
     /// Whether this change was handled.
     pub(in crate::service) fn has(&self, change: (TokenHash, DeviceMark)) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&change)
+        self.0.lock().contains(&change)
     }
 
     /// Marks this change as handled. Returns whether that is new.
     pub(in crate::service) fn add(&self, change: (TokenHash, DeviceMark)) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.len() >= KNOWN_CHANGES {
             known.clear();
         }
@@ -55,7 +56,7 @@ impl DealtWith {
     }
 
     pub(in crate::service) fn forget(&self, change: (TokenHash, DeviceMark)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&change);
+        self.0.lock().remove(&change);
     }
 }
 
@@ -74,7 +75,7 @@ mod tests {
         for _ in 0..=KNOWN_CHANGES {
             dealt_with.add((Token::generate(&SystemRandom).hash(), DeviceMark::UNKNOWN));
         }
-        assert!(dealt_with.0.lock().unwrap().len() <= KNOWN_CHANGES);
+        assert!(dealt_with.0.lock().len() <= KNOWN_CHANGES);
     }
 
     #[test]

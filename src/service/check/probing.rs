@@ -5,8 +5,9 @@
 //! minute. Must never keep a token, not even its hash.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::Timestamp;
 use crate::domain::throttle::Window;
@@ -55,7 +56,7 @@ impl Probing {
     /// Counts one more token of an address, unless it is one of the last that were.
     pub(in crate::service) fn note(&self, subscriber: IpAddr, fingerprint: u64, now: Timestamp) -> Report {
         let minute = WINDOW.number(now);
-        let mut places = self.lock();
+        let mut places = self.places.lock();
         // Allocated late: most nodes never need it.
         if places.is_empty() {
             places.resize(PLACES, Place::default());
@@ -77,10 +78,6 @@ impl Probing {
             1 => Report::First,
             _ => Report::More,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Place>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,7 +165,7 @@ mod tests {
         for number in 0..names() {
             probing.note(address(0x0A00_0000 + number), 1, at(1));
         }
-        let places = probing.lock().len();
+        let places = probing.places.lock().len();
         println!("{} addresses: {places} places", names());
         assert_eq!(places, PLACES);
         assert_eq!(probing.note(address(7), 200, at(2)), Report::More, "still counted");

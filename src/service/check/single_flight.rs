@@ -4,8 +4,9 @@
 //! be older than a revocation that the request must see (guard of the model: "join only before it is sent").
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::domain::TokenHash;
@@ -47,7 +48,7 @@ pub(in crate::service) struct JoinWindow<T> {
 impl<T: Clone> SingleFlight<T> {
     /// Joins the question about this token, or leads a new one.
     pub(in crate::service) fn join(&self, token_hash: TokenHash) -> Role<T> {
-        let mut open = lock(&self.open);
+        let mut open = self.open.lock();
         if let Some((_, answer)) = open.1.get(&token_hash) {
             return Role::Joined(answer.clone());
         }
@@ -69,15 +70,11 @@ impl<T> Leader<T> {
 
 impl<T> Drop for JoinWindow<T> {
     fn drop(&mut self) {
-        let mut open = lock(&self.open);
+        let mut open = self.open.lock();
         if open.1.get(&self.token_hash).is_some_and(|(number, _)| *number == self.number) {
             open.1.remove(&self.token_hash);
         }
     }
-}
-
-fn lock<T>(open: &Mutex<(u64, Open<T>)>) -> MutexGuard<'_, (u64, Open<T>)> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -102,7 +99,7 @@ mod tests {
         let hash = Token::generate(&SystemRandom).hash();
         let Role::Leader(first, _) = single_flight.join(hash) else { panic!("nobody was asking") };
         let (window, _answer) = first.split();
-        lock(&single_flight.open).1.clear();
+        single_flight.open.lock().1.clear();
         let Role::Leader(_second, _) = single_flight.join(hash) else { panic!("nobody was asking") };
         drop(window);
         assert!(matches!(single_flight.join(hash), Role::Joined(_)));

@@ -4,7 +4,7 @@
 //! refusing would let an attacker lock everyone out. No other counter shows guesses at very many accounts from very
 //! many addresses.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use crate::domain::Timestamp;
 
@@ -27,7 +27,7 @@ struct Minute {
 impl Alarm {
     /// Counts a wrong password. True for the one that reaches the limit.
     pub(in crate::service) fn rings(&self, now: Timestamp) -> bool {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.lock();
         let number = now.ms().div_euclid(MINUTE_MS);
         if present.number != number {
             *present = Minute { number, failures: 0 };

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::domain::{SessionId, Timestamp};
@@ -50,13 +50,13 @@ impl LastSeenBuffer {
 
     /// The latest use that this node knows and the ledger may not.
     pub(in crate::service) fn noted(&self, session: SessionId) -> Option<Timestamp> {
-        let uses = self.lock();
+        let uses = self.uses.lock();
         [&uses.waiting, &uses.telling].into_iter().filter_map(|of| of.get(&session)).map(|note| note.seen_at).max()
     }
 
     /// Adds a use. False when another request of the same page added one a moment ago.
     pub(in crate::service) fn note(&self, session: SessionId, note: UnwrittenUse, resolution: Duration) -> bool {
-        let untold = &mut *self.lock();
+        let untold = &mut *self.uses.lock();
         let uses = &mut untold.waiting;
         let earlier = uses.get(&session).copied();
         if earlier.is_some_and(|old| old.ip == note.ip && note.seen_at.since(old.seen_at) < resolution) {
@@ -79,7 +79,7 @@ impl LastSeenBuffer {
     }
 
     pub(in crate::service) fn make_due(&self, session: SessionId) {
-        if let Some(note) = self.lock().waiting.get_mut(&session) {
+        if let Some(note) = self.uses.lock().waiting.get_mut(&session) {
             note.due = Duration::ZERO;
         }
         self.call();
@@ -93,7 +93,7 @@ impl LastSeenBuffer {
     /// Takes the uses that are due, to be written: they stay known until [`LastSeenBuffer::told`] or
     /// [`LastSeenBuffer::give_back`].
     pub(in crate::service) fn take_due(&self, now: Duration) -> Vec<(SessionId, UnwrittenUse)> {
-        let mut uses = self.lock();
+        let mut uses = self.uses.lock();
         let due: Vec<_> = uses.waiting.extract_if(|_, note| note.due <= now).collect();
         uses.telling.extend(due.iter().copied());
         due
@@ -101,7 +101,7 @@ impl LastSeenBuffer {
 
     /// The ledger has these uses now.
     pub(in crate::service) fn told(&self, told: &[(SessionId, UnwrittenUse)]) {
-        let mut uses = self.lock();
+        let mut uses = self.uses.lock();
         for (id, _) in told {
             uses.telling.remove(id);
         }
@@ -109,16 +109,12 @@ impl LastSeenBuffer {
 
     /// The ledger does not have these uses. A use that was added meanwhile takes over the earlier due time.
     pub(in crate::service) fn give_back(&self, untold: &[(SessionId, UnwrittenUse)]) {
-        let mut uses = self.lock();
+        let mut uses = self.uses.lock();
         for (id, note) in untold {
             uses.telling.remove(id);
             let newer = uses.waiting.entry(*id).and_modify(|newer| newer.due = newer.due.min(note.due));
             newer.or_insert(*note);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Untold> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records whether due uses wait for a ledger that is down.

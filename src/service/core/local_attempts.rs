@@ -4,10 +4,11 @@
 //! forgotten. Must never grow: the counter with the fewest failures makes room for a new one, so that a flood of new
 //! names does not evict the counter of an account under attack.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::domain::throttle::{Backoff, Permit, Tally};
+use parking_lot::Mutex;
+
+use crate::domain::throttle::{AttemptCount, Backoff, Permit};
 use crate::domain::{BucketId, Timestamp};
 
 /// Places that one counter may take.
@@ -36,31 +37,36 @@ impl LocalAttempts {
     }
 
     /// Counts an attempt if the rule permits one more. Returns the count before it in either case.
-    pub(in crate::service) fn reserve(&self, bucket: BucketId, rule: Backoff, now: Timestamp) -> Result<Tally, Tally> {
-        self.at(bucket, now, |tally| {
-            let before = *tally;
+    pub(in crate::service) fn reserve(
+        &self,
+        bucket: BucketId,
+        rule: Backoff,
+        now: Timestamp,
+    ) -> Result<AttemptCount, AttemptCount> {
+        self.at(bucket, now, |attempts| {
+            let before = *attempts;
             if rule.judge(before, now) != Permit::Go {
                 return Err(before);
             }
-            *tally = Tally { count: before.count.saturating_add(1), last: Some(now) };
+            *attempts = AttemptCount { count: before.count.saturating_add(1), last: Some(now) };
             Ok(before)
         })
     }
 
     /// Takes back an attempt that was counted after `before`.
-    pub(in crate::service) fn give_back(&self, bucket: BucketId, before: Tally, now: Timestamp) {
-        self.at(bucket, now, |tally| {
-            let last = if tally.count == before.count.saturating_add(1) { before.last } else { tally.last };
-            *tally = Tally { count: tally.count.saturating_sub(1), last };
+    pub(in crate::service) fn give_back(&self, bucket: BucketId, before: AttemptCount, now: Timestamp) {
+        self.at(bucket, now, |attempts| {
+            let last = if attempts.count == before.count.saturating_add(1) { before.last } else { attempts.last };
+            *attempts = AttemptCount { count: attempts.count.saturating_sub(1), last };
         });
     }
 
     /// Counts up to a limit, for the life of the bucket; false when the limit is reached.
     pub(in crate::service) fn count(&self, bucket: BucketId, limit: u32, now: Timestamp) -> bool {
-        self.at(bucket, now, |tally| {
-            let fits = tally.count < limit;
+        self.at(bucket, now, |attempts| {
+            let fits = attempts.count < limit;
             if fits {
-                *tally = Tally { count: tally.count.saturating_add(1), last: Some(now) };
+                *attempts = AttemptCount { count: attempts.count.saturating_add(1), last: Some(now) };
             }
             fits
         })
@@ -68,22 +74,22 @@ impl LocalAttempts {
 
     /// How many were counted.
     pub(in crate::service) fn counted(&self, bucket: BucketId, now: Timestamp) -> u32 {
-        self.at(bucket, now, |tally| tally.count)
+        self.at(bucket, now, |attempts| attempts.count)
     }
 
     /// Takes one attempt back.
     pub(in crate::service) fn uncount(&self, bucket: BucketId, now: Timestamp) {
-        self.at(bucket, now, |tally| tally.count = tally.count.saturating_sub(1));
+        self.at(bucket, now, |attempts| attempts.count = attempts.count.saturating_sub(1));
     }
 
     /// Removes a counter.
     pub(in crate::service) fn clear(&self, bucket: BucketId, now: Timestamp) {
-        self.at(bucket, now, |tally| *tally = Tally::default());
+        self.at(bucket, now, |attempts| *attempts = AttemptCount::default());
     }
 
     /// Changes one counter under its lock. A counter that is left at zero takes no place.
-    fn at<T>(&self, bucket: BucketId, now: Timestamp, change: impl FnOnce(&mut Tally) -> T) -> T {
-        let mut sets = self.lock();
+    fn at<T>(&self, bucket: BucketId, now: Timestamp, change: impl FnOnce(&mut AttemptCount) -> T) -> T {
+        let mut sets = self.sets.lock();
         let number = set_of(&bucket);
         let mut nowhere = [None; WAYS];
         let set = sets.get_mut(number).unwrap_or(&mut nowhere);
@@ -91,13 +97,13 @@ impl LocalAttempts {
             place.take_if(|place| now.since(place.last) >= (self.memory)(place.count));
         }
         let found = set.iter_mut().find(|place| place.is_some_and(|place| place.bucket == bucket));
-        let mut tally = Tally::default();
+        let mut attempts = AttemptCount::default();
         if let Some(place) = found.as_ref().and_then(|place| place.as_ref()) {
-            tally = Tally { count: place.count, last: Some(place.last) };
+            attempts = AttemptCount { count: place.count, last: Some(place.last) };
         }
-        let answer = change(&mut tally);
-        let new = match tally {
-            Tally { count: 1.., last: Some(last) } => Some(Place { bucket, count: tally.count, last }),
+        let answer = change(&mut attempts);
+        let new = match attempts {
+            AttemptCount { count: 1.., last: Some(last) } => Some(Place { bucket, count: attempts.count, last }),
             _ => None,
         };
         match found {
@@ -114,13 +120,9 @@ impl LocalAttempts {
         answer
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<[Option<Place>; WAYS]>> {
-        self.sets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.lock().iter().flatten().flatten().count()
+        self.sets.lock().iter().flatten().flatten().count()
     }
 }
 
@@ -156,11 +158,11 @@ mod tests {
         for count in 0..5 {
             assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(0)).map(|before| before.count), Ok(count));
         }
-        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(0)), Err(Tally { count: 5, last: Some(at(0)) }));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(0)), Err(AttemptCount { count: 5, last: Some(at(0)) }));
         assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(1)).map(|before| before.count), Ok(5));
-        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(1)) }));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(AttemptCount { count: 6, last: Some(at(1)) }));
         attempts.clear(bucket, at(2));
-        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Ok(Tally::default()));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Ok(AttemptCount::default()));
     }
 
     #[test]
@@ -171,8 +173,8 @@ mod tests {
         attempts.give_back(bucket, before, at(2));
         assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Ok(before));
         // Another attempt began meanwhile: its time stays.
-        attempts.give_back(bucket, Tally { count: 3, last: Some(at(0)) }, at(2));
-        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(Tally { count: 6, last: Some(at(2)) }));
+        attempts.give_back(bucket, AttemptCount { count: 3, last: Some(at(0)) }, at(2));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(2)), Err(AttemptCount { count: 6, last: Some(at(2)) }));
     }
 
     #[test]
@@ -181,7 +183,7 @@ mod tests {
         fail(&attempts, bucket, 20);
         let days = ONE_FORGOTTEN.as_secs();
         assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(20 * days - 1)).map(|before| before.count), Ok(20));
-        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(41 * days)), Ok(Tally::default()));
+        assert_eq!(attempts.reserve(bucket, Backoff::RULE, at(41 * days)), Ok(AttemptCount::default()));
         assert_eq!(attempts.held(), 1);
     }
 

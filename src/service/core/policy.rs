@@ -1,11 +1,11 @@
 //! Policy: the rules that the operator sets.
 //!
-//! Owns [`Policy`] and its choices. Must never read the environment: the configuration does.
+//! Owns [`Policy`]. Must never read the environment: the configuration does.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{PasswordRules, RiskPolicy, Terms};
+use crate::domain::{AtLimit, OnDeviceChange, PasswordRules, Registration, RiskPolicy, Terms};
 
 /// The rules that the operator sets.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Policy {
     /// How many event streams may be open on this node.
     pub max_event_streams: usize,
     /// Whether anyone may create an account.
-    pub registration_open: bool,
+    pub registration: Registration,
     /// The rules for new passwords.
     pub password_rules: Arc<PasswordRules>,
     /// How long audit log lines are kept.
@@ -40,24 +40,4 @@ pub struct Policy {
     pub session_retention: Duration,
     /// How long a node trusts a stamp after it last read that the stamp is current.
     pub store_lease: Duration,
-}
-
-/// What happens when a user with as many sessions as allowed signs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtLimit {
-    /// The oldest session ends.
-    EvictOldest,
-    /// The sign-in is refused.
-    Refuse,
-}
-
-/// What happens when another device shows a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnDeviceChange {
-    /// Write a line to the audit log.
-    Log,
-    /// The same, and the session can change nothing until its owner gives a new proof of identity.
-    StepUp,
-    /// The same, and the session ends.
-    Revoke,
 }

@@ -4,9 +4,10 @@
 //! they only say where to look. The queue is bounded; when it overflows, every session is looked up.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::session::Deadlines;
@@ -19,7 +20,7 @@ const MOST_HINTS: usize = 10_000;
 
 /// All streams of a node.
 pub(in crate::service) struct Hub {
-    registry: Mutex<Registry>,
+    pub(in crate::service) registry: Mutex<Registry>,
     hints: Mutex<Hints>,
     news: Notify,
     /// Whether this node cannot hear the others.
@@ -49,10 +50,10 @@ impl Hub {
 
     /// These sessions may have changed.
     pub(in crate::service) fn hint(&self, sessions: impl IntoIterator<Item = SessionId>) {
-        if self.registry().streams() == 0 {
+        if self.registry.lock().streams() == 0 {
             return;
         }
-        let mut hints = self.hints();
+        let mut hints = self.hints.lock();
         for session in sessions {
             if hints.sessions.len() >= MOST_HINTS {
                 hints.all = true;
@@ -68,7 +69,7 @@ impl Hub {
 
     /// Hints may have been missed.
     pub(in crate::service) fn hint_missed(&self) {
-        self.hints().all = true;
+        self.hints.lock().all = true;
         self.news.notify_one();
     }
 
@@ -91,7 +92,7 @@ impl Hub {
 
     /// Takes at most this many hints.
     pub(in crate::service) fn take_hints(&self, most: usize) -> Hints {
-        let mut hints = self.hints();
+        let mut hints = self.hints.lock();
         let taken: HashSet<_> = hints.sessions.iter().take(most).copied().collect();
         hints.sessions.retain(|session| !taken.contains(session));
         Hints { sessions: taken, all: std::mem::take(&mut hints.all) }
@@ -99,26 +100,17 @@ impl Hub {
 
     /// Ends all streams and takes no more.
     pub(in crate::service) fn close(&self) {
-        self.registry().close();
+        self.registry.lock().close();
     }
 
     /// How many streams there are.
     pub(in crate::service) fn streams(&self) -> usize {
-        self.registry().streams()
-    }
-
-    /// Locks the registry of streams.
-    pub(in crate::service) fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn hints(&self) -> MutexGuard<'_, Hints> {
-        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+        self.registry.lock().streams()
     }
 
     /// Whether there is room for one more stream.
     pub(in crate::service) fn has_room(&self, session: SessionId, user: UserId) -> Result<(), Full> {
-        self.registry().room((session, user), self.most)
+        self.registry.lock().room((session, user), self.most)
     }
 
     /// Adds a stream. Its session is looked up first, for changes since its check.
@@ -129,7 +121,7 @@ impl Hub {
         deadlines: Deadlines,
     ) -> Result<EventStream, Full> {
         let mailbox = Arc::new(Mailbox::default());
-        self.registry().add((session, user), deadlines, Arc::clone(&mailbox), self.most)?;
+        self.registry.lock().add((session, user), deadlines, Arc::clone(&mailbox), self.most)?;
         let stream = EventStream { hub: Arc::clone(self), session, mailbox };
         self.hint([session]);
         Ok(stream)
@@ -157,6 +149,6 @@ impl EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        self.hub.registry().remove(self.session, &self.mailbox);
+        self.hub.registry.lock().remove(self.session, &self.mailbox);
     }
 }

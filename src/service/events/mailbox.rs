@@ -3,8 +3,9 @@
 //! Owns [`Mailbox`]: a few flags instead of a queue, so that repeated notices are sent once and nothing grows while a
 //! client does not read.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// A notice for a client.
@@ -34,7 +35,7 @@ struct Waiting {
 impl Mailbox {
     /// The list of sessions has changed.
     pub(in crate::service) fn sessions_changed(&self) {
-        self.lock().changed = true;
+        self.waiting.lock().changed = true;
         self.news.notify_one();
     }
 
@@ -50,7 +51,7 @@ impl Mailbox {
 
     /// The first final notice stands.
     fn finish(&self, last: Notice) {
-        self.lock().last.get_or_insert(last);
+        self.waiting.lock().last.get_or_insert(last);
         self.news.notify_one();
     }
 
@@ -66,13 +67,9 @@ impl Mailbox {
 
     /// After the end, changes of the list do not matter.
     fn take(&self) -> Option<Notice> {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         let changed = std::mem::take(&mut waiting.changed);
         waiting.last.clone().or(changed.then_some(Notice::SessionsChanged))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use uuid::Builder;
 
-use crate::config::Webhook;
-use crate::domain::webhook::Notice;
+use crate::domain::webhook::{Notice, WebhookSecret};
+use crate::domain::webhook_url::WebhookUrl;
 use crate::domain::{Clock, SystemClock, SystemRandom, random};
 use crate::service::events::webhook::body;
 use crate::webhook::Sender;
@@ -26,13 +26,13 @@ pub struct Tried {
     pub took: Duration,
 }
 
-/// Sends one message.
-pub async fn test(webhook: &Webhook) -> Tried {
+/// Sends one message to `url`, signed with each of `secrets`.
+pub async fn test(url: &WebhookUrl, secrets: &[WebhookSecret]) -> Tried {
     let (clock, random) = (SystemClock::new(), SystemRandom);
     let now = clock.now();
     let ms = u64::try_from(now.ms()).unwrap_or(0);
     let id = Builder::from_unix_timestamp_millis(ms, &random::bytes(&random)).into_uuid();
-    let sender = Sender::new(webhook.url.clone(), webhook.secrets.clone());
+    let sender = Sender::new(url.clone(), secrets.to_vec());
     let (sent, start) = (body(Notice::Test, now, json!({})), clock.monotonic());
     let answered = sender.send(id, &sent, now).await;
     let took = clock.monotonic().saturating_sub(start);
@@ -40,5 +40,5 @@ pub async fn test(webhook: &Webhook) -> Tried {
         Ok(answer) => (answer.delivered(), answer.in_words()),
         Err(error) => (false, error.to_string()),
     };
-    Tried { to: webhook.url.to_string(), delivered, answer, took }
+    Tried { to: url.to_string(), delivered, answer, took }
 }

@@ -21,7 +21,7 @@ impl Fence {
 
     /// Follows SQL's clock from now on, whatever this machine's clock shows: for a command that may have to end a
     /// session quickly.
-    pub(in crate::service) async fn follow_clock(&self) -> Result<(), LedgerError> {
+    pub async fn follow_clock(&self) -> Result<(), LedgerError> {
         let room = self.clone();
         let reading = self.core.ledger.watch(move |db| room.read_clock(db)).await?;
         self.core.clock.follow(&reading);

@@ -26,13 +26,14 @@ pub struct Shared {
 
 /// This node as a member of the cluster.
 #[derive(Clone, Debug)]
-pub(in crate::service) struct Membership {
+pub struct Membership {
     pub(in crate::service) name: String,
     settings: Vec<Shared>,
 }
 
 impl Membership {
-    pub(in crate::service) fn new(name: String, settings: Vec<Shared>) -> Self {
+    /// A member with this name, which no other node has, and these settings.
+    pub fn new(name: String, settings: Vec<Shared>) -> Self {
         Self { name, settings }
     }
 

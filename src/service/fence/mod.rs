@@ -10,6 +10,7 @@ pub(in crate::service) mod nodes;
 pub(in crate::service) mod readiness;
 pub(in crate::service) mod rollback_check;
 pub(in crate::service) mod rollback_detector;
+pub(in crate::service) mod startup;
 pub(in crate::service) mod store_fence;
 
 use std::sync::Arc;

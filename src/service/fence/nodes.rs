@@ -162,7 +162,7 @@ impl Fence {
 impl Membership {
     /// Refuses to start beside a live node with different settings, and writes nothing: it runs before the migration of
     /// the tables that all nodes share. [`Fence::join`] finds a node that starts later.
-    pub(in crate::service) async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
+    pub async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
         let rivals = async || {
             let seen = ledger.read_regardless(nodes::seen).await?;
             Ok(self.rivals(seen))

@@ -86,7 +86,7 @@ impl Fence {
         // sees it.
         let written = ledger.written();
         let marker = live.marker(&name).await;
-        let noted = marker.as_ref().ok().and_then(|marker| marker.mark.as_ref());
+        let noted = marker.as_ref().ok().and_then(|marker| marker.position.as_ref());
         match &self.fence {
             // The ledger may be unreadable by now: until then, trust nothing that was filled from it.
             Some(fence) if detector.was_given_up(noted) => fence.retire_all(),
@@ -97,8 +97,8 @@ impl Fence {
         // Redis must be asked again soon, whether the ledger answers or not.
         let answer = timeout(self.core.policy.store_lease / 2, ledger.read_regardless(read)).await;
         let (history, settled) = answer.map_err(|_| LedgerError::Silent("no answer in time"))??;
-        detector.own = history.as_ref().map(|history| history.mark.lineage);
-        let Some(mark) = judge(history.as_ref(), [detector.seen.as_ref(), noted]) else {
+        detector.own = history.as_ref().map(|history| history.position.lineage);
+        let Some(position) = judge(history.as_ref(), [detector.seen.as_ref(), noted]) else {
             detector.seen = noted.or(detector.seen.as_ref()).cloned();
             self.refuse(&older(&live.marker_key(&name)));
             if let Ok(marker) = &marker {
@@ -106,23 +106,23 @@ impl Fence {
             }
             return Ok(Outlook::Outdated);
         };
-        let from = history.map_or_else(|| mark.clone(), |history| history.mark);
+        let from = history.map_or_else(|| position.clone(), |history| history.position);
         let doubted =
             detector.doubted == Some(from.lineage) || marker.as_ref().is_ok_and(|marker| marker.doubts(from.lineage));
         if doubted || !settled {
             // Never without reading what Redis knows: a history that begins now passes for the ledger.
             let marker = marker?;
-            return self.begin(&mut detector, live, &name, &marker, [from, mark]).await;
+            return self.begin(&mut detector, live, &name, &marker, [from, position]).await;
         }
         self.accept();
         let marker = marker?;
-        let up_to_date = from == mark && detector.raised_for == Some(written);
-        detector.seen = Some(mark.clone());
-        let raised = if up_to_date { Some(mark) } else { raise(ledger, from, mark.raised()).await? };
+        let up_to_date = from == position && detector.raised_for == Some(written);
+        detector.seen = Some(position.clone());
+        let raised = if up_to_date { Some(position) } else { raise(ledger, from, position.raised()).await? };
         detector.raised_for = Some(written);
-        if let Some(mark) = raised {
-            detector.seen = Some(mark.clone());
-            note(live, &name, &marker, &mark).await?;
+        if let Some(position) = raised {
+            detector.seen = Some(position.clone());
+            note(live, &name, &marker, &position).await?;
         }
         self.judged();
         Ok(Outlook::Continues)
@@ -136,7 +136,7 @@ impl Fence {
         if detector.own.is_none_or(|own| own == seen) {
             detector.doubted = Some(seen);
         }
-        let noted = marker.mark.as_ref().map(|mark| mark.lineage);
+        let noted = marker.position.as_ref().map(|position| position.lineage);
         let is_new = detector.doubted == noted && noted.is_some_and(|noted| !marker.doubts(noted));
         if is_new && let Err(error) = live.doubt(name, marker).await {
             log::debug!("Redis was not told of the older copy: {error}");
@@ -150,9 +150,9 @@ impl Fence {
         live: &Live,
         name: &Lineage,
         marker: &Marker,
-        [from, mark]: [HistoryPosition; 2],
+        [from, position]: [HistoryPosition; 2],
     ) -> Result<Outlook, Blind> {
-        let to = mark.begin(Lineage::generate(self.core.random()));
+        let to = position.begin(Lineage::generate(self.core.random()));
         let begun = to.clone();
         let ledger = &self.core.ledger;
         if ledger.write_regardless(move |db| lineage::begin(db, &from, &begun)).await?.is_none() {
@@ -216,8 +216,8 @@ async fn raise(
     Ok(moved.then_some(raised))
 }
 
-async fn note(live: &Live, name: &Lineage, marker: &Marker, mark: &HistoryPosition) -> Result<(), LiveError> {
-    if marker.mark.as_ref() != Some(mark) && !live.mark(name, marker, mark).await? {
+async fn note(live: &Live, name: &Lineage, marker: &Marker, position: &HistoryPosition) -> Result<(), LiveError> {
+    if marker.position.as_ref() != Some(position) && !live.note_position(name, marker, position).await? {
         log::debug!("another node has already recorded the ledger's position");
     }
     Ok(())

@@ -40,6 +40,6 @@ pub(in crate::service) fn judge(
     seen: [Option<&HistoryPosition>; 2],
 ) -> Option<HistoryPosition> {
     let seen = || seen.into_iter().flatten();
-    let mark = &history?.mark;
-    seen().all(|seen| mark.continues(seen)).then(|| seen().fold(mark.clone(), HistoryPosition::successor_of))
+    let position = &history?.position;
+    seen().all(|seen| position.continues(seen)).then(|| seen().fold(position.clone(), HistoryPosition::successor_of))
 }

@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::domain::{Clock, Process, Random, Stamp};
@@ -66,7 +67,7 @@ impl StoreFence {
         }
         let started = self.clock.monotonic();
         // A process that is enrolled while the ledger is read is younger than the answer.
-        let known: Vec<Stamp> = self.lock().keys().copied().collect();
+        let known: Vec<Stamp> = self.leases.lock().keys().copied().collect();
         let mut reading = pin!(self.ledger.watch(live_store::current));
         let current = loop {
             match timeout(self.lease / SILENCE, &mut reading).await {
@@ -77,7 +78,7 @@ impl StoreFence {
         let until = started.saturating_add(self.lease);
         match &current {
             Ok(current) => {
-                self.lock().retain(|stamp, Believed { lease, .. }| {
+                self.leases.lock().retain(|stamp, Believed { lease, .. }| {
                     let holds = current.contains(stamp) || !known.contains(stamp);
                     if holds {
                         lease.believe_until(until);
@@ -104,18 +105,18 @@ impl StoreFence {
 
     /// Trusts no Redis process any more: nothing that one says can be checked against the ledger.
     pub(in crate::service) fn retire_all(&self) {
-        self.lock().drain().for_each(|(_, believed)| believed.lease.retire());
+        self.leases.lock().drain().for_each(|(_, believed)| believed.lease.retire());
     }
 
     /// Whether this node trusts any Redis process now.
     pub(in crate::service) fn believes_any(&self) -> bool {
         let now = self.clock.monotonic();
-        self.lock().values().any(|believed| believed.lease.holds(now))
+        self.leases.lock().values().any(|believed| believed.lease.holds(now))
     }
 
     /// The ledger was compared with what Redis knows of it, and is the right one.
     pub(in crate::service) fn set_judged(&self) {
-        let _beliefs = self.lock();
+        let _beliefs = self.leases.lock();
         if !self.judged.swap(true, Ordering::SeqCst) {
             self.retire_unbelieved();
         }
@@ -123,34 +124,34 @@ impl StoreFence {
 
     /// Closes the untrusted connections; new ones may be trusted.
     fn retire_unbelieved(&self) {
-        let unbelieved = std::mem::take(&mut *self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner));
+        let unbelieved = std::mem::take(&mut *self.unbelieved.lock());
         unbelieved.iter().for_each(|lease| lease.retire());
     }
 
     /// Redis has reported how far the ledger was seen to come.
     pub(in crate::service) fn hear(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.monotonic());
+        *self.heard.lock() = Some(self.clock.monotonic());
     }
 
     /// The ledger does not answer: trust a Redis that stands alone for one more lease.
     fn go_on_alone(&self) {
         let now = self.clock.monotonic();
         let until = now.saturating_add(self.lease);
-        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = *self.heard.lock();
         // A process that stood still may have been replaced meanwhile.
         if self.ledger.place_ran_out()
             || heard.is_none_or(|heard| now > heard.saturating_add(self.lease.saturating_mul(HEARSAY)))
         {
             return;
         }
-        let leases = self.lock();
+        let leases = self.leases.lock();
         let solo = leases.values().map(|believed| &believed.lease).filter(|lease| lease.solo());
         solo.for_each(|lease| lease.believe_until(until));
     }
 
     /// Logs once for each process that it was retired: every worker meets it again with each attempt to connect.
     fn tell_retired(&self, run: &str) {
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned()) {
+        if self.told.lock().insert(run.to_owned()) {
             log::warn!(
                 "the Redis process {run} was retired: it may have missed revocations and stays unused; restart it, or set \
                  another SESSIOND_REDIS_PREFIX on every node; if it was not replaced, REDIS_URL leads to several \
@@ -159,21 +160,17 @@ impl StoreFence {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Stamp, Believed>> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// This very process, if it is trusted now. A restarted or promoted process, or one with other slots, is another
     /// one.
     fn known(&self, process: &Process) -> Option<Enrolled> {
         let now = self.clock.monotonic();
-        let leases = self.lock();
+        let leases = self.leases.lock();
         let mut known = leases.iter().filter(|(_, it)| it.process == *process && it.lease.holds(now));
         known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, lease: Arc::clone(&it.lease) })
     }
 
     fn believe(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
-        let mut leases = self.lock();
+        let mut leases = self.leases.lock();
         // Checked under the lock: [`StoreFence::retire_all`] runs after the ledger was refused.
         if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
             return self.believe_nothing(stamp);
@@ -187,7 +184,7 @@ impl StoreFence {
     /// A connection on which nothing is trusted, and which is soon replaced.
     fn believe_nothing(&self, stamp: Stamp) -> Enrolled {
         let lease = Arc::default();
-        self.unbelieved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&lease));
+        self.unbelieved.lock().push(Arc::clone(&lease));
         Enrolled { stamp, lease }
     }
 }

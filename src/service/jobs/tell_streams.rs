@@ -66,7 +66,7 @@ impl Jobs {
     /// Sends at most one query to the ledger; returns whether there may be more to ask.
     async fn look_once(&self, rounds: &mut Rounds) -> bool {
         let (hub, now) = (&self.events.hub, self.core.clock().now());
-        let [over, resting] = hub.registry().take_due(now, now.plus(AGAIN), stream_queries::MOST);
+        let [over, resting] = hub.registry.lock().take_due(now, now.plus(AGAIN), stream_queries::MOST);
         over.iter().for_each(|session| expire(hub, *session));
         if self.core.clock().monotonic() < rounds.pause {
             return false;
@@ -90,7 +90,7 @@ impl Jobs {
         let (hub, elapsed) = (&self.events.hub, self.core.clock().monotonic());
         let hints = hub.take_hints(stream_queries::MOST.saturating_sub(resting.len()));
         if hints.all || elapsed >= rounds.next {
-            rounds.left = hub.registry().all();
+            rounds.left = hub.registry.lock().all();
             rounds.next = elapsed.saturating_add(round(rounds.left.len(), hub.is_deaf()));
         }
         let mut wanted: HashSet<_> = resting.into_iter().chain(hints.sessions).collect();
@@ -106,20 +106,20 @@ impl Jobs {
         for session in wanted.into_iter().filter(|session| !known.contains(session)) {
             // Rows stay as long as a session could last, so this is another ledger than the one that issued the
             // session.
-            hub.registry().end(session, &EndReason::LedgerRestored.name().into());
+            hub.registry.lock().end(session, &EndReason::LedgerRestored.name().into());
         }
         let mut resting = Vec::new();
         for state in states {
             match &state.ended {
-                Some(reason) => drop(hub.registry().end(state.id, &Arc::from(reason.as_str()))),
-                None if hub.registry().watches(state.id) && !self.is_awake(&state) => resting.push(state.id),
+                Some(reason) => drop(hub.registry.lock().end(state.id, &Arc::from(reason.as_str()))),
+                None if hub.registry.lock().watches(state.id) && !self.is_awake(&state) => resting.push(state.id),
                 None => {}
             }
         }
         if !resting.is_empty() {
             self.judge_resting(resting).await?;
         }
-        let mut registry = hub.registry();
+        let mut registry = hub.registry.lock();
         lists.into_iter().for_each(|(user, list)| registry.compare(user, list));
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Jobs {
         let found = self.core.ledger.read(move |db| {
             let states = stream_queries::find(db, &wanted)?;
             let owners: HashSet<_> = states.iter().map(|state| state.user).collect();
-            let owners: Vec<_> = owners.into_iter().filter(|user| hub.registry().knows(*user)).collect();
+            let owners: Vec<_> = owners.into_iter().filter(|user| hub.registry.lock().knows(*user)).collect();
             Ok(Found { lists: stream_queries::lists(db, &owners)?, states })
         });
         found.await
@@ -143,7 +143,7 @@ impl Jobs {
         let deadlines = deadlines.as_of(now);
         let is_awake = deadlines.hold(now);
         if is_awake {
-            self.events.hub.registry().look_again(state.id, deadlines.idle_expires());
+            self.events.hub.registry.lock().look_again(state.id, deadlines.idle_expires());
         }
         is_awake
     }
@@ -176,7 +176,7 @@ impl Jobs {
             if ends <= now {
                 expire(&self.events.hub, state.id);
             } else {
-                self.events.hub.registry().look_again(state.id, ends);
+                self.events.hub.registry.lock().look_again(state.id, ends);
             }
         }
         Ok(())
@@ -192,7 +192,7 @@ fn round(sessions: usize, is_deaf: bool) -> Duration {
 
 /// The deadline has passed. The ledger records no such end, so the streams that show the list are notified here.
 fn expire(hub: &Hub, session: SessionId) {
-    let mut registry = hub.registry();
+    let mut registry = hub.registry.lock();
     if let Some(user) = registry.end(session, &EXPIRED.into()) {
         registry.sessions_changed(user);
     }

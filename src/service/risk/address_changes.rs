@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::{SessionId, Timestamp, UserId};
@@ -40,7 +40,7 @@ pub(in crate::service) struct AddressChanges {
 impl AddressChanges {
     /// Queues a change.
     pub(in crate::service) fn note(&self, moved: AddressChange) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if waiting.len() < MAX_WAITING {
             waiting.push(moved);
             self.news.notify_one();
@@ -50,7 +50,7 @@ impl AddressChanges {
     /// Waits for changes, and takes all of them.
     pub(in crate::service) async fn take(&self) -> Vec<AddressChange> {
         loop {
-            let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken = std::mem::take(&mut *self.waiting.lock());
             if !taken.is_empty() {
                 return taken;
             }
@@ -60,7 +60,7 @@ impl AddressChanges {
 
     /// Whether this session's move to this destination is not yet judged; marks it as judged.
     pub(in crate::service) fn is_new(&self, session: SessionId, destination: Destination) -> bool {
-        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut judged = self.judged.lock();
         if judged.len() >= MAX_JUDGED {
             judged.clear();
         }
@@ -69,7 +69,7 @@ impl AddressChanges {
 
     /// The change could not be judged.
     pub(in crate::service) fn forget(&self, session: SessionId, destination: Destination) {
-        self.judged.lock().unwrap_or_else(PoisonError::into_inner).remove(&(session, destination));
+        self.judged.lock().remove(&(session, destination));
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
         for _ in 0..=MAX_JUDGED {
             address_changes.is_new(moved().session, (None, None, 0));
         }
-        assert!(address_changes.judged.lock().unwrap().len() <= MAX_JUDGED);
+        assert!(address_changes.judged.lock().len() <= MAX_JUDGED);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Owns the moment from which a node waits out a lease. The database's own time is too early: it was written before the
 //! retirement was committed, and a node that read in between trusts the retired process a little longer.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::ledger::live_store::FenceStatus;
 
@@ -38,7 +39,7 @@ impl LeaseGrace {
     }
 
     fn first_seen(&self, retired: i64, now: Duration) -> Duration {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         match *seen {
             Some((known, since)) if known == retired => since,
             _ => {

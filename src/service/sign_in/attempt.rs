@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::password::Verdict;
-use crate::domain::throttle::{Backoff, Counts, HARD_STOP, Permit, Tally, memory};
+use crate::domain::throttle::{AttemptCount, Backoff, Counts, HARD_STOP, Permit, memory};
 use crate::domain::throttle_key::{ShownDevice, ThrottleKey};
 use crate::domain::{BucketId, Client, DeviceCookie, SessionId, Timestamp};
 use crate::ledger::users::User;
@@ -42,7 +42,7 @@ pub(in crate::service) struct Attempt {
 /// An attempt that one counter holds.
 struct Reserved {
     bucket: BucketId,
-    before: Tally,
+    before: AttemptCount,
     /// Its number in Redis, if Redis counted it.
     number: Option<u32>,
 }
@@ -143,8 +143,9 @@ impl SignIns {
         let (throttle, now) = (&self.core.throttle, self.core.clock().now());
         let rule = if self.core.live.is_some() { whole.ceiling() } else { whole };
         // The refusal never reports less than the rule for all nodes.
-        let refusal =
-            |rule: Backoff| move |tally| Throttled::account(rule.judge(tally, now).max(whole.judge(tally, now)));
+        let refusal = |rule: Backoff| {
+            move |attempts| Throttled::account(rule.judge(attempts, now).max(whole.judge(attempts, now)))
+        };
         let before = throttle.accounts.reserve(bucket, rule, now).map_err(refusal(rule))?;
         let Some(live) = &self.core.live else { return Ok(Reserved { bucket, before, number: None }) };
         match claim(live, &bucket, whole, now).await {
@@ -253,18 +254,18 @@ async fn claim(
     rule: Backoff,
     now: Timestamp,
 ) -> Result<Result<u32, Permit>, LiveError> {
-    let mut tally = Tally::default();
+    let mut attempts = AttemptCount::default();
     for _ in 0..CLAIMS {
-        tally = live.tally(bucket).await?;
-        match rule.judge(tally, now) {
+        attempts = live.attempts(bucket).await?;
+        match rule.judge(attempts, now) {
             Permit::Go => {}
             refusal => return Ok(Err(refusal)),
         }
-        let number = tally.count.saturating_add(1);
+        let number = attempts.count.saturating_add(1);
         if live.claim(bucket, number, now, memory(number)).await? {
             return Ok(Ok(number));
         }
     }
-    let wait = rule.delay(tally.count.saturating_add(1)).max(Duration::from_secs(1));
+    let wait = rule.delay(attempts.count.saturating_add(1)).max(Duration::from_secs(1));
     Ok(Err(Permit::Wait(wait)))
 }

@@ -2,10 +2,9 @@
 //!
 //! Owns the choice. Must never end a session: [`super::issue`] does, in the same transaction.
 
-use crate::domain::SessionId;
+use crate::domain::{AtLimit, SessionId};
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::{Db, LedgerError};
-use crate::service::core::policy::AtLimit;
 
 /// The operator's limit.
 #[derive(Clone, Copy)]

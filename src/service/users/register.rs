@@ -6,7 +6,7 @@ use crate::domain::email::{InvalidEmail, is_invisible, turns_text};
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
-use crate::domain::{Client, Email, Password, Roles, UserId};
+use crate::domain::{Client, Email, Password, Registration, Roles, UserId};
 use crate::ledger::{audit, users};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::denied::Denied;
@@ -68,7 +68,7 @@ from_not_chosen!(RegisterError);
 impl Users {
     /// Creates an account for any client, where the operator allows it.
     pub async fn register(&self, account: NewAccount, client: &Client) -> Result<UserView, RegisterError> {
-        if !self.core.policy.registration_open {
+        if self.core.policy.registration == Registration::Closed {
             return Err(RegisterError::Closed);
         }
         // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.

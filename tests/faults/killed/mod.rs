@@ -5,7 +5,7 @@
 //! PostgreSQL leave a second node behind that has to settle it; the others are restarted and settle it themselves.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::server::Backend;
@@ -16,11 +16,12 @@ mod renewal;
 mod world;
 
 use operations::Operation;
+use parking_lot::Mutex;
 use points::{POINTS, Point};
 use world::World;
 
 /// How many servers are killed side by side, each with stores of its own.
-const LANES: usize = 4;
+const RUNNERS: usize = 4;
 
 type Cases = Mutex<VecDeque<(Point, Operation)>>;
 
@@ -31,10 +32,10 @@ fn cases() -> Cases {
     Mutex::new(all.collect())
 }
 
-async fn lane(backend: Backend, lone: bool, cases: Arc<Cases>) -> Vec<Duration> {
+async fn run(backend: Backend, lone: bool, cases: Arc<Cases>) -> Vec<Duration> {
     let (mut world, mut settled) = (World::new(backend, lone).await, Vec::new());
     loop {
-        let next = cases.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = cases.lock().pop_front();
         let Some((point, operation)) = next else { return settled };
         let took = world.kill(operation, point.name, point.committed).await;
         println!("{operation:?}, killed at {:?}: settled after {took:?}", point.name);
@@ -45,11 +46,11 @@ async fn lane(backend: Backend, lone: bool, cases: Arc<Cases>) -> Vec<Duration> 
 async fn killed_at_every_point(backend: Backend) {
     let cases = Arc::new(cases());
     let many = backend != Backend::Embedded;
-    let lanes = (0..LANES).map(|number| tokio::spawn(lane(backend, !many || number % 2 == 1, Arc::clone(&cases))));
-    let lanes: Vec<_> = lanes.collect();
+    let runners = (0..RUNNERS).map(|number| tokio::spawn(run(backend, !many || number % 2 == 1, Arc::clone(&cases))));
+    let runners: Vec<_> = runners.collect();
     let mut settled = Vec::new();
-    for lane in lanes {
-        settled.extend(lane.await.expect("never half, and settled"));
+    for runner in runners {
+        settled.extend(runner.await.expect("never half, and settled"));
     }
     settled.sort();
     let (number, longest) = (settled.len(), settled.last().copied().unwrap_or_default());

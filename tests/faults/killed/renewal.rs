@@ -2,11 +2,10 @@
 //!
 //! Owns what that process does. It is this test program, started again by the test that has it killed.
 
-use std::sync::Arc;
-
 use sessiond::config::Config;
-use sessiond::domain::{SystemClock, SystemRandom, Token};
-use sessiond::service::{Activity, App};
+use sessiond::domain::Token;
+use sessiond::server::{Parts, open_to_serve};
+use sessiond::service::Activity;
 
 use crate::support::issue::client;
 
@@ -23,7 +22,7 @@ async fn in_a_process_of_its_own() {
     let settings: Vec<_> = std::env::vars().filter(|(name, _)| name != "SESSIOND_FAULT_POINT").collect();
     let pairs = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let config = Config::from_pairs(pairs).expect("settings");
-    let app = App::open_to_serve(&config, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).await.expect("stores");
+    let app = open_to_serve(&config, Parts::default()).await.expect("stores");
     let token = Token::parse(&token).expect("a token");
     let checked =
         app.check.authenticate(&token, client().ip, Activity::Background).await.expect("an answer").expect("a session");

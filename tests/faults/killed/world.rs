@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sessiond::server::open_ledger;
 use sessiond::service::App;
 
 use super::operations::Operation;
@@ -86,7 +87,7 @@ impl World {
         let stores = Stores::new(backend);
         let settings = stores.settings();
         let node = Process::start(&settings);
-        let app = App::open(&settings.config().expect("settings")).await.expect("the ledger");
+        let app = open_ledger(&settings.config().expect("settings")).await.expect("the ledger");
         let admin = Admin::create(&settings, &node.url()).await;
         Self { settings, admin, stores, app, node, lone }
     }

@@ -4,9 +4,9 @@
 //! of the history.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::{COOKIE as COOKIE_HEADER, RETRY_AFTER, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -78,14 +78,14 @@ impl Clients {
 
     /// What has happened so far.
     pub fn history(&self) -> History {
-        lock(&self.history).clone()
+        self.history.lock().clone()
     }
 
     /// One client's life.
     pub async fn live(&self, until: Duration) {
         let mut dice = Dice::new();
         while self.now() < until {
-            let live = lock(&self.beliefs).live.len();
+            let live = self.beliefs.lock().live.len();
             match dice.below(100) {
                 _ if live < FEW => self.issue(&mut dice).await,
                 0..=77 => self.check_any(&mut dice).await,
@@ -103,7 +103,7 @@ impl Clients {
     /// Checks at every node what lives, and what was revoked last; true if no answer was left open.
     pub async fn check_all(&self) -> bool {
         let sessions = {
-            let beliefs = lock(&self.beliefs);
+            let beliefs = self.beliefs.lock();
             beliefs.live.iter().chain(&beliefs.gone).copied().collect::<Vec<_>>()
         };
         let mut clear = true;
@@ -118,7 +118,7 @@ impl Clients {
 
     async fn check_any(&self, dice: &mut Dice) {
         let session = {
-            let mut beliefs = lock(&self.beliefs);
+            let mut beliefs = self.beliefs.lock();
             let gone = beliefs.gone.make_contiguous();
             let gone = if dice.below(5) < 2 { dice.pick(gone) } else { None };
             gone.or_else(|| dice.pick(&beliefs.live))
@@ -130,7 +130,7 @@ impl Clients {
     }
 
     async fn check(&self, session: Session, node: usize, path: &str) -> Answer {
-        let known = lock(&self.beliefs).known[session].clone();
+        let known = self.beliefs.lock().known[session].clone();
         let began = self.now();
         let answer = self.ask(Method::GET, node, path, &known.cookie).send().await;
         let answer = match answer {
@@ -170,23 +170,23 @@ impl Clients {
 
     fn begin(&self, began: Duration, known: Known) {
         let issued = Issued { user: known.user, span: Span { began, ended: self.now() } };
-        let mut beliefs = lock(&self.beliefs);
+        let mut beliefs = self.beliefs.lock();
         let session = beliefs.known.len();
         beliefs.known.push(known);
         beliefs.live.push(session);
-        lock(&self.history).sessions.push(issued);
+        self.history.lock().sessions.push(issued);
     }
 
     /// Somebody ends one of their sessions, the others, or all.
     async fn revoke(&self, dice: &mut Dice, kind: impl Fn(Session) -> Scope) {
         let Some((scope, asks, victims)) = self.choose(dice, kind) else { return };
         let path = match scope {
-            Scope::One(one) => format!("/sessions/{}", lock(&self.beliefs).known[one].id),
+            Scope::One(one) => format!("/sessions/{}", self.beliefs.lock().known[one].id),
             Scope::Others(_) => "/sessions".to_owned(),
             Scope::All(_) => "/sessions?include_current=true".to_owned(),
         };
         let (node, began) = (dice.below(self.nodes.len()), self.now());
-        let cookie = lock(&self.beliefs).known[asks].cookie.clone();
+        let cookie = self.beliefs.lock().known[asks].cookie.clone();
         let request = self.ask(Method::DELETE, node, &path, &cookie).header("X-Requested-With", "a test");
         let deed = match request.send().await.map(|answer| answer.status().as_u16()) {
             Ok(200 | 204) => Deed::Revoke(scope, true),
@@ -213,7 +213,7 @@ impl Clients {
 
     async fn sign_out(&self, dice: &mut Dice) {
         let Some((scope, _, victims)) = self.choose(dice, Scope::One) else { return };
-        let Some(cookie) = victims.first().map(|&one| lock(&self.beliefs).known[one].cookie.clone()) else { return };
+        let Some(cookie) = victims.first().map(|&one| self.beliefs.lock().known[one].cookie.clone()) else { return };
         let (node, began) = (dice.below(self.nodes.len()), self.now());
         let request = self.ask(Method::POST, node, "/logout", &cookie).header("X-Requested-With", "a test");
         let status = request.send().await.map(|answer| answer.status().as_u16());
@@ -227,7 +227,7 @@ impl Clients {
     /// Who asks for what: any live session, or for one session another of the same user. What is to be ended is
     /// believed to be gone from now on, so that others check it while it ends.
     fn choose(&self, dice: &mut Dice, kind: impl Fn(Session) -> Scope) -> Option<(Scope, Session, Vec<Session>)> {
-        let mut beliefs = lock(&self.beliefs);
+        let mut beliefs = self.beliefs.lock();
         let first = dice.pick(&beliefs.live)?;
         let user = beliefs.known[first].user;
         let theirs: Vec<Session> =
@@ -253,7 +253,7 @@ impl Clients {
 
     fn note(&self, began: Duration, node: usize, deed: Deed) {
         let span = Span { began, ended: self.now() };
-        lock(&self.history).events.push(Event { span, node, deed });
+        self.history.lock().events.push(Event { span, node, deed });
     }
 }
 
@@ -278,8 +278,4 @@ async fn read(answer: reqwest::Response, user: &str, session: &str) -> Answer {
         503 if honest => Answer::Unknown,
         _ => Answer::Odd(format!("{status} {headers:?} {body}")),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

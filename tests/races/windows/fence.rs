@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sessiond::domain::{Clock, LedgerClock, Process, Stamp, SystemClock, SystemRandom, ThrottleKey, Timestamp, Token};
 use sessiond::ledger::{self, Ledger, Refusal, live_store};
+use sessiond::server::open_ledger;
 use sessiond::service::{Activity, App, Background, Parts, Policy};
 
 use crate::support::crowd;
@@ -282,7 +283,7 @@ impl Stray {
     async fn beside_another_nodes_redis() -> Self {
         let database = Database::sqlite();
         let config = Settings::new().with("DATABASE_URL", &database.url()).config().expect("settings");
-        let command = App::open(&config).await.expect("the service");
+        let command = open_ledger(&config).await.expect("the service");
         let path = database.url().replace("sqlite://", "");
         let ledger = Ledger::open(ledger::Database::Sqlite { path }).expect("a ledger");
         let clock = Arc::new(Stopwatch::default());

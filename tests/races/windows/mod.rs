@@ -19,6 +19,7 @@ use std::time::Duration;
 use sessiond::domain::{Clock, LedgerClock, MovableClock, PostgresUrl, SystemRandom, ThrottleKey, Token, UserId};
 use sessiond::ledger::{self, Ledger};
 use sessiond::live::{Live, LiveConfig};
+use sessiond::server::open_ledger;
 use sessiond::service::{Activity, App, Parts, Policy, StoreFence};
 use tokio::task::JoinHandle;
 
@@ -134,7 +135,7 @@ async fn compared(app: &App) {
 /// The service as a command has it: no Redis, and the tables are brought up to date.
 async fn command_line(database: &Database) -> App {
     let config = Settings::new().with("DATABASE_URL", &database.url()).config().expect("settings");
-    App::open(&config).await.expect("the service")
+    open_ledger(&config).await.expect("the service")
 }
 
 /// Whether a check that is made now is answered yes. It is no use of the session.

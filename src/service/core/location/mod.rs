@@ -7,9 +7,10 @@ mod file;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use file::{Identity, LocationFile};
+use parking_lot::Mutex;
 
 use crate::domain::Place;
 
@@ -45,7 +46,7 @@ impl Locator {
     /// The location of an address.
     pub fn place(&self, ip: IpAddr) -> Place {
         self.sources.iter().fold(Place::default(), |known, source| {
-            let file = Arc::clone(&source.lock().file);
+            let file = Arc::clone(&source.current.lock().file);
             let more = file.place(ip);
             // A point belongs to its city: never mix two files that disagree.
             let point = if known.country.is_some() { known.point } else { more.point };
@@ -70,7 +71,7 @@ impl Source {
     fn reload(&self) {
         let found = Identity::of(&self.path);
         let stands = found.as_ref().ok().copied();
-        if stands == self.lock().judged {
+        if stands == self.current.lock().judged {
             return;
         }
         let read = found.and_then(|_| LocationFile::read(&self.path));
@@ -82,16 +83,12 @@ impl Source {
         match read {
             Ok(file) => {
                 log::info!("locations are read again from {path}: {}", file.description());
-                *self.lock() = Current { file: Arc::new(file), judged: stands };
+                *self.current.lock() = Current { file: Arc::new(file), judged: stands };
             }
             Err(why) => {
                 log::warn!("SESSIOND_GEOIP_DB: {path}: {why}; the previous file stays in use");
-                self.lock().judged = stands;
+                self.current.lock().judged = stands;
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

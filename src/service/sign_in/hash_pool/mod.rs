@@ -12,9 +12,10 @@ mod tests;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -85,7 +86,7 @@ impl HashPool {
 
     /// Whether a hash for this source would find a place now: call it before any lookup for the request.
     pub(in crate::service) fn has_room(&self, source: Source) -> Result<(), Unavailable> {
-        if self.shared.lock().queue.has_room(source) { Ok(()) } else { Err(FULL) }
+        if self.shared.state.lock().queue.has_room(source) { Ok(()) } else { Err(FULL) }
     }
 
     /// Hashes a password that was already judged.
@@ -118,7 +119,7 @@ impl HashPool {
 
     /// The counts so far.
     pub(in crate::service) fn hashing(&self) -> Hashing {
-        let waiting = self.shared.lock().queue.len();
+        let waiting = self.shared.state.lock().queue.len();
         self.shared.counts.told(self.workers, waiting)
     }
 
@@ -152,18 +153,14 @@ impl HashPool {
 
 impl Drop for HashPool {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        self.shared.state.lock().closed = true;
         self.shared.news.notify_all();
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn enter(&self, source: Source, job: Job) -> Result<Place<'_>, Unavailable> {
-        let pushed = self.lock().queue.push(source, job);
+        let pushed = self.state.lock().queue.push(source, job);
         match pushed {
             Pushed::Waits { number, displaced } => {
                 // The drop answers the displaced job's client.
@@ -188,7 +185,7 @@ impl Shared {
 
     /// The next job; none when the pool is dropped.
     fn next(&self) -> Option<Job> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if state.closed {
                 return None;
@@ -196,7 +193,7 @@ impl Shared {
             if let Some(job) = state.queue.pop() {
                 return Some(job);
             }
-            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.news.wait(&mut state);
         }
     }
 }
@@ -212,7 +209,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// Whether the job was still waiting.
     fn leave(&self) -> bool {
-        let job = self.shared.lock().queue.withdraw(self.source, self.number);
+        let job = self.shared.state.lock().queue.withdraw(self.source, self.number);
         job.is_some()
     }
 }

@@ -50,7 +50,7 @@ fn ask(
     tokio::spawn(async move {
         hash_pool
             .run(source, move |_| {
-                ran.lock().unwrap().push(name);
+                ran.lock().push(name);
                 Ok(())
             })
             .await
@@ -85,7 +85,7 @@ async fn l_02_who_finds_no_place_is_told_at_once_and_who_waits_too_long_in_time(
     assert_eq!(hash_pool.hashing().waiting, 0, "nobody who was told is kept");
     drop(release);
     assert_eq!(ask(&hash_pool, from(1), "next", &ran).await.unwrap(), Ok(()));
-    assert_eq!(*ran.lock().unwrap(), ["next"], "no hash for who was told");
+    assert_eq!(*ran.lock(), ["next"], "no hash for who was told");
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn l_03_a_hash_that_has_begun_keeps_its_place_when_its_client_has_gone() {
     until_waiting(&hash_pool, 1).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(hash_pool.hashing().waiting, 1, "it waits for the thread, not for the client");
-    assert!(ran.lock().unwrap().is_empty());
+    assert!(ran.lock().is_empty());
     drop(release);
     assert_eq!(second.await.unwrap(), Ok(()));
 }
@@ -114,7 +114,7 @@ async fn l_04_who_hangs_up_leaves_the_queue_and_costs_no_hash() {
     until_waiting(&hash_pool, 1).await;
     drop(release);
     assert_eq!(stays.await.unwrap(), Ok(()));
-    assert_eq!(*ran.lock().unwrap(), ["stays"]);
+    assert_eq!(*ran.lock(), ["stays"]);
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn l_07_one_source_keeps_nobody_else_waiting() {
     until_waiting(&hash_pool, OF_A_SOURCE + 1).await;
     drop(release);
     assert_eq!(neighbour.await.unwrap(), Ok(()));
-    let before = ran.lock().unwrap().iter().position(|name| *name == "neighbour").unwrap();
+    let before = ran.lock().iter().position(|name| *name == "neighbour").unwrap();
     assert!(before <= 1, "{before} hashes of the flood came first");
     let served =
         futures_util::future::join_all(flood).await.into_iter().filter(|answer| *answer.as_ref().unwrap() == Ok(()));
@@ -144,7 +144,7 @@ async fn l_07_a_share_is_kept_for_who_has_signed_in_here_before() {
     until_waiting(&hash_pool, OF_A_KIND + 1).await;
     drop(release);
     assert_eq!(known.await.unwrap(), Ok(()));
-    let before = ran.lock().unwrap().iter().position(|name| *name == "known").unwrap();
+    let before = ran.lock().iter().position(|name| *name == "known").unwrap();
     assert!(before <= 1, "their turn is every second one, but {before} came first");
     drop(flood);
 }

@@ -1,6 +1,6 @@
 //! Server: wiring. Settings become stores, stores become the service, the service gets its routes.
 //!
-//! The only file that knows every layer. Owns the order of startup and shutdown; must never hold a rule.
+//! The only layer that knows every other. Owns the order of startup and shutdown; must never hold a rule.
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -10,42 +10,19 @@ use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
-use crate::domain::{Clock, Random, SystemClock, SystemRandom};
 use crate::http::Site;
 use crate::service::{App, Background, StartError};
 
 mod connections;
 mod descriptors;
 mod half_close;
+mod wiring;
+
+pub use wiring::{Parts, check_files, open, open_existing_ledger, open_ledger, open_to_serve};
 
 /// A warning for the operator about the limit on open files; none when it is high enough.
 pub fn open_files_note(config: &Config) -> Option<String> {
     descriptors::note(config.max_event_streams)
-}
-
-/// The server's inputs besides its settings.
-pub struct Parts {
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The source of secrets.
-    pub random: Arc<dyn Random>,
-}
-
-impl Default for Parts {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
-    }
-}
-
-/// Opens the stores and starts the service over them, without a listener: for an application that mounts the session
-/// layer, and for the server itself. The background tasks run on the current runtime until they are stopped.
-pub async fn open(config: &Config, parts: Parts) -> Result<(App, Background), StartError> {
-    for advice in config.advice() {
-        log::warn!("{advice}");
-    }
-    let app = App::open_to_serve(config, parts.clock, parts.random).await?;
-    let background = app.serve();
-    Ok((app, background))
 }
 
 /// A server that listens.
