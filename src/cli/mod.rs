@@ -15,11 +15,12 @@ mod sessions;
 mod users;
 mod webhook;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use log::LevelFilter;
 use tokio::runtime;
 use tokio::task::LocalSet;
@@ -41,6 +42,18 @@ pub struct CommandLine {
 
     #[command(flatten)]
     settings: Settings,
+}
+
+impl CommandLine {
+    /// The commands with their options. Each command takes the settings, too, but only the help of the whole program
+    /// shows them.
+    fn described() -> clap::Command {
+        Self::command().mut_subcommands(Settings::accepted)
+    }
+
+    fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut Self::described().try_get_matches_from(words)?)
+    }
 }
 
 #[derive(Subcommand)]
@@ -108,7 +121,7 @@ enum Asked {
 
 fn asked() -> Result<CommandLine, Asked> {
     Config::check_env().map_err(|error| Asked::Wrong(error.into()))?;
-    CommandLine::try_parse().map_err(|error| {
+    CommandLine::read(std::env::args_os()).map_err(|error| {
         // The parser quotes unknown words; an address in the wrong place may contain a password.
         if error.use_stderr() && std::env::args_os().any(|word| word.to_string_lossy().contains("://")) {
             return Asked::Wrong(Failure::Usage(NO_COMMAND.to_owned()));
@@ -213,17 +226,26 @@ fn check_config(config: &Config, json: bool, out: &mut Output<impl Write>) -> Re
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<CommandLine, clap::Error> {
-        CommandLine::try_parse_from(line.split(' '))
+        CommandLine::read(line.split(' '))
     }
 
     #[test]
     fn the_commands_are_well_formed() {
-        CommandLine::command().debug_assert();
+        CommandLine::described().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_command_shows_its_own_options_alone() {
+        for line in ["sessiond user add --help", "sessiond migrate --help", "sessiond sessions revoke --help"] {
+            let help = parse(line).err().unwrap().to_string();
+            assert!(!help.contains("--listen"), "{help}");
+            assert!(help.ends_with("Settings: see `sessiond --help`\n"), "{help}");
+        }
+        let help = parse("sessiond --help").err().unwrap().to_string();
+        assert_eq!(help.matches("--idle-timeout <").count(), 1, "{help}");
     }
 
     #[test]
@@ -233,7 +255,8 @@ mod tests {
             "sessiond user list --idle-timeout 7m",
             "sessiond --idle-timeout 7m",
         ] {
-            assert_eq!(parse(line).ok().unwrap().settings.idle_timeout.as_deref(), Some("7m"), "{line}");
+            let config = Config::try_from(parse(line).ok().unwrap().settings).unwrap();
+            assert_eq!(config.terms.idle.as_secs(), 420, "{line}");
         }
     }
 
@@ -257,7 +280,9 @@ mod tests {
     #[test]
     fn the_help_shows_no_secret_of_the_environment() {
         let hidden = CommandLine::command();
-        for secret in ["database_url", "redis_url", "cookie_key", "webhook_url", "webhook_secret"] {
+        for secret in
+            ["DATABASE_URL", "REDIS_URL", "SESSIOND_COOKIE_KEY", "SESSIOND_WEBHOOK_URL", "SESSIOND_WEBHOOK_SECRET"]
+        {
             assert!(
                 hidden.get_arguments().find(|arg| arg.get_id() == secret).unwrap().is_hide_env_values_set(),
                 "{secret}"

@@ -68,7 +68,7 @@ mod tests {
     use crate::config::Settings;
 
     fn first_admin(database_url: Option<&str>, program: &str) -> String {
-        let settings = Settings { database_url: database_url.map(str::to_owned), ..Settings::default() };
+        let settings = database_url.map(|url| ("DATABASE_URL", url)).into_iter().collect::<Settings>();
         Greeting::of(&Config::try_from(settings).unwrap(), Some(program.to_owned())).first_admin
     }
 

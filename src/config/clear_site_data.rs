@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::given::{ConfigError, Given};
+use super::given::ConfigError;
 use super::settings::{Settings, var};
 
 const NONE: &str = "none";
@@ -45,11 +45,9 @@ impl fmt::Display for ClearSiteData {
 
 /// The listed types, each once.
 pub(super) fn clear_site_data(settings: &Settings) -> Result<ClearSiteData, ConfigError> {
-    let given = Given::new(var::CLEAR_SITE_DATA, settings.clear_site_data.as_ref());
-    match given.text() {
-        None => return Ok(ClearSiteData(vec![SiteData::Cache, SiteData::Storage])),
-        Some(NONE) => return Ok(ClearSiteData(Vec::new())),
-        Some(_) => {}
+    let given = settings.given(var::CLEAR_SITE_DATA);
+    if given.text_or_default() == NONE {
+        return Ok(ClearSiteData(Vec::new()));
     }
     let mut kinds = Vec::new();
     for word in given.list() {
@@ -76,7 +74,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<String, String> {
-        let settings = Settings { clear_site_data: Some(text.to_owned()), ..Settings::default() };
+        let settings = Settings::from_iter([(var::CLEAR_SITE_DATA, text)]);
         clear_site_data(&settings).map(|kinds| kinds.to_string()).map_err(|error| error.to_string())
     }
 

@@ -130,8 +130,8 @@ pub(super) fn source(
     has_redis: bool,
     of_group: &mut Vec<&'static str>,
 ) -> Result<CookieKeySource, ConfigError> {
-    let key = Given::new(var::COOKIE_KEY, settings.cookie_key.as_ref());
-    let file = Given::new(var::COOKIE_KEY_FILE, settings.cookie_key_file.as_ref());
+    let key = settings.given(var::COOKIE_KEY);
+    let file = settings.given(var::COOKIE_KEY_FILE);
     match (key.text(), file.text(), database) {
         (Some(_), Some(_), _) => Err(key.bad(format!("and {} are both set: unset one of them.", var::COOKIE_KEY_FILE))),
         (Some(text), None, _) => given_key(&key, text),

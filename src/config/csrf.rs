@@ -3,7 +3,7 @@
 //! Owns the reading of this setting. Must never accept a header that browsers or this server use for something else:
 //! such a header never holds a method, so every request would need a token.
 
-use super::given::{ConfigError, Given};
+use super::given::ConfigError;
 use super::settings::{Settings, var};
 
 /// The last four are not headers but values that people try on a switch.
@@ -12,7 +12,7 @@ const TAKEN: [&str; 10] =
 
 /// The header in which the gateway sends the original method, in lower case.
 pub(super) fn method_header(settings: &Settings) -> Result<Option<String>, ConfigError> {
-    let given = Given::new(var::CSRF_METHOD_HEADER, settings.csrf_method_header.as_ref());
+    let given = settings.given(var::CSRF_METHOD_HEADER);
     let Some(text) = given.text() else { return Ok(None) };
     let name = text.to_ascii_lowercase();
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Option<String>, String> {
-        let settings = Settings { csrf_method_header: Some(text.to_owned()), ..Settings::default() };
+        let settings = Settings::from_iter([(var::CSRF_METHOD_HEADER, text)]);
         method_header(&settings).map_err(|error| error.to_string())
     }
 

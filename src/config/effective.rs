@@ -15,7 +15,7 @@ impl Config {
             (var::DATABASE_URL, Some(self.database.to_string())),
             (var::REDIS_URL, redis(|redis| redis.url.to_string())),
             (var::REDIS_PREFIX, redis(|redis| redis.prefix.clone())),
-            (var::STORE_LEASE, redis(|redis| terms::text(redis.store_lease))),
+            (var::STORE_LEASE, self.redis.as_ref().map(|_| terms::text(self.store_lease))),
             (var::BASE_PATH, Some(self.base_path.clone()).filter(|path| !path.is_empty())),
             (var::COOKIE_DOMAIN, self.cookie_domain.clone()),
             (var::COOKIE_KEY, Some(self.cookie_key.to_string())),

@@ -25,17 +25,18 @@ impl ConfigError {
     }
 }
 
-/// A setting's text, if any, with the name of its variable.
+/// A setting's text, if any, with the name of its variable and its declared default.
 pub(super) struct Given<'a> {
     variable: &'static str,
     text: Option<&'a str>,
+    default: Option<&'static str>,
 }
 
 impl<'a> Given<'a> {
     /// Trims the text; an empty one counts as absent.
-    pub fn new(variable: &'static str, text: Option<&'a String>) -> Self {
+    pub fn new(variable: &'static str, text: Option<&'a String>, default: Option<&'static str>) -> Self {
         let text = text.map(|text| text.trim()).filter(|text| !text.is_empty());
-        Self { variable, text }
+        Self { variable, text, default }
     }
 
     /// The text, if given.
@@ -43,9 +44,14 @@ impl<'a> Given<'a> {
         self.text
     }
 
+    /// The text, or else the default; empty if there is neither.
+    pub fn text_or_default(&self) -> &'a str {
+        self.text.or(self.default).unwrap_or_default()
+    }
+
     /// The comma-separated parts, trimmed; none if absent.
     pub fn list(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
+        self.text_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
     }
 
     /// The content of the file that this names; records a file that its group can reach. No error contains the file's
@@ -73,18 +79,18 @@ impl<'a> Given<'a> {
     }
 
     /// Parses a number between two bounds.
-    pub fn number<T>(&self, default: T, least: T, most: T) -> Result<T, ConfigError>
+    pub fn number<T>(&self, least: T, most: T) -> Result<T, ConfigError>
     where
         T: FromStr + PartialOrd + fmt::Display,
     {
-        let Some(text) = self.text else { return Ok(default) };
+        let text = self.text_or_default();
         let within = text.parse().ok().filter(|number| *number >= least && *number <= most);
         within.ok_or_else(|| self.is_no(text, format_args!("but must be a number from {least} to {most}.")))
     }
 
     /// Parses one of a few words.
-    pub fn choice<T: Copy>(&self, default: T, choices: &[(&str, T)]) -> Result<T, ConfigError> {
-        let Some(text) = self.text else { return Ok(default) };
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, ConfigError> {
+        let text = self.text_or_default();
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
         chosen.ok_or_else(|| {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();

@@ -44,7 +44,6 @@ pub use stores::{Database, Redis, absolute};
 pub use url::SecretUrl;
 pub use webhook::Webhook;
 
-use given::Given;
 use settings::var;
 
 /// The settings, parsed and checked. `Debug` shows no secret.
@@ -58,6 +57,9 @@ pub struct Config {
     pub database: Database,
     /// The Redis server that answers checks; without it every check reads the database.
     pub redis: Option<Redis>,
+    /// How long a Redis process is trusted after the ledger last confirmed it. A command without Redis needs it, too: it
+    /// waits until the nodes no longer trust what they trusted before.
+    pub store_lease: Duration,
     /// The path of all routes: empty, or `/auth`.
     pub base_path: String,
     /// The domain whose hosts share the cookie; `None` for a cookie of one host.
@@ -153,14 +155,11 @@ const HSTS: [(&str, Hsts); 2] = [("host", Hsts::Host), ("subdomains", Hsts::Subd
 const REGISTRATIONS: [(&str, Registration); 2] = [("open", Registration::Open), ("closed", Registration::Closed)];
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-const MAX_SESSIONS: usize = 100;
 const MOST_SESSIONS: usize = 10_000;
-const MAX_EVENT_STREAMS: usize = 20_000;
 const MOST_EVENT_STREAMS: usize = 1_000_000;
-const SIGN_IN_ADDRESS_LIMIT: u32 = 100;
 const MOST_SIGN_INS: u32 = 1_000_000;
 
-const PASSWORD_MIN_LENGTH: usize = 8;
+const LEAST_PASSWORD_MIN_LENGTH: usize = 8;
 /// Users must be allowed passwords of 64 characters (OWASP ASVS 6.2.9).
 const MOST_PASSWORD_MIN_LENGTH: usize = 64;
 
@@ -183,44 +182,40 @@ impl Config {
         let origins = origin::origins(&settings, listen.port())?;
         let (trusted_proxies, client_ip_header) = network::proxies(&settings)?;
         let (terms, remember_terms) = terms::both(&settings)?;
-        let max_sessions = Given::new(var::MAX_SESSIONS, settings.max_sessions.as_ref());
-        let policy = Given::new(var::MAX_SESSIONS_POLICY, settings.max_sessions_policy.as_ref());
-        let event_streams = Given::new(var::MAX_EVENT_STREAMS, settings.max_event_streams.as_ref());
-        let address_limit = Given::new(var::SIGN_IN_ADDRESS_LIMIT, settings.sign_in_address_limit.as_ref());
-        let on_device_change = Given::new(var::ON_DEVICE_CHANGE, settings.on_device_change.as_ref());
-        let password_min_length = Given::new(var::PASSWORD_MIN_LENGTH, settings.password_min_length.as_ref());
-        let registration = Given::new(var::REGISTRATION, settings.registration.as_ref());
+        let max_sessions = settings.given(var::MAX_SESSIONS);
+        let policy = settings.given(var::MAX_SESSIONS_POLICY);
+        let event_streams = settings.given(var::MAX_EVENT_STREAMS);
+        let address_limit = settings.given(var::SIGN_IN_ADDRESS_LIMIT);
+        let on_device_change = settings.given(var::ON_DEVICE_CHANGE);
+        let password_min_length = settings.given(var::PASSWORD_MIN_LENGTH);
+        let registration = settings.given(var::REGISTRATION);
         Ok(Self {
             workers: network::workers(&settings)?,
+            store_lease: stores::store_lease(&settings)?,
             base_path: origin::base_path(&settings)?,
             cookie_domain: origin::cookie_domain(&settings, &origins)?,
             cookie_key: match secrets {
                 Secrets::All => cookie_key::source(&settings, &database, redis.is_some(), &mut secrets_of_group)?,
                 Secrets::Webhook | Secrets::None => CookieKeySource::Unread,
             },
-            hsts: Given::new(var::HSTS, settings.hsts.as_ref()).choice(Hsts::Host, &HSTS)?,
+            hsts: settings.given(var::HSTS).choice(&HSTS)?,
             csrf_method_header: csrf::method_header(&settings)?,
             clear_site_data: clear_site_data::clear_site_data(&settings)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
-            max_sessions: max_sessions.number(MAX_SESSIONS, 1, MOST_SESSIONS)?,
-            max_sessions_policy: policy.choice(AtLimit::EvictOldest, &POLICIES)?,
-            max_event_streams: event_streams.number(MAX_EVENT_STREAMS, 1, MOST_EVENT_STREAMS)?,
-            sign_in_address_limit: address_limit.number(SIGN_IN_ADDRESS_LIMIT, 1, MOST_SIGN_INS)?,
+            max_sessions: max_sessions.number(1, MOST_SESSIONS)?,
+            max_sessions_policy: policy.choice(&POLICIES)?,
+            max_event_streams: event_streams.number(1, MOST_EVENT_STREAMS)?,
+            sign_in_address_limit: address_limit.number(1, MOST_SIGN_INS)?,
             step_up_age: terms::step_up_age(&settings)?,
-            on_device_change: on_device_change.choice(OnDeviceChange::Log, &DEVICE_CHANGES)?,
+            on_device_change: on_device_change.choice(&DEVICE_CHANGES)?,
             geoip_files: risk::geoip_files(&settings)?,
             risk: risk::policy(&settings)?,
-            password_min_length: password_min_length.number(
-                PASSWORD_MIN_LENGTH,
-                PASSWORD_MIN_LENGTH,
-                MOST_PASSWORD_MIN_LENGTH,
-            )?,
+            password_min_length: password_min_length.number(LEAST_PASSWORD_MIN_LENGTH, MOST_PASSWORD_MIN_LENGTH)?,
             webhook: webhook::webhook(&settings, secrets != Secrets::None, &mut secrets_of_group)?,
-            registration: registration.choice(Registration::Open, &REGISTRATIONS)?,
+            registration: registration.choice(&REGISTRATIONS)?,
             audit_retention: retention::audit(&settings)?,
             ended_session_retention: retention::ended_sessions(&settings)?,
-            log_format: Given::new(var::LOG_FORMAT, settings.log_format.as_ref())
-                .choice(LogFormat::Text, &LOG_FORMATS)?,
+            log_format: settings.given(var::LOG_FORMAT).choice(&LOG_FORMATS)?,
             listen,
             database,
             redis,
@@ -238,12 +233,7 @@ impl Config {
     /// other programs' variables; logs a warning for a `SESSIOND_` name that is not a setting.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
         let pairs: Vec<_> = pairs.into_iter().collect();
-        let mut settings = Settings::default();
-        for (variable, text) in &pairs {
-            if let Some(field) = settings.field(variable) {
-                *field = Some((*text).to_owned());
-            }
-        }
+        let settings = pairs.iter().copied().collect::<Settings>();
         for slip in unknown::unknown(pairs) {
             log::warn!("{slip}");
         }
@@ -284,7 +274,7 @@ impl Config {
         ];
         if let Some(redis) = &self.redis {
             shared.push((var::REDIS_PREFIX, redis.prefix.clone(), true));
-            shared.push((var::STORE_LEASE, terms::text(redis.store_lease), true));
+            shared.push((var::STORE_LEASE, terms::text(self.store_lease), true));
         }
         if self.origins_given {
             let mut origins: Vec<_> = self.origins.iter().map(Origin::to_string).collect();

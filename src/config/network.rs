@@ -10,15 +10,14 @@ use ipnet::IpNet;
 use super::given::{ConfigError, Given};
 use super::settings::{Settings, var};
 
-const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 const MAX_WORKERS: usize = 512;
 /// `::ffff:0:0/96` is all of IPv4.
 const MAPPED_PREFIX: u8 = 96;
 
 /// The address to serve on. Port 0 asks the operating system for a free one.
 pub(super) fn listen(settings: &Settings) -> Result<SocketAddr, ConfigError> {
-    let given = Given::new(var::LISTEN, settings.listen.as_ref());
-    let text = given.text().unwrap_or(DEFAULT_LISTEN);
+    let given = settings.given(var::LISTEN);
+    let text = given.text_or_default();
     text.parse().map_err(|_| {
         given.is_no(text, "but must be an address with a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080.")
     })
@@ -26,14 +25,17 @@ pub(super) fn listen(settings: &Settings) -> Result<SocketAddr, ConfigError> {
 
 /// The number of worker threads.
 pub(super) fn workers(settings: &Settings) -> Result<usize, ConfigError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Given::new(var::WORKERS, settings.workers.as_ref()).number(cores.min(MAX_WORKERS), 1, MAX_WORKERS)
+    let given = settings.given(var::WORKERS);
+    if given.text().is_none() {
+        return Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS));
+    }
+    given.number(1, MAX_WORKERS)
 }
 
 /// The proxies in front and the header in which they name the client; one without the other is an error.
 pub(super) fn proxies(settings: &Settings) -> Result<(Vec<IpNet>, Option<String>), ConfigError> {
-    let networks = Given::new(var::TRUSTED_PROXIES, settings.trusted_proxies.as_ref());
-    let header = Given::new(var::CLIENT_IP_HEADER, settings.client_ip_header.as_ref());
+    let networks = settings.given(var::TRUSTED_PROXIES);
+    let header = settings.given(var::CLIENT_IP_HEADER);
     let trusted: Vec<_> = networks.list().map(|text| network(&networks, text)).collect::<Result<_, _>>()?;
     let name = header.text().map(|text| header_name(&header, text)).transpose()?;
     match (trusted.is_empty(), &name) {

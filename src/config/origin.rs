@@ -96,7 +96,7 @@ pub(super) fn own(port: u16) -> Vec<Origin> {
 
 /// The configured origins, or this machine's own names with the port of the server.
 pub(super) fn origins(settings: &Settings, port: u16) -> Result<Vec<Origin>, ConfigError> {
-    let given = Given::new(var::ORIGIN, settings.origin.as_ref());
+    let given = settings.given(var::ORIGIN);
     if given.text().is_none() {
         return Ok(own(port));
     }
@@ -123,7 +123,7 @@ pub(crate) const MAX_BASE_SEGMENTS: usize = 4;
 
 /// The path of all routes: empty, or `/auth`.
 pub(super) fn base_path(settings: &Settings) -> Result<String, ConfigError> {
-    let given = Given::new(var::BASE_PATH, settings.base_path.as_ref());
+    let given = settings.given(var::BASE_PATH);
     let text = given.text().unwrap_or_default();
     let path = text.strip_suffix('/').unwrap_or(text);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
@@ -146,7 +146,7 @@ pub(crate) fn is_public_suffix(domain: &str) -> bool {
 
 /// The domain that shares the cookie; it must contain every origin, or browsers would refuse the cookie.
 pub(super) fn cookie_domain(settings: &Settings, origins: &[Origin]) -> Result<Option<String>, ConfigError> {
-    let given = Given::new(var::COOKIE_DOMAIN, settings.cookie_domain.as_ref());
+    let given = settings.given(var::COOKIE_DOMAIN);
     let Some(text) = given.text() else { return Ok(None) };
     let lower = text.to_ascii_lowercase();
     let domain = lower.strip_prefix('.').unwrap_or(&lower);

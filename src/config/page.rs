@@ -5,9 +5,7 @@
 
 use std::fmt::Write as _;
 
-use clap::Args as _;
-
-use super::settings::Settings;
+use super::settings::DECLARED;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 
@@ -26,15 +24,10 @@ name causes a warning that names the nearest setting. `sessiond check-config` pr
 
 fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for setting in Settings::augment_args(clap::Command::new("sessiond")).get_arguments() {
-        let Some(variable) = setting.get_env() else { continue };
-        let help = setting.get_long_help().or(setting.get_help()).map(ToString::to_string).unwrap_or_default();
-        let help = help.replace('\n', " ").replace('|', "\\|");
-        let (said, default) = match help.rsplit_once(" [default: ") {
-            Some((said, default)) => (said, default.trim_end_matches(']')),
-            None => (help.as_str(), "none"),
-        };
-        let _written = writeln!(page, "| `{}` | {default} | {said} |", variable.to_string_lossy());
+    for setting in DECLARED {
+        let help = setting.help.trim().replace('|', "\\|");
+        let default = setting.default.or(setting.in_words).unwrap_or("none");
+        let _written = writeln!(page, "| `{}` | {default} | {help} |", setting.variable);
     }
     page
 }

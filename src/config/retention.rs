@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::given::{ConfigError, Given};
+use super::given::ConfigError;
 use super::settings::{Settings, var};
 use super::terms::duration;
 
@@ -14,12 +14,12 @@ const MOST: Duration = Duration::from_secs(36_500 * DAY);
 
 /// How long the audit log keeps its lines.
 pub(super) fn audit(settings: &Settings) -> Result<Duration, ConfigError> {
-    let given = Given::new(var::AUDIT_RETENTION, settings.audit_retention.as_ref());
-    duration(&given, Duration::from_secs(400 * DAY), LEAST, MOST)
+    let given = settings.given(var::AUDIT_RETENTION);
+    duration(&given, LEAST, MOST)
 }
 
 /// How long session rows are kept after their absolute timeout.
 pub(super) fn ended_sessions(settings: &Settings) -> Result<Duration, ConfigError> {
-    let given = Given::new(var::ENDED_SESSION_RETENTION, settings.ended_session_retention.as_ref());
-    duration(&given, Duration::from_secs(90 * DAY), LEAST, MOST)
+    let given = settings.given(var::ENDED_SESSION_RETENTION);
+    duration(&given, LEAST, MOST)
 }

@@ -21,7 +21,7 @@ const ACTIONS: [(&str, RiskAction); 3] = [
 
 /// The location files; empty if locations are off.
 pub(super) fn geoip_files(settings: &Settings) -> Result<Vec<PathBuf>, ConfigError> {
-    let given = Given::new(var::GEOIP_DB, settings.geoip_db.as_ref());
+    let given = settings.given(var::GEOIP_DB);
     let files: Vec<_> = given.list().map(PathBuf::from).collect();
     if files.len() > MOST_FILES {
         return Err(given.bad(format!("names {} files, but can name {MOST_FILES} at most.", files.len())));
@@ -31,13 +31,12 @@ pub(super) fn geoip_files(settings: &Settings) -> Result<Vec<PathBuf>, ConfigErr
 
 /// The rules' weights, the alert threshold and the action.
 pub(super) fn policy(settings: &Settings) -> Result<RiskPolicy, ConfigError> {
-    let default = RiskPolicy::default();
-    let threshold = Given::new(var::RISK_THRESHOLD, settings.risk_threshold.as_ref());
-    let action = Given::new(var::RISK_ACTION, settings.risk_action.as_ref());
+    let threshold = settings.given(var::RISK_THRESHOLD);
+    let action = settings.given(var::RISK_ACTION);
     Ok(RiskPolicy {
-        weights: weights(&Given::new(var::RISK_WEIGHTS, settings.risk_weights.as_ref()))?,
-        threshold: threshold.number(default.threshold, 1, MOST_WEIGHT)?,
-        action: action.choice(default.action, &ACTIONS)?,
+        weights: weights(&settings.given(var::RISK_WEIGHTS))?,
+        threshold: threshold.number(1, MOST_WEIGHT)?,
+        action: action.choice(&ACTIONS)?,
     })
 }
 
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<String, String> {
-        let settings = Settings { risk_weights: Some(text.to_owned()), ..Settings::default() };
+        let settings = Settings::from_iter([(var::RISK_WEIGHTS, text)]);
         policy(&settings).map(|policy| super::text(&policy.weights)).map_err(|error| error.to_string())
     }
 
@@ -120,7 +119,7 @@ mod tests {
 
     #[test]
     fn files_have_commas_between_them() {
-        let files = |text: &str| geoip_files(&Settings { geoip_db: Some(text.to_owned()), ..Settings::default() });
+        let files = |text: &str| geoip_files(&Settings::from_iter([(var::GEOIP_DB, text)]));
         assert_eq!(files(" /a b.mmdb , c.mmdb,"), Ok(vec![PathBuf::from("/a b.mmdb"), PathBuf::from("c.mmdb")]));
         assert_eq!(files(""), Ok(Vec::new()));
         assert_eq!(

@@ -1,274 +1,278 @@
 //! The settings as an operator writes them: one environment variable and one `--flag` for each.
 //!
-//! Owns the names and the help texts. Must never judge a value: [`super::Config`] does that. Has no `Debug` on purpose,
-//! because some of the texts are secrets.
+//! Owns the declaration of each setting: its variable, its default, its help text. The flag is the variable in lower
+//! case, without `SESSIOND_`. Must never judge a value: [`super::Config`] does that. Has no `Debug` on purpose, because
+//! some of the texts are secrets.
 
-use clap::Args;
+use std::collections::BTreeMap;
 
-/// Every setting, unread. An absent one has its default; an empty one is an absent one, so that
-/// `SESSIOND_COOKIE_DOMAIN= sessiond` means what it looks like.
-#[derive(Args, Clone, Default)]
-#[command(next_help_heading = "Settings")]
-pub struct Settings {
-    /// Address and port to serve on [default: 127.0.0.1:8080]
-    #[arg(long, env = var::LISTEN, value_name = "IP:PORT", global = true, hide_short_help = true)]
-    pub listen: Option<String>,
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-    /// Worker threads [default: one per core]
-    #[arg(long, env = var::WORKERS, value_name = "COUNT", global = true, hide_short_help = true)]
-    pub workers: Option<String>,
+use super::given::Given;
 
-    /// The database: sqlite://FILE, or postgres://… in a build with that feature [default: sqlite://sessiond.db]
-    #[arg(long, env = var::DATABASE_URL, value_name = "URL", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true)]
-    pub database_url: Option<String>,
-
-    /// Redis, which answers checks in microseconds: redis://… or rediss://…; without it, every check reads the database
-    #[arg(long, env = var::REDIS_URL, value_name = "URL", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true)]
-    pub redis_url: Option<String>,
-
-    /// Prefix of every key in Redis, for several installations on one server
-    #[arg(long, env = var::REDIS_PREFIX, value_name = "TEXT", global = true, hide_short_help = true)]
-    pub redis_prefix: Option<String>,
-
-    /// How long nodes trust a Redis process after the database last confirmed it [default: 3s]
-    #[arg(long, env = var::STORE_LEASE, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub store_lease: Option<String>,
-
-    /// Path of all routes, such as /auth [default: the root]
-    #[arg(long, env = var::BASE_PATH, value_name = "PATH", global = true, hide_short_help = true)]
-    pub base_path: Option<String>,
-
-    /// Share the cookie between the hosts under this domain [default: the cookie is for one host]
-    #[arg(long, env = var::COOKIE_DOMAIN, value_name = "DOMAIN", global = true, hide_short_help = true)]
-    pub cookie_domain: Option<String>,
-
-    /// Signs the cookie: base64 of at least 64 random bytes
-    /// [default: with SQLite alone, created once beside the database]
-    #[arg(long, env = var::COOKIE_KEY, value_name = "BASE64", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true, allow_hyphen_values = true)]
-    pub cookie_key: Option<String>,
-
-    /// A file that contains the cookie key, instead of the key itself
-    #[arg(long, env = var::COOKIE_KEY_FILE, value_name = "FILE", global = true, hide_short_help = true)]
-    pub cookie_key_file: Option<String>,
-
-    /// Origins that browsers use, separated by commas; links use the first
-    /// [default: http://localhost:PORT,http://127.0.0.1:PORT]
-    #[arg(long, env = var::ORIGIN, value_name = "ORIGINS", global = true, hide_short_help = true)]
-    pub origin: Option<String>,
-
-    /// Proxies in front that may report a client's address: addresses or networks, separated by commas
-    #[arg(long, env = var::TRUSTED_PROXIES, value_name = "NETWORKS", global = true, hide_short_help = true)]
-    pub trusted_proxies: Option<String>,
-
-    /// The header in which those proxies report the client's address, such as X-Forwarded-For
-    #[arg(long, env = var::CLIENT_IP_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
-    pub client_ip_header: Option<String>,
-
-    /// Refuse changing requests without a CSRF token at /auth/forward: the header in which the proxy sends the method,
-    /// such as X-Forwarded-Method
-    /// [default: the application checks the token]
-    #[arg(long, env = var::CSRF_METHOD_HEADER, value_name = "HEADER", global = true, hide_short_help = true)]
-    pub csrf_method_header: Option<String>,
-
-    /// What browsers delete at sign-out, separated by commas: cache, storage, cookies (of the whole registrable
-    /// domain); or none [default: cache,storage]
-    #[arg(long, env = var::CLEAR_SITE_DATA, value_name = "KINDS", global = true, hide_short_help = true)]
-    pub clear_site_data: Option<String>,
-
-    /// With an https origin, browsers use only https for two years: on this host (host), or also on all hosts under it
-    /// (subdomains) [default: host]
-    #[arg(long, env = var::HSTS, value_name = "HOSTS", global = true, hide_short_help = true)]
-    pub hsts: Option<String>,
-
-    /// A session ends when it is unused for this long [default: 30m]
-    #[arg(long, env = var::IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub idle_timeout: Option<String>,
-
-    /// A session ends this long after sign-in [default: 12h]
-    #[arg(long, env = var::ABSOLUTE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub absolute_timeout: Option<String>,
-
-    /// The idle timeout of users who chose to be remembered [default: 14d]
-    #[arg(long, env = var::REMEMBER_IDLE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub remember_idle_timeout: Option<String>,
-
-    /// The absolute timeout of users who chose to be remembered [default: 30d]
-    #[arg(long, env = var::REMEMBER_ABSOLUTE_TIMEOUT, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub remember_absolute_timeout: Option<String>,
-
-    /// How old a last-seen time must be before it is written again; at most a twentieth of the idle timeout
-    /// [default: 10s]
-    #[arg(long, env = var::LAST_SEEN_RESOLUTION, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub last_seen_resolution: Option<String>,
-
-    /// Maximum number of live sessions per user [default: 100]
-    #[arg(long, env = var::MAX_SESSIONS, value_name = "COUNT", global = true, hide_short_help = true)]
-    pub max_sessions: Option<String>,
-
-    /// What a sign-in over that limit does: evict_oldest or refuse [default: evict_oldest]
-    #[arg(long, env = var::MAX_SESSIONS_POLICY, value_name = "POLICY", global = true, hide_short_help = true)]
-    pub max_sessions_policy: Option<String>,
-
-    /// Maximum number of open event streams (GET /events) on this node [default: 20000]
-    #[arg(long, env = var::MAX_EVENT_STREAMS, value_name = "COUNT", global = true, hide_short_help = true)]
-    pub max_event_streams: Option<String>,
-
-    /// Maximum number of wrong passwords from one address in ten minutes; a whole office may share an address
-    /// [default: 100]
-    #[arg(long, env = var::SIGN_IN_ADDRESS_LIMIT, value_name = "COUNT", global = true, hide_short_help = true)]
-    pub sign_in_address_limit: Option<String>,
-
-    /// Maximum age of the last password proof, to end other sessions or administer accounts
-    /// [default: 15m]
-    #[arg(long, env = var::STEP_UP_AGE, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub step_up_age: Option<String>,
-
-    /// What happens when another browser or system presents a session: log, step_up or revoke [default: log]
-    #[arg(long, env = var::ON_DEVICE_CHANGE, value_name = "ANSWER", global = true, hide_short_help = true)]
-    pub on_device_change: Option<String>,
-
-    /// MaxMind-format files that locate addresses (countries or cities, networks), separated by commas
-    /// [default: no file]
-    #[arg(long, env = var::GEOIP_DB, value_name = "FILES", global = true, hide_short_help = true)]
-    pub geoip_db: Option<String>,
-
-    /// Weights of the rules for unusual sessions, such as new_country=30,new_device=0; 0 is off
-    #[arg(long, env = var::RISK_WEIGHTS, value_name = "RULE=WEIGHT,…", global = true, hide_short_help = true)]
-    pub risk_weights: Option<String>,
-
-    /// The sum of weights that opens an alert [default: 60]
-    #[arg(long, env = var::RISK_THRESHOLD, value_name = "WEIGHT", global = true, hide_short_help = true)]
-    pub risk_threshold: Option<String>,
-
-    /// What an alert does to its sessions: alert, step_up or revoke [default: alert]
-    #[arg(long, env = var::RISK_ACTION, value_name = "ANSWER", global = true, hide_short_help = true)]
-    pub risk_action: Option<String>,
-
-    /// Minimum length of a new password, from 8 to 64; NIST asks for 15 if the password is the only factor [default: 8]
-    #[arg(long, env = var::PASSWORD_MIN_LENGTH, value_name = "COUNT", global = true, hide_short_help = true)]
-    pub password_min_length: Option<String>,
-
-    /// Receiver of signed messages about sessions that begin and end: https://…, or http:// on this machine
-    #[arg(long, env = var::WEBHOOK_URL, value_name = "URL", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true)]
-    pub webhook_url: Option<String>,
-
-    /// Signs those messages: base64 of 24 to 64 random bytes; several, separated by commas, during a rotation
-    #[arg(long, env = var::WEBHOOK_SECRET, value_name = "SECRETS", global = true, hide_short_help = true)]
-    #[arg(hide_env_values = true, allow_hyphen_values = true)]
-    pub webhook_secret: Option<String>,
-
-    /// A file that contains those secrets, instead of the secrets themselves
-    #[arg(long, env = var::WEBHOOK_SECRET_FILE, value_name = "FILE", global = true, hide_short_help = true)]
-    pub webhook_secret_file: Option<String>,
-
-    /// Whether anyone may register: open or closed [default: open]
-    #[arg(long, env = var::REGISTRATION, value_name = "STATE", global = true, hide_short_help = true)]
-    pub registration: Option<String>,
-
-    /// How long the audit log keeps its lines [default: 400d]
-    #[arg(long, env = var::AUDIT_RETENTION, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub audit_retention: Option<String>,
-
-    /// How long a session's row is kept after its absolute timeout, ended or not [default: 90d]
-    #[arg(long, env = var::ENDED_SESSION_RETENTION, value_name = "DURATION", global = true, hide_short_help = true)]
-    pub ended_session_retention: Option<String>,
-
-    /// Format of log lines on standard error: text or json [default: text]
-    #[arg(long, env = var::LOG_FORMAT, value_name = "FORMAT", global = true, hide_short_help = true)]
-    pub log_format: Option<String>,
+/// What is declared of one setting.
+#[derive(Clone, Copy)]
+pub(super) struct Setting {
+    /// The environment variable, which is also its name in errors.
+    pub variable: &'static str,
+    /// What it means, without a full stop at the end.
+    pub help: &'static str,
+    /// What an absent value stands for, as an operator would write it.
+    pub default: Option<&'static str>,
+    /// The default in words, where it depends on something.
+    pub in_words: Option<&'static str>,
+    value_name: &'static str,
+    is_secret: bool,
+    takes_any_text: bool,
 }
 
-impl Settings {
-    /// The field for a variable's text; `None` if there is no such setting.
-    pub(super) fn field(&mut self, variable: &str) -> Option<&mut Option<String>> {
-        Some(match variable {
-            var::LISTEN => &mut self.listen,
-            var::WORKERS => &mut self.workers,
-            var::DATABASE_URL => &mut self.database_url,
-            var::REDIS_URL => &mut self.redis_url,
-            var::REDIS_PREFIX => &mut self.redis_prefix,
-            var::STORE_LEASE => &mut self.store_lease,
-            var::BASE_PATH => &mut self.base_path,
-            var::COOKIE_DOMAIN => &mut self.cookie_domain,
-            var::COOKIE_KEY => &mut self.cookie_key,
-            var::COOKIE_KEY_FILE => &mut self.cookie_key_file,
-            var::ORIGIN => &mut self.origin,
-            var::TRUSTED_PROXIES => &mut self.trusted_proxies,
-            var::CLIENT_IP_HEADER => &mut self.client_ip_header,
-            var::CSRF_METHOD_HEADER => &mut self.csrf_method_header,
-            var::CLEAR_SITE_DATA => &mut self.clear_site_data,
-            var::HSTS => &mut self.hsts,
-            var::IDLE_TIMEOUT => &mut self.idle_timeout,
-            var::ABSOLUTE_TIMEOUT => &mut self.absolute_timeout,
-            var::REMEMBER_IDLE_TIMEOUT => &mut self.remember_idle_timeout,
-            var::REMEMBER_ABSOLUTE_TIMEOUT => &mut self.remember_absolute_timeout,
-            var::LAST_SEEN_RESOLUTION => &mut self.last_seen_resolution,
-            var::MAX_SESSIONS => &mut self.max_sessions,
-            var::MAX_SESSIONS_POLICY => &mut self.max_sessions_policy,
-            var::MAX_EVENT_STREAMS => &mut self.max_event_streams,
-            var::SIGN_IN_ADDRESS_LIMIT => &mut self.sign_in_address_limit,
-            var::STEP_UP_AGE => &mut self.step_up_age,
-            var::ON_DEVICE_CHANGE => &mut self.on_device_change,
-            var::GEOIP_DB => &mut self.geoip_db,
-            var::RISK_WEIGHTS => &mut self.risk_weights,
-            var::RISK_THRESHOLD => &mut self.risk_threshold,
-            var::RISK_ACTION => &mut self.risk_action,
-            var::PASSWORD_MIN_LENGTH => &mut self.password_min_length,
-            var::WEBHOOK_URL => &mut self.webhook_url,
-            var::WEBHOOK_SECRET => &mut self.webhook_secret,
-            var::WEBHOOK_SECRET_FILE => &mut self.webhook_secret_file,
-            var::REGISTRATION => &mut self.registration,
-            var::AUDIT_RETENTION => &mut self.audit_retention,
-            var::ENDED_SESSION_RETENTION => &mut self.ended_session_retention,
-            var::LOG_FORMAT => &mut self.log_format,
-            _ => return None,
-        })
+impl Setting {
+    const fn new(variable: &'static str, value_name: &'static str, help: &'static str) -> Self {
+        Self { variable, help, default: None, in_words: None, value_name, is_secret: false, takes_any_text: false }
+    }
+
+    const fn default(mut self, text: &'static str) -> Self {
+        self.default = Some(text);
+        self
+    }
+
+    const fn in_words(mut self, words: &'static str) -> Self {
+        self.in_words = Some(words);
+        self
+    }
+
+    /// The help does not show its value.
+    const fn secret(mut self) -> Self {
+        self.is_secret = true;
+        self
+    }
+
+    /// The value may begin with a hyphen.
+    const fn any_text(mut self) -> Self {
+        self.takes_any_text = true;
+        self
+    }
+
+    fn arg(&self) -> Arg {
+        let flag = self.variable.trim_start_matches("SESSIOND_").to_ascii_lowercase().replace('_', "-");
+        let help = self.help.trim();
+        let help = match self.default.or(self.in_words) {
+            Some(default) => format!("{help} [default: {default}]"),
+            None => help.to_owned(),
+        };
+        Arg::new(self.variable)
+            .long(flag)
+            .env(self.variable)
+            .value_name(self.value_name)
+            .help(help)
+            .help_heading("Settings")
+            .global(true)
+            .hide_short_help(true)
+            .hide_env_values(self.is_secret)
+            .allow_hyphen_values(self.takes_any_text)
     }
 }
 
-/// The variables' names: in the environment, in `check-config` and in errors.
-pub(super) mod var {
-    pub const LISTEN: &str = "SESSIOND_LISTEN";
-    pub const WORKERS: &str = "SESSIOND_WORKERS";
-    pub const DATABASE_URL: &str = "DATABASE_URL";
-    pub const REDIS_URL: &str = "REDIS_URL";
-    pub const REDIS_PREFIX: &str = "SESSIOND_REDIS_PREFIX";
-    pub const STORE_LEASE: &str = "SESSIOND_STORE_LEASE";
-    pub const BASE_PATH: &str = "SESSIOND_BASE_PATH";
-    pub const COOKIE_DOMAIN: &str = "SESSIOND_COOKIE_DOMAIN";
-    pub const COOKIE_KEY: &str = "SESSIOND_COOKIE_KEY";
-    pub const COOKIE_KEY_FILE: &str = "SESSIOND_COOKIE_KEY_FILE";
-    pub const ORIGIN: &str = "SESSIOND_ORIGIN";
-    pub const TRUSTED_PROXIES: &str = "SESSIOND_TRUSTED_PROXIES";
-    pub const CLIENT_IP_HEADER: &str = "SESSIOND_CLIENT_IP_HEADER";
-    pub const CSRF_METHOD_HEADER: &str = "SESSIOND_CSRF_METHOD_HEADER";
-    pub const CLEAR_SITE_DATA: &str = "SESSIOND_CLEAR_SITE_DATA";
-    pub const HSTS: &str = "SESSIOND_HSTS";
-    pub const IDLE_TIMEOUT: &str = "SESSIOND_IDLE_TIMEOUT";
-    pub const ABSOLUTE_TIMEOUT: &str = "SESSIOND_ABSOLUTE_TIMEOUT";
-    pub const REMEMBER_IDLE_TIMEOUT: &str = "SESSIOND_REMEMBER_IDLE_TIMEOUT";
-    pub const REMEMBER_ABSOLUTE_TIMEOUT: &str = "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT";
-    pub const LAST_SEEN_RESOLUTION: &str = "SESSIOND_LAST_SEEN_RESOLUTION";
-    pub const MAX_SESSIONS: &str = "SESSIOND_MAX_SESSIONS";
-    pub const MAX_SESSIONS_POLICY: &str = "SESSIOND_MAX_SESSIONS_POLICY";
-    pub const MAX_EVENT_STREAMS: &str = "SESSIOND_MAX_EVENT_STREAMS";
-    pub const SIGN_IN_ADDRESS_LIMIT: &str = "SESSIOND_SIGN_IN_ADDRESS_LIMIT";
-    pub const STEP_UP_AGE: &str = "SESSIOND_STEP_UP_AGE";
-    pub const ON_DEVICE_CHANGE: &str = "SESSIOND_ON_DEVICE_CHANGE";
-    pub const GEOIP_DB: &str = "SESSIOND_GEOIP_DB";
-    pub const RISK_WEIGHTS: &str = "SESSIOND_RISK_WEIGHTS";
-    pub const RISK_THRESHOLD: &str = "SESSIOND_RISK_THRESHOLD";
-    pub const RISK_ACTION: &str = "SESSIOND_RISK_ACTION";
-    pub const PASSWORD_MIN_LENGTH: &str = "SESSIOND_PASSWORD_MIN_LENGTH";
-    pub const WEBHOOK_URL: &str = "SESSIOND_WEBHOOK_URL";
-    pub const WEBHOOK_SECRET: &str = "SESSIOND_WEBHOOK_SECRET";
-    pub const WEBHOOK_SECRET_FILE: &str = "SESSIOND_WEBHOOK_SECRET_FILE";
-    pub const REGISTRATION: &str = "SESSIOND_REGISTRATION";
-    pub const AUDIT_RETENTION: &str = "SESSIOND_AUDIT_RETENTION";
-    pub const ENDED_SESSION_RETENTION: &str = "SESSIOND_ENDED_SESSION_RETENTION";
-    pub const LOG_FORMAT: &str = "SESSIOND_LOG_FORMAT";
+/// Declares each setting once: its help text, its name here, its variable, what its value is, and what else holds.
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $name:ident = $variable:literal, $value:literal $(, $mark:ident($($text:literal)?))*;)+) => {
+        /// The variables' names: in the environment, in `check-config` and in errors.
+        pub(in crate::config) mod var {
+            $(pub const $name: &str = $variable;)+
+        }
+
+        /// Every setting, in the order of the help.
+        pub(super) const DECLARED: &[Setting] =
+            &[$(Setting::new($variable, $value, concat!($($help),+))$(.$mark($($text)?))*),+];
+    };
+}
+
+settings! {
+    /// Address and port to serve on
+    LISTEN = "SESSIOND_LISTEN", "IP:PORT", default("127.0.0.1:8080");
+
+    /// Worker threads
+    WORKERS = "SESSIOND_WORKERS", "COUNT", in_words("one per core");
+
+    /// The database: sqlite://FILE, or postgres://… in a build with that feature
+    DATABASE_URL = "DATABASE_URL", "URL", default("sqlite://sessiond.db"), secret();
+
+    /// Redis, which answers checks in microseconds: redis://… or rediss://…; without it, every check reads the
+    /// database
+    REDIS_URL = "REDIS_URL", "URL", secret();
+
+    /// Prefix of every key in Redis, for several installations on one server
+    REDIS_PREFIX = "SESSIOND_REDIS_PREFIX", "TEXT";
+
+    /// How long nodes trust a Redis process after the database last confirmed it
+    STORE_LEASE = "SESSIOND_STORE_LEASE", "DURATION", default("3s");
+
+    /// Path of all routes, such as /auth
+    BASE_PATH = "SESSIOND_BASE_PATH", "PATH", in_words("the root");
+
+    /// Share the cookie between the hosts under this domain
+    COOKIE_DOMAIN = "SESSIOND_COOKIE_DOMAIN", "DOMAIN", in_words("the cookie is for one host");
+
+    /// Signs the cookie: base64 of at least 64 random bytes
+    COOKIE_KEY = "SESSIOND_COOKIE_KEY", "BASE64", in_words("with SQLite alone, created once beside the database"), secret(), any_text();
+
+    /// A file that contains the cookie key, instead of the key itself
+    COOKIE_KEY_FILE = "SESSIOND_COOKIE_KEY_FILE", "FILE";
+
+    /// Origins that browsers use, separated by commas; links use the first
+    ORIGIN = "SESSIOND_ORIGIN", "ORIGINS", in_words("http://localhost:PORT,http://127.0.0.1:PORT");
+
+    /// Proxies in front that may report a client's address: addresses or networks, separated by commas
+    TRUSTED_PROXIES = "SESSIOND_TRUSTED_PROXIES", "NETWORKS";
+
+    /// The header in which those proxies report the client's address, such as X-Forwarded-For
+    CLIENT_IP_HEADER = "SESSIOND_CLIENT_IP_HEADER", "HEADER";
+
+    /// Refuse changing requests without a CSRF token at /auth/forward: the header in which the proxy sends the
+    /// method, such as X-Forwarded-Method
+    CSRF_METHOD_HEADER = "SESSIOND_CSRF_METHOD_HEADER", "HEADER", in_words("the application checks the token");
+
+    /// What browsers delete at sign-out, separated by commas: cache, storage, cookies (of the whole registrable
+    /// domain); or none
+    CLEAR_SITE_DATA = "SESSIOND_CLEAR_SITE_DATA", "KINDS", default("cache,storage");
+
+    /// With an https origin, browsers use only https for two years: on this host (host), or also on all hosts under
+    /// it (subdomains)
+    HSTS = "SESSIOND_HSTS", "HOSTS", default("host");
+
+    /// A session ends when it is unused for this long
+    IDLE_TIMEOUT = "SESSIOND_IDLE_TIMEOUT", "DURATION", default("30m");
+
+    /// A session ends this long after sign-in
+    ABSOLUTE_TIMEOUT = "SESSIOND_ABSOLUTE_TIMEOUT", "DURATION", default("12h");
+
+    /// The idle timeout of users who chose to be remembered
+    REMEMBER_IDLE_TIMEOUT = "SESSIOND_REMEMBER_IDLE_TIMEOUT", "DURATION", default("14d");
+
+    /// The absolute timeout of users who chose to be remembered
+    REMEMBER_ABSOLUTE_TIMEOUT = "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT", "DURATION", default("30d");
+
+    /// How old a last-seen time must be before it is written again; at most a twentieth of the idle timeout
+    LAST_SEEN_RESOLUTION = "SESSIOND_LAST_SEEN_RESOLUTION", "DURATION", default("10s");
+
+    /// Maximum number of live sessions per user
+    MAX_SESSIONS = "SESSIOND_MAX_SESSIONS", "COUNT", default("100");
+
+    /// What a sign-in over that limit does: evict_oldest or refuse
+    MAX_SESSIONS_POLICY = "SESSIOND_MAX_SESSIONS_POLICY", "POLICY", default("evict_oldest");
+
+    /// Maximum number of open event streams (GET /events) on this node
+    MAX_EVENT_STREAMS = "SESSIOND_MAX_EVENT_STREAMS", "COUNT", default("20000");
+
+    /// Maximum number of wrong passwords from one address in ten minutes; a whole office may share an address
+    SIGN_IN_ADDRESS_LIMIT = "SESSIOND_SIGN_IN_ADDRESS_LIMIT", "COUNT", default("100");
+
+    /// Maximum age of the last password proof, to end other sessions or administer accounts
+    STEP_UP_AGE = "SESSIOND_STEP_UP_AGE", "DURATION", default("15m");
+
+    /// What happens when another browser or system presents a session: log, step_up or revoke
+    ON_DEVICE_CHANGE = "SESSIOND_ON_DEVICE_CHANGE", "ANSWER", default("log");
+
+    /// MaxMind-format files that locate addresses (countries or cities, networks), separated by commas
+    GEOIP_DB = "SESSIOND_GEOIP_DB", "FILES", in_words("no file");
+
+    /// Weights of the rules for unusual sessions, such as new_country=30,new_device=0; 0 is off
+    RISK_WEIGHTS = "SESSIOND_RISK_WEIGHTS", "RULE=WEIGHT,…";
+
+    /// The sum of weights that opens an alert
+    RISK_THRESHOLD = "SESSIOND_RISK_THRESHOLD", "WEIGHT", default("60");
+
+    /// What an alert does to its sessions: alert, step_up or revoke
+    RISK_ACTION = "SESSIOND_RISK_ACTION", "ANSWER", default("alert");
+
+    /// Minimum length of a new password, from 8 to 64; NIST asks for 15 if the password is the only factor
+    PASSWORD_MIN_LENGTH = "SESSIOND_PASSWORD_MIN_LENGTH", "COUNT", default("8");
+
+    /// Receiver of signed messages about sessions that begin and end: https://…, or http:// on this machine
+    WEBHOOK_URL = "SESSIOND_WEBHOOK_URL", "URL", secret();
+
+    /// Signs those messages: base64 of 24 to 64 random bytes; several, separated by commas, during a rotation
+    WEBHOOK_SECRET = "SESSIOND_WEBHOOK_SECRET", "SECRETS", secret(), any_text();
+
+    /// A file that contains those secrets, instead of the secrets themselves
+    WEBHOOK_SECRET_FILE = "SESSIOND_WEBHOOK_SECRET_FILE", "FILE";
+
+    /// Whether anyone may register: open or closed
+    REGISTRATION = "SESSIOND_REGISTRATION", "STATE", default("open");
+
+    /// How long the audit log keeps its lines
+    AUDIT_RETENTION = "SESSIOND_AUDIT_RETENTION", "DURATION", default("400d");
+
+    /// How long a session's row is kept after its absolute timeout, ended or not
+    ENDED_SESSION_RETENTION = "SESSIOND_ENDED_SESSION_RETENTION", "DURATION", default("90d");
+
+    /// Format of log lines on standard error: text or json
+    LOG_FORMAT = "SESSIOND_LOG_FORMAT", "FORMAT", default("text");
+}
+
+/// The texts that were given, unread. An absent setting has its default; an empty one is an absent one, so that
+/// `SESSIOND_COOKIE_DOMAIN= sessiond` means what it looks like.
+#[derive(Clone, Default)]
+pub struct Settings(BTreeMap<&'static str, String>);
+
+impl Settings {
+    /// Takes a variable's text; ignores a variable that is no setting.
+    pub(super) fn set(&mut self, variable: &str, text: &str) {
+        if let Some(setting) = declared(variable) {
+            self.0.insert(setting.variable, text.to_owned());
+        }
+    }
+
+    /// A command, and all commands below it, that accept the settings without showing them in their help.
+    pub(crate) fn accepted(command: Command) -> Command {
+        let hidden = DECLARED.iter().map(|setting| setting.arg().hide(true));
+        command.args(hidden).after_help("Settings: see `sessiond --help`").mut_subcommands(Self::accepted)
+    }
+
+    /// A setting as it was given, with its declared default.
+    pub(super) fn given(&self, variable: &'static str) -> Given<'_> {
+        let default = declared(variable).and_then(|setting| setting.default);
+        Given::new(variable, self.0.get(variable), default)
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Settings {
+    fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(pairs: T) -> Self {
+        let mut settings = Self::default();
+        for (variable, text) in pairs {
+            settings.set(variable, text);
+        }
+        settings
+    }
+}
+
+fn declared(variable: &str) -> Option<&'static Setting> {
+    DECLARED.iter().find(|setting| setting.variable == variable)
+}
+
+impl Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        command.args(DECLARED.iter().map(Setting::arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut settings = Self::default();
+        settings.update_from_arg_matches(matches)?;
+        Ok(settings)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in DECLARED {
+            if let Some(text) = matches.get_one::<String>(setting.variable) {
+                self.set(setting.variable, text);
+            }
+        }
+        Ok(())
+    }
 }

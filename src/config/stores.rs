@@ -14,8 +14,6 @@ use super::url::{SecretUrl, has_plain_hosts, is_readable};
 #[cfg(feature = "postgres")]
 use crate::domain::PostgresUrl;
 
-const DEFAULT_DATABASE: &str = "sqlite://sessiond.db";
-const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// The ledger is asked every second which Redis process is valid; a shorter lease would expire between two answers.
 const LEAST_LEASE: Duration = Duration::from_secs(2);
 const MOST_LEASE: Duration = Duration::from_secs(30);
@@ -70,14 +68,11 @@ pub struct Redis {
     pub url: SecretUrl,
     /// The prefix of every key; empty for none.
     pub prefix: String,
-    /// How long one Redis process is believed after the ledger last confirmed it.
-    pub store_lease: Duration,
 }
 
 pub(super) fn database(settings: &Settings) -> Result<Database, ConfigError> {
-    let given = Given::new(var::DATABASE_URL, settings.database_url.as_ref());
-    let (scheme, rest) =
-        split(&given, given.text().unwrap_or(DEFAULT_DATABASE), "sqlite://sessiond.db or postgres://…")?;
+    let given = settings.given(var::DATABASE_URL);
+    let (scheme, rest) = split(&given, given.text_or_default(), "sqlite://sessiond.db or postgres://…")?;
     match scheme {
         "sqlite" => sqlite(&given, rest),
         "postgres" | "postgresql" => postgres(&given),
@@ -133,13 +128,16 @@ const UNREADABLE: &str = "has no valid host and port: percent-encode special cha
     is %3A, / is %2F, % is %25).";
 
 pub(super) fn redis(settings: &Settings) -> Result<Option<Redis>, ConfigError> {
-    let given = Given::new(var::REDIS_URL, settings.redis_url.as_ref());
-    let prefix = prefix(&Given::new(var::REDIS_PREFIX, settings.redis_prefix.as_ref()))?;
-    let lease = Given::new(var::STORE_LEASE, settings.store_lease.as_ref());
-    let store_lease = terms::duration(&lease, DEFAULT_LEASE, LEAST_LEASE, MOST_LEASE)?;
+    let given = settings.given(var::REDIS_URL);
+    let prefix = prefix(&settings.given(var::REDIS_PREFIX))?;
     let Some(text) = given.text() else { return Ok(None) };
     check_redis(&given, text)?;
-    Ok(Some(Redis { url: SecretUrl::new(text), prefix, store_lease }))
+    Ok(Some(Redis { url: SecretUrl::new(text), prefix }))
+}
+
+/// How long one Redis process is believed after the ledger last confirmed it.
+pub(super) fn store_lease(settings: &Settings) -> Result<Duration, ConfigError> {
+    terms::duration(&settings.given(var::STORE_LEASE), LEAST_LEASE, MOST_LEASE)
 }
 
 fn check_redis(given: &Given<'_>, text: &str) -> Result<(), ConfigError> {

@@ -28,11 +28,8 @@ const REMEMBER: Pair = Pair { idle: var::REMEMBER_IDLE_TIMEOUT, absolute: var::R
 
 /// The timeouts of ordinary and of remembered sessions.
 pub(super) fn both(settings: &Settings) -> Result<(Terms, Terms), ConfigError> {
-    let defaults = Terms { idle: Duration::from_secs(30 * MINUTE), absolute: Duration::from_secs(12 * HOUR) };
-    let terms = pair(&PLAIN, settings.idle_timeout.as_ref(), settings.absolute_timeout.as_ref(), defaults)?;
-    let defaults = Terms { idle: Duration::from_secs(14 * DAY), absolute: Duration::from_secs(30 * DAY) };
-    let (idle, absolute) = (settings.remember_idle_timeout.as_ref(), settings.remember_absolute_timeout.as_ref());
-    let remembered = pair(&REMEMBER, idle, absolute, defaults)?;
+    let terms = pair(settings, &PLAIN)?;
+    let remembered = pair(settings, &REMEMBER)?;
     not_less((REMEMBER.idle, remembered.idle), (PLAIN.idle, terms.idle))?;
     not_less((REMEMBER.absolute, remembered.absolute), (PLAIN.absolute, terms.absolute))?;
     Ok((terms, remembered))
@@ -40,20 +37,20 @@ pub(super) fn both(settings: &Settings) -> Result<(Terms, Terms), ConfigError> {
 
 /// How old a last-seen time must be before it is written again.
 pub(super) fn last_seen_resolution(settings: &Settings) -> Result<Duration, ConfigError> {
-    let given = Given::new(var::LAST_SEEN_RESOLUTION, settings.last_seen_resolution.as_ref());
-    duration(&given, Duration::from_secs(10), SECOND, Duration::from_secs(HOUR))
+    let given = settings.given(var::LAST_SEEN_RESOLUTION);
+    duration(&given, SECOND, Duration::from_secs(HOUR))
 }
 
 /// Maximum age of a proof of identity. If it could expire before the user has typed the password and repeated the
 /// change, no change could succeed.
 pub(super) fn step_up_age(settings: &Settings) -> Result<Duration, ConfigError> {
-    let given = Given::new(var::STEP_UP_AGE, settings.step_up_age.as_ref());
-    duration(&given, Duration::from_secs(15 * MINUTE), Duration::from_secs(30), LONGEST)
+    let given = settings.given(var::STEP_UP_AGE);
+    duration(&given, Duration::from_secs(30), LONGEST)
 }
 
-fn pair(names: &Pair, idle: Option<&String>, absolute: Option<&String>, default: Terms) -> Result<Terms, ConfigError> {
-    let idle = duration(&Given::new(names.idle, idle), default.idle, SECOND, LONGEST)?;
-    let absolute = duration(&Given::new(names.absolute, absolute), default.absolute, SECOND, LONGEST)?;
+fn pair(settings: &Settings, names: &Pair) -> Result<Terms, ConfigError> {
+    let idle = duration(&settings.given(names.idle), SECOND, LONGEST)?;
+    let absolute = duration(&settings.given(names.absolute), SECOND, LONGEST)?;
     not_less((names.absolute, absolute), (names.idle, idle))?;
     Ok(Terms { idle, absolute })
 }
@@ -70,13 +67,8 @@ fn not_less(longer: (&'static str, Duration), shorter: (&'static str, Duration))
 }
 
 /// Parses a duration in whole seconds between two bounds.
-pub(super) fn duration(
-    given: &Given<'_>,
-    default: Duration,
-    least: Duration,
-    most: Duration,
-) -> Result<Duration, ConfigError> {
-    let Some(words) = given.text() else { return Ok(default) };
+pub(super) fn duration(given: &Given<'_>, least: Duration, most: Duration) -> Result<Duration, ConfigError> {
+    let words = given.text_or_default();
     let Ok(read) = humantime::parse_duration(words) else {
         return Err(given.is_no(words, "but must be a duration, such as 90s, 30m, 12h or 14d."));
     };

@@ -5,10 +5,8 @@
 
 use std::ffi::OsStr;
 
-use clap::{Args, Command};
-
 use super::given::ConfigError;
-use super::settings::Settings;
+use super::settings::DECLARED;
 
 /// One wrong letter in this many still counts as a slip of a name.
 const LETTERS_FOR_A_SLIP: usize = 4;
@@ -19,7 +17,7 @@ const SHARED: [&str; 2] = ["RUST_LOG", "RUST_LOG_STYLE"];
 /// A sentence for each variable that is meant for this program but is not a setting.
 pub(super) fn unknown<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let known = names();
-    let is_known = |name: &str| known.iter().any(|known| known == name);
+    let is_known = |name: &str| known.contains(&name);
     let slips = variables
         .into_iter()
         .filter(|(name, value)| is_meant(name, &known) && !is_known(name) && !is_service_link(name, value));
@@ -27,16 +25,15 @@ pub(super) fn unknown<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)
 }
 
 /// The name of every setting's variable.
-fn names() -> Vec<String> {
-    let command = Settings::augment_args(Command::new("sessiond"));
-    command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())).collect()
+fn names() -> Vec<&'static str> {
+    DECLARED.iter().map(|setting| setting.variable).collect()
 }
 
 /// Refuses a setting that is not valid text: clap's error would not name it.
 pub(super) fn check_text<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>) -> Result<(), ConfigError> {
     let known = names();
     let is_text = |(name, value): &(&OsStr, &OsStr)| {
-        value.to_str().is_some() || !name.to_str().is_some_and(|name| known.iter().any(|known| known == name))
+        value.to_str().is_some() || !name.to_str().is_some_and(|name| known.contains(&name))
     };
     match variables.into_iter().find(|variable| !is_text(variable)) {
         Some((name, _)) => Err(ConfigError::new(&name.to_string_lossy(), "is not UTF-8.")),
@@ -45,10 +42,9 @@ pub(super) fn check_text<'a>(variables: impl IntoIterator<Item = (&'a OsStr, &'a
 }
 
 /// Whether a name, possibly misspelt, can only be meant for this program.
-fn is_meant(name: &str, known: &[String]) -> bool {
+fn is_meant(name: &str, known: &[&str]) -> bool {
     let upper = name.to_ascii_uppercase();
-    upper.starts_with("SESSIOND_")
-        || upper.strip_suffix("_FILE").is_some_and(|of| known.iter().any(|known| known == of))
+    upper.starts_with("SESSIOND_") || upper.strip_suffix("_FILE").is_some_and(|of| known.contains(&of))
 }
 
 /// Variables that Kubernetes and Docker set for a service named `sessiond` or `sessiond-…`.
@@ -68,7 +64,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
         || name.split_once("_PORT_").is_some_and(of_port)
 }
 
-fn sentence(name: &str, known: &[String]) -> String {
+fn sentence(name: &str, known: &[&'static str]) -> String {
     let upper = name.to_ascii_uppercase();
     // A setting that is not a secret has no `_FILE` variant.
     let of_file = upper.strip_suffix("_FILE").and_then(|of| nearest(of, known));
@@ -79,7 +75,7 @@ fn sentence(name: &str, known: &[String]) -> String {
 }
 
 /// The intended name, if one is close enough.
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let bare = |name: &str| name.strip_prefix("SESSIOND_").unwrap_or(name).to_owned();
     // Some settings lack the prefix because other programs share them.
     let distance = |known: &str| {
@@ -87,7 +83,7 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
         whole.min(strsim::damerau_levenshtein(&bare(name), &bare(known)))
     };
     let own_letters = name.len().saturating_sub("SESSIOND_".len()).max(LETTERS_FOR_A_SLIP);
-    let nearest = known.iter().map(String::as_str).chain(SHARED).min_by_key(|known| distance(known));
+    let nearest = known.iter().copied().chain(SHARED).min_by_key(|known| distance(known));
     nearest.filter(|known| distance(known) <= own_letters / LETTERS_FOR_A_SLIP)
 }
 

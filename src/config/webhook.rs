@@ -29,9 +29,9 @@ pub(super) fn webhook(
     signs: bool,
     of_group: &mut Vec<&'static str>,
 ) -> Result<Option<Webhook>, ConfigError> {
-    let url = Given::new(var::WEBHOOK_URL, settings.webhook_url.as_ref());
-    let secret = Given::new(var::WEBHOOK_SECRET, settings.webhook_secret.as_ref());
-    let file = Given::new(var::WEBHOOK_SECRET_FILE, settings.webhook_secret_file.as_ref());
+    let url = settings.given(var::WEBHOOK_URL);
+    let secret = settings.given(var::WEBHOOK_SECRET);
+    let file = settings.given(var::WEBHOOK_SECRET_FILE);
     if secret.text().is_some() && file.text().is_some() {
         return Err(secret.bad(format!("and {} are both set: unset one of them.", var::WEBHOOK_SECRET_FILE)));
     }
@@ -85,13 +85,11 @@ mod tests {
     const GOOD: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     fn read(url: &str, secret: &str, file: &str) -> Result<Option<Webhook>, String> {
-        let text = |text: &str| Some(text.to_owned());
-        let settings = Settings {
-            webhook_url: text(url),
-            webhook_secret: text(secret),
-            webhook_secret_file: text(file),
-            ..Settings::default()
-        };
+        let settings = Settings::from_iter([
+            (var::WEBHOOK_URL, url),
+            (var::WEBHOOK_SECRET, secret),
+            (var::WEBHOOK_SECRET_FILE, file),
+        ]);
         webhook(&settings, true, &mut Vec::new()).map_err(|error| error.to_string())
     }
 

@@ -14,9 +14,6 @@ use crate::live::{Fence, Live, LiveConfig, LiveError};
 use crate::service::{self, App, Background, Locator, Membership, Policy, Shared, StartError, StoreFence};
 use crate::webhook::Sender;
 
-/// How long a Redis is trusted when the operator sets nothing: the default of the setting.
-const DEFAULT_LEASE: Duration = Duration::from_secs(3);
-
 /// The service's inputs besides its settings.
 pub struct Parts {
     /// The clock.
@@ -87,7 +84,8 @@ pub async fn open_to_serve(config: &Config, parts: Parts) -> Result<App, StartEr
     let cookie_key = config.cookie_key.find().map_err(bad_key)?;
     let clock = Arc::new(LedgerClock::new(clock));
     let ledger = Ledger::open(database(config))?;
-    let live = config.redis.as_ref().map(|redis| records(redis, &ledger, &clock, &random)).transpose()?;
+    let live =
+        config.redis.as_ref().map(|redis| records(redis, config.store_lease, &ledger, &clock, &random)).transpose()?;
     let name = format!("{:016x}", u64::from_be_bytes(random::bytes(random.as_ref())));
     let settings = cookie_key.as_ref().and_then(|key| shared_settings(config, key));
     let membership = settings.map(|settings| Membership::new(name, settings));
@@ -130,12 +128,12 @@ pub fn check_files(config: &Config) -> Result<(), StartError> {
 
 fn records(
     redis: &Redis,
+    store_lease: Duration,
     ledger: &Ledger,
     clock: &Arc<LedgerClock>,
     random: &Arc<dyn Random>,
 ) -> Result<(Live, Arc<StoreFence>), LiveError> {
-    let fence =
-        StoreFence::new(ledger.clone(), Arc::<LedgerClock>::clone(clock), Arc::clone(random), redis.store_lease);
+    let fence = StoreFence::new(ledger.clone(), Arc::<LedgerClock>::clone(clock), Arc::clone(random), store_lease);
     let fence = Arc::new(fence);
     let mut settings = LiveConfig::new(redis.url.expose());
     settings.prefix.clone_from(&redis.prefix);
@@ -177,7 +175,7 @@ impl From<&Config> for Policy {
             registration: config.registration,
             audit_retention: config.audit_retention,
             session_retention: config.ended_session_retention,
-            store_lease: config.redis.as_ref().map_or(DEFAULT_LEASE, |redis| redis.store_lease),
+            store_lease: config.store_lease,
         }
     }
 }
