@@ -65,7 +65,7 @@ impl Crowd {
                 let (comma, at, until) = (if rows.is_empty() { "" } else { "," }, now.ms(), now.ms() + 43_200_000);
                 write!(
                     rows,
-                    "{comma}('{id}','{}','\\x{hash}',{at},{at},{at},{until},1800,false,'127.0.0.1','127.0.0.1')",
+                    "{comma}('{id}','{}','\\x{hash}',{at},{at},{at},{until},43200,false,'127.0.0.1','127.0.0.1')",
                     owner.user_id
                 )
                 .expect("a text takes everything");
@@ -162,8 +162,9 @@ async fn most_connections(stores: Arc<Stores>, stop: Arc<AtomicBool>) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn flushall_under_load_signs_nobody_out_and_is_over_soon() {
     let stores = Arc::new(Stores::new(Backend::Production));
-    // No touch falls due meanwhile: what is counted are checks.
-    let server = Process::start(&stores.settings().with("SESSIOND_LAST_SEEN_RESOLUTION", "90s"));
+    // No touch falls due meanwhile, however slow the machine: what is counted are checks.
+    let settings = stores.settings().with("SESSIOND_IDLE_TIMEOUT", "12h").with("SESSIOND_LAST_SEEN_RESOLUTION", "30m");
+    let server = Process::start(&settings);
     let app = open_ledger(&stores.settings().config().expect("settings")).await.expect("the ledger");
     let bound = app.core.ledger().connection_bound();
     drop(app);
