@@ -145,16 +145,13 @@ async fn few_open_files_are_told_and_survived() {
 mod outages {
     use super::*;
     use crate::support::database::Database;
-    use crate::support::proxy::Proxy;
     use crate::support::redis::PrivateRedis;
 
     /// Nobody is called signed out because the database is away; what happened meanwhile is told when it is back.
     #[tokio::test]
     async fn while_the_database_is_away_nothing_is_said() {
         let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-        let proxy = Proxy::start(database.address());
-        let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+        let (settings, proxy) = stores.through_proxy();
         let server = TestServer::on(stores, settings).await;
         let owner = server.signed_in().await;
         let other = server.issue(&owner).await;

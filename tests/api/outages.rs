@@ -135,9 +135,7 @@ async fn a_redis_that_does_not_answer_is_not_waited_for() {
 #[tokio::test]
 async fn without_postgresql_it_is_503_and_the_cookie_stays() {
     let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-    let proxy = Proxy::start(database.address());
-    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    let (settings, proxy) = stores.through_proxy();
     let server = TestServer::on(stores, settings).await;
     let owner = server.signed_in().await;
     let (warm, cold) = (server.issue(&owner).await, server.issue(&owner).await);
@@ -184,9 +182,7 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
 #[tokio::test]
 async fn a_cut_of_all_connections_to_postgresql_costs_one_request_at_most() {
     let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-    let proxy = Proxy::start(database.address());
-    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    let (settings, proxy) = stores.through_proxy();
     let server = TestServer::on(stores, settings).await;
     let owner = server.signed_in().await;
     let others = [server.issue(&owner).await, server.issue(&owner).await, server.issue(&owner).await];
@@ -301,9 +297,7 @@ async fn a_full_redis_takes_no_records_and_hinders_nobody() {
 #[tokio::test]
 async fn readiness_means_send_me_requests() {
     let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-    let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
-    let proxy = Proxy::start(database.address());
-    let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+    let (settings, proxy) = stores.through_proxy();
     let server = TestServer::on(stores, settings).await;
     let owner = server.signed_in().await;
     assert_eq!(forward(&owner).await, 200);

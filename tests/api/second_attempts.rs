@@ -146,9 +146,7 @@ mod with_redis {
     #[tokio::test]
     async fn a_sign_out_with_several_cookies_is_repeated_until_all_have_ended() {
         let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-        let proxy = Proxy::start(database.address());
-        let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+        let (settings, proxy) = stores.through_proxy();
         let server = TestServer::on(stores, settings).await;
         let (one, other) = (server.signed_in().await, server.signed_in().await);
         assert!(one.is_signed_in().await && other.is_signed_in().await, "both have records");
@@ -174,9 +172,7 @@ mod with_redis {
     #[tokio::test]
     async fn a_sign_out_elsewhere_is_as_honest_as_here() {
         let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-        let proxy = Proxy::start(database.address());
-        let settings = stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
+        let (settings, proxy) = stores.through_proxy();
         let server = TestServer::on(stores, settings).await;
         let application = Application::on(&server).await;
         let owner = server.signed_in().await;

@@ -24,6 +24,7 @@ use sessiond::ledger::{
 #[cfg(feature = "postgres")]
 use sessiond::{domain::PostgresUrl, ledger::Servers};
 
+use super::world::on_each_database;
 use crate::support::database::Database;
 
 /// A ledger on a database of its own.
@@ -98,28 +99,6 @@ fn new_user(id: UserId, email: &str, created_at: Timestamp) -> users::NewUser {
         roles: Roles::new_account(),
         created_at,
     }
-}
-
-/// Runs each test on both databases, as `name::sqlite` and `name::postgres`.
-macro_rules! on_each_database {
-    ($(async fn $name:ident($fixture:ident: Fixture) $body:block)+) => {$(
-        mod $name {
-            use super::*;
-
-            async fn run($fixture: Fixture) $body
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn sqlite() {
-                run(Fixture::new(Database::sqlite()).await).await;
-            }
-
-            #[cfg(feature = "postgres")]
-            #[tokio::test(flavor = "multi_thread")]
-            async fn postgres() {
-                run(Fixture::new(Database::postgres_with_tables()).await).await;
-            }
-        }
-    )+};
 }
 
 on_each_database! {

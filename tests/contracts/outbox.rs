@@ -11,6 +11,7 @@ use sessiond::ledger::Ledger;
 use sessiond::ledger::outbox::{self, Due, Message, Outcome};
 use uuid::Uuid;
 
+use super::world::on_each_database;
 use crate::contracts::ledger::target;
 use crate::support::database::Database;
 
@@ -57,27 +58,6 @@ impl Fixture {
     fn rows(&self, condition: &str) -> usize {
         self.database.count("webhook_outbox", condition)
     }
-}
-
-macro_rules! on_each_database {
-    ($(async fn $name:ident($fixture:ident: Fixture) $body:block)+) => {$(
-        mod $name {
-            use super::*;
-
-            async fn run($fixture: Fixture) $body
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn sqlite() {
-                run(Fixture::new(Database::sqlite()).await).await;
-            }
-
-            #[cfg(feature = "postgres")]
-            #[tokio::test(flavor = "multi_thread")]
-            async fn postgres() {
-                run(Fixture::new(Database::postgres()).await).await;
-            }
-        }
-    )+};
 }
 
 on_each_database! {

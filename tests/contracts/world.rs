@@ -222,3 +222,26 @@ macro_rules! on_each_topology {
     )+};
 }
 pub(crate) use on_each_topology;
+
+/// Runs each test on both databases, as `name::sqlite` and `name::postgres`, with a `Fixture` of the file's own.
+macro_rules! on_each_database {
+    ($(async fn $name:ident($fixture:ident: Fixture) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+
+            async fn run($fixture: Fixture) $body
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                run(Fixture::new(Database::sqlite()).await).await;
+            }
+
+            #[cfg(feature = "postgres")]
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                run(Fixture::new(Database::postgres_with_tables()).await).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_each_database;

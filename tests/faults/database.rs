@@ -47,9 +47,8 @@ struct World {
 impl World {
     async fn start() -> Self {
         let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-        let sql = Proxy::start(database.address());
-        let server = Process::start(&stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url())));
+        let (settings, sql) = stores.through_proxy();
+        let server = Process::start(&settings);
         let owner = server.anonymous().sign_up().await;
         let victims = vec![owner.sign_in_again().await, owner.sign_in_again().await];
         let cold = owner.sign_in_again().await;

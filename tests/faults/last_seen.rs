@@ -36,10 +36,8 @@ struct Office {
 impl Office {
     async fn open(people: usize) -> Self {
         let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::start()));
-        let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-        let sql = Proxy::start(database.address());
+        let (settings, sql) = stores.through_proxy();
         let idle = format!("{}s", IDLE.as_secs());
-        let settings = stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url()));
         let server = TestServer::on(
             stores,
             settings.with("SESSIOND_IDLE_TIMEOUT", &idle).with("SESSIOND_MAX_SESSIONS", "10000"),

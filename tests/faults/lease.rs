@@ -13,7 +13,6 @@ use crate::support::client::SignedIn;
 use crate::support::database::Database;
 use crate::support::issue::issue_at;
 use crate::support::node::Node;
-use crate::support::proxy::Proxy;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
 use crate::support::topologies::{Servers, Topology};
@@ -34,9 +33,7 @@ async fn forward(person: &SignedIn) -> u16 {
 
 async fn checks_go_on_for_a_lease(topology: Topology) {
     let stores = Stores::over(Database::postgres_with_tables(), Servers::start(topology));
-    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-    let sql = Proxy::start(database.address());
-    let settings = stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url()));
+    let (settings, sql) = stores.through_proxy();
     let node = Node::start(&settings, &Arc::<MovableClock>::default()).await;
     let owner = node.anonymous().sign_up().await;
     let mut people = Vec::new();

@@ -14,7 +14,7 @@ use crate::support::client::{Anonymous, PASSWORD};
 use crate::support::database::Database;
 use crate::support::node::Node;
 use crate::support::process::{Process, command_line_ok};
-use crate::support::proxy::{Proxy, contains};
+use crate::support::proxy::contains;
 use crate::support::redis::PrivateRedis;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
@@ -224,9 +224,8 @@ async fn is_ready(url: &str) -> (u16, bool) {
 #[tokio::test]
 async fn a_node_that_stood_still_answers_nobody_until_it_has_looked() {
     let stores = Stores::new(Backend::Production);
-    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL") };
-    let proxy = Proxy::start(database.address());
-    let slow = Process::start(&stores.settings().with("DATABASE_URL", &proxy.in_url(&stores.database.url())));
+    let (settings, proxy) = stores.through_proxy();
+    let slow = Process::start(&settings);
     let owner = slow.anonymous().sign_up().await;
     owner.me().await.assert_status(200);
     let look = proxy.hold(contains("LOCK TABLE nodes"));

@@ -3,7 +3,6 @@
 
 use crate::support::database::Database;
 use crate::support::process::Process;
-use crate::support::proxy::Proxy;
 use crate::support::redis::PrivateRedis;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::Stores;
@@ -22,10 +21,8 @@ fn assert_honest(answer: &Response, what: &str) {
 #[tokio::test]
 async fn sql_is_away() {
     let stores = Stores::of(Database::postgres(), Some(PrivateRedis::start()));
-    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL") };
-    let proxy = Proxy::start(database.address());
-    let url = proxy.in_url(&stores.database.url());
-    let server = Process::start(&stores.settings().with("DATABASE_URL", &url));
+    let (settings, proxy) = stores.through_proxy();
+    let server = Process::start(&settings);
     let person = server.anonymous().sign_up().await;
     let unseen = person.sign_in_again().await;
     assert!(person.is_signed_in().await, "there is a record");

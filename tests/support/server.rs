@@ -11,6 +11,8 @@ use sessiond::domain::MovableClock;
 use super::client::{Admin, Anonymous, SignedIn};
 use super::database::Database;
 use super::node::Node;
+#[cfg(feature = "postgres")]
+use super::proxy::Proxy;
 use super::redis::PrivateRedis;
 use super::settings::Settings;
 use super::topologies::Servers;
@@ -84,6 +86,15 @@ impl Stores {
     /// The Redis of this test, if the backend has one.
     pub fn redis_if_any(&self) -> Option<&PrivateRedis> {
         self.redis.as_deref()
+    }
+
+    /// The settings of a program that reaches PostgreSQL through a proxy, which a test can make ill.
+    #[cfg(feature = "postgres")]
+    pub fn through_proxy(&self) -> (Settings, Proxy) {
+        let Database::Postgres(database) = &self.database else { panic!("SQLite is reached through no proxy") };
+        let proxy = Proxy::start(database.address());
+        let settings = self.settings().with("DATABASE_URL", &proxy.in_url(&self.database.url()));
+        (settings, proxy)
     }
 
     /// Settings for a server on these stores.

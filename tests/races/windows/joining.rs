@@ -16,9 +16,7 @@ use super::{PATIENCE, Scene, a_moment, asked, key};
 /// A server whose way to PostgreSQL can be held.
 async fn server(redis: Option<PrivateRedis>) -> (TestServer, Proxy) {
     let stores = Stores::of(Database::postgres(), redis);
-    let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL was asked for") };
-    let sql = Proxy::start(database.address());
-    let settings = stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url()));
+    let (settings, sql) = stores.through_proxy();
     (TestServer::on(stores, settings).await, sql)
 }
 
