@@ -34,7 +34,7 @@ pub struct Settings {
     #[arg(long, env = var::REDIS_PREFIX, value_name = "TEXT", global = true, hide_short_help = true)]
     pub redis_prefix: Option<String>,
 
-    /// How long a Redis process is believed after the database last confirmed it [default: 3s]
+    /// How long a Redis process is trusted after the database last confirmed it [default: 3s]
     #[arg(long, env = var::STORE_LEASE, value_name = "DURATION", global = true, hide_short_help = true)]
     pub store_lease: Option<String>,
 

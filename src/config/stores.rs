@@ -70,7 +70,7 @@ pub struct Redis {
     pub url: SecretUrl,
     /// The prefix of every key; empty for none.
     pub prefix: String,
-    /// How long one Redis process is believed after the ledger last confirmed it.
+    /// How long one Redis process is trusted after the ledger last confirmed it.
     pub store_lease: Duration,
 }
 

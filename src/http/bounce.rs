@@ -48,7 +48,7 @@ pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpRespon
     let query = request.query_string();
     if !has_parameter(query, "next") && request.headers().contains_key(told::URI) {
         // Any relative address would lie under the gateway, which would call this route again in a loop.
-        if !site.proxies.believes(request.peer_addr()) {
+        if !site.proxies.trusts(request.peer_addr()) {
             return Err(Problem::proxy_not_trusted());
         }
         return if is_navigation(&request) { way_in(&site, &request) } else { Err(Problem::unauthenticated()) };
@@ -78,7 +78,7 @@ fn cleared(mut answer: HttpResponse, site: &Site, request: &HttpRequest, page: &
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let is_wanted =
         has_parameter(request.query_string(), "redirect") || told::asked_below(&site.base_path, request).is_some();
-    let is_told = site.proxies.believes(request.peer_addr()) && is_navigation(request);
+    let is_told = site.proxies.trusts(request.peer_addr()) && is_navigation(request);
     if problem.status_code() == StatusCode::UNAUTHORIZED && is_wanted && is_told {
         way_in(site, request)
     } else {

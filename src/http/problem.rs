@@ -122,7 +122,7 @@ impl Problem {
     /// A gateway asks for a navigation without a session, but is not a trusted proxy.
     pub fn proxy_not_trusted() -> Self {
         let detail = "Sign in to continue. The gateway that asks is not one of SESSIOND_TRUSTED_PROXIES, so the page that it \
-            tells in X-Forwarded-Uri is not believed.";
+            tells in X-Forwarded-Uri is not trusted.";
         Self::new(&UNAUTHENTICATED, detail).with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 

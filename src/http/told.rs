@@ -1,6 +1,6 @@
 //! The original request, as proxies report it: the host that a browser opened, and the page that a gateway asks about.
 //!
-//! Owns the reading of `X-Forwarded-…`. Must never believe a peer that is not a trusted proxy, nor choose between two
+//! Owns the reading of `X-Forwarded-…`. Must never trust a peer that is not a trusted proxy, nor choose between two
 //! values of one header.
 
 use actix_web::HttpRequest;
@@ -18,7 +18,7 @@ pub const URI: &str = "x-forwarded-uri";
 
 /// The host at which a browser has opened this server.
 pub fn host(proxies: &ProxyTrust, head: &RequestHead) -> Option<String> {
-    let told = forwarded(&head.headers, "x-forwarded-host").filter(|_| proxies.believes(head.peer_addr));
+    let told = forwarded(&head.headers, "x-forwarded-host").filter(|_| proxies.trusts(head.peer_addr));
     host_of(told.or_else(|| only(&head.headers, HOST.as_str()))?)
 }
 

@@ -243,7 +243,7 @@ impl Live {
     fn trusted(&self, connection: &Stamped, hash: &TokenHash, text: &[u8]) -> Option<Record> {
         let record = Record::parse(text, hash)?;
         let fits = record.stamp == connection.stamp();
-        (fits && connection.believed(self.shared.clock.monotonic())).then_some(record)
+        (fits && connection.trusted(self.shared.clock.monotonic())).then_some(record)
     }
 
     async fn replace(

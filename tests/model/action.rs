@@ -32,7 +32,7 @@ pub enum Action {
     Enroll { node: usize, process: usize, found: &'static str },
     Commit { node: u8, process: u8 },
     DateRetirements,
-    RenewBeliefs { node: usize },
+    RenewLeases { node: usize },
     Outage { node: usize, process: usize },
     Tick,
     Evict { process: usize, token: usize },
@@ -66,7 +66,7 @@ impl Display for Action {
             Self::Enroll { .. }
             | Self::Commit { .. }
             | Self::DateRetirements
-            | Self::RenewBeliefs { .. }
+            | Self::RenewLeases { .. }
             | Self::Outage { .. }
             | Self::Tick
             | Self::Evict { .. }
@@ -155,9 +155,9 @@ impl Action {
                 write!(f, "{}: enroll of R{process} is committed: its predecessor is retired", node(n))
             }
             Self::DateRetirements => write!(f, "date_retirements: the time of the retirement is noted"),
-            Self::RenewBeliefs { node: n } => write!(f, "{}: renew reads live_store and believes for a lease", node(n)),
+            Self::RenewLeases { node: n } => write!(f, "{}: renew reads live_store and trusts for a lease", node(n)),
             Self::Outage { node: n, process } => {
-                write!(f, "{}: renew, SQL DOES NOT ANSWER it; R{process} stands alone and is believed on", node(n))
+                write!(f, "{}: renew, SQL DOES NOT ANSWER it; R{process} stands alone and is still trusted", node(n))
             }
             Self::Tick => write!(f, "TIME: a lease passes"),
             Self::Evict { process, token } => write!(f, "EVICTION or expiry of t{token} at R{process}"),

@@ -154,7 +154,7 @@ impl Protocol {
         let (stage, found) = match (speaks, recent && self.guards.waits_out_the_lease) {
             _ if !self.guards.check_after_del => (Stage::Settled, "not asked"),
             (false, _) => (Stage::Superseded, "another process may speak"),
-            (true, true) => (Stage::Noted, "wait, somebody may still believe a retired one"),
+            (true, true) => (Stage::Noted, "wait, somebody may still trust a retired one"),
             (true, false) => (Stage::Settled, "settled"),
         };
         let mut next = *state;

@@ -7,11 +7,11 @@
 pub struct Guards {
     /// A record replaces only the lease of its own fill (`Live::put`).
     pub nonce: bool,
-    /// A record is believed only by the process that it was written to (`Live::trusted`).
+    /// A record is trusted only by the process that it was written to (`Live::trusted`).
     pub stamp: bool,
     /// A new process retires its predecessor, for ever (`live_store::enroll`).
     pub retirement: bool,
-    /// A belief ends a lease after the read that showed it current (`StoreLease::holds`).
+    /// A stamp is trusted for one lease after the read that showed it current (`StoreLease::holds`).
     pub store_lease: bool,
     /// After the DEL: does the process that was deleted from still speak (`live_store::standing`)?
     pub check_after_del: bool,
@@ -19,7 +19,7 @@ pub struct Guards {
     pub only_the_ledger_says_no: bool,
     /// A question to the ledger is joined only before it is sent (`SingleFlight::join`).
     pub join_only_before_sent: bool,
-    /// Where a process was retired a moment ago, a revocation waits until nobody can believe it (`Standing::Wait`).
+    /// Where a process was retired a moment ago, a revocation waits until nobody can trust it (`Standing::Wait`).
     pub waits_out_the_lease: bool,
     /// A touch changes only the very record that was read (`Live::touch`).
     pub touch_over_what_was_read: bool,

@@ -29,7 +29,7 @@ impl Protocol {
     pub fn trusted(&self, state: &State, node: usize, process: usize, token: usize) -> bool {
         let Cell::Record(stamp) = state.redis[process].cells[token] else { return false };
         let fits = usize::from(stamp) == process || !self.guards.stamp;
-        fits && state.redis[process].up && state.links[node][process] == Link::Believed
+        fits && state.redis[process].up && state.links[node][process] == Link::Trusted
     }
 
     /// Whether a check that starts now is answered yes, by the record alone.

@@ -27,7 +27,7 @@ pub struct State {
     pub born: u8,
     /// What a snapshot or a replica holds.
     pub copy: Option<[Cell; TOKENS]>,
-    /// Each node's connections, and whether it believes what they say.
+    /// Each node's connections, and whether it trusts what they say.
     pub links: [[Link; PROCESSES]; NODES],
     pub flights: [Option<Flight>; SLOTS],
     pub jobs: [Option<Job>; SLOTS],
@@ -103,9 +103,9 @@ pub enum Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {
     None,
-    /// Enrolled, but the lease of the belief is over.
+    /// Enrolled, but its lease is over.
     Connected,
-    Believed,
+    Trusted,
 }
 
 /// A fill: the request that asks, and all who have joined it.
@@ -125,7 +125,7 @@ pub struct Flight {
 pub enum Leg {
     /// `take` was executed; its answer is on its way.
     Taken,
-    /// `take` met a record that can be believed.
+    /// `take` met a record that can be trusted.
     Shown,
     /// The ledger was read.
     Read { alive: bool },
@@ -234,7 +234,7 @@ impl State {
             redis: from_fn(|process| Redis { up: process == 0, cells: empty }),
             born: 1,
             copy: None,
-            links: [from_fn(|process| if process == 0 { Link::Believed } else { Link::None }); NODES],
+            links: [from_fn(|process| if process == 0 { Link::Trusted } else { Link::None }); NODES],
             flights: [None; SLOTS],
             jobs: [None; SLOTS],
             touch: None,

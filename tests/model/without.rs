@@ -77,7 +77,7 @@ fn asking_the_ledger_before_a_no() {
 }
 
 /// The bound of `StoreLease::solo`, for the operator's manual: a single Redis has to be dead before another takes its
-/// place, or a node that SQL does not answer believes the old one for as long as it lives.
+/// place, or a node that SQL does not answer trusts the old one for as long as it lives.
 #[test]
 fn a_redis_alone_that_is_replaced_while_it_lives() {
     let budget = Budget { outages: 1, ..FAILOVER };

@@ -38,7 +38,7 @@ pub struct Background {
 }
 
 impl Jobs {
-    pub(in crate::service) async fn keep_believing(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    pub(in crate::service) async fn renew_leases(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(fence) = self.fence.fence.clone() else { return };
         let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {

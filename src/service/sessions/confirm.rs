@@ -88,7 +88,7 @@ impl Sessions {
         loop {
             let (pause, patience, why) = match self.attempt(records).await? {
                 Attempt::Confirmed => return Ok(()),
-                Attempt::Wait(left) => (left, deadline, still_believed()),
+                Attempt::Wait(left) => (left, deadline, still_trusted()),
                 Attempt::Elsewhere(why) => (PAUSE, deadline.min(ELSEWHERE), why),
             };
             let elapsed = self.core.clock().monotonic().saturating_sub(started);
@@ -107,7 +107,7 @@ impl Sessions {
             None => Ok(Vec::new()),
         };
         let Ok(stamps) = deleted else { return false };
-        matches!(self.still_believed(stamps).await, Ok(Some(Duration::ZERO)))
+        matches!(self.grace_left(stamps).await, Ok(Some(Duration::ZERO)))
     }
 
     async fn attempt(&self, records: &[PendingInvalidation]) -> Result<Attempt, NotConfirmed> {
@@ -118,7 +118,7 @@ impl Sessions {
         fault_point::reach("confirm: deleted");
         // If nothing could be deleted, the invalidation is confirmed only if no node may trust any Redis.
         let stamps = deleted.clone().unwrap_or_default();
-        match self.still_believed(stamps).await? {
+        match self.grace_left(stamps).await? {
             Some(Duration::ZERO) => {
                 fault_point::reach("confirm: may be forgotten");
                 let records = records.to_vec();
@@ -128,12 +128,12 @@ impl Sessions {
             }
             Some(left) => Ok(Attempt::Wait(left)),
             None if self.swept(records).await? => Ok(Attempt::Confirmed),
-            None => Ok(Attempt::Elsewhere(deleted.err().unwrap_or_else(still_believed))),
+            None => Ok(Attempt::Elsewhere(deleted.err().unwrap_or_else(still_trusted))),
         }
     }
 
     /// How long a node may still trust another Redis than those of `stamps`; none when one of `stamps` is not current.
-    async fn still_believed(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
+    async fn grace_left(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, NotConfirmed> {
         let status = self.core.ledger.read(move |db| live_store::status(db, &stamps)).await.map_err(unknown)?;
         Ok(self.sight(status))
     }
@@ -141,7 +141,7 @@ impl Sessions {
     /// What follows from the fence status, and since when this node has seen it.
     pub(in crate::service) fn sight(&self, status: FenceStatus) -> Option<Duration> {
         let (lease, now) = (self.core.policy.store_lease, self.core.clock().monotonic());
-        self.lease_grace.still_believed(status, lease, now)
+        self.lease_grace.remaining(status, lease, now)
     }
 
     async fn swept(&self, records: &[PendingInvalidation]) -> Result<bool, NotConfirmed> {
@@ -172,8 +172,8 @@ async fn delete(live: &Live, records: &[PendingInvalidation]) -> Result<Vec<Stam
     live.delete(&hashes).await.map_err(|error| NotConfirmed(error.to_string()))
 }
 
-fn still_believed() -> NotConfirmed {
-    NotConfirmed("a node may still believe another Redis".to_owned())
+fn still_trusted() -> NotConfirmed {
+    NotConfirmed("a node may still trust another Redis".to_owned())
 }
 
 fn unknown(error: impl Into<Unavailable>) -> NotConfirmed {
