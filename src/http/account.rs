@@ -150,7 +150,7 @@ pub async fn change_password(
 pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<HttpResponse, Problem> {
     bridge::hand_over(session, visit, renewed.token, &renewed.session)?;
     let device = renewed.device.as_ref().map(device_cookie::set).transpose()?;
-    if !renewed.confirmed {
+    if !renewed.invalidated {
         let problem = Problem::unconfirmed();
         return Err(device.into_iter().fold(problem, |it, cookie| it.with_header(SET_COOKIE, cookie)));
     }

@@ -120,7 +120,7 @@ impl Bridge {
         }
         let renewed = self.app.sign_in.renew(live, context.client()).await?;
         context.new_cookie(&renewed.session);
-        if !renewed.confirmed {
+        if !renewed.invalidated {
             context.leave_unconfirmed();
         }
         Ok(renewed.token)

@@ -325,7 +325,7 @@ impl Statement {
 }
 
 fn pending_invalidation(row: PendingRow) -> Result<PendingInvalidation, LedgerError> {
-    let corrupt = || LedgerError::Corrupt(format!("the unconfirmed record {:?}", row.id));
+    let corrupt = || LedgerError::Corrupt(format!("the pending invalidation {:?}", row.id));
     Ok(PendingInvalidation {
         id: uuid::Uuid::try_parse(&row.id).map_err(|_| corrupt())?,
         token_hash: TokenHash::from_slice(&row.token_hash).ok_or_else(corrupt)?,

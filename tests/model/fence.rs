@@ -6,7 +6,7 @@
 
 use super::action::Action;
 use super::protocol::{Protocol, Steps};
-use super::state::{Age, Enrolling, Link, NODES, PROCESSES, Standing, State, small};
+use super::state::{Age, Enrolling, Link, NODES, PROCESSES, ProcessState, State, small};
 
 impl Protocol {
     /// Whatever the fence can do next, and the time.
@@ -29,11 +29,11 @@ impl Protocol {
     fn enroll(&self, state: &State, node: usize, process: usize, steps: &mut Steps) {
         let mut next = *state;
         let found = match state.ledger.live_store[process] {
-            Standing::Current => {
+            ProcessState::Current => {
                 next.links[node][process] = Link::Trusted;
                 "it is current"
             }
-            Standing::Unknown if state.ledger.enrolling.is_none() => {
+            ProcessState::Unknown if state.ledger.enrolling.is_none() => {
                 let enrolling = Enrolling { node: small(node), process: small(process), age: Age::Fresh };
                 next.ledger.enrolling = Some(enrolling);
                 if !self.slow_commits {
@@ -58,15 +58,15 @@ impl Protocol {
 
     fn commit_now(&self, state: &mut State, Enrolling { node, process, age }: Enrolling) {
         let retired = match self.guards.dated_after_commit {
-            true => Standing::Undated,
-            false => Standing::Retired(age),
+            true => ProcessState::Undated,
+            false => ProcessState::Retired(age),
         };
-        for standing in &mut state.ledger.live_store {
-            if *standing == Standing::Current && self.guards.retirement {
-                *standing = retired;
+        for state_of in &mut state.ledger.live_store {
+            if *state_of == ProcessState::Current && self.guards.retirement {
+                *state_of = retired;
             }
         }
-        state.ledger.live_store[usize::from(process)] = Standing::Current;
+        state.ledger.live_store[usize::from(process)] = ProcessState::Current;
         let trusted = if age == Age::Fresh { Link::Trusted } else { Link::Connected };
         state.links[usize::from(node)][usize::from(process)] = trusted;
         state.ledger.enrolling = None;
@@ -74,10 +74,10 @@ impl Protocol {
 
     /// After the commit of whoever enrols, or by whoever finds it undone.
     fn date_retirements(&self, state: &State, steps: &mut Steps) {
-        if state.ledger.live_store.contains(&Standing::Undated) {
+        if state.ledger.live_store.contains(&ProcessState::Undated) {
             let mut next = *state;
-            let undated = |standing: &&mut Standing| **standing == Standing::Undated;
-            next.ledger.live_store.iter_mut().filter(undated).for_each(|it| *it = Standing::Retired(Age::Fresh));
+            let undated = |state_of: &&mut ProcessState| **state_of == ProcessState::Undated;
+            next.ledger.live_store.iter_mut().filter(undated).for_each(|it| *it = ProcessState::Retired(Age::Fresh));
             steps.push((Action::DateRetirements, next));
         }
     }
@@ -100,8 +100,8 @@ impl Protocol {
             let lapsed = |link: &&mut Link| **link == Link::Trusted;
             next.links.iter_mut().flatten().filter(lapsed).for_each(|link| *link = Link::Connected);
         }
-        let fresh = |standing: &&mut Standing| **standing == Standing::Retired(Age::Fresh);
-        next.ledger.live_store.iter_mut().filter(fresh).for_each(|it| *it = Standing::Retired(Age::Old));
+        let fresh = |state_of: &&mut ProcessState| **state_of == ProcessState::Retired(Age::Fresh);
+        next.ledger.live_store.iter_mut().filter(fresh).for_each(|it| *it = ProcessState::Retired(Age::Old));
         if let Some(enrolling) = &mut next.ledger.enrolling {
             enrolling.age = Age::Old;
         }

@@ -1,8 +1,8 @@
 //! Sign-in against whatever ends all of a user's sessions: a second, small model.
 //!
-//! Owns the steps of `service/sign_in/issue.rs` and `App::end_all` (`change_password`, `disable_user` and `reset_password`
-//! have the same shape) on a database that is READ COMMITTED: a statement sees what was committed before it. Must never
-//! let a transaction see what another has not committed.
+//! Owns the steps of `service/sign_in/issue.rs` and `Sessions::end_all` (`change_password`, `disable_user` and
+//! `reset_password` have the same shape) on a database that is READ COMMITTED: a statement sees what was committed
+//! before it. Must never let a transaction see what another has not committed.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -59,7 +59,7 @@ impl Check {
                 Ok(records) => {
                     self.device_changes.add(change);
                     self.sessions
-                        .confirm(&records)
+                        .invalidate(&records)
                         .await
                         .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
                 }
@@ -69,7 +69,7 @@ impl Check {
             OnDeviceChange::Revoke => {
                 let records = self.tell(told).await?;
                 self.sessions
-                    .confirm(&records)
+                    .invalidate(&records)
                     .await
                     .unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
                 return Ok(None);

@@ -1,4 +1,4 @@
-//! Background: the tasks of a serving node. They renew store leases, watch the ledger's age and the clock, confirm
+//! Background: the tasks of a serving node. They renew store leases, watch the ledger's age and the clock, invalidate
 //! pending invalidations, write last-seen times and refusals, purge old rows, and notify open pages.
 //!
 //! Owns these tasks. Each waits, works and waits again; one failure must never end a task, and all stop when
@@ -74,7 +74,7 @@ impl Jobs {
             let swept = self.sweep_once().await;
             if self.core.live.is_none()
                 && swept.is_err()
-                && left_behind.is_it(self.oldest_unconfirmed().await, self.core.clock())
+                && left_behind.is_it(self.oldest_pending_invalidation().await, self.core.clock())
             {
                 let left = self.leave_redis_behind().await;
                 unretired.about("retiring the Redis that this deployment left behind", left.err());
@@ -107,7 +107,7 @@ impl Jobs {
         }
     }
 
-    async fn oldest_unconfirmed(&self) -> Option<Uuid> {
+    async fn oldest_pending_invalidation(&self) -> Option<Uuid> {
         let oldest = self.core.ledger.read(|db| pending_invalidations::oldest(db, None, 1)).await.ok()?;
         oldest.first().map(|record| record.id)
     }
@@ -124,7 +124,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Confirms the oldest pending invalidations, to the end. One that cannot be confirmed now delays no other: in a
+    /// Does the pending invalidations, the oldest first, to the end. One that cannot be done now delays no other: in a
     /// cluster one master may be down. Returns the last failure.
     async fn sweep_once(&self) -> Result<(), String> {
         let (mut after, mut outcome) = (None, Ok(()));
@@ -134,8 +134,8 @@ impl Jobs {
             let Some(last) = waiting.last() else { return outcome };
             after = Some(last.id);
             let shares = self.shares(&waiting).await;
-            let confirmed = join_all(shares.iter().map(|share| self.sessions.confirm_left_over(share, EVERY))).await;
-            let failed = confirmed.into_iter().find_map(Result::err);
+            let done = join_all(shares.iter().map(|share| self.sessions.invalidate_left_over(share, EVERY))).await;
+            let failed = done.into_iter().find_map(Result::err);
             outcome = failed.map_or(outcome, |error| Err(error.to_string()));
         }
     }

@@ -154,7 +154,7 @@ impl Jobs {
             room.risk.settle(db, &locked, user, &found, &server)
         });
         let records = records.await?;
-        self.sessions.confirm(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
+        self.sessions.invalidate(&records).await.unwrap_or_else(|error| log::info!("left to the sweeper: {error}"));
         Ok(())
     }
 }

@@ -220,7 +220,7 @@ impl SignIns {
             Admission::Admitted { user, ended } => {
                 fault_point::reach("sign-in: committed");
                 self.events.spread(session.id);
-                if let Err(error) = self.sessions.confirm_within(&ended, REPLACED_WAIT).await {
+                if let Err(error) = self.sessions.invalidate_within(&ended, REPLACED_WAIT).await {
                     log::info!("left to the sweeper: {error}");
                 }
                 let view = SessionView::new(&session, LastUse::of(&session), Some(session.id));

@@ -1,6 +1,6 @@
 //! The end of every renewal of a token, after its commit.
 //!
-//! Owns the confirmation that the old token opens nothing, and the answer. Must never run before the commit: the answer
+//! Owns the invalidation of the old token, and the answer. Must never run before the commit: the answer
 //! carries the new token.
 
 use crate::domain::{DeviceCookie, Token};
@@ -19,8 +19,8 @@ impl SignIns {
         device: Option<DeviceCookie>,
     ) -> Renewed {
         session.last_seen_at = session.last_seen_at.max(self.core.clock().now());
-        let confirmed = self.sessions.confirm(records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
+        let invalidated = self.sessions.invalidate(records).await.inspect_err(|error| log::warn!("{error}")).is_ok();
         let view = SessionView::new(&session, self.core.last_use(&session, None), Some(session.id));
-        Renewed { token, session: view, device, confirmed }
+        Renewed { token, session: view, device, invalidated }
     }
 }

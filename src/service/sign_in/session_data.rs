@@ -73,7 +73,7 @@ impl SignIns {
             return Err(Denied::Ended.into());
         }
         // Until the record is gone, an answer with the old data is possible: this is no yes.
-        self.sessions.confirm(outdated.as_slice()).await.map_err(|error| unavailable(&error).into())
+        self.sessions.invalidate(outdated.as_slice()).await.map_err(|error| unavailable(&error).into())
     }
 
     /// Gives a live session a new token, if its token is still the shown one. The old token is dead.
