@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::domain::session::ledger_lag;
 use crate::domain::{EndReason, SessionId, Timestamp, UserId};
 use crate::ledger::LedgerError;
-use crate::ledger::stream_queries::{self, List, State};
+use crate::ledger::stream_queries::{self, List, StreamedSession};
 use crate::service::core::log_on_change::LogOnChange;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::events::hub::Hub;
@@ -45,7 +45,7 @@ struct Rounds {
 
 /// The ledger's answer.
 struct Found {
-    states: Vec<State>,
+    states: Vec<StreamedSession>,
     lists: HashMap<UserId, List>,
 }
 
@@ -136,7 +136,7 @@ impl Jobs {
     }
 
     /// Whether the session was used so recently, by the ledger and this node, that only the next deadline matters.
-    fn is_awake(&self, state: &State) -> bool {
+    fn is_awake(&self, state: &StreamedSession) -> bool {
         let mut deadlines = state.deadlines;
         deadlines.last_seen = deadlines.last_seen.max(self.noted(state.id));
         let now = self.core.clock().now();

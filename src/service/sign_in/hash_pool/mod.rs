@@ -49,13 +49,13 @@ pub(in crate::service) struct HashPool {
 /// The state shared by the callers and the threads.
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     news: Condvar,
     counts: Counts,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     queue: Queue<Job>,
     closed: bool,
 }
