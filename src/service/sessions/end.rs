@@ -22,7 +22,7 @@ use crate::service::sessions::Sessions;
 
 /// Whether the session existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found(pub bool);
+pub struct Existed(pub bool);
 
 /// Sessions that a transaction ended.
 #[derive(Clone, Debug, Default)]
