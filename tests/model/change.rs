@@ -63,7 +63,7 @@ impl Protocol {
         steps.push((if nothing { Action::EndAll { node, nothing } } else { action }, state));
     }
 
-    /// `SignIns::renew` and the renewal in `Users::change_password`.
+    /// `SignIns::renew_token`.
     fn renewal(&self, state: &State, node: usize, steps: &mut Steps) {
         let old = usize::from(state.ledger.current);
         if state.left.tokens == 0 || !state.is_live(old) {
