@@ -22,7 +22,7 @@
 //! sessiond verifies the cookie's signature, hashes the token, and sends one `GETEX`. If the record's stamp is the
 //! stamp of the connection it came over, and its owner and both deadlines hold, the record is the answer. Otherwise
 //! there is a *fill*: take a lease on the record's key, read the ledger, write the record over that same lease. A
-//! revocation ends the row and notes the record as unconfirmed in one transaction, deletes the record (and with it any
+//! revocation ends the row and adds a pending invalidation in one transaction, deletes the record (and with it any
 //! lease), reads in SQL that the Redis process it deleted from is the valid one, and only then answers 2xx.
 
 pub mod cli;

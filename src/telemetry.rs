@@ -151,8 +151,8 @@ impl Log for Capped {
         if record.level() > Level::Info {
             return self.logger.log(record);
         }
-        let place = (record.file_static().unwrap_or_default(), record.line().unwrap_or_default());
-        let fate = self.flood.fate(place, self.clock.monotonic());
+        let site = (record.file_static().unwrap_or_default(), record.line().unwrap_or_default());
+        let fate = self.flood.fate(site, self.clock.monotonic());
         if let Fate::WrittenAfter(missed) = fate {
             self.say(record, format_args!("{missed} lines like the next one were not written in the minute before"));
         }

@@ -1,4 +1,4 @@
-//! Sign-ins from any address: the server believes what a proxy on this machine says.
+//! Sign-ins from any address: the server trusts what a proxy on this machine says.
 
 use std::net::Ipv4Addr;
 

@@ -26,7 +26,7 @@ pub enum Command {
     List {
         /// Which alerts
         #[arg(long, value_enum, default_value = "open")]
-        state: State,
+        state: StateArg,
         /// About this account: its address or id
         #[arg(long, value_name = "EMAIL|ID")]
         user: Option<String>,
@@ -47,7 +47,7 @@ pub enum Command {
 
 /// Which alerts.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum State {
+pub enum StateArg {
     /// Not yet acknowledged
     Open,
     /// Acknowledged
@@ -87,15 +87,15 @@ async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
 
 async fn list(
     app: &App,
-    state: State,
+    state: StateArg,
     user: Option<UserId>,
     json: bool,
     out: &mut Output<impl Write>,
 ) -> Result<(), Failure> {
     let state = match state {
-        State::Open => AlertState::Open,
-        State::Acknowledged => AlertState::Acknowledged,
-        State::All => AlertState::All,
+        StateArg::Open => AlertState::Open,
+        StateArg::Acknowledged => AlertState::Acknowledged,
+        StateArg::All => AlertState::All,
     };
     let (mut before, mut rows) = (None, vec![HEAD.map(str::to_owned)]);
     loop {

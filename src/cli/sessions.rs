@@ -225,8 +225,8 @@ fn device(device: &Device) -> String {
 }
 
 async fn revoke(app: &App, id: SessionId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let found = app.sessions.end_session(id, &AuditContext::command_line()).await?;
-    if !found.0 {
+    let existed = app.sessions.end_session(id, &AuditContext::command_line()).await?;
+    if !existed.0 {
         return Err(Failure::failed(format!("There is no session with the id {id}.")));
     }
     if json {

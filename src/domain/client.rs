@@ -1,6 +1,6 @@
 //! The client of a request and its origin.
 //!
-//! Owns [`Client`]. Must never hold an unverified header: the address here is the one to believe.
+//! Owns [`Client`]. Must never hold an unverified header: the address here is the one to trust.
 
 use std::net::IpAddr;
 

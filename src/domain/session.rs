@@ -45,7 +45,7 @@ impl Deadlines {
         Self { last_seen: self.last_seen.min(now), ..self }
     }
 
-    /// Whether its last use is in the future: such a record must not be believed.
+    /// Whether its last use is in the future: such a record must not be trusted.
     pub fn are_yet_to_come(&self, now: Timestamp) -> bool {
         self.last_seen > now.plus(MAX_SKEW)
     }

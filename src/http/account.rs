@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::bridge;
 use super::device_cookie;
 use super::extract::{Json, SignedIn, Text, Visit, nullable};
-use super::noted::{Refused, note};
 use super::problem::Problem;
+use super::security_log::{Refused, note};
 use super::sign_in::UserAnswer;
 use super::site::Site;
 use super::typed_password::typed;
@@ -152,7 +152,7 @@ pub async fn change_password(
 pub fn hand_over(session: &Session, visit: &Visit, renewed: Renewed) -> Result<HttpResponse, Problem> {
     bridge::hand_over(session, visit, renewed.token, &renewed.session)?;
     let device = renewed.device.as_ref().map(device_cookie::set).transpose()?;
-    if !renewed.confirmed {
+    if !renewed.invalidated {
         let problem = Problem::unconfirmed();
         return Err(device.into_iter().fold(problem, |it, cookie| it.with_header(SET_COOKIE, cookie)));
     }

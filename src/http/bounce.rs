@@ -14,12 +14,12 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::cookie::Presented;
+use super::forwarded_request::{self, only};
 use super::media_type::is_media_type;
 use super::next::{Next, has_parameter, path_of};
 use super::pages;
 use super::problem::Problem;
 use super::site::Site;
-use super::told::{self, only};
 
 /// The page at one address differs for a navigation from another site.
 const BY_SITE: (HeaderName, HeaderValue) = (VARY, HeaderValue::from_static("Sec-Fetch-Site"));
@@ -46,9 +46,9 @@ pub async fn front(site: Data<Site>, request: HttpRequest) -> Result<HttpRespons
 /// cannot (nginx) calls this route itself, names the page in `X-Forwarded-…`, and passes the answer on.
 pub async fn bounce(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = request.query_string();
-    if !has_parameter(query, "next") && request.headers().contains_key(told::URI) {
+    if !has_parameter(query, "next") && request.headers().contains_key(forwarded_request::URI) {
         // Any relative address would lie under the gateway, which would call this route again in a loop.
-        if !site.proxies.believes(request.peer_addr()) {
+        if !site.proxies.trusts(request.peer_addr()) {
             return Err(Problem::proxy_not_trusted());
         }
         return if is_navigation(&request) { way_in(&site, &request) } else { Err(Problem::unauthenticated()) };
@@ -76,9 +76,9 @@ fn cleared(mut answer: HttpResponse, site: &Site, request: &HttpRequest, page: &
 /// Replaces a gateway's 401 by the redirect to sign in, for navigations only. Other requests keep the 401, so that no
 /// script gets a page where it expects an answer.
 pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let is_wanted =
-        has_parameter(request.query_string(), "redirect") || told::asked_below(&site.base_path, request).is_some();
-    let is_told = site.proxies.believes(request.peer_addr()) && is_navigation(request);
+    let is_wanted = has_parameter(request.query_string(), "redirect")
+        || forwarded_request::asked_below(&site.base_path, request).is_some();
+    let is_told = site.proxies.trusts(request.peer_addr()) && is_navigation(request);
     if problem.status_code() == StatusCode::UNAUTHORIZED && is_wanted && is_told {
         way_in(site, request)
     } else {
@@ -88,7 +88,7 @@ pub fn instead_of(problem: Problem, site: &Site, request: &HttpRequest) -> Resul
 
 /// Redirects to sign in, and on to the page that a gateway asks about if that target is allowed.
 fn way_in(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let page = told::page(request.head(), told::asked_below(&site.base_path, request));
+    let page = forwarded_request::page(request.head(), forwarded_request::asked_below(&site.base_path, request));
     let next = page.as_ref().and_then(|page| site.destinations.judge_asked(page));
     let answer = sent(StatusCode::FOUND, &site.destinations.way_in(next.as_ref()))?;
     Ok(match (page, site.cookie.read(request.headers())) {
@@ -106,7 +106,7 @@ pub fn door(next: Option<&Next>) -> Cow<'static, str> {
 /// cookie; and the browser sends the cookie to the target, so the target does not send the user back here.
 fn goes_on_by_itself(site: &Site, request: &HttpRequest, next: &Next) -> bool {
     only(request.headers(), "sec-fetch-site") == Some("cross-site")
-        && site.destinations.cookie_reaches(next, told::host(&site.proxies, request.head()).as_deref())
+        && site.destinations.cookie_reaches(next, forwarded_request::host(&site.proxies, request.head()).as_deref())
 }
 
 fn bounce_page(request: &HttpRequest) -> Result<HttpResponse, Problem> {

@@ -26,7 +26,7 @@ const IDENTITY: &str = "actix_identity.user_id";
 const RESERVED: [&str; 2] = ["#", "actix_identity."];
 const MARK: &str = "#token";
 
-type State = HashMap<String, String>;
+type SessionState = HashMap<String, String>;
 
 /// Leaves a token that [`SessionStore::save`] or [`SessionStore::update`] returns, so that actix-session puts the token
 /// into the cookie; the service has issued or renewed the session behind it.
@@ -53,7 +53,7 @@ impl Bridge {
     }
 
     /// Loads the session of a key as a state; `None` if there is no such session.
-    async fn open(&self, context: &Context, key: &SessionKey) -> Result<Option<State>, Problem> {
+    async fn open(&self, context: &Context, key: &SessionKey) -> Result<Option<SessionState>, Problem> {
         let Some(checked) = self.live(context, key).await? else {
             return Ok(None);
         };
@@ -86,7 +86,7 @@ impl Bridge {
     }
 
     /// Saves the state that the handler left. Returns the token for the cookie.
-    async fn keep(&self, context: &Context, state: State, renew: bool) -> Result<Token, Problem> {
+    async fn keep(&self, context: &Context, state: SessionState, renew: bool) -> Result<Token, Problem> {
         if let Some(token) = context.take_handed_over() {
             return Ok(token);
         }
@@ -120,7 +120,7 @@ impl Bridge {
         }
         let renewed = self.app.sign_in.renew(live, context.client()).await?;
         context.new_cookie(&renewed.session);
-        if !renewed.confirmed {
+        if !renewed.invalidated {
             context.leave_unconfirmed();
         }
         Ok(renewed.token)
@@ -159,13 +159,13 @@ fn end_later(context: &Context, live: &Checked) -> Result<Token, Problem> {
 impl SessionStore for Bridge {
     /// Never [`LoadError::Deserialization`]: actix-session would continue with an empty session under the same key, and
     /// the next write would wipe the data.
-    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+    async fn load(&self, key: &SessionKey) -> Result<Option<SessionState>, LoadError> {
         let context = here().map_err(LoadError::Other)?;
         self.open(&context, key).await.map_err(|problem| LoadError::Other(refuse(&context, problem)))
     }
 
     /// actix-session calls this for a new session, and after `delete` for a renewed one.
-    async fn save(&self, state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
+    async fn save(&self, state: SessionState, _ttl: &Duration) -> Result<SessionKey, SaveError> {
         let context = here().map_err(SaveError::Other)?;
         let renewed = context.take_ending().is_some();
         let kept = self.keep(&context, state, renewed).await.and_then(|token| key_of(&token));
@@ -173,7 +173,7 @@ impl SessionStore for Bridge {
     }
 
     /// Never falls back to `save`: a session that ended during its request stays ended.
-    async fn update(&self, _key: SessionKey, state: State, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
+    async fn update(&self, _key: SessionKey, state: SessionState, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
         let context = here().map_err(UpdateError::Other)?;
         let kept = self.keep(&context, state, false).await.and_then(|token| key_of(&token));
         kept.map_err(|problem| UpdateError::Other(refuse(&context, problem)))
@@ -215,12 +215,12 @@ fn key_of(token: &Token) -> Result<SessionKey, Problem> {
     SessionKey::try_from(token.expose()).map_err(Problem::internal)
 }
 
-fn state_of(user: UserId, data: BTreeMap<String, String>) -> State {
+fn state_of(user: UserId, data: BTreeMap<String, String>) -> SessionState {
     data.into_iter().chain([(IDENTITY.to_owned(), format!("\"{user}\""))]).collect()
 }
 
 /// The user who is signed in according to the state. Values of a state are JSON texts.
-fn identity(state: &State) -> Result<Option<UserId>, Problem> {
+fn identity(state: &SessionState) -> Result<Option<UserId>, Problem> {
     let Some(text) = state.get(IDENTITY) else {
         return Ok(None);
     };
@@ -228,6 +228,6 @@ fn identity(state: &State) -> Result<Option<UserId>, Problem> {
     user.map(Some).ok_or_else(|| Problem::internal("an identity must be the id of a user of this server"))
 }
 
-fn data_of(state: State) -> BTreeMap<String, String> {
+fn data_of(state: SessionState) -> BTreeMap<String, String> {
     state.into_iter().filter(|(key, _)| !RESERVED.iter().any(|prefix| key.starts_with(prefix))).collect()
 }

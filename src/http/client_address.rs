@@ -29,32 +29,32 @@ impl ProxyTrust {
 
     /// The address that the request came from, in canonical form.
     ///
-    /// Walks the entries from the right: each was written by the hop after it, and is believed only if that hop is
+    /// Walks the entries from the right: each was written by the hop after it, and counts only if that hop is
     /// trusted. The first address that is not a trusted proxy is the client's. An unreadable entry ends the walk at the
-    /// last believable address.
+    /// last address that could be read.
     pub fn client_address(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> IpAddr {
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
-        let Some(header) = self.header.as_ref().filter(|_| self.trusts(peer)) else {
+        let Some(header) = self.header.as_ref().filter(|_| self.contains(peer)) else {
             return peer;
         };
         let lines: Vec<_> = headers.get_all(header).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
-        let mut believed = peer;
+        let mut client = peer;
         for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')).take(MAX_HOPS) {
             let Some(address) = address(entry) else { break };
-            believed = address;
-            if !self.trusts(address) {
+            client = address;
+            if !self.contains(address) {
                 break;
             }
         }
-        believed
+        client
     }
 
     /// Whether this peer is a trusted proxy. Then its headers about the page (scheme, host, path) count, too.
-    pub fn believes(&self, peer: Option<SocketAddr>) -> bool {
-        peer.is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
+    pub fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some_and(|peer| self.contains(peer.ip().to_canonical()))
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    fn contains(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|network| network.contains(&address))
     }
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_walk_at_the_last_believed() {
+    fn what_cannot_be_read_ends_the_walk_at_the_last_that_could() {
         for chain in ["1.2.3.4, unknown", "1.2.3.4, _hidden", "1.2.3.4,, ", "1.2.3.4, 300.1.1.1"] {
             assert_eq!(walked(chain), "10.0.0.1", "{chain}");
         }

@@ -15,11 +15,11 @@ use uuid::fmt::Hyphenated;
 use super::bounce;
 use super::cookie::Presented;
 use super::csrf_token::Shown;
+use super::forwarded_request;
 use super::no_touch;
-use super::noted::{Refused, note};
 use super::problem::Problem;
+use super::security_log::{Refused, note};
 use super::site::{Site, user_agent};
-use super::told;
 use crate::service::Checked;
 
 const SESSION_USER: HeaderName = HeaderName::from_static("x-session-user");
@@ -78,7 +78,7 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
 async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let checked = signed_in(site, request).await?;
     let csrf = site.csrf_tokens.shown(request.headers(), slice::from_ref(&checked.token_hash));
-    let named = told::asked_below(&site.base_path, request).is_none().then(|| request.headers());
+    let named = forwarded_request::asked_below(&site.base_path, request).is_none().then(|| request.headers());
     if csrf != Shown::Right && site.forwarded_method.wants_csrf_token(request.method(), named) {
         note(
             &site.app,

@@ -16,8 +16,8 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::forwarded_request::FORWARD;
 use super::problem::Problem;
-use super::told::FORWARD;
 use super::{canonical_path, catch_panic, request_id};
 use crate::config::{Config, Hsts, Origin};
 

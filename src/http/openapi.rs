@@ -15,10 +15,10 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Required, Server};
 
+use super::forwarded_request::FORWARD;
 use super::openapi_common::AccessLevels;
 use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
-use super::told::FORWARD;
 use super::{account, admin, events, gateway, openapi_common, openapi_examples, openapi_problems};
 use super::{operator, reauthenticate, sessions, sign_in};
 

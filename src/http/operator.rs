@@ -12,7 +12,8 @@ use crate::service::Readiness;
 
 /// Liveness.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Live {
+#[schema(as = Live)]
+pub struct Liveness {
     /// Always `ok`.
     #[schema(example = "ok")]
     status: &'static str,
@@ -21,10 +22,10 @@ pub struct Live {
 /// Shows that the process answers. Does not check the stores, because a restart would not repair them.
 #[utoipa::path(
     get, path = "/health/live", operation_id = "check_live", tag = "operators", security(()),
-    responses((status = 200, description = "The process answers.", body = Live))
+    responses((status = 200, description = "The process answers.", body = Liveness))
 )]
-pub async fn live() -> Json<Live> {
-    Json(Live { status: "ok" })
+pub async fn live() -> Json<Liveness> {
+    Json(Liveness { status: "ok" })
 }
 
 /// Whether this node should receive requests.

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use super::account::{SessionAnswer, hand_over};
 use super::extract::{Json, SignedIn, Visit};
-use super::noted::{Refused, note};
 use super::problem::Problem;
+use super::security_log::{Refused, note};
 use super::site::Site;
 use super::typed_password::typed;
 use crate::service::ReauthenticateError;

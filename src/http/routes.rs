@@ -12,10 +12,10 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, Resource, Responder, Route, guard};
 
 use super::access_level::AccessLevel;
+use super::forwarded_request::FORWARD;
 use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::site::Site;
-use super::told::FORWARD;
 use super::{
     account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions,
     sign_in, unknown_query,

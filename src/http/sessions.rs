@@ -68,9 +68,9 @@ pub async fn revoke(
     SignedIn(checked): SignedIn,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let found =
+    let existed =
         site.app.sessions.revoke_session(&checked, id, visit.client()).await.map_err(|error| site.refusal(error))?;
-    if !found.0 {
+    if !existed.0 {
         return Err(Problem::not_found());
     }
     Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))

@@ -14,8 +14,8 @@ use super::clear_site_data::CLEAR_SITE_DATA;
 use super::cookie::Presented;
 use super::device_cookie;
 use super::extract::{Json, Text, Visit};
-use super::noted::{Refused, note};
 use super::problem::Problem;
+use super::security_log::{Refused, note};
 use super::site::Site;
 use super::typed_password::typed;
 use crate::service::{Denied, NewAccount, ResetError, SessionView, SignIn, SignInError, UserView};
@@ -155,8 +155,8 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
     Ok(response.finish())
 }
 
-/// What the ledger has is done, whoever knows of it yet, and the person is gone from this browser. While it has nothing, the
-/// session lives on: without its cookie nobody could end it.
+/// What the ledger has is done, whoever knows of it yet, and the person is gone from this browser. While it has
+/// nothing, the session lives on: without its cookie nobody could end it.
 fn refusal(site: &Site, error: Denied) -> Problem {
     let is_done = matches!(error, Denied::Unconfirmed(_));
     let problem = Problem::from(error);

@@ -98,7 +98,7 @@ mod tests {
         }
 
         #[test]
-        fn it_believes_nothing_that_the_jar_does_not(
+        fn it_trusts_nothing_that_the_jar_does_not(
             bytes in any::<[u8; 16]>(),
             place in any::<prop::sample::Index>(),
             other in "[ -~]{0,3}",

@@ -16,11 +16,11 @@ use super::cookie::{InvalidCookie, SessionCookie};
 use super::csrf::Origins;
 use super::csrf_token::CsrfTokens;
 use super::forwarded_method::ForwardedMethod;
+use super::forwarded_request;
 use super::headers::AnswerHeaders;
 use super::next::Destinations;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
-use super::told;
 use crate::config::Config;
 use crate::domain::{Client, Random, device};
 use crate::service::App;
@@ -97,7 +97,7 @@ impl Site {
 
     /// Removes such cookies where a browser sends them to this page of an application but to none of our own routes.
     pub fn stale_cookies_at(&self, head: &RequestHead, path: &str) -> Vec<HeaderValue> {
-        self.cookie.stale_removals(told::host(&self.proxies, head).as_deref(), path)
+        self.cookie.stale_removals(forwarded_request::host(&self.proxies, head).as_deref(), path)
     }
 
     /// Refuses a request with several session cookies. Removes all of them if another party may have set one: otherwise

@@ -52,7 +52,7 @@ impl KnownAlert for Alert {
 
 /// Which alerts to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum AlertState {
     /// Not acknowledged.
     Open,
     /// Acknowledged.
@@ -111,7 +111,7 @@ pub fn of_user(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<Alert>, Ledg
 /// A page of alerts of all users or of one, the newest first, older than the given one.
 pub fn page(
     db: &mut Db,
-    state: State,
+    state: AlertState,
     user: Option<UserId>,
     before: Option<AlertId>,
     limit: i64,
@@ -130,9 +130,9 @@ pub fn page(
         }};
     }
     let rows: Vec<Listed> = match state {
-        State::Open => load!(all.filter(alerts::acknowledged_at.is_null())),
-        State::Acknowledged => load!(all.filter(alerts::acknowledged_at.is_not_null())),
-        State::All => load!(all),
+        AlertState::Open => load!(all.filter(alerts::acknowledged_at.is_null())),
+        AlertState::Acknowledged => load!(all.filter(alerts::acknowledged_at.is_not_null())),
+        AlertState::All => load!(all),
     };
     with_sessions(db, rows)
 }

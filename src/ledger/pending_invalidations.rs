@@ -1,8 +1,8 @@
 //! Pending invalidations: records that may still stand in Redis although the ledger has said no.
 //!
 //! Owns the `pending_invalidations` table. A row is added in the transaction that outdates a record, and removed only
-//! after a later deletion of the record from the Redis process that nodes may trust. Each row is separate: confirming
-//! an earlier one for the same record does not confirm a later one.
+//! after a later deletion of the record from the Redis process that nodes may trust. Each row is separate: removing
+//! an earlier one for the same record does not remove a later one.
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -96,7 +96,7 @@ fn read((id, hash, session): (String, Vec<u8>, String)) -> Result<PendingInvalid
     let parts = (Uuid::try_parse(&id).ok(), TokenHash::from_slice(&hash), SessionId::parse(&session));
     match parts {
         (Some(id), Some(token_hash), Some(session)) => Ok(PendingInvalidation { id, token_hash, session }),
-        _ => Err(LedgerError::Corrupt(format!("the unconfirmed record {id:?}"))),
+        _ => Err(LedgerError::Corrupt(format!("the pending invalidation {id:?}"))),
     }
 }
 

@@ -79,7 +79,7 @@ impl LedgerPool {
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
         let turn = {
-            let _place = Place::take(&self.waiting)?;
+            let _waiting = WaitingCaller::take(&self.waiting)?;
             let before = self.served.load(Ordering::Relaxed);
             timeout(QUEUE_WAIT, Arc::clone(&self.turns).acquire_owned())
                 .await
@@ -113,11 +113,11 @@ impl LedgerPool {
         }
         given_up.store(true, Ordering::SeqCst);
         self.generation.end(generation);
-        let place = self.lost.try_acquire_owned();
-        let turn = place.is_err().then_some(turn);
+        let lost = self.lost.try_acquire_owned();
+        let turn = lost.is_err().then_some(turn);
         drop(tokio::spawn(async move {
             let _ended = job.await;
-            drop((place, turn));
+            drop((lost, turn));
         }));
         Err(LedgerError::Silent("no answer in time"))
     }
@@ -145,20 +145,20 @@ fn size(database: &Database, purpose: Purpose) -> usize {
     }
 }
 
-/// One caller's place in the queue.
-struct Place<'a>(&'a AtomicUsize);
+/// A caller that waits for its turn.
+struct WaitingCaller<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> WaitingCaller<'a> {
     fn take(waiting: &'a AtomicUsize) -> Result<Self, LedgerError> {
-        let place = Self(waiting);
+        let caller = Self(waiting);
         if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             return Err(LedgerError::Busy("too many queries are waiting"));
         }
-        Ok(place)
+        Ok(caller)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingCaller<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -39,8 +39,8 @@ pub struct Search {
     pub limit: usize,
 }
 
-/// The result.
-pub struct Found {
+/// The sessions found.
+pub struct SearchPage {
     /// The rows, newest first.
     pub sessions: Vec<Session>,
     /// Where to continue, if there may be more.
@@ -72,7 +72,7 @@ struct PendingRow {
 }
 
 /// The next page.
-pub fn page(db: &mut Db, search: &Search) -> Result<Found, LedgerError> {
+pub fn page(db: &mut Db, search: &Search) -> Result<SearchPage, LedgerError> {
     let mut others = conditions(&search.filter);
     match lead(db, search, &mut others)? {
         Lead::Newest(condition) => newest(db, search, condition.as_ref(), &others),
@@ -155,24 +155,29 @@ fn newest(
     search: &Search,
     condition: Option<&Condition>,
     others: &[Condition],
-) -> Result<Found, LedgerError> {
+) -> Result<SearchPage, LedgerError> {
     let frontier = frontier(search, condition).ids(db)?.pop();
     let ids = matching(search, condition, others, frontier, hide(db)).ids(db)?;
     let next = if ids.len() >= search.limit { ids.last().copied() } else { frontier };
-    Ok(Found { sessions: sessions::of_ids(db, &ids)?, next })
+    Ok(SearchPage { sessions: sessions::of_ids(db, &ids)?, next })
 }
 
-fn among(db: &mut Db, search: &Search, mut ids: Vec<SessionId>, others: &[Condition]) -> Result<Found, LedgerError> {
+fn among(
+    db: &mut Db,
+    search: &Search,
+    mut ids: Vec<SessionId>,
+    others: &[Condition],
+) -> Result<SearchPage, LedgerError> {
     ids.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();
     for chunk in ids.chunks(CHUNK) {
         found.extend(matching_among(search, chunk, others, hide(db)).ids(db)?);
         if found.len() >= search.limit {
             found.truncate(search.limit);
-            return Ok(Found { sessions: sessions::of_ids(db, &found)?, next: found.last().copied() });
+            return Ok(SearchPage { sessions: sessions::of_ids(db, &found)?, next: found.last().copied() });
         }
     }
-    Ok(Found { sessions: sessions::of_ids(db, &found)?, next: None })
+    Ok(SearchPage { sessions: sessions::of_ids(db, &found)?, next: None })
 }
 
 /// The last entry that this page reads, if there are that many.
@@ -325,7 +330,7 @@ impl Statement {
 }
 
 fn pending_invalidation(row: PendingRow) -> Result<PendingInvalidation, LedgerError> {
-    let corrupt = || LedgerError::Corrupt(format!("the unconfirmed record {:?}", row.id));
+    let corrupt = || LedgerError::Corrupt(format!("the pending invalidation {:?}", row.id));
     Ok(PendingInvalidation {
         id: uuid::Uuid::try_parse(&row.id).map_err(|_| corrupt())?,
         token_hash: TokenHash::from_slice(&row.token_hash).ok_or_else(corrupt)?,

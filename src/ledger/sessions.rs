@@ -19,7 +19,7 @@ use crate::domain::{EndReason, Proof, SessionId, Timestamp, TokenHash, UserId};
 
 /// The columns of a live row that a check needs.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveSession {
     /// The session's public id.
     pub id: SessionId,
     /// The owner.
@@ -40,7 +40,7 @@ type LiveRow = (String, String, i64, i64, i64, String, bool, ProofRow);
 type ProofRow = (i64, Option<i64>, Option<String>);
 
 /// The session with this current token, if it was not ended. The caller judges its deadlines.
-pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, LedgerError> {
+pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<LiveSession>, LedgerError> {
     let columns = (
         sessions::id,
         sessions::user_id,
@@ -58,9 +58,9 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<Live>, Le
     row.map(live).transpose()
 }
 
-fn live(row: LiveRow) -> Result<Live, LedgerError> {
+fn live(row: LiveRow) -> Result<LiveSession, LedgerError> {
     let (id, user, last_seen, expires, idle_seconds, ip, has_data, (proven, challenged, user_agent)) = row;
-    Ok(Live {
+    Ok(LiveSession {
         id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
         user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
         deadlines: Deadlines {

@@ -17,9 +17,9 @@ use crate::domain::{EndReason, SessionId, Timestamp, TokenHash, UserId};
 /// Most sessions, or users, in one query: SQLite binds a variable for each.
 pub const MOST: usize = 500;
 
-/// The state of a session.
+/// A session, as event streams need it.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct StreamedSession {
     /// The session's public id.
     pub id: SessionId,
     /// The owner.
@@ -42,7 +42,7 @@ pub struct List {
 type Row = (String, String, Option<i64>, Option<String>, Vec<u8>, (i64, i64, i64));
 
 /// The sessions with these ids, in no order; an unknown id is left out.
-pub fn find(db: &mut Db, ids: &[SessionId]) -> Result<Vec<State>, LedgerError> {
+pub fn find(db: &mut Db, ids: &[SessionId]) -> Result<Vec<StreamedSession>, LedgerError> {
     let mut found = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(MOST) {
         let names: Vec<_> = chunk.iter().map(SessionId::to_string).collect();
@@ -79,9 +79,9 @@ pub fn lists(db: &mut Db, users: &[UserId]) -> Result<HashMap<UserId, List>, Led
     Ok(lists)
 }
 
-fn state((id, user, ended_at, reason, hash, (last_seen, expires, idle)): Row) -> Result<State, LedgerError> {
+fn state((id, user, ended_at, reason, hash, (last_seen, expires, idle)): Row) -> Result<StreamedSession, LedgerError> {
     let reason = reason.unwrap_or_else(|| EndReason::Revoked.name().to_owned());
-    Ok(State {
+    Ok(StreamedSession {
         id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
         user: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
         ended: ended_at.map(|_| reason),

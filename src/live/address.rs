@@ -1,6 +1,6 @@
 //! Address: the parsed Redis URL.
 //!
-//! Owns [`Place`] and [`Node`]. Must never show a URL: it may contain a password.
+//! Owns [`Topology`] and [`Node`]. Must never show a URL: it may contain a password.
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 
@@ -20,7 +20,7 @@ pub(super) struct Node {
 }
 
 /// What the URL names.
-pub(super) enum Place {
+pub(super) enum Topology {
     /// One server.
     Server(ConnectionInfo),
     /// Sentinels, which know the master.
@@ -36,7 +36,7 @@ pub(super) enum Place {
     Cluster(Vec<ConnectionInfo>),
 }
 
-impl Place {
+impl Topology {
     /// Parses a URL; connects to nothing.
     pub(super) fn parse(url: &str) -> Result<Self, LiveError> {
         match url.split_once("://") {
@@ -83,17 +83,17 @@ fn server(url: &str) -> Result<ConnectionInfo, LiveError> {
     url.into_connection_info().map_err(|error| unreadable(&error))
 }
 
-fn cluster(url: &str) -> Result<Place, LiveError> {
+fn cluster(url: &str) -> Result<Topology, LiveError> {
     let nodes = url.split(',').map(|one| server(one.trim())).collect::<Result<Vec<_>, _>>()?;
     if nodes.iter().any(|node| node.redis_settings().db() != 0) {
         return Err(bad("a cluster has no databases"));
     }
-    Ok(Place::Cluster(nodes))
+    Ok(Topology::Cluster(nodes))
 }
 
-fn sentinels(scheme: &str, rest: &str) -> Result<Place, LiveError> {
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+fn sentinels(scheme: &str, rest: &str) -> Result<Topology, LiveError> {
+    let (servers, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = servers.split_once('/').unwrap_or((servers, ""));
     let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
     let option = |name: &str| options.split('&').find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
     let Some(service) = option("service").filter(|service| !service.is_empty()) else {
@@ -112,7 +112,7 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Place, LiveError> {
     let kept: Vec<_> = options.split('&').filter(|option| option.starts_with("protocol=")).collect();
     // The host is only a placeholder: the Sentinels tell the real one.
     let master = server(&format!("{scheme}://{user}master.invalid/{database}?{}", kept.join("&")))?;
-    Ok(Place::Sentinels { sentinels, service: service.to_owned(), master })
+    Ok(Topology::Sentinels { sentinels, service: service.to_owned(), master })
 }
 
 fn has_port(host: &str) -> bool {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn one_address_is_one_server() {
-        let Ok(Place::Server(info)) = Place::parse("rediss://me:pw@h:1/3") else { panic!("one server") };
+        let Ok(Topology::Server(info)) = Topology::parse("rediss://me:pw@h:1/3") else { panic!("one server") };
         assert_eq!((info.addr().to_string().as_str(), info.redis_settings().db()), ("h:1", 3));
     }
 
@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn several_addresses_are_a_cluster() {
-        let Ok(Place::Cluster(nodes)) = Place::parse("redis://u:p@a:1, redis://[::1]:2") else { panic!("a cluster") };
+        let Ok(Topology::Cluster(nodes)) = Topology::parse("redis://u:p@a:1, redis://[::1]:2") else {
+            panic!("a cluster")
+        };
         assert_eq!(addresses(&nodes), ["a:1", "::1:2"]);
         let moved = at(nodes.first().unwrap(), &Node { host: "c".to_owned(), port: 3 });
         assert_eq!(moved.addr().to_string(), "c:3");
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn sentinels_have_a_port_and_perhaps_a_password_of_their_own() {
         let url = "rediss+sentinel://me:p%40w@a,b:5,[::1]/2?service=main&sentinel_password=s&protocol=resp3";
-        let Ok(Place::Sentinels { sentinels, service, master }) = Place::parse(url) else { panic!("Sentinels") };
+        let Ok(Topology::Sentinels { sentinels, service, master }) = Topology::parse(url) else { panic!("Sentinels") };
         assert_eq!(addresses(&sentinels), ["a:26379", "b:5", "::1:26379"]);
         assert_eq!(service, "main");
         assert_eq!(sentinels.first().unwrap().redis_settings().password(), Some("s"));
@@ -181,7 +183,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_said_without_the_password() {
         for url in ["redis+sentinel://:secret@a", "redis://:secret@a,b", "redis://:secret@a/1,redis://b/1", "x,y"] {
-            let Err(error) = Place::parse(url) else { panic!("{url}") };
+            let Err(error) = Topology::parse(url) else { panic!("{url}") };
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

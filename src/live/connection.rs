@@ -84,7 +84,7 @@ impl Stamped {
     }
 
     /// Whether an answer on this connection may be trusted when the stopwatch shows `monotonic`.
-    pub(super) fn believed(&self, monotonic: Duration) -> bool {
+    pub(super) fn trusted(&self, monotonic: Duration) -> bool {
         !self.broken() && self.lease.holds(monotonic)
     }
 

@@ -63,7 +63,7 @@ pub(super) struct StampedManager {
 }
 
 /// The facts about a process before the ledger is asked.
-struct Found {
+struct FoundProcess {
     redis: MultiplexedConnection,
     process: Process,
     solo: bool,
@@ -92,7 +92,7 @@ impl StampedManager {
     }
 
     /// Connects, and identifies the process.
-    async fn find(&self) -> Result<Found, LiveError> {
+    async fn find(&self) -> Result<FoundProcess, LiveError> {
         let (mut redis, elected) = self.dial().await?;
         let mut questions = redis::pipe();
         questions.cmd("INFO").arg("server").cmd("INFO").arg("server").cmd("INFO").arg("server");
@@ -125,7 +125,7 @@ impl StampedManager {
         self.warn_of_evictions(&own, &memory);
         let solo = replication.solo && matches!(self.target, Target::Server(_));
         let (replid, database, prefix) = (replication.replid, self.database, self.prefix.clone());
-        Ok(Found { redis, process: Process { run_id: own, replid, database, prefix, shard }, solo, elected })
+        Ok(FoundProcess { redis, process: Process { run_id: own, replid, database, prefix, shard }, solo, elected })
     }
 
     /// Tries each request's command once, on a key of no session. A full server may refuse the write.
@@ -188,7 +188,7 @@ impl Manager for StampedManager {
     async fn create(&self) -> Result<Arc<Stamped>, LiveError> {
         let found = timeout(self.patience, self.find()).await;
         let found = found.map_err(|_| LiveError::Timeout)?;
-        let Found { redis, process, solo, elected } = found.map_err(|error| advised(error, &self.prefix))?;
+        let FoundProcess { redis, process, solo, elected } = found.map_err(|error| advised(error, &self.prefix))?;
         let enrolled = timeout(self.fence_patience, self.fence.enroll(process.clone())).await;
         let enrolled = enrolled
             .map_err(|_| fenced("the ledger did not approve it in time"))?

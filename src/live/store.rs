@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::{join_all, try_join_all};
 use redis::Script;
 
-use super::address::{Node, Place};
+use super::address::{Node, Topology};
 use super::cluster::Cluster;
 use super::connection::Stamped;
 use super::key::{Key, LEDGER};
@@ -243,7 +243,7 @@ impl Live {
     fn trusted(&self, connection: &Stamped, hash: &TokenHash, text: &[u8]) -> Option<Record> {
         let record = Record::parse(text, hash)?;
         let fits = record.stamp == connection.stamp();
-        (fits && connection.believed(self.shared.clock.monotonic())).then_some(record)
+        (fits && connection.trusted(self.shared.clock.monotonic())).then_some(record)
     }
 
     async fn replace(
@@ -278,14 +278,14 @@ impl Shared {
 
 /// The route to the server that the URL names, and where to listen there.
 fn route(config: &LiveConfig, fence: Arc<dyn Fence>, clock: &Arc<dyn Clock>) -> Result<(Route, Post), LiveError> {
-    let (target, post) = match Place::parse(&config.url)? {
-        Place::Server(info) => (Target::of_server(info.clone())?, Post::Server(info)),
-        Place::Sentinels { sentinels, service, master } => {
+    let (target, post) = match Topology::parse(&config.url)? {
+        Topology::Server(info) => (Target::of_server(info.clone())?, Post::Server(info)),
+        Topology::Sentinels { sentinels, service, master } => {
             let sentinels = Arc::new(Sentinels::new(sentinels, service, config, Arc::clone(clock)));
             let post = Post::Sentinels(Arc::clone(&sentinels), master.clone());
             (Target::Sentinels(sentinels, master), post)
         }
-        Place::Cluster(seeds) => {
+        Topology::Cluster(seeds) => {
             let cluster = Arc::new(Cluster::new(seeds, config, fence, Arc::clone(clock)));
             return Ok((Route::Cluster(Arc::clone(&cluster)), Post::Cluster(cluster)));
         }

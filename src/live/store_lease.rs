@@ -23,7 +23,7 @@ pub struct StoreLease {
 
 impl StoreLease {
     /// Extends the lease until the stopwatch shows `monotonic`. Never shortens it, and never revives a retired one.
-    pub fn believe_until(&self, monotonic: Duration) {
+    pub fn extend_until(&self, monotonic: Duration) {
         self.until.fetch_max(ms(monotonic), Ordering::SeqCst);
     }
 
@@ -94,15 +94,15 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_new_belief_does_not_hold() {
+    fn a_new_lease_does_not_hold() {
         assert!(!StoreLease::default().holds(Duration::ZERO));
         assert!(!StoreLease::default().solo());
     }
 
     #[test]
-    fn a_belief_holds_up_to_its_end_and_not_at_it() {
+    fn a_lease_holds_up_to_its_end_and_not_at_it() {
         let lease = StoreLease::default();
-        lease.believe_until(3 * SECOND);
+        lease.extend_until(3 * SECOND);
         assert!(lease.holds(3 * SECOND - Duration::from_millis(1)));
         assert!(!lease.holds(3 * SECOND));
     }
@@ -110,17 +110,17 @@ mod tests {
     #[test]
     fn an_earlier_end_that_arrives_late_shortens_nothing() {
         let lease = StoreLease::default();
-        lease.believe_until(4 * SECOND);
-        lease.believe_until(3 * SECOND);
+        lease.extend_until(4 * SECOND);
+        lease.extend_until(3 * SECOND);
         assert!(lease.holds(3 * SECOND));
     }
 
     #[test]
-    fn a_retired_belief_never_comes_back() {
+    fn a_retired_lease_never_comes_back() {
         let lease = StoreLease::default();
-        lease.believe_until(SECOND);
+        lease.extend_until(SECOND);
         lease.retire();
-        lease.believe_until(9 * SECOND);
+        lease.extend_until(9 * SECOND);
         assert!(lease.retired() && !lease.holds(Duration::ZERO));
     }
 }

@@ -235,7 +235,7 @@ impl App {
         }
         if self.core.live.is_some() {
             tasks.push(tokio::spawn(self.for_worker().events.hear_others(stop.clone())));
-            tasks.push(tokio::spawn(own().keep_believing(stop)));
+            tasks.push(tokio::spawn(own().renew_leases(stop)));
         }
         Background::new(Arc::clone(&self.jobs), stopping, tasks)
     }

@@ -46,7 +46,7 @@ pub use fence::startup::prepare;
 pub use fence::store_fence::StoreFence;
 pub use jobs::background::Background;
 pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
-pub use sessions::end::Found;
+pub use sessions::end::Existed;
 pub use sessions::end_matching::{EndMatching, Outcome};
 pub use sessions::find::{FoundPage, FoundSession, Wanted};
 pub use sign_in::hash_pool::Hashing;

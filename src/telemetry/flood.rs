@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const LONGEST: usize = 2_048;
 
 /// A call site: its file and line.
-pub(super) type Place = (&'static str, u32);
+pub(super) type CallSite = (&'static str, u32);
 
 #[derive(Clone, Copy)]
 struct Count {
@@ -26,7 +26,7 @@ struct Count {
 
 /// The lines of this minute, by call site.
 #[derive(Default)]
-pub(super) struct Flood(Mutex<HashMap<Place, Count>>);
+pub(super) struct Flood(Mutex<HashMap<CallSite, Count>>);
 
 /// What happens to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +43,9 @@ pub(super) enum Fate {
 
 impl Flood {
     /// Counts a line. The code bounds the number of call sites.
-    pub(super) fn fate(&self, place: Place, now: Duration) -> Fate {
+    pub(super) fn fate(&self, site: CallSite, now: Duration) -> Fate {
         let mut counts = self.0.lock();
-        let count = counts.entry(place).or_insert(Count { since: now, lines: 0 });
+        let count = counts.entry(site).or_insert(Count { since: now, lines: 0 });
         let mut missed = 0;
         if now.saturating_sub(count.since) >= MINUTE {
             missed = count.lines.saturating_sub(LINES);
@@ -74,20 +74,20 @@ pub(super) fn cut(message: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    const HERE: Place = ("here.rs", 1);
+    const HERE: CallSite = ("here.rs", 1);
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     #[test]
-    fn lines_of_one_place_are_bounded_in_a_minute_and_none_goes_uncounted() {
+    fn lines_of_one_call_site_are_bounded_in_a_minute_and_none_goes_uncounted() {
         let flood = Flood::default();
         let fates: Vec<_> = (0..100_000).map(|_| flood.fate(HERE, at(1))).collect();
         let written = fates.iter().filter(|fate| **fate != Fate::Counted).count();
         assert_eq!(u64::try_from(written).unwrap(), LINES);
         assert_eq!(fates.iter().filter(|fate| **fate == Fate::Last).count(), 1);
-        assert_eq!(flood.fate(("there.rs", 1), at(2)), Fate::Written, "another place");
+        assert_eq!(flood.fate(("there.rs", 1), at(2)), Fate::Written, "another call site");
         assert_eq!(flood.fate(HERE, at(60)), Fate::Counted, "the minute began with its first line");
         assert_eq!(flood.fate(HERE, at(61)), Fate::WrittenAfter(100_001 - LINES));
         assert_eq!(flood.fate(HERE, at(62)), Fate::Written);

@@ -210,7 +210,7 @@ on_each_backend! {
         let other_node = server.another_node().await;
         let at = if server.stores.redis_if_any().is_some() { other_node.url() } else { server.url() };
         assert!(busy.copy_at(&at).is_signed_in().await && admin.person().is_signed_in().await);
-        // The ledger believes that both rest: only the record knows better. Without Redis it is told at once.
+        // The ledger says that both rest: only the record knows better. Without Redis it is told at once.
         if server.stores.redis_if_any().is_some() {
             for who in [&busy, &resting] {
                 set(&server, &who.session_id, &format!("last_seen_at = {start}"));

@@ -1,4 +1,4 @@
-//! The client's address, by the row of the requirement: what is believed about it, and what nobody may say.
+//! The client's address, by the row of the requirement: what counts, and what nobody may say.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ behind_proxies! {
         assert_shown(&server, &owner, &["X-Forwarded-For: 6.6.6.6, 1.2.3.5, 10.0.0.2,10.9.9.9"], "1.2.3.5").await;
     }
 
-    async fn i_03_exactly_the_configured_header_is_believed(server: TestServer) {
+    async fn i_03_exactly_the_configured_header_counts(server: TestServer) {
         let owner = server.signed_in().await;
         let lines: Vec<&str> = LIES[1..].iter().copied().chain(["X-Forwarded-For: 1.2.3.4"]).collect();
         assert_shown(&server, &owner, &lines, "1.2.3.4").await;
@@ -129,7 +129,7 @@ behind_proxies! {
         assert_shown(&server, &owner, &turned, "6.6.6.6").await;
     }
 
-    async fn i_05_what_cannot_be_read_ends_the_walk_at_who_was_believed_last(server: TestServer) {
+    async fn i_05_what_cannot_be_read_ends_the_walk_at_the_last_that_could(server: TestServer) {
         let owner = server.signed_in().await;
         let long = format!("X-Forwarded-For: 6.6.6.6{}", ", 10.0.0.5".repeat(1_000));
         let noise = format!("X-Forwarded-For: {}", "x".repeat(10_000));

@@ -150,8 +150,8 @@ on_each_backend! {
         assert!(owner.is_signed_in().await);
     }
 
-    /// What was checked a moment ago may have changed since: by the time of the write, only the row itself counts. Asked of
-    /// the service, because over HTTP the check comes right before.
+    /// What was checked a moment ago may have changed since: by the time of the write, only the row itself counts.
+    /// Asked of the service, because over HTTP the check comes right before.
     async fn invariant_7_what_was_checked_before_writes_only_while_its_token_is_the_sessions(server: TestServer) {
         let owner = server.signed_in().await;
         let app = server.node().app();
@@ -169,8 +169,8 @@ on_each_backend! {
         assert!(!owner.is_signed_in().await);
     }
 
-    /// The same words, and the same price: one hash. What a hash costs is the processor time of the threads that compute
-    /// them, which no load of the machine changes much; the least of several samples is free of anybody else's.
+    /// The same words, and the same price: one hash. What a hash costs is the processor time of the threads that
+    /// compute them, which no load of the machine changes much; the least of several samples is free of anybody else's.
     async fn invariant_8_unknown_wrong_and_disabled_are_one_answer_at_the_price_of_one_hash(server: TestServer) {
         hash_cost::full();
         let (known, disabled, other) = (server.signed_in().await, server.signed_in().await, server.signed_in().await);
@@ -254,7 +254,7 @@ mod records {
         let record: String = redis.of(&key).cli(&["GET", &key]);
         owner.end_session(&victim.session_id).await.assert_status(204);
         assert!(!redis.keys(KEYS).contains(&key), "deleted before it was answered");
-        // Ten refusals leave nothing that could be believed.
+        // Ten refusals leave nothing that could be trusted.
         for _ in 0..10 {
             assert!(!victim.is_signed_in().await);
             let stands: Option<String> = redis.of(&key).cli(&["GET", &key]);
@@ -268,7 +268,7 @@ mod records {
     }
 
     #[tokio::test]
-    async fn invariant_3_a_record_under_another_key_is_not_believed() {
+    async fn invariant_3_a_record_under_another_key_is_not_trusted() {
         let server = TestServer::start(Backend::Production).await;
         let redis = server.stores.servers();
         let (ana, eve) = (server.signed_in().await, server.signed_in().await);

@@ -145,7 +145,7 @@ async fn without_postgresql_it_is_503_and_the_cookie_stays() {
     proxy.refuse();
     proxy.cut();
 
-    assert_eq!(forward(&warm).await, 200, "one Redis without replicas goes on being believed");
+    assert_eq!(forward(&warm).await, 200, "one Redis without replicas is still trusted");
     for path in ["/auth/forward", "/me", "/sessions"] {
         assert_come_back(&cold.get(path).await, "unavailable");
     }
@@ -329,7 +329,7 @@ async fn readiness_means_send_me_requests() {
     becomes(200, "true failing ok", 200).await;
     server.stores.redis().kill();
     becomes(503, "false failing failing", 503).await;
-    // One that answers, and may not be believed: nobody can say that it is the one.
+    // One that answers, and may not be trusted: nobody can say that it is the one.
     server.stores.redis().restart();
     for _ in 0..3 {
         assert_eq!((told().await.0, forward(&owner).await), (503, 503));
@@ -341,14 +341,14 @@ async fn readiness_means_send_me_requests() {
 
 /// Beside a replica, which may have taken its place by now.
 #[tokio::test]
-async fn a_redis_that_answers_and_may_not_be_believed_makes_nobody_ready() {
+async fn a_redis_that_answers_and_may_not_be_trusted_makes_nobody_ready() {
     let redis = replicating(&[]);
     let replica = replicating(&["--replicaof", "127.0.0.1", &redis.address().port().to_string()]);
     await_link(&replica);
     let stores = Stores::of(Database::postgres_with_tables(), Some(redis));
     let Database::Postgres(database) = &stores.database else { panic!("it is PostgreSQL") };
     let proxy = Proxy::start(database.address());
-    // One worker: without SQL, one that has no connection to a Redis which is not believed makes none.
+    // One worker: without SQL, one that has no connection to a Redis which is not trusted makes none.
     let settings = stores.settings().with("SESSIOND_WORKERS", "1");
     let settings = settings.with("DATABASE_URL", &proxy.in_url(&stores.database.url()));
     let server = TestServer::on(stores, settings).await;

@@ -1,5 +1,5 @@
-//! Gateways as docs/gateways.md shows them, in front of an application that reads headers as WSGI, CGI and PHP do: nobody can
-//! be somebody else by a header.
+//! Gateways as docs/gateways.md shows them, in front of an application that reads headers as WSGI, CGI and PHP do:
+//! nobody can be somebody else by a header.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -139,7 +139,7 @@ async fn nobody_is_somebody_else(kind: Kind) {
     let every: Vec<String> = IDENTITY.iter().flat_map(|name| spellings(name)).chain(odd.map(str::to_owned)).collect();
     assert!(every.len() >= 100, "{}", every.len());
 
-    // The application believes what reaches it: this is what the gateway is there for.
+    // The application trusts what reaches it: this is what the gateway is there for.
     let unguarded = asks(&format!("127.0.0.1:{}", shown.application.port), "/x", "X_Session_User: victim\r\n").await;
     assert_eq!(seen(&unguarded).get("HTTP_X_SESSION_USER").map(String::as_str), Some("victim"));
 

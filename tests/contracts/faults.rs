@@ -93,7 +93,7 @@ async fn a_fence_that_says_no_is_not_asked_by_every_request() {
 }
 
 #[tokio::test]
-async fn a_belief_that_was_retired_at_birth_is_not_asked_for_by_every_request() {
+async fn a_lease_that_was_retired_at_birth_is_not_asked_for_by_every_request() {
     let world = World::new();
     world.live.ping().await.unwrap();
     world.fence.lease().retire();

@@ -1,6 +1,6 @@
 //! A fence without a ledger: remembers the processes in memory.
 //!
-//! Owns the beliefs that the tests play with.
+//! Owns the leases that the tests play with.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ pub struct FakeFence {
 }
 
 impl FakeFence {
-    /// A fence whose beliefs last for an hour of this clock's stopwatch.
+    /// A fence whose leases last for an hour of this clock's stopwatch.
     pub fn new(clock: Arc<MovableClock>) -> Arc<Self> {
         Arc::new(Self { clock, ..Self::default() })
     }
@@ -63,8 +63,8 @@ impl FakeFence {
         self.known.lock().drain(..).for_each(|(_, enrolled)| enrolled.lease.retire());
     }
 
-    /// Beliefs of new processes last only for so long.
-    pub fn believe_for(&self, duration: Duration) {
+    /// Leases of new processes last only for so long.
+    pub fn trust_for(&self, duration: Duration) {
         *self.lasting.lock() = Some(duration);
     }
 
@@ -97,7 +97,7 @@ impl FakeFence {
         }
         known.iter().filter(|(other, _)| rivals(other, &process)).for_each(|(_, other)| other.lease.retire());
         let enrolled = Enrolled { stamp: Stamp::generate(&SystemRandom), lease: Arc::default() };
-        enrolled.lease.believe_until(self.clock.monotonic() + self.lasting.lock().unwrap_or(AN_HOUR));
+        enrolled.lease.extend_until(self.clock.monotonic() + self.lasting.lock().unwrap_or(AN_HOUR));
         known.push((process, enrolled.clone()));
         Ok(enrolled)
     }

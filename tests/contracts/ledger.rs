@@ -197,7 +197,8 @@ on_each_database! {
         let ids = [it.session(user).await.0, it.session(user).await.0];
         let asked = Arc::new(AtomicUsize::new(0));
         let mut seconds = 0;
-        // A row from before there were keys, the same address again, another one, that again, one that is nowhere, and back.
+        // A row from before there were keys, the same address again, another one, that again, one that is nowhere, and
+        // back.
         for (ip, country, asked_of) in [
             ("192.0.2.1", None, None), ("192.0.2.1", None, Some(0)), ("192.0.2.9", Some("PT"), Some(2)),
             ("192.0.2.9", Some("PT"), Some(0)), ("2001:db8::9", None, Some(2)), ("192.0.2.9", Some("PT"), Some(2)),
@@ -233,7 +234,7 @@ on_each_database! {
         assert_eq!(user.password_hash, "stronger");
     }
 
-    async fn an_unconfirmed_record_is_noted_until_it_is_removed(it: Fixture) {
+    async fn an_invalidation_is_pending_until_it_is_removed(it: Fixture) {
         let session = SessionId::generate(it.now(), &SystemRandom);
         let record = |token_hash| PendingInvalidation { id: SessionId::generate(it.now(), &SystemRandom).uuid(), token_hash, session };
         let records: Vec<_> = (0..1_200).map(|_| record(Token::generate(&SystemRandom).hash())).collect();
@@ -241,7 +242,7 @@ on_each_database! {
         let added = records.clone();
         it.ledger.write(move |db| pending_invalidations::add(db, &added, now)).await.expect("add");
         assert_eq!(it.ledger.read(|db| pending_invalidations::oldest(db, None, 5_000)).await.expect("read").len(), records.len());
-        // The same record is wrong once more: an obligation of its own, which outlives the first.
+        // The same record is wrong once more: a pending invalidation of its own, which outlives the first.
         let last = *records.last().expect("a record");
         let again = record(last.token_hash);
         it.ledger.write(move |db| pending_invalidations::add(db, &[again], now)).await.expect("add");

@@ -39,7 +39,7 @@ fn lines(filter: Filter) -> Read {
     Box::new(move |db| audit::page(db, &filter, Some(session().uuid()), 50).map(drop))
 }
 
-fn alerts_about(user: Option<UserId>, state: alerts::State) -> Read {
+fn alerts_about(user: Option<UserId>, state: alerts::AlertState) -> Read {
     Box::new(move |db| alerts::page(db, state, user, None, 50).map(drop))
 }
 
@@ -79,9 +79,9 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             true,
             Box::new(|db| users::page(db, Some("a"), 50).map(drop)),
         ),
-        ("alerts about a user", "alerts_user", true, alerts_about(Some(id), alerts::State::All)),
-        ("open ones", "alerts_user", true, alerts_about(Some(id), alerts::State::Open)),
-        ("open alerts", "alerts_open", true, alerts_about(None, alerts::State::Open)),
+        ("alerts about a user", "alerts_user", true, alerts_about(Some(id), alerts::AlertState::All)),
+        ("open ones", "alerts_user", true, alerts_about(Some(id), alerts::AlertState::Open)),
+        ("open alerts", "alerts_open", true, alerts_about(None, alerts::AlertState::Open)),
         ("administrators", "users_privileged", false, Box::new(|db| users::privileged(db).map(drop))),
         (
             "old lines",

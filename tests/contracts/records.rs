@@ -1,4 +1,4 @@
-//! Records: what is believed, what is doubted, and what a write leaves behind.
+//! Records: what is trusted, what is doubted, and what a write leaves behind.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -35,7 +35,7 @@ on_each_topology! {
         assert_eq!(world.text(&hash), Some(expected.to_text(&hash)));
     }
 
-    async fn a_record_under_another_hash_is_not_believed(world: World) {
+    async fn a_record_under_another_hash_is_not_trusted(world: World) {
         let (stolen, _) = world.on_record().await;
         let own = hash();
         world.plant(&own, &world.text(&stolen).unwrap());
@@ -162,7 +162,7 @@ on_each_topology! {
 }
 
 #[tokio::test]
-async fn records_are_believed_only_from_the_process_they_were_written_to() {
+async fn records_are_trusted_only_from_the_process_they_were_written_to() {
     let world = World::new();
     let (hash, _) = world.on_record().await;
     let (before, text) = (world.fence.stamp(), world.text(&hash));
@@ -177,15 +177,15 @@ async fn records_are_believed_only_from_the_process_they_were_written_to() {
 }
 
 #[tokio::test]
-async fn a_belief_that_lapsed_or_was_retired_is_a_doubt() {
+async fn a_lease_that_lapsed_or_was_retired_is_a_doubt() {
     let world = World::new();
-    world.fence.believe_for(Duration::from_millis(300));
+    world.fence.trust_for(Duration::from_millis(300));
     let (hash, _) = world.on_record().await;
     world.record(&hash).await;
     // The process is current, but nobody has said so for too long.
     pause(300).await;
     assert_eq!(world.doubt(&hash).await.stale, None);
-    world.fence.lease().believe_until(world.clock.monotonic() + 60 * SECOND);
+    world.fence.lease().extend_until(world.clock.monotonic() + 60 * SECOND);
     world.record(&hash).await;
     // Another process took its place: the connection goes, and what the next one reads bears a foreign stamp.
     world.fence.lease().retire();

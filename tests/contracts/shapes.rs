@@ -18,7 +18,7 @@ fn mislead(sentinel: &PrivateSentinel, to: &PrivateRedis) {
 }
 
 #[tokio::test]
-async fn the_majority_of_the_sentinels_is_believed() {
+async fn the_majority_of_the_sentinels_is_trusted() {
     let world = World::on(Topology::Sentinel);
     let stranger = PrivateRedis::start();
     mislead(&world.redis.sentinels[0], &stranger);

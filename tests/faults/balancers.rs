@@ -46,7 +46,7 @@ async fn each_connection_goes_to_the_other_of_two() {
     assert_eq!(stores.database.count("live_store", "retired_at IS NULL"), 1, "one of them speaks");
 }
 
-/// Nothing that it says can be believed: it is not used at all.
+/// Nothing that it says can be trusted: it is not used at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_command_goes_to_the_other_of_two() {
     let (stores, other) = stores();

@@ -26,7 +26,7 @@ use crate::support::wait::{stopwatch, until};
 const BOUND: Duration = Duration::from_secs(13);
 /// The longest that a check may take which needs no SQL, on a busy machine.
 const CHECK_BOUND: Duration = Duration::from_secs(2);
-/// Longer than the lease of the store: what is believed after that is believed because Redis stands alone.
+/// Longer than the lease of the store: what is trusted after that is trusted because Redis stands alone.
 const LONG: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -213,8 +213,8 @@ async fn sql_stopped() {
     watch.finish(row).await;
 }
 
-/// A connection to Redis that is lost while SQL is away is made anew: it leads to the very process that SQL has named. Nobody
-/// who is signed in notices, not even the one whose question was lost with it.
+/// A connection to Redis that is lost while SQL is away is made anew: it leads to the very process that SQL has named.
+/// Nobody who is signed in notices, not even the one whose question was lost with it.
 #[tokio::test]
 async fn redis_is_reached_anew_while_sql_is_stopped() {
     let (row, world) = ("SQL stopped, Redis lost", World::start().await);

@@ -60,7 +60,7 @@ async fn checks_go_on_for_a_lease(topology: Topology) {
                 other => panic!("{topology:?}: a check answered {other} after {begun:?}"),
             }
         }
-        assert!(away() < PATIENCE, "{topology:?}: it is believed for ever");
+        assert!(away() < PATIENCE, "{topology:?}: it is trusted for ever");
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     println!(

@@ -1,7 +1,7 @@
 //! PostgreSQL with a synchronous standby that is promoted while one node stays with the old primary.
 //!
 //! Owns what P1 says about that: nothing that was filled before the promotion, or by a node that was left behind, is
-//! believed after it. Prints what a node that was left behind says, and for how long.
+//! trusted after it. Prints what a node that was left behind says, and for how long.
 #![cfg(feature = "postgres")]
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::support::settings::Settings;
 use crate::support::wait::{stopwatch, until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// For so long a node believes what it read last.
+/// For so long a node trusts what it read last.
 const LEASE: Duration = Duration::from_secs(3);
 
 /// A primary, its standby, and two nodes whose ways to both, and to Redis, can be led elsewhere.
@@ -62,7 +62,7 @@ async fn status(person: &SignedIn, node: &Node) -> u16 {
     person.copy_at(&node.url()).me().await.status
 }
 
-/// What it says by the record alone, if there is one to believe.
+/// What it says by the record alone, if there is one to trust.
 async fn by_record(person: &SignedIn, node: &Node) -> u16 {
     person.copy_at(&node.url()).get("/auth/forward").await.status
 }
@@ -75,17 +75,17 @@ async fn end(owner: &SignedIn, victim: &SignedIn, node: &Node) -> Duration {
     watch()
 }
 
-/// What a node that is left behind says of them, while a healthy one believes nothing that it fills.
+/// What a node that is left behind says of them, while a healthy one trusts nothing that it fills.
 async fn fill_again(victims: &[SignedIn], healthy: &Node, left_behind: &Node) -> Vec<u16> {
     let mut said = Vec::new();
     for victim in victims.iter().cycle().take(30) {
         said.push(by_record(victim, left_behind).await);
-        assert_eq!(statuses(victim, healthy).await, [401, 401], "a healthy node believes what the other has filled");
+        assert_eq!(statuses(victim, healthy).await, [401, 401], "a healthy node trusts what the other has filled");
     }
     said
 }
 
-async fn believes_none(victims: &[SignedIn], node: &Node) -> bool {
+async fn trusts_none(victims: &[SignedIn], node: &Node) -> bool {
     for victim in victims {
         if by_record(victim, node).await != 503 {
             return false;
@@ -95,7 +95,7 @@ async fn believes_none(victims: &[SignedIn], node: &Node) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_believed_after_it() {
+async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_trusted_after_it() {
     let world = World::start();
     let [a, b] = world.nodes().await;
     let owner = a.anonymous().sign_up().await;
@@ -127,15 +127,15 @@ async fn what_was_filled_before_a_promotion_or_by_a_node_left_behind_is_not_beli
         assert_eq!(by_record(victim, &b).await, 200, "filled by B, and not taken away by A");
     }
 
-    // The old primary dies. A Redis that stands alone is believed on, by a node that has no SQL; until it hears.
+    // The old primary dies. A Redis that stands alone is still trusted by a node that has no SQL; until it hears.
     world.ways[1].refuse();
     world.ways[1].cut();
     let without = by_record(&victims[0], &b).await;
     println!("without the old primary it says {without}");
-    assert_eq!(without, 200, "there is no record to believe, so that nothing is shown");
+    assert_eq!(without, 200, "there is no record to trust, so that nothing is shown");
     let watch = stopwatch();
-    until("B believes nothing of before", PATIENCE, async || believes_none(&victims, &b).await).await;
-    println!("B, which hears of nothing, believed it for {:?} more", watch());
+    until("B trusts nothing of before", PATIENCE, async || trusts_none(&victims, &b).await).await;
+    println!("B, which hears of nothing, trusted it for {:?} more", watch());
     drop(deaf);
 
     world.move_over(&world.ways[1]);

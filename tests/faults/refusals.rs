@@ -173,7 +173,7 @@ async fn noperm_to_publish() {
 
 /// A record, and what may be put in its place. Never what stood there before: bringing a deleted record back is what
 /// nothing can be told from.
-struct Place<'a> {
+struct StoredRecord<'a> {
     redis: &'a PrivateRedis,
     key: &'a str,
     now: &'a str,
@@ -183,7 +183,7 @@ struct Place<'a> {
     outsider: &'a str,
 }
 
-impl Place<'_> {
+impl StoredRecord<'_> {
     fn put(&self, text: &str) {
         self.redis.cli::<()>(&["SET", self.key, text, "PX", "60000"]);
     }
@@ -195,7 +195,7 @@ fn records(redis: &PrivateRedis) -> Vec<(String, String)> {
 }
 
 /// Puts something else in every record's place, over and over.
-async fn instead_of_records(row: &str, put: impl Fn(&Place<'_>)) {
+async fn instead_of_records(row: &str, put: impl Fn(&StoredRecord<'_>)) {
     let (stores, _nodes, urls) = over(PrivateRedis::start());
     let redis = stores.redis();
     let outsider = Anonymous::at(&urls[0]).sign_up().await.user_id;
@@ -204,7 +204,7 @@ async fn instead_of_records(row: &str, put: impl Fn(&Place<'_>)) {
     let (watch, mut replaced) = (stopwatch(), 0);
     while watch() < 2 * A_WHILE {
         for (key, now) in records(redis) {
-            put(&Place { redis, key: &key, now: &now, others: &others, outsider: &outsider });
+            put(&StoredRecord { redis, key: &key, now: &now, others: &others, outsider: &outsider });
             replaced += 1;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -216,7 +216,7 @@ async fn instead_of_records(row: &str, put: impl Fn(&Place<'_>)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrongtype() {
-    instead_of_records("WRONGTYPE", |Place { redis, key, now, .. }| {
+    instead_of_records("WRONGTYPE", |StoredRecord { redis, key, now, .. }| {
         redis.cli::<()>(&["DEL", key]);
         // Somebody may have been faster with a lease.
         let _refused = match now.len() % 2 {
@@ -229,23 +229,24 @@ async fn wrongtype() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_of_garbage() {
-    instead_of_records("garbage", |place| place.put("\u{1}\u{fffd} 1 1 1 1 1 1")).await;
+    instead_of_records("garbage", |record| record.put("\u{1}\u{fffd} 1 1 1 1 1 1")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_cut_off() {
-    instead_of_records("a truncated record", |place| {
-        place.put(place.now.get(..place.now.len() * 9 / 10).unwrap_or_default());
+    instead_of_records("a truncated record", |record| {
+        record.put(record.now.get(..record.now.len() * 9 / 10).unwrap_or_default());
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_of_another_session() {
-    instead_of_records("another session's record", |place| {
-        let start = place.others.iter().position(|(key, _)| key == place.key).unwrap_or_default();
-        let other = place.others.iter().cycle().skip(start).take(place.others.len()).find(|(key, _)| key != place.key);
-        place.put(other.map_or("", |(_, text)| text));
+    instead_of_records("another session's record", |record| {
+        let start = record.others.iter().position(|(key, _)| key == record.key).unwrap_or_default();
+        let other =
+            record.others.iter().cycle().skip(start).take(record.others.len()).find(|(key, _)| key != record.key);
+        record.put(other.map_or("", |(_, text)| text));
     })
     .await;
 }
@@ -253,10 +254,10 @@ async fn a_record_of_another_session() {
 /// All of it is as it was, but for the user.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_with_another_users_id() {
-    instead_of_records("another user's id", |place| {
-        let fields = place.now.split(' ').enumerate();
-        let forged: Vec<&str> = fields.map(|(at, field)| if at == 4 { place.outsider } else { field }).collect();
-        place.put(&forged.join(" "));
+    instead_of_records("another user's id", |record| {
+        let fields = record.now.split(' ').enumerate();
+        let forged: Vec<&str> = fields.map(|(at, field)| if at == 4 { record.outsider } else { field }).collect();
+        record.put(&forged.join(" "));
     })
     .await;
 }

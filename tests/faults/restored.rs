@@ -1,7 +1,7 @@
 //! SQL put back from a backup: sessions that were ended since then live in it, and nobody may be let in by them.
 //!
-//! Owns what P1 says about an older ledger beside its Redis, up to `sessiond ledger restored`. Each test prints how long
-//! it took until the copy was noticed.
+//! Owns what P1 says about an older ledger beside its Redis, up to `sessiond ledger restored`. Each test prints how
+//! long it took until the copy was noticed.
 #![cfg(feature = "postgres")]
 
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub async fn refusal(settings: &Settings) -> String {
 }
 
 /// What a node says of a session: 200, 401 or 503; by its route, and by a check that needs no SQL while there is a
-/// record to believe.
+/// record to trust.
 pub async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
     let token = Token::parse(&person.token()).expect("a token");
     let checked =
@@ -344,7 +344,7 @@ async fn the_same_copy_is_refused_every_time() {
 
 /// Redis tells a node without SQL that the history was given up: every record of it may be of a session that was ended.
 #[tokio::test]
-async fn a_node_that_does_not_reach_sql_believes_nothing_of_a_history_that_was_given_up() {
+async fn a_node_that_does_not_reach_sql_trusts_nothing_of_a_history_that_was_given_up() {
     let stores = one();
     let sql = Proxy::start(match &stores.database {
         Database::Postgres(database) => database.address(),
@@ -360,19 +360,19 @@ async fn a_node_that_does_not_reach_sql_believes_nothing_of_a_history_that_was_g
     sql.cut();
     // Longer than a lease: it goes on by what Redis has.
     tokio::time::sleep(2 * A_FEW_LOOKS).await;
-    assert_eq!(by_record().await, 200, "one Redis that stands alone is believed on");
+    assert_eq!(by_record().await, 200, "one Redis that stands alone is still trusted");
     let key = stores.redis().keys("session:*").pop().expect("a record");
     let record: String = stores.redis().cli(&["GET", &key]);
     command_line_ok(&stores.settings().without("REDIS_URL"), &RESTORED, "");
     until("A goes on from there", PATIENCE, async || statuses(&owner, &a).await == [401, 401]).await;
     // As if B had filled it again, at the last moment that it could. It may take three leases to hear.
-    until("B believes nothing of before", 3 * LEASE + A_FEW_LOOKS, async || {
+    until("B trusts nothing of before", 3 * LEASE + A_FEW_LOOKS, async || {
         stores.redis().cli::<()>(&["SET", &key, &record, "PX", "60000"]);
         by_record().await == 503
     })
     .await;
     tokio::time::sleep(A_FEW_LOOKS).await;
-    assert_eq!(by_record().await, 503, "and goes on believing nothing");
+    assert_eq!(by_record().await, 503, "and goes on trusting nothing");
     sql.pass();
     until("it knows", PATIENCE, async || statuses(&owner, &b).await == [401, 401]).await;
 }
@@ -463,7 +463,7 @@ async fn an_interrupted_declaration_is_repeated_on_postgresql() {
     interrupted(one()).await;
 }
 
-/// Declared without need, under running nodes that believe their Redis: when the command is done, nobody is signed in,
+/// Declared without need, under running nodes that trust their Redis: when the command is done, nobody is signed in,
 /// although no node was told.
 #[tokio::test]
 async fn when_it_is_done_every_session_is_over_on_every_node() {

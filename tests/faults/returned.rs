@@ -1,7 +1,7 @@
-//! An older copy of the ledger, and the newer one back in its place: whatever Redis was filled with from the copy says yes
-//! to sessions that the newer one has ended, and bears stamps that both know.
+//! An older copy of the ledger, and the newer one back in its place: whatever Redis was filled with from the copy says
+//! yes to sessions that the newer one has ended, and bears stamps that both know.
 //!
-//! Owns what P1 says about that: on acceptance every Redis process gets a new stamp before any record is believed.
+//! Owns what P1 says about that: on acceptance every Redis process gets a new stamp before any record is trusted.
 #![cfg(feature = "postgres")]
 
 use std::time::Duration;
@@ -72,8 +72,8 @@ impl Returned {
         .await;
     }
 
-    /// Half of them ask at once. Whoever asks before Redis is believed again takes away what was filled from the copy, so
-    /// the others wait until it is.
+    /// Half of them ask at once. Whoever asks before Redis is trusted again takes away what was filled from the copy,
+    /// so the others wait until it is.
     async fn assert_nobody_comes_back(&self, nodes: &[&Node]) {
         let (early, late) = self.victims.split_at(self.victims.len() / 2);
         until("the ledger itself is answered again", PATIENCE, async || {
@@ -92,7 +92,7 @@ impl Returned {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(self.stores.database.count("live_store", "retired_at IS NULL") > 0, "Redis is believed again");
+        assert!(self.stores.database.count("live_store", "retired_at IS NULL") > 0, "Redis is trusted again");
         for _ in 0..3 {
             assert_dead(late, nodes).await;
         }
@@ -166,7 +166,7 @@ async fn a_node_that_was_restarted_in_between_knows_it_from_redis() {
     let mut monitor = it.stores.redis().monitor();
     let mut asked = false;
     for victim in it.victims[..4].iter().cycle().take(400) {
-        assert_eq!(victim.copy_at(&a.url()).me().await.status, 401, "a record is believed before it looked");
+        assert_eq!(victim.copy_at(&a.url()).me().await.status, 401, "a record is trusted before it looked");
         asked |= monitor.commands().iter().any(|command| command.starts_with("\"GETEX\" \"session:"));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -185,7 +185,7 @@ async fn a_node_that_could_not_start_over_the_copy_tells_those_that_run() {
     it.fill_from_the_copy(&[&a]).await;
     refusal(&settings).await;
     it.stores.database.put_back("newest");
-    // It may believe what it has read before for a lease.
+    // It may trust what it has read before for a lease.
     until("it was told", PATIENCE, async || it.stores.database.count("live_store", "retired_at IS NOT NULL") == 1)
         .await;
     tokio::time::sleep(A_FEW_LOOKS / 2).await;

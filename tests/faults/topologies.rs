@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A Sentinel that found itself asleep for two seconds does nothing for thirty: on a busy machine that happens.
 const TILT: Duration = Duration::from_secs(75);
 const DOWN_AFTER: Duration = Duration::from_secs(60);
-/// Longer than a node may believe anything that it read before.
+/// Longer than a node may trust anything that it read before.
 const LONG: Duration = Duration::from_secs(5);
 
 async fn node(settings: &Settings) -> Node {
@@ -42,7 +42,7 @@ async fn status(person: &SignedIn, node: &Node) -> u16 {
 }
 
 /// What a node knows of a session without looking up whose it is: 200, 401 or 503. This needs no SQL while the
-/// record is believed.
+/// record is trusted.
 async fn checked(person: &SignedIn, node: &Node) -> u16 {
     let token = Token::parse(&person.token()).expect("a token");
     match node.app().check.authenticate(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {

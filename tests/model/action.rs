@@ -25,14 +25,14 @@ pub enum Action {
     StoreData { node: usize },
     Sweep { node: usize },
     Delete { node: u8, process: usize },
-    Standing { node: u8, found: &'static str },
+    Status { node: u8, found: &'static str },
     Swept { node: u8, yes: bool },
     Remove { node: u8 },
     GiveUp { node: u8 },
     Enroll { node: usize, process: usize, found: &'static str },
     Commit { node: u8, process: u8 },
     DateRetirements,
-    RenewBeliefs { node: usize },
+    RenewLeases { node: usize },
     Outage { node: usize, process: usize },
     Tick,
     Evict { process: usize, token: usize },
@@ -66,7 +66,7 @@ impl Display for Action {
             Self::Enroll { .. }
             | Self::Commit { .. }
             | Self::DateRetirements
-            | Self::RenewBeliefs { .. }
+            | Self::RenewLeases { .. }
             | Self::Outage { .. }
             | Self::Tick
             | Self::Evict { .. }
@@ -120,28 +120,27 @@ impl Action {
     fn of_a_change(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match *self {
             Self::SignIn => write!(f, "sign_in: the row of t0 is committed"),
-            Self::End { node: n } => write!(f, "{}: end commits: the row has ended, its records are noted", node(n)),
+            Self::End { node: n } => {
+                write!(f, "{}: end commits: the row has ended, invalidations of its records are pending", node(n))
+            }
             Self::EndAll { node: n, nothing: true } => {
-                write!(f, "{}: end_all commits: all rows had ended before; nothing to confirm: 2xx", node(n))
+                write!(f, "{}: end_all commits: all rows had ended before; nothing to invalidate: 2xx", node(n))
             }
             Self::EndAll { node: n, .. } => write!(f, "{}: end_all commits: all rows of the user have ended", node(n)),
-            Self::Renew { node: n } => write!(f, "{}: renew commits: the next token, the old one is noted", node(n)),
+            Self::Renew { node: n } => {
+                write!(f, "{}: renew commits: the next token, an invalidation of the old one is pending", node(n))
+            }
             Self::StoreData { node: n } => {
-                write!(f, "{}: store_data commits: the record is noted as outdated", node(n))
+                write!(f, "{}: store_data commits: an invalidation of the record is pending", node(n))
             }
-            Self::Sweep { node: n } => write!(f, "{}: sweep reads what is unconfirmed", node(n)),
-            Self::Delete { node: n, process } => write!(f, "{}: confirm: delete at R{process}", node(n)),
-            Self::Standing { node: n, found } => write!(f, "{}: confirm: standing: {found}", node(n)),
+            Self::Sweep { node: n } => write!(f, "{}: sweep reads what is pending", node(n)),
+            Self::Delete { node: n, process } => write!(f, "{}: invalidate: delete at R{process}", node(n)),
+            Self::Status { node: n, found } => write!(f, "{}: invalidate: fence status: {found}", node(n)),
             Self::Swept { node: n, yes } => {
-                write!(
-                    f,
-                    "{}: confirm: swept: {}",
-                    node(n),
-                    if yes { "nothing is unconfirmed: 2xx" } else { "not yet" }
-                )
+                write!(f, "{}: invalidate: swept: {}", node(n), if yes { "nothing is pending: 2xx" } else { "not yet" })
             }
-            Self::Remove { node: n } => write!(f, "{}: confirm: remove from unconfirmed: confirmed, 2xx", node(n)),
-            Self::GiveUp { node: n } => write!(f, "{}: confirm gives up: 503", node(n)),
+            Self::Remove { node: n } => write!(f, "{}: invalidate: remove what was pending: 2xx", node(n)),
+            Self::GiveUp { node: n } => write!(f, "{}: invalidate gives up: 503", node(n)),
             _ => Ok(()),
         }
     }
@@ -155,9 +154,9 @@ impl Action {
                 write!(f, "{}: enroll of R{process} is committed: its predecessor is retired", node(n))
             }
             Self::DateRetirements => write!(f, "date_retirements: the time of the retirement is noted"),
-            Self::RenewBeliefs { node: n } => write!(f, "{}: renew reads live_store and believes for a lease", node(n)),
+            Self::RenewLeases { node: n } => write!(f, "{}: renew reads live_store and trusts for a lease", node(n)),
             Self::Outage { node: n, process } => {
-                write!(f, "{}: renew, SQL DOES NOT ANSWER it; R{process} stands alone and is believed on", node(n))
+                write!(f, "{}: renew, SQL DOES NOT ANSWER it; R{process} stands alone and is still trusted", node(n))
             }
             Self::Tick => write!(f, "TIME: a lease passes"),
             Self::Evict { process, token } => write!(f, "EVICTION or expiry of t{token} at R{process}"),

@@ -1,14 +1,17 @@
 //! Changes: everything that makes a record wrong, and its way to a 2xx.
 //!
-//! Owns the steps of `service/{end,confirm,session_data,account,sweeper}.rs` over `ledger/{sessions,unconfirmed,
-//! live_store}.rs`. Each transaction is one step, and each command to Redis another. Must never answer 2xx but where
-//! the code does.
+//! Owns the steps of `service/sessions/{end,invalidate}.rs`, `service/sign_in/session_data.rs`,
+//! `service/users/account.rs` and `service/jobs/background.rs` over
+//! `ledger/{sessions,pending_invalidations,live_store}.rs`. Each transaction is one step, and each command to Redis
+//! another. Must never answer 2xx but where the code does.
 
 use std::array::from_fn;
 
 use super::action::Action;
 use super::protocol::{Protocol, Steps};
-use super::state::{Age, COMMAND_LINE, Cell, Job, Kind, NODES, PROCESSES, Stage, Standing, State, TOKENS, free, small};
+use super::state::{
+    Age, COMMAND_LINE, Cell, Job, Kind, NODES, PROCESSES, ProcessState, Stage, State, TOKENS, free, small,
+};
 
 impl Protocol {
     /// The transactions that somebody can begin.
@@ -42,7 +45,8 @@ impl Protocol {
         }
     }
 
-    /// `App::end_rows`. What has ended before is noted again; of all of a user's sessions only what is unconfirmed.
+    /// `Sessions::end_rows`. What has ended before is invalidated again; of all of a user's sessions only what is
+    /// pending.
     fn end(&self, mut state: State, node: usize, action: Action, steps: &mut Steps) {
         let current = usize::from(state.ledger.current);
         let again = state.ledger.ended;
@@ -50,8 +54,8 @@ impl Protocol {
         if !again || matches!(action, Action::End { .. }) {
             records[current] = true;
         }
-        if self.guards.what_is_unconfirmed {
-            state.ledger.unconfirmed.iter().zip(&mut records).for_each(|(noted, record)| *record |= noted);
+        if self.guards.what_is_pending {
+            state.ledger.pending.iter().zip(&mut records).for_each(|(pending, record)| *record |= pending);
         }
         state.ledger.ended = true;
         self.begin_job(&mut state, node, Kind::End, records);
@@ -59,7 +63,7 @@ impl Protocol {
         steps.push((if nothing { Action::EndAll { node, nothing } } else { action }, state));
     }
 
-    /// `App::renew` and the renewal in `App::change_password`.
+    /// `SignIns::renew_token`.
     fn renewal(&self, state: &State, node: usize, steps: &mut Steps) {
         let old = usize::from(state.ledger.current);
         if state.left.tokens == 0 || !state.is_live(old) {
@@ -72,7 +76,7 @@ impl Protocol {
         steps.push((Action::Renew { node }, next));
     }
 
-    /// `App::store_data`, the first time.
+    /// `SignIns::store_data`, the first time.
     fn store_data(&self, state: &State, node: usize, steps: &mut Steps) {
         let token = usize::from(state.ledger.current);
         if state.left.data == 0 || !state.is_live(token) {
@@ -84,9 +88,9 @@ impl Protocol {
         steps.push((Action::StoreData { node }, next));
     }
 
-    /// `App::sweep_once`, one at a time here.
+    /// `Jobs::sweep_once`, one at a time here.
     fn sweep(&self, state: &State, node: usize, steps: &mut Steps) {
-        let waiting = state.ledger.unconfirmed;
+        let waiting = state.ledger.pending;
         let sweeping = state.jobs.iter().flatten().any(|job| job.kind == Kind::Sweep);
         if state.left.sweeps == 0 || sweeping || waiting == [false; TOKENS] {
             return;
@@ -101,24 +105,24 @@ impl Protocol {
     /// `pending_invalidations::add`, at the end of the transaction.
     fn begin_job(&self, state: &mut State, node: usize, kind: Kind, records: [bool; TOKENS]) {
         for token in (0..TOKENS).filter(|&token| records[token]) {
-            state.ledger.unconfirmed[token] = true;
-            state.ledger.number[token] += u8::from(self.guards.numbered_notes);
+            state.ledger.pending[token] = true;
+            state.ledger.number[token] += u8::from(self.guards.numbered_invalidations);
         }
         let job = job(state, node, kind, records);
         match records == [false; TOKENS] {
-            // `Sessions::confirm` of nothing: answered at once.
+            // `Sessions::invalidate` of nothing: answered at once.
             true => tell(state, &job),
             false => place(state, job),
         }
     }
 
-    /// `Sessions::confirm`, one attempt after the other.
-    pub fn confirmations(&self, state: &State, steps: &mut Steps) {
+    /// `Sessions::invalidate`, one attempt after the other.
+    pub fn invalidations(&self, state: &State, steps: &mut Steps) {
         for slot in 0..state.jobs.len() {
             let Some(job) = state.jobs[slot] else { continue };
             match job.stage {
-                Stage::Noted => self.delete(state, slot, job, steps),
-                Stage::Deleted(_) => self.standing(state, slot, job, steps),
+                Stage::Pending => self.delete(state, slot, job, steps),
+                Stage::Deleted(_) => self.status(state, slot, job, steps),
                 Stage::Settled => self.remove(state, slot, job, steps),
                 Stage::Superseded => Self::swept(state, slot, job, steps),
             }
@@ -131,7 +135,7 @@ impl Protocol {
     /// `Live::delete`, over any connection that the node has.
     fn delete(&self, state: &State, slot: usize, job: Job, steps: &mut Steps) {
         if usize::from(job.node) == COMMAND_LINE {
-            return self.standing(state, slot, job, steps);
+            return self.status(state, slot, job, steps);
         }
         for process in (0..PROCESSES).filter(|&process| state.linked(usize::from(job.node), process)) {
             let mut next = *state;
@@ -143,23 +147,23 @@ impl Protocol {
         }
     }
 
-    /// `live_store::standing`. What deleted nothing has no Redis.
-    fn standing(&self, state: &State, slot: usize, job: Job, steps: &mut Steps) {
+    /// `live_store::status`. What deleted nothing has no Redis.
+    fn status(&self, state: &State, slot: usize, job: Job, steps: &mut Steps) {
         let store = &state.ledger.live_store;
         let speaks = match job.stage {
             Stage::Deleted(process) => state.is_current(usize::from(process)),
-            _ => !store.contains(&Standing::Current),
+            _ => !store.contains(&ProcessState::Current),
         };
-        let recent = store.contains(&Standing::Retired(Age::Fresh)) || store.contains(&Standing::Undated);
+        let recent = store.contains(&ProcessState::Retired(Age::Fresh)) || store.contains(&ProcessState::Undated);
         let (stage, found) = match (speaks, recent && self.guards.waits_out_the_lease) {
             _ if !self.guards.check_after_del => (Stage::Settled, "not asked"),
             (false, _) => (Stage::Superseded, "another process may speak"),
-            (true, true) => (Stage::Noted, "wait, somebody may still believe a retired one"),
+            (true, true) => (Stage::Pending, "wait, somebody may still trust a retired one"),
             (true, false) => (Stage::Settled, "settled"),
         };
         let mut next = *state;
         next.jobs[slot] = Some(Job { stage, ..job });
-        steps.push((Action::Standing { node: job.node, found }, next));
+        steps.push((Action::Status { node: job.node, found }, next));
     }
 
     /// `pending_invalidations::remove`, and the answer.
@@ -167,18 +171,18 @@ impl Protocol {
         let mut next = *state;
         for token in (0..TOKENS).filter(|&token| job.records[token]) {
             let same = job.numbers[token] == state.ledger.number[token];
-            next.ledger.unconfirmed[token] &= self.guards.numbered_notes && !same;
+            next.ledger.pending[token] &= self.guards.numbered_invalidations && !same;
         }
         next.jobs[slot] = None;
         tell(&mut next, &job);
         steps.push((Action::Remove { node: job.node }, next));
     }
 
-    /// `App::swept`: somebody else has confirmed it.
+    /// `Sessions::swept`: another node has done it.
     fn swept(state: &State, slot: usize, job: Job, steps: &mut Steps) {
-        let yes = !(0..TOKENS).any(|token| job.records[token] && state.ledger.unconfirmed[token]);
+        let yes = !(0..TOKENS).any(|token| job.records[token] && state.ledger.pending[token]);
         let mut next = *state;
-        next.jobs[slot] = (!yes).then_some(Job { stage: Stage::Noted, ..job });
+        next.jobs[slot] = (!yes).then_some(Job { stage: Stage::Pending, ..job });
         if yes {
             tell(&mut next, &job);
         }
@@ -188,7 +192,7 @@ impl Protocol {
 
 fn job(state: &State, node: usize, kind: Kind, records: [bool; TOKENS]) -> Job {
     let numbers = from_fn(|token| if records[token] { state.ledger.number[token] } else { 0 });
-    Job { node: small(node), kind, records, numbers, stage: Stage::Noted }
+    Job { node: small(node), kind, records, numbers, stage: Stage::Pending }
 }
 
 fn only(token: usize) -> [bool; TOKENS] {

@@ -1,12 +1,12 @@
-//! The fence: which process may speak, and how long a node believes it.
+//! The fence: which process may speak, and how long a node trusts it.
 //!
-//! Owns the steps of `service/fence/store_fence.rs`, `ledger/live_store.rs` and `live/connection.rs`. A belief begins with the read
-//! that allows it; in the code it begins later or lasts shorter, never the other way. Must never extend a belief
-//! without a read.
+//! Owns the steps of `service/fence/store_fence.rs`, `ledger/live_store.rs` and `live/connection.rs`. A lease begins
+//! with the read that allows it; in the code it begins later or lasts shorter, never the other way. Must never extend a
+//! lease without a read.
 
 use super::action::Action;
 use super::protocol::{Protocol, Steps};
-use super::state::{Age, Enrolling, Link, NODES, PROCESSES, Standing, State, small};
+use super::state::{Age, Enrolling, Link, NODES, PROCESSES, ProcessState, State, small};
 
 impl Protocol {
     /// Whatever the fence can do next, and the time.
@@ -17,7 +17,7 @@ impl Protocol {
                     self.enroll(state, node, process, steps);
                 }
             }
-            self.renew_beliefs(state, node, steps);
+            self.renew_leases(state, node, steps);
             outage(state, node, steps);
         }
         self.commit(state, steps);
@@ -29,11 +29,11 @@ impl Protocol {
     fn enroll(&self, state: &State, node: usize, process: usize, steps: &mut Steps) {
         let mut next = *state;
         let found = match state.ledger.live_store[process] {
-            Standing::Current => {
-                next.links[node][process] = Link::Believed;
+            ProcessState::Current => {
+                next.links[node][process] = Link::Trusted;
                 "it is current"
             }
-            Standing::Unknown if state.ledger.enrolling.is_none() => {
+            ProcessState::Unknown if state.ledger.enrolling.is_none() => {
                 let enrolling = Enrolling { node: small(node), process: small(process), age: Age::Fresh };
                 next.ledger.enrolling = Some(enrolling);
                 if !self.slow_commits {
@@ -58,50 +58,50 @@ impl Protocol {
 
     fn commit_now(&self, state: &mut State, Enrolling { node, process, age }: Enrolling) {
         let retired = match self.guards.dated_after_commit {
-            true => Standing::Undated,
-            false => Standing::Retired(age),
+            true => ProcessState::Undated,
+            false => ProcessState::Retired(age),
         };
-        for standing in &mut state.ledger.live_store {
-            if *standing == Standing::Current && self.guards.retirement {
-                *standing = retired;
+        for state_of in &mut state.ledger.live_store {
+            if *state_of == ProcessState::Current && self.guards.retirement {
+                *state_of = retired;
             }
         }
-        state.ledger.live_store[usize::from(process)] = Standing::Current;
-        let believed = if age == Age::Fresh { Link::Believed } else { Link::Connected };
-        state.links[usize::from(node)][usize::from(process)] = believed;
+        state.ledger.live_store[usize::from(process)] = ProcessState::Current;
+        let trusted = if age == Age::Fresh { Link::Trusted } else { Link::Connected };
+        state.links[usize::from(node)][usize::from(process)] = trusted;
         state.ledger.enrolling = None;
     }
 
     /// After the commit of whoever enrols, or by whoever finds it undone.
     fn date_retirements(&self, state: &State, steps: &mut Steps) {
-        if state.ledger.live_store.contains(&Standing::Undated) {
+        if state.ledger.live_store.contains(&ProcessState::Undated) {
             let mut next = *state;
-            let undated = |standing: &&mut Standing| **standing == Standing::Undated;
-            next.ledger.live_store.iter_mut().filter(undated).for_each(|it| *it = Standing::Retired(Age::Fresh));
+            let undated = |state_of: &&mut ProcessState| **state_of == ProcessState::Undated;
+            next.ledger.live_store.iter_mut().filter(undated).for_each(|it| *it = ProcessState::Retired(Age::Fresh));
             steps.push((Action::DateRetirements, next));
         }
     }
 
-    /// `StoreFence::renew`: what is current is believed for another lease, what is retired is dropped.
-    fn renew_beliefs(&self, state: &State, node: usize, steps: &mut Steps) {
+    /// `StoreFence::renew`: what is current is trusted for another lease, what is retired is dropped.
+    fn renew_leases(&self, state: &State, node: usize, steps: &mut Steps) {
         let mut next = *state;
         for process in (0..PROCESSES).filter(|&process| state.links[node][process] != Link::None) {
-            next.links[node][process] = if state.is_current(process) { Link::Believed } else { Link::None };
+            next.links[node][process] = if state.is_current(process) { Link::Trusted } else { Link::None };
         }
         if next.links != state.links {
-            steps.push((Action::RenewBeliefs { node }, next));
+            steps.push((Action::RenewLeases { node }, next));
         }
     }
 
-    /// A lease passes for everybody: beliefs are over, retirements are old.
+    /// A lease passes for everybody: leases are over, retirements are old.
     fn tick(&self, state: &State, steps: &mut Steps) {
         let mut next = *state;
         if self.guards.store_lease {
-            let lapsed = |link: &&mut Link| **link == Link::Believed;
+            let lapsed = |link: &&mut Link| **link == Link::Trusted;
             next.links.iter_mut().flatten().filter(lapsed).for_each(|link| *link = Link::Connected);
         }
-        let fresh = |standing: &&mut Standing| **standing == Standing::Retired(Age::Fresh);
-        next.ledger.live_store.iter_mut().filter(fresh).for_each(|it| *it = Standing::Retired(Age::Old));
+        let fresh = |state_of: &&mut ProcessState| **state_of == ProcessState::Retired(Age::Fresh);
+        next.ledger.live_store.iter_mut().filter(fresh).for_each(|it| *it = ProcessState::Retired(Age::Old));
         if let Some(enrolling) = &mut next.ledger.enrolling {
             enrolling.age = Age::Old;
         }
@@ -112,13 +112,13 @@ impl Protocol {
 }
 
 /// `StoreFence::renew` when the ledger does not answer: a Redis without a replica (`StoreLease::solo`) goes on being
-/// believed while its connections live.
+/// trusted while its connections live.
 fn outage(state: &State, node: usize, steps: &mut Steps) {
     let lapsed = (0..PROCESSES).find(|&process| state.links[node][process] == Link::Connected);
     if let Some(process) = lapsed.filter(|_| state.left.outages > 0) {
         let mut next = *state;
         next.left.outages -= 1;
-        next.links[node][process] = Link::Believed;
+        next.links[node][process] = Link::Trusted;
         steps.push((Action::Outage { node, process }, next));
     }
 }

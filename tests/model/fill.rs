@@ -1,8 +1,8 @@
 //! Check, fill and touch: what a request does with a token.
 //!
-//! Owns the steps of `service/check/fill.rs`, `service/check/single_flight.rs`, `service/check/touch.rs` and the compare-and-set of
-//! `live/store.rs`. A check that a record answers changes nothing, so it is no step: the promises ask for it in every
-//! state. Must never read the ledger and write Redis in one step.
+//! Owns the steps of `service/check/fill.rs`, `service/check/single_flight.rs`, `service/check/touch.rs` and the
+//! compare-and-set of `live/store.rs`. A check that a record answers changes nothing, so it is no step: the promises
+//! ask for it in every state. Must never read the ledger and write Redis in one step.
 
 use super::action::Action;
 use super::protocol::{Protocol, Steps};
@@ -55,15 +55,15 @@ impl Protocol {
         }
     }
 
-    /// `Live::take`. What a record shows is believed or not when it is read.
+    /// `Live::take`. What a record shows is trusted or not when it is read.
     fn take(&self, state: &mut State, slot: usize, flight: Flight, process: usize) -> &'static str {
         let token = usize::from(flight.token);
-        let believed = self.trusted(state, usize::from(flight.node), process, token);
+        let trusted = self.trusted(state, usize::from(flight.node), process, token);
         let cell = &mut state.redis[process].cells[token];
         let (leg, lease, got) = match *cell {
             Cell::Lease(_) | Cell::OldLease => (Leg::Taken, None, "busy, another fill's lease"),
-            Cell::Record(_) if believed && self.guards.ledger_after_take => (Leg::Taken, None, "a record; no lease"),
-            Cell::Record(_) if believed => (Leg::Shown, None, "a record that somebody has put meanwhile"),
+            Cell::Record(_) if trusted && self.guards.ledger_after_take => (Leg::Taken, None, "a record; no lease"),
+            Cell::Record(_) if trusted => (Leg::Shown, None, "a record that somebody has put meanwhile"),
             Cell::Record(_) | Cell::Nothing => {
                 *cell = Cell::Lease(small(slot));
                 (Leg::Taken, Some(small(process)), "the lease")
@@ -143,7 +143,7 @@ impl Protocol {
 
     fn read_for_touch(&self, state: &State, steps: &mut Steps) {
         for node in 0..NODES {
-            for process in (0..PROCESSES).filter(|&process| state.links[node][process] == Link::Believed) {
+            for process in (0..PROCESSES).filter(|&process| state.links[node][process] == Link::Trusted) {
                 for token in state.issued().filter(|&token| self.trusted(state, node, process, token)) {
                     let mut next = *state;
                     next.left.touches -= 1;

@@ -99,7 +99,7 @@ fn touches() {
     hold("touches", budget);
 }
 
-/// SQL is away from a node: a Redis without a replica goes on being believed there. It may die and be replaced.
+/// SQL is away from a node: a Redis without a replica is still trusted there. It may die and be replaced.
 #[test]
 fn a_redis_alone_without_the_ledger() {
     let budget = Budget { fills: 1, ends: 1, restarts: 1, copies: 1, outages: 1 + soak(1), ..Budget::NONE };

@@ -29,7 +29,7 @@ impl Protocol {
     pub fn trusted(&self, state: &State, node: usize, process: usize, token: usize) -> bool {
         let Cell::Record(stamp) = state.redis[process].cells[token] else { return false };
         let fits = usize::from(stamp) == process || !self.guards.stamp;
-        fits && state.redis[process].up && state.links[node][process] == Link::Believed
+        fits && state.redis[process].up && state.links[node][process] == Link::Trusted
     }
 
     /// Whether a check that starts now is answered yes, by the record alone.
@@ -37,9 +37,9 @@ impl Protocol {
         (0..NODES).any(|node| (0..PROCESSES).any(|process| self.trusted(state, node, process, token)))
     }
 
-    /// What the ledger does not want any more is gone, or still noted, or its deletion is under way.
+    /// What the ledger does not want any more is gone, or its invalidation is pending, or its deletion is under way.
     fn forgotten(&self, state: &State) -> bool {
-        let gone = |token: &usize| !state.is_live(*token) && !state.ledger.unconfirmed[*token];
+        let gone = |token: &usize| !state.is_live(*token) && !state.ledger.pending[*token];
         state.issued().filter(gone).any(|token| self.says_yes(state, token))
     }
 }
@@ -61,7 +61,7 @@ impl Model for Protocol {
         self.fills(state, steps);
         self.touches(state, steps);
         self.changes(state, steps);
-        self.confirmations(state, steps);
+        self.invalidations(state, steps);
         self.fence(state, steps);
         self.world(state, steps);
         steps.iter_mut().for_each(|(_, next)| next.normalise(self.named));

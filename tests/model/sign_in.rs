@@ -1,8 +1,8 @@
 //! Sign-in against whatever ends all of a user's sessions: a second, small model.
 //!
-//! Owns the steps of `service/sign_in/issue.rs` and `App::end_all` (`change_password`, `disable_user` and `reset_password`
-//! have the same shape) on a database that is READ COMMITTED: a statement sees what was committed before it. Must never
-//! let a transaction see what another has not committed.
+//! Owns the steps of `service/sign_in/issue.rs` and `Sessions::end_all` (`change_password`, `disable_user` and
+//! `reset_password` have the same shape) on a database that is READ COMMITTED: a statement sees what was committed
+//! before it. Must never let a transaction see what another has not committed.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -20,7 +20,7 @@ pub struct Order {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub struct SignInState {
     /// The user's row, as committed: how often all sessions were ended.
     ended_before: u8,
     /// Who holds the lock on it: a sign-in, or the one that ends, which comes after them.
@@ -84,7 +84,7 @@ impl Display for Step {
 }
 
 impl Order {
-    fn sign_in(&self, state: &State, number: usize) -> Option<(&'static str, State)> {
+    fn sign_in(&self, state: &SignInState, number: usize) -> Option<(&'static str, SignInState)> {
         let mut next = *state;
         let may_lock = !self.user_lock || state.lock.is_none();
         let me = u8::try_from(number).ok();
@@ -113,7 +113,7 @@ impl Order {
         Some((what, next))
     }
 
-    fn ending(&self, state: &State) -> Option<(&'static str, State)> {
+    fn ending(&self, state: &SignInState) -> Option<(&'static str, SignInState)> {
         let mut next = *state;
         let may_lock = !self.user_lock || state.lock.is_none();
         let (what, then) = match state.ending {
@@ -140,21 +140,21 @@ impl Order {
 }
 
 impl Model for Order {
-    type State = State;
+    type State = SignInState;
     type Action = Step;
 
-    fn start(&self) -> State {
-        State { ended_before: 0, lock: None, sign_ins: [SignIn::Begun; SIGN_INS], ending: Ending::Begun }
+    fn start(&self) -> SignInState {
+        SignInState { ended_before: 0, lock: None, sign_ins: [SignIn::Begun; SIGN_INS], ending: Ending::Begun }
     }
 
-    fn steps(&self, state: &State, steps: &mut Vec<(Step, State)>) {
+    fn steps(&self, state: &SignInState, steps: &mut Vec<(Step, SignInState)>) {
         for number in 0..SIGN_INS {
             steps.extend(self.sign_in(state, number).map(|(what, next)| (Step::SignIn(number, what), next)));
         }
         steps.extend(self.ending(state).map(|(what, next)| (Step::Ending(what), next)));
     }
 
-    fn violation(&self, state: &State) -> Option<&'static str> {
+    fn violation(&self, state: &SignInState) -> Option<&'static str> {
         let old = |row: &SignIn| matches!(row, SignIn::Live { under } if *under < state.ended_before);
         if state.sign_ins.iter().any(old) {
             return Some("P1, a session of a password that was read before the 2xx lives after it");

@@ -7,7 +7,7 @@ use std::array::from_fn;
 
 /// Nodes that serve. One more participant, [`COMMAND_LINE`], knows the ledger only.
 pub const NODES: usize = 2;
-/// `sessiond sessions revoke`: it has no Redis and waits until a node has confirmed.
+/// `sessiond sessions revoke`: it has no Redis and waits until a node has invalidated.
 pub const COMMAND_LINE: usize = NODES;
 /// One of the nodes, no matter which.
 pub const ANY: u8 = 9;
@@ -27,7 +27,7 @@ pub struct State {
     pub born: u8,
     /// What a snapshot or a replica holds.
     pub copy: Option<[Cell; TOKENS]>,
-    /// Each node's connections, and whether it believes what they say.
+    /// Each node's connections, and whether it trusts what they say.
     pub links: [[Link; PROCESSES]; NODES],
     pub flights: [Option<Flight>; SLOTS],
     pub jobs: [Option<Job>; SLOTS],
@@ -47,11 +47,11 @@ pub struct Ledger {
     /// The token that opens the session; the one before it is the previous one.
     pub current: u8,
     /// The table `pending_invalidations`.
-    pub unconfirmed: [bool; TOKENS],
-    /// Which note of a token is the latest.
+    pub pending: [bool; TOKENS],
+    /// Which invalidation of a token is the latest.
     pub number: [u8; TOKENS],
     /// The table `live_store`.
-    pub live_store: [Standing; PROCESSES],
+    pub live_store: [ProcessState; PROCESSES],
     /// A transaction that enrols a process and is not committed; how old is the time that it has noted.
     pub enrolling: Option<Enrolling>,
 }
@@ -72,7 +72,7 @@ pub enum Age {
 
 /// What `live_store` says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
+pub enum ProcessState {
     Unknown,
     Current,
     Retired(Age),
@@ -103,9 +103,9 @@ pub enum Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {
     None,
-    /// Enrolled, but the lease of the belief is over.
+    /// Enrolled, but its lease is over.
     Connected,
-    Believed,
+    Trusted,
 }
 
 /// A fill: the request that asks, and all who have joined it.
@@ -125,7 +125,7 @@ pub struct Flight {
 pub enum Leg {
     /// `take` was executed; its answer is on its way.
     Taken,
-    /// `take` met a record that can be believed.
+    /// `take` met a record that can be trusted.
     Shown,
     /// The ledger was read.
     Read { alive: bool },
@@ -138,7 +138,7 @@ pub enum Leg {
 pub struct Job {
     pub node: u8,
     pub kind: Kind,
-    /// The records to delete, and which notes of them were seen.
+    /// The records to delete, and which invalidations of them were seen.
     pub records: [bool; TOKENS],
     pub numbers: [u8; TOKENS],
     pub stage: Stage,
@@ -159,7 +159,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// Committed; nothing deleted, or to be deleted once more.
-    Noted,
+    Pending,
     /// Deleted from this process.
     Deleted(u8),
     Settled,
@@ -224,9 +224,9 @@ impl State {
             signed_in: false,
             ended: false,
             current: 0,
-            unconfirmed: [false; TOKENS],
+            pending: [false; TOKENS],
             number: [0; TOKENS],
-            live_store: from_fn(|process| if process == 0 { Standing::Current } else { Standing::Unknown }),
+            live_store: from_fn(|process| if process == 0 { ProcessState::Current } else { ProcessState::Unknown }),
             enrolling: None,
         };
         Self {
@@ -234,7 +234,7 @@ impl State {
             redis: from_fn(|process| Redis { up: process == 0, cells: empty }),
             born: 1,
             copy: None,
-            links: [from_fn(|process| if process == 0 { Link::Believed } else { Link::None }); NODES],
+            links: [from_fn(|process| if process == 0 { Link::Trusted } else { Link::None }); NODES],
             flights: [None; SLOTS],
             jobs: [None; SLOTS],
             touch: None,
@@ -259,7 +259,7 @@ impl State {
     }
 
     pub fn is_current(&self, process: usize) -> bool {
-        self.ledger.live_store[process] == Standing::Current
+        self.ledger.live_store[process] == ProcessState::Current
     }
 
     /// A fill is over: its lease, wherever it stands, is nobody's.
@@ -291,7 +291,7 @@ impl State {
             self.left.copies = 0;
         }
         for process in 0..PROCESSES {
-            let retired = matches!(self.ledger.live_store[process], Standing::Retired(_) | Standing::Undated);
+            let retired = matches!(self.ledger.live_store[process], ProcessState::Retired(_) | ProcessState::Undated);
             if retired && self.links.iter().all(|links| links[process] == Link::None) {
                 self.redis[process] = Redis { up: false, cells: [Cell::Nothing; TOKENS] };
             }

@@ -77,7 +77,7 @@ fn asking_the_ledger_before_a_no() {
 }
 
 /// The bound of `StoreLease::solo`, for the operator's manual: a single Redis has to be dead before another takes its
-/// place, or a node that SQL does not answer believes the old one for as long as it lives.
+/// place, or a node that SQL does not answer trusts the old one for as long as it lives.
 #[test]
 fn a_redis_alone_that_is_replaced_while_it_lives() {
     let budget = Budget { outages: 1, ..FAILOVER };
@@ -85,27 +85,27 @@ fn a_redis_alone_that_is_replaced_while_it_lives() {
 }
 
 #[test]
-fn what_is_unconfirmed_of_renewals() {
-    let guards = Guards { what_is_unconfirmed: false, ..Guards::ALL };
+fn what_is_pending_of_renewals() {
+    let guards = Guards { what_is_pending: false, ..Guards::ALL };
     let budget = Budget { fills: 1, tokens: 2, ends: 1, sweeps: 1, ..Budget::NONE };
-    without("what renewals left unconfirmed", guards, budget);
+    without("what renewals left pending", guards, budget);
 }
 
 #[test]
-fn what_is_unconfirmed_of_a_revocation_before() {
-    let guards = Guards { what_is_unconfirmed: false, ..Guards::ALL };
-    without("what a revoke-all left unconfirmed", guards, Budget { fills: 1, ends_all: 2, ..Budget::NONE });
+fn what_is_pending_of_a_revocation_before() {
+    let guards = Guards { what_is_pending: false, ..Guards::ALL };
+    without("what a revoke-all left pending", guards, Budget { fills: 1, ends_all: 2, ..Budget::NONE });
 }
 
 #[test]
-fn numbered_notes_for_the_command_line() {
-    let guards = Guards { numbered_notes: false, ..Guards::ALL };
+fn numbered_invalidations_for_the_command_line() {
+    let guards = Guards { numbered_invalidations: false, ..Guards::ALL };
     without("numbered notes", guards, Budget { fills: 1, data: 1, ends_by_command: 1, ..Budget::NONE });
 }
 
 #[test]
-fn numbered_notes_for_a_revocation_that_gives_up() {
-    let guards = Guards { numbered_notes: false, ..Guards::ALL };
+fn numbered_invalidations_for_a_revocation_that_gives_up() {
+    let guards = Guards { numbered_invalidations: false, ..Guards::ALL };
     let budget = Budget { fills: 1, data: 1, ends: 1, ..Budget::NONE };
     let protocol = Protocol { guards, budget, slow_commits: true, settles: true, named: true };
     breaks("numbered notes (nobody is told a 2xx)", "settled", &protocol);

@@ -28,7 +28,7 @@ async fn sql_is_away() {
     assert!(person.is_signed_in().await, "there is a record");
     proxy.refuse();
     proxy.cut();
-    assert_eq!(person.get("/auth/forward").await.status, 200, "one Redis goes on being believed");
+    assert_eq!(person.get("/auth/forward").await.status, 200, "one Redis is still trusted");
     assert_honest(&unseen.get("/auth/forward").await, "a check that needs SQL");
     assert_honest(&person.me().await, "/me");
     assert_honest(&person.get("/session").await, "whether somebody is signed in");

@@ -1,9 +1,9 @@
 //! What is judged under the locks: each change that a person causes is held at its lock, while whatever it goes by is
 //! taken away; then the lock is given free.
 //!
-//! Owns the table of all such changes and of all that can be taken away. The lock is the test's own, so that the window is
-//! open in every run and nothing depends on who is faster. On PostgreSQL: on SQLite a transaction is alone from its first
-//! statement on.
+//! Owns the table of all such changes and of all that can be taken away. The lock is the test's own, so that the window
+//! is open in every run and nothing depends on who is faster. On PostgreSQL: on SQLite a transaction is alone from its
+//! first statement on.
 #![cfg(feature = "postgres")]
 
 use std::future::Future;
@@ -39,7 +39,7 @@ struct Scene {
 }
 
 #[derive(QueryableByName)]
-struct State {
+struct TextValue {
     #[diesel(sql_type = Text)]
     value: String,
 }
@@ -284,7 +284,7 @@ impl Scene {
             self.until_it_waits(what).await;
             window.batch_execute(loss).expect("it is taken away");
             // In the window still: what waits goes on with the commit.
-            let before = sql_query(Self::state()).get_result::<State>(&mut window).expect("a state");
+            let before = sql_query(Self::state()).get_result::<TextValue>(&mut window).expect("a state");
             window.batch_execute("COMMIT").expect("the lock is free");
             before.value
         };
@@ -337,8 +337,8 @@ async fn whoever_is_acted_upon_is_judged_under_the_lock_too() {
     }
 }
 
-/// Of two people the one with the lower id is locked first, whoever of them acts: who waits for that one holds nothing that
-/// the other way round would wait for.
+/// Of two people the one with the lower id is locked first, whoever of them acts: who waits for that one holds nothing
+/// that the other way round would wait for.
 #[tokio::test]
 async fn two_people_are_locked_in_the_order_of_their_ids() {
     let scene = Scene::start().await;

@@ -67,7 +67,7 @@ pub enum Answer {
     RefuseWith(String),
 }
 
-struct State {
+struct ReceiverState {
     secrets: Vec<String>,
     answer: Answer,
     messages: Vec<Message>,
@@ -80,7 +80,7 @@ struct State {
 /// The running receiver; its port stays its own, also while it is down.
 pub struct Receiver {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ReceiverState>>,
     running: Mutex<Option<AbortHandle>>,
 }
 
@@ -89,7 +89,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let clock: Arc<dyn Clock> = Arc::<MovableClock>::clone(clock);
-        let state = State {
+        let state = ReceiverState {
             secrets: vec![SECRET.to_owned()],
             answer: Answer::Take,
             messages: vec![],
@@ -138,7 +138,7 @@ impl Receiver {
         settings.clone().with("SESSIOND_WEBHOOK_URL", &self.url()).with("SESSIOND_WEBHOOK_SECRET", SECRET)
     }
 
-    fn state<T>(&self, ask: impl FnOnce(&mut State) -> T) -> T {
+    fn state<T>(&self, ask: impl FnOnce(&mut ReceiverState) -> T) -> T {
         ask(&mut self.state.lock())
     }
 
@@ -217,13 +217,16 @@ pub fn assert_ordered(taken: &[Message]) {
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<State>>) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<ReceiverState>>) {
     // A client that hangs up is its own trouble.
     let _ = answer(stream, state).await;
 }
 
 /// Reads one request, judges and answers it.
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<State>>) -> std::io::Result<()> {
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    state: Arc<Mutex<ReceiverState>>,
+) -> std::io::Result<()> {
     let Some((head, body)) = request(&mut stream).await? else { return Ok(()) };
     let answer = judge(&state, &head, body);
     let said = match answer {
@@ -275,7 +278,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
     value
 }
 
-fn judge(state: &Mutex<State>, head: &str, body: String) -> Answer {
+fn judge(state: &Mutex<ReceiverState>, head: &str, body: String) -> Answer {
     let mut state = state.lock();
     assert!(head.starts_with("POST /hook?key=hunter2 HTTP/1.1\r\n"), "{head}");
     assert_eq!(header(head, "content-type"), "application/json");
@@ -294,7 +297,7 @@ fn judge(state: &Mutex<State>, head: &str, body: String) -> Answer {
     answer
 }
 
-fn fault(state: &State, head: &str, id: &str, body: &str) -> Option<String> {
+fn fault(state: &ReceiverState, head: &str, id: &str, body: &str) -> Option<String> {
     let timestamp: i64 = header(head, "webhook-timestamp").parse().expect("seconds");
     let off = state.clock.now().ms() / 1_000 - timestamp;
     let jump = i64::try_from(state.jump.as_secs()).expect("seconds");

@@ -116,8 +116,8 @@ pub async fn revoke(
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     let context = AuditContext::administrator(&checked, visit.client());
-    let found = site.app.sessions.end_session(id, &context).await.map_err(|error| site.refusal(error))?;
-    if !found.0 {
+    let existed = site.app.sessions.end_session(id, &context).await.map_err(|error| site.refusal(error))?;
+    if !existed.0 {
         return Err(Problem::not_found());
     }
     Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))

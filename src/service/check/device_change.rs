@@ -59,9 +59,9 @@ impl Check {
                 Ok(records) => {
                     self.device_changes.add(change);
                     self.sessions
-                        .confirm(&records)
+                        .invalidate(&records)
                         .await
-                        .unwrap_or_else(|error| log::info!("confirmation left to the sweeper: {error}"));
+                        .unwrap_or_else(|error| log::info!("invalidation left to the sweeper: {error}"));
                 }
                 // A request that would change something asks the same ledger.
                 Err(error) => log::warn!("the device change of session {} was not recorded: {error}", checked.session),
@@ -69,9 +69,9 @@ impl Check {
             OnDeviceChange::Revoke => {
                 let records = self.tell(told).await?;
                 self.sessions
-                    .confirm(&records)
+                    .invalidate(&records)
                     .await
-                    .unwrap_or_else(|error| log::info!("confirmation left to the sweeper: {error}"));
+                    .unwrap_or_else(|error| log::info!("invalidation left to the sweeper: {error}"));
                 return Ok(None);
             }
         }

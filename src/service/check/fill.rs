@@ -101,7 +101,7 @@ impl Check {
     }
 
     /// Whether a row that was not ended is live now, by the latest last-seen time that is known.
-    fn judge(&self, token_hash: TokenHash, row: sessions::Live, stale: Option<Timestamp>) -> Option<Checked> {
+    fn judge(&self, token_hash: TokenHash, row: sessions::LiveSession, stale: Option<Timestamp>) -> Option<Checked> {
         let mut deadlines = row.deadlines;
         let noted = self.core.last_seen.noted(row.id);
         deadlines.last_seen = [Some(deadlines.last_seen), stale, noted].into_iter().flatten().max()?;

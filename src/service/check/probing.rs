@@ -17,13 +17,13 @@ use crate::domain::throttle::Window;
 pub(in crate::service) const WINDOW: Window = Window { limit: 100, length: Duration::from_secs(60) };
 
 /// Addresses that are counted at once, in about half a megabyte.
-const PLACES: usize = 4_096;
+const PROBERS: usize = 4_096;
 
 /// The last tokens of an address that are recognised: a token that comes again after this many others counts again.
 const KNOWN: usize = 8;
 
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct Prober {
     /// Which address, and in which minute.
     whose: Option<(IpAddr, i64)>,
     count: u32,
@@ -32,12 +32,12 @@ struct Place {
 
 /// Addresses and what they showed.
 pub(in crate::service) struct Probing {
-    places: Mutex<Vec<Place>>,
+    probers: Mutex<Vec<Prober>>,
 }
 
 impl Default for Probing {
     fn default() -> Self {
-        Self { places: Mutex::new(Vec::new()) }
+        Self { probers: Mutex::new(Vec::new()) }
     }
 }
 
@@ -56,24 +56,25 @@ impl Probing {
     /// Counts one more token of an address, unless it is one of the last that were.
     pub(in crate::service) fn note(&self, subscriber: IpAddr, fingerprint: u64, now: Timestamp) -> Report {
         let minute = WINDOW.number(now);
-        let mut places = self.places.lock();
+        let mut probers = self.probers.lock();
         // Allocated late: most nodes never need it.
-        if places.is_empty() {
-            places.resize(PLACES, Place::default());
+        if probers.is_empty() {
+            probers.resize(PROBERS, Prober::default());
         }
-        let Some(place) = place_of(&mut places, subscriber, minute) else { return Report::Nothing };
-        if place.whose != Some((subscriber, minute)) {
-            *place = Place { whose: Some((subscriber, minute)), ..Place::default() };
+        let Some(prober) = prober_of(&mut probers, subscriber, minute) else { return Report::Nothing };
+        if prober.whose != Some((subscriber, minute)) {
+            *prober = Prober { whose: Some((subscriber, minute)), ..Prober::default() };
         }
-        let again = place.known.iter().take(usize::try_from(place.count).unwrap_or(KNOWN)).any(|it| *it == fingerprint);
+        let again =
+            prober.known.iter().take(usize::try_from(prober.count).unwrap_or(KNOWN)).any(|it| *it == fingerprint);
         if again {
             return Report::Nothing;
         }
-        place.known.rotate_right(1);
-        let [latest, ..] = &mut place.known;
+        prober.known.rotate_right(1);
+        let [latest, ..] = &mut prober.known;
         *latest = fingerprint;
-        place.count = place.count.saturating_add(1);
-        match place.count.saturating_sub(WINDOW.limit) {
+        prober.count = prober.count.saturating_add(1);
+        match prober.count.saturating_sub(WINDOW.limit) {
             0 => Report::Nothing,
             1 => Report::First,
             _ => Report::More,
@@ -81,21 +82,21 @@ impl Probing {
     }
 }
 
-/// The address' own place, or the least valuable of the few places that it may take.
-fn place_of(places: &mut [Place], subscriber: IpAddr, minute: i64) -> Option<&mut Place> {
+/// The address' own entry, or the least valuable of the few that it may take.
+fn prober_of(probers: &mut [Prober], subscriber: IpAddr, minute: i64) -> Option<&mut Prober> {
     const WAYS: usize = 8;
-    let sets = places.len() / WAYS;
+    let sets = probers.len() / WAYS;
     let start = spread(subscriber).checked_rem(sets)?.checked_mul(WAYS)?;
-    let set = places.get_mut(start..start.checked_add(WAYS)?)?;
-    let cost = |place: &Place| match place.whose {
+    let set = probers.get_mut(start..start.checked_add(WAYS)?)?;
+    let cost = |prober: &Prober| match prober.whose {
         Some((address, then)) if then == minute && address == subscriber => None,
-        Some((_, then)) if then == minute => Some(place.count),
+        Some((_, then)) if then == minute => Some(prober.count),
         _ => Some(0),
     };
-    set.iter_mut().min_by_key(|place| cost(place))
+    set.iter_mut().min_by_key(|prober| cost(prober))
 }
 
-/// Spreads addresses over the places. An attacker who picks colliding addresses only loses a count.
+/// Spreads addresses over the table. An attacker who picks colliding addresses only loses a count.
 fn spread(subscriber: IpAddr) -> usize {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
@@ -165,9 +166,9 @@ mod tests {
         for number in 0..names() {
             probing.note(address(0x0A00_0000 + number), 1, at(1));
         }
-        let places = probing.places.lock().len();
-        println!("{} addresses: {places} places", names());
-        assert_eq!(places, PLACES);
+        let probers = probing.probers.lock().len();
+        println!("{} addresses: {probers} entries", names());
+        assert_eq!(probers, PROBERS);
         assert_eq!(probing.note(address(7), 200, at(2)), Report::More, "still counted");
     }
 }

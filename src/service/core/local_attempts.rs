@@ -11,13 +11,13 @@ use parking_lot::Mutex;
 use crate::domain::throttle::{AttemptCount, Backoff, Permit};
 use crate::domain::{BucketId, Timestamp};
 
-/// Places that one counter may take.
+/// How many slots a counter may choose from.
 const WAYS: usize = 8;
 /// Together 32 768 counters, in about two megabytes.
 const SETS: usize = 4_096;
 
 #[derive(Clone, Copy)]
-struct Place {
+struct Counter {
     bucket: BucketId,
     count: u32,
     last: Timestamp,
@@ -25,7 +25,7 @@ struct Place {
 
 /// Counters by name.
 pub(in crate::service) struct LocalAttempts {
-    sets: Mutex<Vec<[Option<Place>; WAYS]>>,
+    sets: Mutex<Vec<[Option<Counter>; WAYS]>>,
     /// How long a count is remembered after the last attempt.
     memory: fn(u32) -> Duration,
 }
@@ -87,30 +87,30 @@ impl LocalAttempts {
         self.at(bucket, now, |attempts| *attempts = AttemptCount::default());
     }
 
-    /// Changes one counter under its lock. A counter that is left at zero takes no place.
+    /// Changes one counter under its lock. One that is left at zero is removed.
     fn at<T>(&self, bucket: BucketId, now: Timestamp, change: impl FnOnce(&mut AttemptCount) -> T) -> T {
         let mut sets = self.sets.lock();
         let number = set_of(&bucket);
         let mut nowhere = [None; WAYS];
         let set = sets.get_mut(number).unwrap_or(&mut nowhere);
-        for place in set.iter_mut() {
-            place.take_if(|place| now.since(place.last) >= (self.memory)(place.count));
+        for counter in set.iter_mut() {
+            counter.take_if(|counter| now.since(counter.last) >= (self.memory)(counter.count));
         }
-        let found = set.iter_mut().find(|place| place.is_some_and(|place| place.bucket == bucket));
+        let found = set.iter_mut().find(|counter| counter.is_some_and(|counter| counter.bucket == bucket));
         let mut attempts = AttemptCount::default();
-        if let Some(place) = found.as_ref().and_then(|place| place.as_ref()) {
-            attempts = AttemptCount { count: place.count, last: Some(place.last) };
+        if let Some(counter) = found.as_ref().and_then(|counter| counter.as_ref()) {
+            attempts = AttemptCount { count: counter.count, last: Some(counter.last) };
         }
         let answer = change(&mut attempts);
         let new = match attempts {
-            AttemptCount { count: 1.., last: Some(last) } => Some(Place { bucket, count: attempts.count, last }),
+            AttemptCount { count: 1.., last: Some(last) } => Some(Counter { bucket, count: attempts.count, last }),
             _ => None,
         };
         match found {
-            Some(place) => *place = new,
+            Some(counter) => *counter = new,
             None if new.is_some() => {
                 // An empty place first, then the fewest failures, then the oldest.
-                let least = set.iter_mut().min_by_key(|place| place.map(|place| (place.count, place.last)));
+                let least = set.iter_mut().min_by_key(|counter| counter.map(|counter| (counter.count, counter.last)));
                 if let Some(least) = least {
                     *least = new;
                 }

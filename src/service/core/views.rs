@@ -140,6 +140,6 @@ pub struct Renewed {
     pub session: SessionView,
     /// The device cookie, if the owner has just shown the password on this browser.
     pub device: Option<DeviceCookie>,
-    /// Whether every record of the old token is gone. If not, the change is done and its confirmation goes on.
-    pub confirmed: bool,
+    /// Whether every record of the old token is gone. If not, the change is done and the invalidation goes on.
+    pub invalidated: bool,
 }

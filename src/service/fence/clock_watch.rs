@@ -58,7 +58,7 @@ impl Fence {
         }
         // Only after `refuse`: a task that is about to take a store lease either sees the refusal or is seen here.
         if skew != Skew::Small {
-            self.believe_nobody();
+            self.retire_leases();
         }
     }
 }

@@ -41,7 +41,7 @@ impl Fence {
             None => Condition::Unused,
             Some(live) => live.ping().await.map_or(Condition::Failing, |()| Condition::Ok),
         };
-        let by_redis = || redis == Condition::Ok && self.fence.as_ref().is_some_and(|fence| fence.believes_any());
+        let by_redis = || redis == Condition::Ok && self.fence.as_ref().is_some_and(|fence| fence.trusts_any());
         let answers = match ledger {
             Condition::Ok => true,
             Condition::Failing => by_redis(),

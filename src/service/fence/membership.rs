@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_may_believe_for_longer_is_waited_for_longer() {
+    fn a_node_that_may_trust_for_longer_is_waited_for_longer() {
         for (settings, seconds) in [
             ("", 8),
             ("SESSIOND_STORE_LEASE=3s\n", 8),

@@ -138,7 +138,7 @@ impl Fence {
         let is_news = self.core.ledger.refuse(Refusal::Displaced, !placed);
         if !placed {
             // Only after `refuse`: a task that is about to take a store lease either sees the refusal or is seen here.
-            self.believe_nobody();
+            self.retire_leases();
         }
         match (is_news, placed) {
             (true, false) => log::error!(

@@ -161,7 +161,7 @@ impl Fence {
         }
         fault_point::reach("look: begun");
         log::warn!("the database returned after an older copy, or continues elsewhere: Redis is filled again");
-        self.believe_nobody();
+        self.retire_leases();
         detector.seen = Some(to.clone());
         detector.own = Some(to.lineage);
         self.accept();
@@ -175,10 +175,11 @@ impl Fence {
             log::error!("{why}");
         }
         // Only after `refuse`: a task that is about to take a store lease either sees the refusal or is seen here.
-        self.believe_nobody();
+        self.retire_leases();
     }
 
-    pub(in crate::service) fn believe_nobody(&self) {
+    /// Trusts no Redis process any more.
+    pub(in crate::service) fn retire_leases(&self) {
         if let Some(fence) = &self.fence {
             fence.retire_all();
         }

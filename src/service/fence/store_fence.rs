@@ -34,9 +34,9 @@ pub struct StoreFence {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     lease: Duration,
-    leases: Mutex<HashMap<Stamp, Believed>>,
+    leases: Mutex<HashMap<Stamp, TrustedProcess>>,
     /// The leases of connections on which nothing is trusted.
-    unbelieved: Mutex<Vec<Arc<StoreLease>>>,
+    untrusted: Mutex<Vec<Arc<StoreLease>>>,
     judged: AtomicBool,
     /// When Redis last reported how far the ledger was seen to come.
     heard: Mutex<Option<Duration>>,
@@ -45,7 +45,7 @@ pub struct StoreFence {
 }
 
 /// A process that the ledger has named, and its lease.
-struct Believed {
+struct TrustedProcess {
     process: Process,
     lease: Arc<StoreLease>,
 }
@@ -53,9 +53,9 @@ struct Believed {
 impl StoreFence {
     /// A fence that trusts nothing yet. `lease` must be the same on every node.
     pub fn new(ledger: Ledger, clock: Arc<dyn Clock>, random: Arc<dyn Random>, lease: Duration) -> Self {
-        let (leases, unbelieved) = (Mutex::default(), Mutex::default());
+        let (leases, untrusted) = (Mutex::default(), Mutex::default());
         let (judged, heard, told) = (AtomicBool::default(), Mutex::default(), Mutex::default());
-        Self { ledger, clock, random, lease, leases, unbelieved, judged, heard, told }
+        Self { ledger, clock, random, lease, leases, untrusted, judged, heard, told }
     }
 
     /// Reads which stamps are current, and renews their leases. When the ledger does not answer, a Redis that stands
@@ -78,16 +78,16 @@ impl StoreFence {
         let until = started.saturating_add(self.lease);
         match &current {
             Ok(current) => {
-                self.leases.lock().retain(|stamp, Believed { lease, .. }| {
+                self.leases.lock().retain(|stamp, TrustedProcess { lease, .. }| {
                     let holds = current.contains(stamp) || !known.contains(stamp);
                     if holds {
-                        lease.believe_until(until);
+                        lease.extend_until(until);
                     } else {
                         lease.retire();
                     }
                     holds
                 });
-                self.retire_unbelieved();
+                self.retire_untrusted();
             }
             // No other task of this node asks this way, so the database is the one that does not answer, not a busy
             // node.
@@ -105,27 +105,27 @@ impl StoreFence {
 
     /// Trusts no Redis process any more: nothing that one says can be checked against the ledger.
     pub(in crate::service) fn retire_all(&self) {
-        self.leases.lock().drain().for_each(|(_, believed)| believed.lease.retire());
+        self.leases.lock().drain().for_each(|(_, trusted)| trusted.lease.retire());
     }
 
     /// Whether this node trusts any Redis process now.
-    pub(in crate::service) fn believes_any(&self) -> bool {
+    pub(in crate::service) fn trusts_any(&self) -> bool {
         let now = self.clock.monotonic();
-        self.leases.lock().values().any(|believed| believed.lease.holds(now))
+        self.leases.lock().values().any(|trusted| trusted.lease.holds(now))
     }
 
     /// The ledger was compared with what Redis knows of it, and is the right one.
     pub(in crate::service) fn set_judged(&self) {
-        let _beliefs = self.leases.lock();
+        let _leases = self.leases.lock();
         if !self.judged.swap(true, Ordering::SeqCst) {
-            self.retire_unbelieved();
+            self.retire_untrusted();
         }
     }
 
     /// Closes the untrusted connections; new ones may be trusted.
-    fn retire_unbelieved(&self) {
-        let unbelieved = std::mem::take(&mut *self.unbelieved.lock());
-        unbelieved.iter().for_each(|lease| lease.retire());
+    fn retire_untrusted(&self) {
+        let untrusted = std::mem::take(&mut *self.untrusted.lock());
+        untrusted.iter().for_each(|lease| lease.retire());
     }
 
     /// Redis has reported how far the ledger was seen to come.
@@ -145,8 +145,8 @@ impl StoreFence {
             return;
         }
         let leases = self.leases.lock();
-        let solo = leases.values().map(|believed| &believed.lease).filter(|lease| lease.solo());
-        solo.for_each(|lease| lease.believe_until(until));
+        let solo = leases.values().map(|trusted| &trusted.lease).filter(|lease| lease.solo());
+        solo.for_each(|lease| lease.extend_until(until));
     }
 
     /// Logs once for each process that it was retired: every worker meets it again with each attempt to connect.
@@ -169,22 +169,22 @@ impl StoreFence {
         known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, lease: Arc::clone(&it.lease) })
     }
 
-    fn believe(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
+    fn trust(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
         let mut leases = self.leases.lock();
         // Checked under the lock: [`StoreFence::retire_all`] runs after the ledger was refused.
         if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
-            return self.believe_nothing(stamp);
+            return self.trust_nothing(stamp);
         }
         let lease = leases.get(&stamp).map_or_else(Arc::default, |known| Arc::clone(&known.lease));
-        leases.insert(stamp, Believed { process, lease: Arc::clone(&lease) });
-        lease.believe_until(started.saturating_add(self.lease));
+        leases.insert(stamp, TrustedProcess { process, lease: Arc::clone(&lease) });
+        lease.extend_until(started.saturating_add(self.lease));
         Enrolled { stamp, lease }
     }
 
     /// A connection on which nothing is trusted, and which is soon replaced.
-    fn believe_nothing(&self, stamp: Stamp) -> Enrolled {
+    fn trust_nothing(&self, stamp: Stamp) -> Enrolled {
         let lease = Arc::default();
-        self.unbelieved.lock().push(Arc::clone(&lease));
+        self.untrusted.lock().push(Arc::clone(&lease));
         Enrolled { stamp, lease }
     }
 }
@@ -204,8 +204,8 @@ impl Fence for StoreFence {
                 enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
             }
             match enrolment {
-                Ok(Enrolment::Current(stamp)) => Ok(self.believe(process, stamp, started)),
-                Ok(Enrolment::Unsettled) => Ok(self.believe_nothing(fresh)),
+                Ok(Enrolment::Current(stamp)) => Ok(self.trust(process, stamp, started)),
+                Ok(Enrolment::Unsettled) => Ok(self.trust_nothing(fresh)),
                 Ok(Enrolment::Retired) => {
                     self.tell_retired(&process.run_id);
                     Err(FenceError("this Redis process was retired".to_owned()))

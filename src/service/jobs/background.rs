@@ -1,4 +1,4 @@
-//! Background: the tasks of a serving node. They renew store leases, watch the ledger's age and the clock, confirm
+//! Background: the tasks of a serving node. They renew store leases, watch the ledger's age and the clock, invalidate
 //! pending invalidations, write last-seen times and refusals, purge old rows, and notify open pages.
 //!
 //! Owns these tasks. Each waits, works and waits again; one failure must never end a task, and all stop when
@@ -38,7 +38,7 @@ pub struct Background {
 }
 
 impl Jobs {
-    pub(in crate::service) async fn keep_believing(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    pub(in crate::service) async fn renew_leases(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let Some(fence) = self.fence.fence.clone() else { return };
         let mut log_on_change = LogOnChange::default();
         while !stopped(&mut stop, EVERY).await {
@@ -74,7 +74,7 @@ impl Jobs {
             let swept = self.sweep_once().await;
             if self.core.live.is_none()
                 && swept.is_err()
-                && left_behind.is_it(self.oldest_unconfirmed().await, self.core.clock())
+                && left_behind.is_it(self.oldest_pending_invalidation().await, self.core.clock())
             {
                 let left = self.leave_redis_behind().await;
                 unretired.about("retiring the unused Redis of this deployment", left.err());
@@ -106,7 +106,7 @@ impl Jobs {
         }
     }
 
-    async fn oldest_unconfirmed(&self) -> Option<Uuid> {
+    async fn oldest_pending_invalidation(&self) -> Option<Uuid> {
         let oldest = self.core.ledger.read(|db| pending_invalidations::oldest(db, None, 1)).await.ok()?;
         oldest.first().map(|record| record.id)
     }
@@ -123,7 +123,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Confirms the oldest pending invalidations, to the end. One that cannot be confirmed now delays no other: in a
+    /// Does the pending invalidations, the oldest first, to the end. One that cannot be done now delays no other: in a
     /// cluster one master may be down. Returns the last failure.
     async fn sweep_once(&self) -> Result<(), String> {
         let (mut after, mut outcome) = (None, Ok(()));
@@ -133,8 +133,8 @@ impl Jobs {
             let Some(last) = waiting.last() else { return outcome };
             after = Some(last.id);
             let shares = self.shares(&waiting).await;
-            let confirmed = join_all(shares.iter().map(|share| self.sessions.confirm_left_over(share, EVERY))).await;
-            let failed = confirmed.into_iter().find_map(Result::err);
+            let done = join_all(shares.iter().map(|share| self.sessions.invalidate_left_over(share, EVERY))).await;
+            let failed = done.into_iter().find_map(Result::err);
             outcome = failed.map_or(outcome, |error| Err(error.to_string()));
         }
     }

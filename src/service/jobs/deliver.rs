@@ -119,7 +119,7 @@ impl Courier<'_> {
         Ok(!claimed.is_empty())
     }
 
-    async fn settle(&mut self, attempts: Vec<Attempt<'_>>) -> Result<(), LedgerError> {
+    async fn settle(&mut self, attempts: Vec<DeliveryAttempt<'_>>) -> Result<(), LedgerError> {
         let (name, now) = (self.name, self.now());
         let outcomes: Vec<_> = attempts.into_iter().map(|attempt| self.judge(attempt, now)).collect();
         let back = outcomes.iter().any(|(_, _, back)| *back);
@@ -136,8 +136,8 @@ impl Courier<'_> {
     }
 
     /// The result of an attempt, and whether it shows that the receiver is back.
-    fn judge(&mut self, attempt: Attempt<'_>, now: Timestamp) -> (String, Outcome, bool) {
-        let Attempt { message, failure } = attempt;
+    fn judge(&mut self, attempt: DeliveryAttempt<'_>, now: Timestamp) -> (String, Outcome, bool) {
+        let DeliveryAttempt { message, failure } = attempt;
         let id = message.id.clone();
         let Some(Failure { why, away }) = failure else {
             let back = self.breaker.delivered();
@@ -225,7 +225,7 @@ impl Courier<'_> {
 }
 
 /// A message that was sent, and the failure if there was one.
-struct Attempt<'a> {
+struct DeliveryAttempt<'a> {
     message: &'a Due,
     failure: Option<Failure>,
 }
@@ -235,11 +235,11 @@ struct Failure {
     away: Option<Duration>,
 }
 
-async fn attempt<'a>(room: &Jobs, webhook_client: &WebhookClient, message: &'a Due) -> Attempt<'a> {
-    let failed = |why: String, away| Attempt { message, failure: Some(Failure { why, away }) };
+async fn attempt<'a>(room: &Jobs, webhook_client: &WebhookClient, message: &'a Due) -> DeliveryAttempt<'a> {
+    let failed = |why: String, away| DeliveryAttempt { message, failure: Some(Failure { why, away }) };
     let Ok(id) = Uuid::try_parse(&message.id) else { return failed("its id is invalid".to_owned(), None) };
     match webhook_client.sender.send(id, &message.body, room.core.clock().now()).await {
-        Ok(answer) if answer.delivered() => Attempt { message, failure: None },
+        Ok(answer) if answer.delivered() => DeliveryAttempt { message, failure: None },
         Ok(answer) => failed(format!("it answered {}", answer.in_words()), answer.away()),
         Err(error) => failed(error.to_string(), None),
     }

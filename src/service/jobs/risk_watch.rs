@@ -155,9 +155,9 @@ impl Jobs {
         });
         let records = records.await?;
         self.sessions
-            .confirm(&records)
+            .invalidate(&records)
             .await
-            .unwrap_or_else(|error| log::info!("confirmation left to the sweeper: {error}"));
+            .unwrap_or_else(|error| log::info!("invalidation left to the sweeper: {error}"));
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::domain::session::ledger_lag;
 use crate::domain::{EndReason, SessionId, Timestamp, UserId};
 use crate::ledger::LedgerError;
-use crate::ledger::stream_queries::{self, List, State};
+use crate::ledger::stream_queries::{self, List, StreamedSession};
 use crate::service::core::log_on_change::LogOnChange;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::events::hub::Hub;
@@ -43,9 +43,9 @@ struct Rounds {
     log_on_change: LogOnChange,
 }
 
-/// The ledger's answer.
-struct Found {
-    states: Vec<State>,
+/// The ledger's answers about the sessions of streams.
+struct StreamAnswers {
+    states: Vec<StreamedSession>,
     lists: HashMap<UserId, List>,
 }
 
@@ -100,7 +100,7 @@ impl Jobs {
     }
 
     async fn look_at(&self, wanted: Vec<SessionId>) -> Result<(), Unavailable> {
-        let Found { states, lists } = self.find(wanted.clone()).await?;
+        let StreamAnswers { states, lists } = self.find(wanted.clone()).await?;
         let hub = &self.events.hub;
         let known: HashSet<_> = states.iter().map(|state| state.id).collect();
         for session in wanted.into_iter().filter(|session| !known.contains(session)) {
@@ -124,19 +124,19 @@ impl Jobs {
         Ok(())
     }
 
-    async fn find(&self, wanted: Vec<SessionId>) -> Result<Found, LedgerError> {
+    async fn find(&self, wanted: Vec<SessionId>) -> Result<StreamAnswers, LedgerError> {
         let hub = Arc::clone(&self.events.hub);
         let found = self.core.ledger.read(move |db| {
             let states = stream_queries::find(db, &wanted)?;
             let owners: HashSet<_> = states.iter().map(|state| state.user).collect();
             let owners: Vec<_> = owners.into_iter().filter(|user| hub.registry.lock().knows(*user)).collect();
-            Ok(Found { lists: stream_queries::lists(db, &owners)?, states })
+            Ok(StreamAnswers { lists: stream_queries::lists(db, &owners)?, states })
         });
         found.await
     }
 
     /// Whether the session was used so recently, by the ledger and this node, that only the next deadline matters.
-    fn is_awake(&self, state: &State) -> bool {
+    fn is_awake(&self, state: &StreamedSession) -> bool {
         let mut deadlines = state.deadlines;
         deadlines.last_seen = deadlines.last_seen.max(self.noted(state.id));
         let now = self.core.clock().now();

@@ -9,7 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::risk::Signal;
 use crate::domain::{AlertId, SessionId, Timestamp, UserId};
 
-pub use crate::ledger::alerts::State as AlertState;
+pub use crate::ledger::alerts::AlertState;
 use crate::ledger::alerts::{self, Alert};
 use crate::ledger::audit;
 use crate::service::core::audit_context::AuditContext;

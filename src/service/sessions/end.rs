@@ -1,7 +1,7 @@
 //! End: the one path of every revocation, for every actor and reason.
 //!
 //! Owns the first half: in one transaction end the rows, write their pending invalidations and the audit line; then
-//! [`super::confirm`]. A repeated revocation deletes and confirms again; it never relies on the first one.
+//! [`super::invalidate`]. A repeated revocation invalidates again; it never relies on the first one.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -22,7 +22,7 @@ use crate::service::sessions::Sessions;
 
 /// Whether the session existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found(pub bool);
+pub struct Existed(pub bool);
 
 /// Sessions that a transaction ended.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,7 @@ pub(in crate::service) struct EndedSessions {
 }
 
 impl EndedSessions {
-    /// Whether everything was over before, and confirmed.
+    /// Whether everything was over before, and its records invalidated.
     pub(in crate::service) fn is_nothing(&self) -> bool {
         self.ended == 0 && self.records.is_empty()
     }
@@ -54,7 +54,7 @@ impl Sessions {
     }
 
     /// Ends rows, writes a pending invalidation and an audit line for each, inside the caller's transaction, which has
-    /// locked the owners. Rows that ended before are deleted and confirmed again; they get no second line.
+    /// locked the owners. Records of rows that ended before are invalidated again; they get no second line.
     pub(in crate::service) fn end_rows(
         &self,
         db: &mut Db,
@@ -76,8 +76,8 @@ impl Sessions {
             before = sessions::find_ended(db, which)?;
             before.retain(|ended| ended_now.iter().all(|now| now.id != ended.id));
         }
-        let records = self.obligations(db, which, &ended_now, &before)?;
-        fault_point::reach("end: records noted");
+        let records = self.records_to_invalidate(db, which, &ended_now, &before)?;
+        fault_point::reach("end: invalidations added");
         for session in &ended_now {
             let context = &by_whom(which, session, context);
             let mut line = self.audit.entry(Event::SessionRevoked, context, Some(session.user_id), Some(session.id));
@@ -96,7 +96,7 @@ impl Sessions {
 
     /// All records that must be deleted before these sessions are over for good: of sessions ended now or before (once,
     /// however often the request is repeated), and those that earlier renewals and revocations left pending.
-    fn obligations(
+    fn records_to_invalidate(
         &self,
         db: &mut Db,
         which: &Which,
@@ -112,7 +112,7 @@ impl Sessions {
             }
         };
         let hashes = |of: &[Ended]| -> Vec<_> { of.iter().map(|session| (session.token_hash, session.id)).collect() };
-        let noted: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
+        let pending: HashSet<_> = records.iter().map(|record| record.token_hash).collect();
         let mut new = hashes(ended_now);
         let mut again = hashes(before);
         if let Which::Tokens(hashes) = which {
@@ -121,7 +121,7 @@ impl Sessions {
             again.extend(hashes.iter().map(|hash| (*hash, known.get(hash).copied().unwrap_or(SessionId::UNKNOWN))));
         }
         for (hash, session) in again {
-            if !noted.contains(&hash) && new.iter().all(|(known, _)| *known != hash) {
+            if !pending.contains(&hash) && new.iter().all(|(known, _)| *known != hash) {
                 new.push((hash, session));
             }
         }
@@ -131,9 +131,9 @@ impl Sessions {
         Ok(records)
     }
 
-    /// Whether everything that these tokens open, or ever opened, ended before and is confirmed. As in any repetition,
-    /// the records are deleted and confirmed once more, but nothing is written: a client that keeps showing a dead
-    /// cookie must not take write turns from others. False when a session is live, or when the confirmation fails.
+    /// Whether everything that these tokens open, or ever opened, ended before and is invalidated. As in any
+    /// repetition, the records are invalidated once more, but nothing is written: a client that keeps showing a dead
+    /// cookie must not take write turns from others. False when a session is live, or when the invalidation fails.
     pub(in crate::service) async fn is_over(&self, shown: &[TokenHash]) -> Result<bool, Unavailable> {
         let shown = shown.to_vec();
         let over = self.core.ledger.read(move |db| {
@@ -146,12 +146,13 @@ impl Sessions {
             Ok((!left).then(hashes))
         });
         match over.await? {
-            Some(hashes) => Ok(self.confirm_again(&hashes).await),
+            Some(hashes) => Ok(self.invalidate_again(&hashes).await),
             None => Ok(false),
         }
     }
 
-    /// Ends sessions under the locks of their owners, without raising the owners' epochs, and confirms it.
+    /// Ends sessions under the locks of their owners, without raising the owners' epochs, and invalidates their
+    /// records.
     pub(in crate::service) async fn end(
         &self,
         which: Which,
@@ -168,13 +169,13 @@ impl Sessions {
         });
         let ended = ended.await??;
         fault_point::reach("revoke: committed");
-        self.confirm(&ended.records).await?;
+        self.invalidate(&ended.records).await?;
         Ok(ended)
     }
 
-    /// Ends all of a user's sessions but the excepted one, and confirms it. Raises the epoch under the user's lock
-    /// first, which refuses a sign-in that has verified its password but is not yet admitted. None when there is no
-    /// such user. `throttled` applies only when there is nothing to end.
+    /// Ends all of a user's sessions but the excepted one, and invalidates their records. Raises the epoch under the
+    /// user's lock first, which refuses a sign-in that has verified its password but is not yet admitted. None when
+    /// there is no such user. `throttled` applies only when there is nothing to end.
     pub(in crate::service) async fn end_all(
         &self,
         user: UserId,
@@ -205,7 +206,7 @@ impl Sessions {
             .await??;
         let Some(ended) = ended else { return Ok(None) };
         fault_point::reach("revoke all: committed");
-        self.confirm(&ended.records).await?;
+        self.invalidate(&ended.records).await?;
         Ok(Some(ended))
     }
 }

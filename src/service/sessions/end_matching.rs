@@ -1,7 +1,7 @@
 //! End matching: ends the sessions that fit a filter, a bounded number at a time, by the path of every revocation.
 //!
-//! Owns the loop over pages. Each page is one transaction and one confirmation; unconfirmed sessions are counted
-//! separately and never as ended. It first confirms what an earlier command of the same filter left unconfirmed, so
+//! Owns the loop over pages. Each page is one transaction and one invalidation; unconfirmed sessions are counted
+//! separately and never as ended. It first invalidates what an earlier command of the same filter left unconfirmed, so
 //! that a repetition never relies on the first. The session that asks is left out.
 
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ use crate::service::sessions::end::EndedSessions;
 const PAGE: usize = 250;
 /// The command answers after this time; the caller repeats it for the rest.
 const BUDGET: Duration = Duration::from_secs(15);
-/// After one page could not be confirmed, each later page gets one attempt: ending the sessions comes first.
+/// After one page could not be invalidated, each later page gets one attempt: ending the sessions comes first.
 const IMPATIENT: Duration = Duration::ZERO;
 
 /// What to end.
@@ -66,7 +66,7 @@ impl Sessions {
             return self.walk(&wanted, context, &mut Outcome::default()).await;
         }
         self.core.ask_first(context).await??;
-        let mut outcome = Outcome { unconfirmed: self.confirm_left(&wanted.filter).await?, ..Outcome::default() };
+        let mut outcome = Outcome { unconfirmed: self.invalidate_left(&wanted.filter).await?, ..Outcome::default() };
         let outcome = self.walk(&wanted, context, &mut outcome).await?;
         if outcome.matched == 0 {
             self.note_nothing(&wanted.filter, context).await?;
@@ -130,14 +130,14 @@ impl Sessions {
         let ended: EndedSessions = ended.await??;
         fault_point::reach("end matching: committed");
         outcome.matched += ended.ended;
-        let confirmed = match outcome.unconfirmed {
-            0 => self.confirm(&ended.records).await,
-            _ => self.confirm_within(&ended.records, IMPATIENT).await,
+        let invalidated = match outcome.unconfirmed {
+            0 => self.invalidate(&ended.records).await,
+            _ => self.invalidate_within(&ended.records, IMPATIENT).await,
         };
-        match confirmed {
+        match invalidated {
             Ok(()) => outcome.revoked += ended.ended,
             Err(why) => {
-                log::warn!("{} sessions that a filter ended are not confirmed yet: {why}", ended.ended);
+                log::warn!("{} sessions that a filter ended are not invalidated yet: {why}", ended.ended);
                 outcome.unconfirmed += ended.ended;
             }
         }
@@ -157,7 +157,7 @@ impl Sessions {
 
     /// Confirms the pending invalidations of sessions that fit and have ended. Returns how many sessions stay
     /// unconfirmed.
-    async fn confirm_left(&self, filter: &Filter) -> Result<usize, LedgerError> {
+    async fn invalidate_left(&self, filter: &Filter) -> Result<usize, LedgerError> {
         let (mut after, mut left) = (None, HashSet::new());
         loop {
             let wanted = filter.clone();
@@ -165,11 +165,11 @@ impl Sessions {
                 self.core.ledger.read(move |db| search::pending_invalidations(db, &wanted, after, PAGE)).await?;
             let Some(last) = found.last() else { return Ok(left.len()) };
             after = Some(last.id);
-            let confirmed = match left.is_empty() {
-                true => self.confirm(&found).await,
-                false => self.confirm_within(&found, IMPATIENT).await,
+            let invalidated = match left.is_empty() {
+                true => self.invalidate(&found).await,
+                false => self.invalidate_within(&found, IMPATIENT).await,
             };
-            if confirmed.is_err() {
+            if invalidated.is_err() {
                 left.extend(found.iter().map(|record: &PendingInvalidation| record.session));
             }
         }

@@ -21,7 +21,7 @@ pub(in crate::service) struct LeaseGrace {
 impl LeaseGrace {
     /// How long a node may still trust processes other than the given ones; none when one of the given ones is not
     /// current.
-    pub(in crate::service) fn still_believed(
+    pub(in crate::service) fn remaining(
         &self,
         status: FenceStatus,
         lease: Duration,
@@ -68,18 +68,18 @@ mod tests {
     fn a_lease_is_waited_out_from_the_first_sighting() {
         let lease_grace = LeaseGrace::default();
         // Written five seconds ago, but perhaps committed just now.
-        assert_eq!(lease_grace.still_believed(since(7, 5), LEASE, seconds(100)), Some(LEASE));
-        assert_eq!(lease_grace.still_believed(since(7, 7), LEASE, seconds(102)), Some(seconds(1)));
-        assert_eq!(lease_grace.still_believed(since(7, 8), LEASE, seconds(103)), Some(Duration::ZERO));
+        assert_eq!(lease_grace.remaining(since(7, 5), LEASE, seconds(100)), Some(LEASE));
+        assert_eq!(lease_grace.remaining(since(7, 7), LEASE, seconds(102)), Some(seconds(1)));
+        assert_eq!(lease_grace.remaining(since(7, 8), LEASE, seconds(103)), Some(Duration::ZERO));
         // Another retirement restarts the wait.
-        assert_eq!(lease_grace.still_believed(since(8, 0), LEASE, seconds(104)), Some(LEASE));
+        assert_eq!(lease_grace.remaining(since(8, 0), LEASE, seconds(104)), Some(LEASE));
     }
 
     #[test]
     fn what_is_long_over_is_not_waited_for() {
         let lease_grace = LeaseGrace::default();
-        assert_eq!(lease_grace.still_believed(since(7, 64), LEASE, seconds(1)), Some(Duration::ZERO));
-        assert_eq!(lease_grace.still_believed(FenceStatus::Always, LEASE, seconds(1)), Some(Duration::ZERO));
-        assert_eq!(lease_grace.still_believed(FenceStatus::Superseded, LEASE, seconds(1)), None);
+        assert_eq!(lease_grace.remaining(since(7, 64), LEASE, seconds(1)), Some(Duration::ZERO));
+        assert_eq!(lease_grace.remaining(FenceStatus::Always, LEASE, seconds(1)), Some(Duration::ZERO));
+        assert_eq!(lease_grace.remaining(FenceStatus::Superseded, LEASE, seconds(1)), None);
     }
 }

@@ -3,10 +3,10 @@
 //! Owns the order: end the rows in the ledger, delete the records, and only then report the end. Must never rely on an
 //! earlier revocation.
 
-pub(in crate::service) mod confirm;
 pub(in crate::service) mod end;
 pub(in crate::service) mod end_matching;
 pub(in crate::service) mod find;
+pub(in crate::service) mod invalidate;
 pub(in crate::service) mod lease_grace;
 pub(in crate::service) mod own;
 pub(in crate::service) mod restored;

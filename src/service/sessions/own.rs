@@ -12,7 +12,7 @@ use crate::service::core::last_use::LastUse;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::SessionView;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::end::Found;
+use crate::service::sessions::end::Existed;
 
 impl Sessions {
     /// The user's live sessions, including the current one, the last used first.
@@ -56,13 +56,13 @@ impl Sessions {
         checked: &Checked,
         session: SessionId,
         client: &Client,
-    ) -> Result<Found, Denied> {
+    ) -> Result<Existed, Denied> {
         let own = checked.session == session;
         let reason = if own { EndReason::SignedOut } else { EndReason::SignedOutElsewhere };
         let context =
             if own { AuditContext::user(checked.user, client) } else { AuditContext::proven(checked, client) };
         let ended = self.end(Which::One(session, checked.user), reason, &context).await?;
-        Ok(Found(ended.found))
+        Ok(Existed(ended.found))
     }
 
     /// Ends all of the user's sessions, with or without the current one. Requires a recent proof. Returns how many were
@@ -86,9 +86,9 @@ impl Sessions {
         Ok(ended?.map_or(0, |ended| ended.live))
     }
 
-    /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there is
-    /// none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its session and
-    /// never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
+    /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there
+    /// is none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its
+    /// session and never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
     pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), Denied> {
         if token_hashes.is_empty() || self.is_over(token_hashes).await? {
             return Ok(());
@@ -103,8 +103,8 @@ impl Sessions {
     }
 
     /// Ends any session, for an operator.
-    pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Found, Denied> {
+    pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Existed, Denied> {
         let ended = self.end(Which::Any(session), EndReason::Revoked, context).await?;
-        Ok(Found(ended.found))
+        Ok(Existed(ended.found))
     }
 }

@@ -19,7 +19,7 @@ const BATCH: i64 = 500;
 struct Step {
     ended: usize,
     /// None: there is more to do. Otherwise it is done; true if a node may trust a Redis process for one more lease.
-    believed: Option<bool>,
+    trusted: Option<bool>,
 }
 
 impl Sessions {
@@ -32,8 +32,8 @@ impl Sessions {
             let (room, context) = (self.clone(), context.clone());
             let step = self.core.ledger.write(move |db| room.end_some(db, &context, ended)).await?;
             ended += step.ended;
-            let Some(believed) = step.believed else { continue };
-            if believed {
+            let Some(trusted) = step.trusted else { continue };
+            if trusted {
                 // A node may have read just before that its Redis is current.
                 tokio::time::sleep(self.core.policy.store_lease).await;
             }
@@ -66,14 +66,14 @@ impl Sessions {
         let locked = locks::users(db, &owners)?;
         let ended = self.end_rows(db, &locked, &which, EndReason::LedgerRestored, context)?.ended;
         if !sessions::unended(db, 1)?.is_empty() {
-            return Ok(Step { ended, believed: None });
+            return Ok(Step { ended, trusted: None });
         }
         // The links may have been used since the backup.
         resets::void_all(db)?;
-        let believed = lineage::declare(db, Lineage::generate(self.core.random()))?;
+        let trusted = lineage::declare(db, Lineage::generate(self.core.random()))?;
         let mut line = self.audit.entry(Event::LedgerRestored, context, None, None);
         line.detail = Some(format!("sessions ended: {}", ended_before + ended));
         audit::append(db, &line)?;
-        Ok(Step { ended, believed: Some(believed) })
+        Ok(Step { ended, trusted: Some(trusted) })
     }
 }

@@ -220,8 +220,8 @@ impl SignIns {
             Admission::Admitted { user, ended } => {
                 fault_point::reach("sign-in: committed");
                 self.events.spread(session.id);
-                if let Err(error) = self.sessions.confirm_within(&ended, REPLACED_WAIT).await {
-                    log::info!("confirmation left to the sweeper: {error}");
+                if let Err(error) = self.sessions.invalidate_within(&ended, REPLACED_WAIT).await {
+                    log::info!("invalidation left to the sweeper: {error}");
                 }
                 let view = SessionView::new(&session, LastUse::of(&session), Some(session.id));
                 let device = self.new_device(&user, user.epoch);

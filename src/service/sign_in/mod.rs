@@ -8,9 +8,9 @@ pub(in crate::service) mod hash_new_password;
 pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod issue;
 pub(in crate::service) mod reauthenticate;
-pub(in crate::service) mod renewed;
 pub(in crate::service) mod session_data;
 pub(in crate::service) mod session_limit;
+pub(in crate::service) mod token_renewal;
 pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::Client;
 use crate::domain::event::Event;
-use crate::domain::{Client, Token};
-use crate::fault_point;
-use crate::ledger::{audit, pending_invalidations, session_data, sessions, tokens};
+use crate::ledger::locks::Locked;
+use crate::ledger::{Db, pending_invalidations, session_data};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
@@ -73,33 +73,14 @@ impl SignIns {
             return Err(Denied::Ended.into());
         }
         // Until the record is gone, an answer with the old data is possible: this is no yes.
-        self.sessions.confirm(outdated.as_slice()).await.map_err(|error| unavailable(&error).into())
+        self.sessions.invalidate(outdated.as_slice()).await.map_err(|error| unavailable(&error).into())
     }
 
     /// Gives a live session a new token, if its token is still the shown one. The old token is dead.
     pub async fn renew(&self, checked: &Checked, client: &Client) -> Result<Renewed, DataError> {
-        let token = Token::generate(self.core.random());
-        let (room, context, renewed) = (self.clone(), AuditContext::live(checked, client), token.hash());
-        let Checked { session, token_hash: shown, .. } = *checked;
-        let old = self.sessions.pending_invalidation(shown, session);
-        let done = self.core.write(move |db| {
-            let granted = room.core.lock(db, context.authority.as_ref(), &[])?.is_ok();
-            if !granted || !tokens::rotate(db, session, &shown, &renewed, None)? {
-                return Ok(None);
-            }
-            fault_point::reach("renewal: token renewed");
-            let Some(row) = sessions::find(db, session)? else { return Ok(None) };
-            pending_invalidations::add(db, &[old], room.core.clock().now())?;
-            fault_point::reach("renewal: old token noted");
-            // Includes what earlier renewals left pending.
-            let records = pending_invalidations::of_sessions_or_tokens(db, &[session], &[])?;
-            audit::append(db, &room.audit.entry(Event::SessionRenewed, &context, Some(row.user_id), Some(session)))?;
-            fault_point::reach("renewal: line written");
-            Ok(Some((row, records)))
-        });
-        let (row, records) = done.await.map_err(Denied::from)?.ok_or(Denied::Ended)?;
-        fault_point::reach("renewal: committed");
-        Ok(self.renewed(token, row, &records, None).await)
+        let nothing_more = |_: &mut Db, _: &Locked, _: &AuditContext| Ok(Vec::new());
+        let renewal = self.renew_token(checked, client, Event::SessionRenewed, None, nothing_more).await?;
+        Ok(self.renewed(renewal, None).await)
     }
 }
 

@@ -1,14 +1,11 @@
 //! Current password: a signed-in user gives the password again.
 //!
-//! Owns the one place that verifies it, for every purpose (a password change, or a proof for another action), and binds
-//! the session to the device after a right answer. Each attempt counts. Must never distinguish a wrong password from
-//! one that cannot be compared.
+//! Owns the one place that verifies it, for every purpose: a password change, or a proof for another action. Each
+//! attempt counts. Must never distinguish a wrong password from one that cannot be compared.
 
 use crate::domain::password::Verdict;
 use crate::domain::{Client, Password};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, proofs};
-use crate::service::core::audit_context::AuditContext;
 use crate::service::core::checked::Checked;
 use crate::service::core::denied::Denied;
 use crate::service::sign_in::SignIns;
@@ -50,10 +47,4 @@ impl SignIns {
             }
         }
     }
-}
-
-/// Binds a session to the device on which its owner has just proven their identity, if the device names itself.
-pub(in crate::service) fn bind(db: &mut Db, checked: &Checked, context: &AuditContext) -> Result<(), LedgerError> {
-    let user_agent = context.client.as_ref().and_then(|client| client.user_agent.as_deref());
-    user_agent.map_or(Ok(()), |user_agent| proofs::bind(db, checked.session, user_agent))
 }

@@ -6,12 +6,12 @@
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
-use crate::domain::{Client, EndReason, Password, Token, TokenHash};
+use crate::domain::{Client, EndReason, Password};
 use crate::fault_point;
-use crate::ledger::pending_invalidations::{self, PendingInvalidation};
-use crate::ledger::sessions::{self, Session, Which};
+use crate::ledger::Db;
+use crate::ledger::locks::Locked;
+use crate::ledger::sessions::{Session, Which};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
@@ -19,7 +19,7 @@ use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{Me, Renewed, SessionView, UserView};
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
-use crate::service::sign_in::verify_current_password::{NotProven, bind};
+use crate::service::sign_in::verify_current_password::NotProven;
 use crate::service::users::Users;
 use crate::service::users::register::tidy_name;
 
@@ -63,15 +63,6 @@ impl From<NotProven> for ChangePasswordError {
             NotProven::Denied(denied) => Self::Denied(denied),
         }
     }
-}
-
-/// The transaction's input; drawn before it starts.
-struct Change {
-    checked: Checked,
-    epoch: i64,
-    password_hash: String,
-    renewed: TokenHash,
-    context: AuditContext,
 }
 
 impl Users {
@@ -121,59 +112,24 @@ impl Users {
     ) -> Result<Renewed, ChangePasswordError> {
         self.core.password_rules().check_length(&new)?;
         let user = self.sign_in.own_password(checked, current, client).await?;
-        let token = Token::generate(self.core.random());
-        let change = Change {
-            checked: checked.clone(),
-            epoch: user.epoch,
-            password_hash: self
-                .sign_in
-                .choose_password(
-                    Chooser::Owner(&checked.session.to_string(), client),
-                    new,
-                    &user.email,
-                    user.name.as_deref(),
-                )
-                .await?,
-            renewed: token.hash(),
-            context: AuditContext::live(checked, client),
-        };
+        let chooser = Chooser::Owner(&checked.session.to_string(), client);
+        let password_hash = self.sign_in.choose_password(chooser, new, &user.email, user.name.as_deref()).await?;
         fault_point::reach("password: hashed");
-        let room = self.clone();
-        let changed = self.core.write(move |db| room.apply(db, &change)).await.map_err(Denied::from)?;
-        let (session, records) = changed.ok_or(Denied::Ended)?;
-        fault_point::reach("password: committed");
+        let (room, id, others) = (self.clone(), user.id, Which::OfUser(user.id, Some(checked.session)));
+        let set_password = move |db: &mut Db, locked: &Locked, context: &AuditContext| {
+            users::set_password(db, id, &password_hash)?;
+            fault_point::reach("password: set");
+            users::raise_epoch(db, id)?;
+            fault_point::reach("password: epoch raised");
+            let ended = room.sessions.end_rows(db, locked, &others, EndReason::PasswordChanged, context)?;
+            fault_point::reach("password: others ended");
+            Ok(ended.records)
+        };
+        let renewal =
+            self.sign_in.renew_token(checked, client, Event::PasswordChanged, Some(user.epoch), set_password).await?;
         self.sign_in.forgive(&user.email_key).await;
         // The one from before has ended with the epoch.
         let device = self.sign_in.new_device(&user, user.epoch.saturating_add(1));
-        Ok(self.sign_in.renewed(token, session, &records, Some(device)).await)
-    }
-
-    /// The transaction, under the user's lock. None, with nothing changed, when the session is no longer live under the
-    /// shown token, or the verified password is no longer the current one.
-    fn apply(&self, db: &mut Db, change: &Change) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
-        let Checked { user, session, token_hash, .. } = change.checked;
-        let Ok(locked) = self.core.lock(db, change.context.authority.as_ref(), &[])? else { return Ok(None) };
-        let unchanged = locked.user(user).is_some_and(|row| row.epoch == change.epoch);
-        let now = self.core.clock().now();
-        if !unchanged || !tokens::rotate(db, session, &token_hash, &change.renewed, Some(now))? {
-            return Ok(None);
-        }
-        fault_point::reach("password: token renewed");
-        bind(db, &change.checked, &change.context)?;
-        users::set_password(db, user, &change.password_hash)?;
-        fault_point::reach("password: set");
-        users::raise_epoch(db, user)?;
-        fault_point::reach("password: epoch raised");
-        let others = Which::OfUser(user, Some(session));
-        let mut records =
-            self.sessions.end_rows(db, &locked, &others, EndReason::PasswordChanged, &change.context)?.records;
-        fault_point::reach("password: others ended");
-        let old = self.sessions.pending_invalidation(token_hash, session);
-        pending_invalidations::add(db, &[old], now)?;
-        fault_point::reach("password: old token noted");
-        records.push(old);
-        audit::append(db, &self.audit.entry(Event::PasswordChanged, &change.context, Some(user), Some(session)))?;
-        fault_point::reach("password: line written");
-        Ok(sessions::find(db, session)?.map(|row| (row, records)))
+        Ok(self.sign_in.renewed(renewal, Some(device)).await)
     }
 }

@@ -202,13 +202,13 @@ impl Users {
                     fault_point::reach("account: sessions ended");
                     Ok(Ok((ended.records, ended.live)))
                 }
-                // Nothing to change, but there may be pending invalidations to confirm.
+                // Nothing to change, but there may be pending invalidations to do.
                 _ => Ok(Ok((pending_invalidations::of_user(db, id)?, 0))),
             }
         });
         let (records, live) = changed.await.map_err(Denied::from)??;
         fault_point::reach("account: committed");
-        self.sessions.confirm(&records).await.map_err(Denied::from)?;
+        self.sessions.invalidate(&records).await.map_err(Denied::from)?;
         Ok(live)
     }
 }

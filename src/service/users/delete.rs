@@ -37,7 +37,7 @@ impl Users {
             Ok(Ok(news))
         };
         let ended = self.change_user(id, context, Event::UserDeleted, Some(EndReason::UserDeleted), empty).await?;
-        fault_point::reach("deletion: sessions confirmed");
+        fault_point::reach("deletion: sessions invalidated");
         self.erase(id).await.map_err(Denied::from)?;
         Ok(ended)
     }

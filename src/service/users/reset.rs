@@ -124,6 +124,6 @@ impl Users {
         fault_point::reach("reset: committed");
         // Earlier guesses at the old password no longer matter.
         self.sign_in.forgive(&email_key).await;
-        Ok(self.sessions.confirm(&records).await.map_err(Denied::from)?)
+        Ok(self.sessions.invalidate(&records).await.map_err(Denied::from)?)
     }
 }

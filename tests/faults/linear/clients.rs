@@ -41,9 +41,9 @@ struct Known {
     cookie: String,
 }
 
-/// What the clients believe, to choose what is worth asking. The judge does not.
+/// What the clients expect, to choose what is worth asking. The judge does not.
 #[derive(Default)]
-struct Beliefs {
+struct Expected {
     known: Vec<Known>,
     live: Vec<Session>,
     gone: VecDeque<Session>,
@@ -57,7 +57,7 @@ pub struct Clients {
     app: App,
     settings: Settings,
     now: Box<dyn Fn() -> Duration + Send + Sync>,
-    beliefs: Mutex<Beliefs>,
+    expected: Mutex<Expected>,
     history: Mutex<History>,
 }
 
@@ -67,8 +67,8 @@ impl Clients {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let users = people.iter().map(|person| User { id: person.user_id.clone(), email: person.email.clone() });
         let now = Box::new(crate::support::wait::stopwatch());
-        let (beliefs, history) = (Mutex::default(), Mutex::default());
-        Self { http, nodes, users: users.collect(), app, settings, now, beliefs, history }
+        let (expected, history) = (Mutex::default(), Mutex::default());
+        Self { http, nodes, users: users.collect(), app, settings, now, expected, history }
     }
 
     /// The clock of the history.
@@ -85,7 +85,7 @@ impl Clients {
     pub async fn live(&self, until: Duration) {
         let mut dice = Dice::new();
         while self.now() < until {
-            let live = self.beliefs.lock().live.len();
+            let live = self.expected.lock().live.len();
             match dice.below(100) {
                 _ if live < FEW => self.issue(&mut dice).await,
                 0..=77 => self.check_any(&mut dice).await,
@@ -103,8 +103,8 @@ impl Clients {
     /// Checks at every node what lives, and what was revoked last; true if no answer was left open.
     pub async fn check_all(&self) -> bool {
         let sessions = {
-            let beliefs = self.beliefs.lock();
-            beliefs.live.iter().chain(&beliefs.gone).copied().collect::<Vec<_>>()
+            let expected = self.expected.lock();
+            expected.live.iter().chain(&expected.gone).copied().collect::<Vec<_>>()
         };
         let mut clear = true;
         for session in sessions {
@@ -118,10 +118,10 @@ impl Clients {
 
     async fn check_any(&self, dice: &mut Dice) {
         let session = {
-            let mut beliefs = self.beliefs.lock();
-            let gone = beliefs.gone.make_contiguous();
+            let mut expected = self.expected.lock();
+            let gone = expected.gone.make_contiguous();
             let gone = if dice.below(5) < 2 { dice.pick(gone) } else { None };
-            gone.or_else(|| dice.pick(&beliefs.live))
+            gone.or_else(|| dice.pick(&expected.live))
         };
         let path = if dice.below(3) == 0 { "/me" } else { "/auth/forward" };
         if let Some(session) = session {
@@ -130,7 +130,7 @@ impl Clients {
     }
 
     async fn check(&self, session: Session, node: usize, path: &str) -> Answer {
-        let known = self.beliefs.lock().known[session].clone();
+        let known = self.expected.lock().known[session].clone();
         let began = self.now();
         let answer = self.ask(Method::GET, node, path, &known.cookie).send().await;
         let answer = match answer {
@@ -170,10 +170,10 @@ impl Clients {
 
     fn begin(&self, began: Duration, known: Known) {
         let issued = Issued { user: known.user, span: Span { began, ended: self.now() } };
-        let mut beliefs = self.beliefs.lock();
-        let session = beliefs.known.len();
-        beliefs.known.push(known);
-        beliefs.live.push(session);
+        let mut expected = self.expected.lock();
+        let session = expected.known.len();
+        expected.known.push(known);
+        expected.live.push(session);
         self.history.lock().sessions.push(issued);
     }
 
@@ -181,12 +181,12 @@ impl Clients {
     async fn revoke(&self, dice: &mut Dice, kind: impl Fn(Session) -> Scope) {
         let Some((scope, asks, victims)) = self.choose(dice, kind) else { return };
         let path = match scope {
-            Scope::One(one) => format!("/sessions/{}", self.beliefs.lock().known[one].id),
+            Scope::One(one) => format!("/sessions/{}", self.expected.lock().known[one].id),
             Scope::Others(_) => "/sessions".to_owned(),
             Scope::All(_) => "/sessions?include_current=true".to_owned(),
         };
         let (node, began) = (dice.below(self.nodes.len()), self.now());
-        let cookie = self.beliefs.lock().known[asks].cookie.clone();
+        let cookie = self.expected.lock().known[asks].cookie.clone();
         let request = self.ask(Method::DELETE, node, &path, &cookie).header("X-Requested-With", "a test");
         let deed = match request.send().await.map(|answer| answer.status().as_u16()) {
             Ok(200 | 204) => Deed::Revoke(scope, true),
@@ -213,7 +213,7 @@ impl Clients {
 
     async fn sign_out(&self, dice: &mut Dice) {
         let Some((scope, _, victims)) = self.choose(dice, Scope::One) else { return };
-        let Some(cookie) = victims.first().map(|&one| self.beliefs.lock().known[one].cookie.clone()) else { return };
+        let Some(cookie) = victims.first().map(|&one| self.expected.lock().known[one].cookie.clone()) else { return };
         let (node, began) = (dice.below(self.nodes.len()), self.now());
         let request = self.ask(Method::POST, node, "/logout", &cookie).header("X-Requested-With", "a test");
         let status = request.send().await.map(|answer| answer.status().as_u16());
@@ -225,23 +225,23 @@ impl Clients {
     }
 
     /// Who asks for what: any live session, or for one session another of the same user. What is to be ended is
-    /// believed to be gone from now on, so that others check it while it ends.
+    /// expected to be gone from now on, so that others check it while it ends.
     fn choose(&self, dice: &mut Dice, kind: impl Fn(Session) -> Scope) -> Option<(Scope, Session, Vec<Session>)> {
-        let mut beliefs = self.beliefs.lock();
-        let first = dice.pick(&beliefs.live)?;
-        let user = beliefs.known[first].user;
+        let mut expected = self.expected.lock();
+        let first = dice.pick(&expected.live)?;
+        let user = expected.known[first].user;
         let theirs: Vec<Session> =
-            beliefs.live.iter().copied().filter(|&other| beliefs.known[other].user == user).collect();
+            expected.live.iter().copied().filter(|&other| expected.known[other].user == user).collect();
         let (scope, asks) = (kind(first), dice.pick(&theirs).unwrap_or(first));
         let (asks, ended) = match scope {
             Scope::One(one) => (asks, vec![one]),
             Scope::Others(asks) => (asks, theirs.into_iter().filter(|&other| other != asks).collect()),
             Scope::All(asks) => (asks, theirs),
         };
-        beliefs.live.retain(|session| !ended.contains(session));
-        beliefs.gone.extend(&ended);
-        while beliefs.gone.len() > GONE {
-            beliefs.gone.pop_front();
+        expected.live.retain(|session| !ended.contains(session));
+        expected.gone.extend(&ended);
+        while expected.gone.len() > GONE {
+            expected.gone.pop_front();
         }
         Some((scope, asks, ended))
     }

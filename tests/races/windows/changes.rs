@@ -25,7 +25,8 @@ fn signed_out(app: &App, token: &sessiond::domain::Token) -> JoinHandle<bool> {
     tokio::spawn(async move { app.sessions.sign_out(&[hash], &client()).await.is_ok() })
 }
 
-/// The row has ended in a transaction that is not committed: a fill elsewhere still reads it as live, and puts a record.
+/// The row has ended in a transaction that is not committed: a fill elsewhere still reads it as live, and puts a
+/// record.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_put_while_a_revocation_commits_is_deleted_after_it() {
     let scene = Scene::open().await;
@@ -82,10 +83,10 @@ async fn a_touch_that_was_on_its_way_stores_nothing_after_a_revocation() {
     scene.assert_dead(&victim, "after a late touch").await;
 }
 
-/// Data is stored, which notes the record as outdated; before that note is removed, the session ends at the command line,
-/// which notes the same record again. Fulfilling the first note does not fulfil the second.
+/// Data is stored, which adds a pending invalidation; before that one is removed, the session ends at the command line,
+/// which adds another one for the same record. Removing the first does not remove the second.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_note_that_was_made_again_meanwhile_is_not_removed_with_the_one_before() {
+async fn an_invalidation_that_was_added_meanwhile_is_not_removed_with_the_one_before() {
     let scene = Scene::open().await;
     let victim = scene.issue_on_record().await;
     let checked =
@@ -106,7 +107,7 @@ async fn a_note_that_was_made_again_meanwhile_is_not_removed_with_the_one_before
     assert!(told.is_err(), "nobody has deleted the record");
     hold.release();
     storing.await.expect("an answer").expect("stored");
-    assert_eq!(scene.database.count("pending_invalidations", "1 = 1"), 1, "the later note is still there");
+    assert_eq!(scene.database.count("pending_invalidations", "1 = 1"), 1, "the later one is still there");
     let background = scene.fast.serve();
     until("it is confirmed", PATIENCE, async || {
         command.sessions.end_session(session, &AuditContext::command_line()).await.is_ok()

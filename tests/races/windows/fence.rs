@@ -22,7 +22,8 @@ use crate::support::wait::{stopwatch, until};
 
 use super::{IP, LONG_LEASE, PATIENCE, SECOND, Scene, compared, is_live, key, node};
 
-/// An older copy of the ledger under a running service: it is there as soon as this is called, and refused within a second.
+/// An older copy of the ledger under a running service: it is there as soon as this is called, and refused within a
+/// second.
 struct Copy {
     scene: Scene,
     background: [Background; 2],
@@ -64,12 +65,12 @@ impl Copy {
 /// A worker connects to Redis, and the ledger has said that this one may speak. Before the worker knows, the ledger is
 /// found to be an older copy: nothing that Redis says can be checked against it any more.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_is_enrolled_while_the_ledger_turns_out_to_be_a_copy_is_not_believed() {
+async fn a_process_that_is_enrolled_while_the_ledger_turns_out_to_be_a_copy_is_not_trusted() {
     // Longer than it takes to find the copy.
     const LEASE: Duration = Duration::from_secs(4);
     let copy = Copy::prepare().await;
     let scene = &copy.scene;
-    // A node that has compared the ledger, and whose belief in this Redis is over: it asks the ledger again.
+    // A node that has compared the ledger, and whose lease of this Redis is over: it asks the ledger again.
     let late = node(&scene.sql.in_url(&scene.database.url()), Some(&scene.redis.url()), LEASE, &scene.clock);
     compared(&late).await;
     tokio::time::sleep(LEASE + SECOND / 2).await;
@@ -84,15 +85,15 @@ async fn a_process_that_is_enrolled_while_the_ledger_turns_out_to_be_a_copy_is_n
     until("the copy is refused", PATIENCE, async || late.core.ledger().refuses(Refusal::Outdated)).await;
     hold.release();
     let answer = newcomer.await.expect("an answer");
-    assert!(answer.is_err(), "a record is believed over an older copy of the ledger: {answer:?}");
+    assert!(answer.is_err(), "a record is trusted over an older copy of the ledger: {answer:?}");
     background.stop().await;
     copy.stop().await;
 }
 
-/// A node has not compared its ledger yet with what Redis knows of it, because Redis does not say: it may be an older copy, so
-/// what stands in Redis is not believed, not even when the ledger goes away.
+/// A node has not compared its ledger yet with what Redis knows of it, because Redis does not say: it may be an older
+/// copy, so what stands in Redis is not trusted, not even when the ledger goes away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_is_not_believed_before_the_ledger_was_compared_with_what_it_knows() {
+async fn a_redis_is_not_trusted_before_the_ledger_was_compared_with_what_it_knows() {
     let scene = Scene::open().await;
     let owner = scene.issue_on_record().await;
     let hold = scene.way.hold_first(1, contains("ledger:"));
@@ -109,7 +110,7 @@ async fn a_redis_is_not_believed_before_the_ledger_was_compared_with_what_it_kno
     scene.sql.refuse();
     scene.sql.cut();
     let answer = worker.check.authenticate(&owner, IP, Activity::Background).await;
-    assert!(answer.is_err(), "a record is believed: {answer:?}");
+    assert!(answer.is_err(), "a record is trusted: {answer:?}");
     scene.sql.pass();
     hold.release();
     background.stop().await;
@@ -152,8 +153,8 @@ async fn what_was_read_while_the_ledger_turns_out_to_be_a_copy_is_nobodys_answer
     copy.stop().await;
 }
 
-/// The transaction that retires a Redis takes longer than a lease. A node that read who may speak just before its commit
-/// believes the old one for a lease from then on, not from when the retirement was begun.
+/// The transaction that retires a Redis takes longer than a lease. A node that read who may speak just before its
+/// commit trusts the old one for a lease from then on, not from when the retirement was begun.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_waited_out_from_the_commit_of_a_retirement() {
     const LEASE: Duration = Duration::from_secs(2);
@@ -179,12 +180,12 @@ async fn a_lease_is_waited_out_from_the_commit_of_a_retirement() {
     let took = stopwatch();
     let ended = slow.sessions.sign_out(&[victim.hash()], &client()).await;
     assert!(ended.is_ok(), "{ended:?}");
-    assert!(!is_live(&old, &victim).await, "it was told as over after {:?}, and a node believes the old one", took());
+    assert!(!is_live(&old, &victim).await, "it was told as over after {:?}, and a node trusts the old one", took());
     background.stop().await;
 }
 
-/// A node that does not know yet that its Redis was retired deletes a record there. Another node has put one in the Redis
-/// that may speak: the deletion is no proof, so the revocation is not answered with yes.
+/// A node that does not know yet that its Redis was retired deletes a record there. Another node has put one in the
+/// Redis that may speak: the deletion is no proof, so the revocation is not answered with yes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_counts_only_in_the_redis_that_may_speak() {
     // Short enough to be waited out by whoever takes this for a matter of waiting.
@@ -203,10 +204,10 @@ async fn a_deletion_counts_only_in_the_redis_that_may_speak() {
     assert!(text.is_some_and(|text| text.starts_with("1 ")), "the record that counts stands");
 }
 
-/// A node has read that its Redis may speak, and learns of it when a lease has passed and another has taken its place: a
-/// belief lasts from the start of the read. The Redis has a replica, which might have: so nobody believes it for longer.
+/// A node has read that its Redis may speak, and learns of it when a lease has passed and another has taken its place:
+/// a lease lasts from the start of the read. The Redis has a replica, which might have: so nobody trusts it for longer.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_belief_lasts_a_lease_from_the_start_of_the_read_that_allows_it() {
+async fn a_lease_lasts_from_the_start_of_the_read_that_allows_it() {
     const LEASE: Duration = Duration::from_secs(2);
     let scene = Scene::with_lease(LEASE).await;
     scene.redis.cli::<()>(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
@@ -235,13 +236,13 @@ async fn a_belief_lasts_a_lease_from_the_start_of_the_read_that_allows_it() {
     let (lapsed, told) = victims.split_at(2);
     for victim in lapsed {
         let answer = scene.slow.check.authenticate(victim, IP, Activity::Background).await;
-        assert!(!matches!(answer, Ok(Some(_))), "believed beyond its lease: {answer:?}");
+        assert!(!matches!(answer, Ok(Some(_))), "trusted beyond its lease: {answer:?}");
     }
     hold.release();
-    // What it has read allows it to believe until a moment that has passed.
+    // What it has read allows it to trust until a moment that has passed.
     for victim in told {
         let answer = scene.slow.check.authenticate(victim, IP, Activity::Background).await;
-        assert!(!matches!(answer, Ok(Some(_))), "believed on the strength of an old answer: {answer:?}");
+        assert!(!matches!(answer, Ok(Some(_))), "trusted on the strength of an old answer: {answer:?}");
         tokio::time::sleep(SECOND / 50).await;
     }
     background.stop().await;

@@ -127,7 +127,7 @@ fn node(database: &str, redis: Option<&str>, lease: Duration, clock: &Arc<Movabl
     })
 }
 
-/// Has the service compare the ledger with what Redis has seen of it: before that it believes nothing.
+/// Has the service compare the ledger with what Redis has seen of it: before that it trusts nothing.
 async fn compared(app: &App) {
     app.serve().stop().await;
 }

@@ -49,13 +49,13 @@ pub(in crate::service) struct HashPool {
 /// The state shared by the callers and the threads.
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     news: Condvar,
     counts: Counts,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     queue: Queue<Job>,
     closed: bool,
 }
@@ -131,7 +131,7 @@ impl HashPool {
         let (answer, mut answered) = oneshot::channel();
         let clock = Arc::clone(&self.clock);
         let asked_at = clock.monotonic();
-        let place = self.shared.enter(
+        let job = self.shared.enter(
             source,
             Box::new(move |worker| {
                 let waited = clock.monotonic().saturating_sub(asked_at);
@@ -143,7 +143,7 @@ impl HashPool {
         )?;
         let answer = match timeout(MAX_WAIT, &mut answered).await {
             Ok(answer) => answer,
-            Err(_) if place.leave() => return Err(FULL),
+            Err(_) if job.withdraw() => return Err(FULL),
             // The job started just before the timeout.
             Err(_) => timeout(MAX_HASH, answered).await.map_err(|_| FULL)?,
         };
@@ -159,14 +159,14 @@ impl Drop for HashPool {
 }
 
 impl Shared {
-    fn enter(&self, source: Source, job: Job) -> Result<Place<'_>, Unavailable> {
+    fn enter(&self, source: Source, job: Job) -> Result<WaitingJob<'_>, Unavailable> {
         let pushed = self.state.lock().queue.push(source, job);
         match pushed {
             Pushed::Waits { number, displaced } => {
                 // The drop answers the displaced job's client.
                 drop(displaced);
                 self.news.notify_one();
-                Ok(Place { shared: self, source, number })
+                Ok(WaitingJob { shared: self, source, number })
             }
             Pushed::Full => Err(FULL),
         }
@@ -198,24 +198,24 @@ impl Shared {
     }
 }
 
-/// A place in the queue. A client that stops waiting, or hangs up, frees it; a hash that has begun keeps its thread
-/// busy.
-struct Place<'a> {
+/// A job in the queue. It is withdrawn when its client stops waiting, or hangs up; a hash that has begun keeps its
+/// thread busy.
+struct WaitingJob<'a> {
     shared: &'a Shared,
     source: Source,
     number: u64,
 }
 
-impl Place<'_> {
+impl WaitingJob<'_> {
     /// Whether the job was still waiting.
-    fn leave(&self) -> bool {
+    fn withdraw(&self) -> bool {
         let job = self.shared.state.lock().queue.withdraw(self.source, self.number);
         job.is_some()
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingJob<'_> {
     fn drop(&mut self) {
-        self.leave();
+        self.withdraw();
     }
 }

@@ -1,6 +1,7 @@
-//! The original request, as proxies report it: the host that a browser opened, and the page that a gateway asks about.
+//! Forwarded request: the original request, as proxies report it: the host that a browser opened, and the page that a
+//! gateway asks about.
 //!
-//! Owns the reading of `X-Forwarded-…`. Must never believe a peer that is not a trusted proxy, nor choose between two
+//! Owns the reading of `X-Forwarded-…`. Must never trust a peer that is not a trusted proxy, nor choose between two
 //! values of one header.
 
 use actix_web::HttpRequest;
@@ -18,7 +19,7 @@ pub const URI: &str = "x-forwarded-uri";
 
 /// The host at which a browser has opened this server.
 pub fn host(proxies: &ProxyTrust, head: &RequestHead) -> Option<String> {
-    let told = forwarded(&head.headers, "x-forwarded-host").filter(|_| proxies.believes(head.peer_addr));
+    let told = proxy_header(&head.headers, "x-forwarded-host").filter(|_| proxies.trusts(head.peer_addr));
     host_of(told.or_else(|| only(&head.headers, HOST.as_str()))?)
 }
 
@@ -26,10 +27,10 @@ pub fn host(proxies: &ProxyTrust, head: &RequestHead) -> Option<String> {
 /// the page's path to the route and keeps the page's host.
 pub fn page(head: &RequestHead, below: Option<&str>) -> Option<String> {
     let headers = &head.headers;
-    let scheme = forwarded(headers, "x-forwarded-proto")?;
+    let scheme = proxy_header(headers, "x-forwarded-proto")?;
     let (host, uri) = match below {
         Some(uri) => (only(headers, HOST.as_str()), Some(uri.to_owned())),
-        None => (forwarded(headers, "x-forwarded-host"), uri(headers)),
+        None => (proxy_header(headers, "x-forwarded-host"), uri(headers)),
     };
     let uri = uri.filter(|uri| uri.starts_with('/'))?;
     Some(format!("{scheme}://{}{uri}", host?))
@@ -51,7 +52,7 @@ fn uri(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A header that a proxy sets: sent once, by one proxy.
-fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn proxy_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     only(headers, name).filter(|value| !value.contains(','))
 }
 
