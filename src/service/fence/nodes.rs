@@ -161,7 +161,7 @@ impl Fence {
 
 impl Membership {
     /// Refuses to start beside a live node with different settings, and writes nothing: it runs before the migration of
-    /// the tables that all nodes share. [`Fence::join`] finds a node that starts later.
+    /// the tables that all nodes share. `Fence::enter` finds a node that starts later.
     pub async fn refuse_beside(&self, ledger: &Ledger, clock: &dyn Clock) -> Result<(), StartError> {
         let rivals = async || {
             let seen = ledger.read_regardless(nodes::seen).await?;

@@ -53,7 +53,7 @@ pub(in crate::service) use from_not_chosen;
 impl SignIns {
     /// Returns the hash of an acceptable password, or why it is refused. `address` and `name` are the owner's: an
     /// attacker tries public facts first.
-    pub(in crate::service) async fn choose_password(
+    pub(in crate::service) async fn hash_new_password(
         &self,
         chooser: Chooser<'_>,
         password: Password,

@@ -42,7 +42,7 @@ impl SignIns {
         password: Password,
         client: &Client,
     ) -> Result<Renewed, ReauthenticateError> {
-        let user = self.own_password(checked, password, client).await?;
+        let user = self.verify_current_password(checked, password, client).await?;
         fault_point::reach("re-authentication: verified");
         let nothing_more = |_: &mut Db, _: &Locked, _: &AuditContext| Ok(Vec::new());
         let renewal = self.renew_token(checked, client, Event::Reauthenticated, Some(user.epoch), nothing_more).await?;

@@ -25,7 +25,7 @@ pub(in crate::service) enum NotProven {
 impl SignIns {
     /// Returns the user, if the password is right. The next transaction must compare the epoch: the password may change
     /// before it.
-    pub(in crate::service) async fn own_password(
+    pub(in crate::service) async fn verify_current_password(
         &self,
         checked: &Checked,
         password: Password,

@@ -111,9 +111,9 @@ impl Users {
         client: &Client,
     ) -> Result<Renewed, ChangePasswordError> {
         self.core.password_rules().check_length(&new)?;
-        let user = self.sign_in.own_password(checked, current, client).await?;
+        let user = self.sign_in.verify_current_password(checked, current, client).await?;
         let chooser = Chooser::Owner(&checked.session.to_string(), client);
-        let password_hash = self.sign_in.choose_password(chooser, new, &user.email, user.name.as_deref()).await?;
+        let password_hash = self.sign_in.hash_new_password(chooser, new, &user.email, user.name.as_deref()).await?;
         fault_point::reach("password: hashed");
         let (room, id, others) = (self.clone(), user.id, Which::OfUser(user.id, Some(checked.session)));
         let set_password = move |db: &mut Db, locked: &Locked, context: &AuditContext| {

@@ -71,7 +71,8 @@ impl Users {
         if self.core.policy.registration == Registration::Closed {
             return Err(RegisterError::Closed);
         }
-        // An account that is there already is counted as well: whoever asks for many of those wants to know whose they are.
+        // An account that is there already is counted as well: whoever asks for many of those wants to know whose they
+        // are.
         let counted = self.core.count_in(&self.core.spans_of_address(client, Counts::Registrations)).await;
         let counted = counted.map_err(Denied::from)?;
         let made = self.create_account(account, Roles::new_account(), AuditContext::anonymous(client)).await;
@@ -92,7 +93,7 @@ impl Users {
         let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
         let chooser = context.client.as_ref().map_or(Chooser::Operator, Chooser::Stranger);
         let password_hash =
-            self.sign_in.choose_password(chooser, account.password, email.typed(), name.as_deref()).await?;
+            self.sign_in.hash_new_password(chooser, account.password, email.typed(), name.as_deref()).await?;
         let user = users::NewUser {
             id: UserId::generate(self.core.clock().now(), self.core.random()),
             email,

@@ -99,7 +99,7 @@ impl Users {
         let owner = owner.await.map_err(Denied::from)?.ok_or(ResetError::Invalid)?;
         let user = owner.id;
         let chooser = Chooser::Owner(&owner.email_key, client);
-        let password_hash = self.sign_in.choose_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
+        let password_hash = self.sign_in.hash_new_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
         let (room, context) = (self.clone(), AuditContext::anonymous(client));
         let done = self.core.write(move |db| {
             let locked = locks::users(db, &[user])?;
