@@ -77,7 +77,7 @@ impl Setting {
 macro_rules! settings {
     ($($(#[doc = $help:literal])+ $name:ident = $variable:literal, $value:literal $(, $mark:ident($($text:literal)?))*;)+) => {
         /// The variables' names: in the environment, in `check-config` and in errors.
-        pub(in crate::config) mod var {
+        pub(super) mod var {
             $(pub const $name: &str = $variable;)+
         }
 

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn the_field_that_is_wrong_is_named() {
         for (body, expected) in [
-            (r#"{}"#, "422 invalid-body: email: This is missing."),
+            (r#"{}"#, "422 invalid-body: email: This field is required."),
             (r#"{"email":"a","email":"b"}"#, "422 invalid-body: email: Given more than once."),
             (r#"{"email":"a","role":"admin"}"#, "422 invalid-body: role: Unknown field."),
             (r#"{"email":["a"]}"#, "422 invalid-body: email: Wrong type or format."),

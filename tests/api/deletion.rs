@@ -93,7 +93,6 @@ on_each_backend! {
             late = "01a2045c-7661-7b36-9544-fe9516db423", id = user.user_id
         ));
         let left = async || server.stores.database.count("audit", &format!("ip = '{from}' OR detail LIKE 'Chrome%'"));
-        assert!(left().await >= 3);
         let finished = async || server.stores.database.count("users", "erased_at IS NOT NULL") == 1;
         assert!(!finished().await, "it will be looked at again");
         server.clock.advance(Duration::from_secs(601));

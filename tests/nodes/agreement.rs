@@ -103,7 +103,7 @@ async fn a_node_that_cannot_have_its_address_changes_nothing() {
     let taken = taken.with("REDIS_URL", &elsewhere.url()).with("SESSIOND_ORIGIN", "https://b.example.org");
     for _ in 0..3 {
         let sentence = start(&taken).await.map(|_| ()).expect_err("its address is taken");
-        assert!(sentence.starts_with("SESSIOND_LISTEN: 127.0.0.1:"), "{sentence}");
+        assert!(sentence.starts_with("SESSIOND_LISTEN: cannot listen on 127.0.0.1:"), "{sentence}");
     }
     assert_eq!(stores.database.count("live_store", "retired_at IS NOT NULL"), 0, "Redis was taken from the other node");
     assert_eq!(stores.database.count("nodes", "1 = 1"), 1);
