@@ -37,8 +37,8 @@ pub struct Alert {
 }
 
 impl KnownAlert for Alert {
-    fn is_open(&self) -> bool {
-        self.acknowledged_at.is_none()
+    fn acknowledged_at(&self) -> Option<Timestamp> {
+        self.acknowledged_at
     }
 
     fn signals(&self) -> &[Signal] {

@@ -26,9 +26,14 @@ const REQUESTS: usize = 10;
 fn commands(monitor: &mut Monitors) -> Vec<String> {
     // Those are the node's: each second, and on a connection that was silent.
     let of_node = ["\"INFO\"", "\"CLUSTER\" \"NODES\"", "\"PING\""];
+    // With it the node asks each master whether it takes writes: `session:`, and in a cluster `session:1`.
+    let is_probe = |command: &String| {
+        let key = command.split('"').find_map(|word| word.strip_prefix("session:"));
+        key.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
     let own = |command: &String| {
         !command.contains("ledger:")
-            && !command.contains("\"session:\"")
+            && !is_probe(command)
             && !of_node.iter().any(|question| command.starts_with(question))
     };
     monitor.commands().into_iter().filter(own).collect()

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
-use crate::domain::SessionId;
+use crate::domain::{SessionId, Timestamp};
 
 /// Most reasons in one alert, so that an ongoing alert stops growing.
 const MAX_SIGNALS: usize = 20;
@@ -32,9 +32,12 @@ impl Signal {
         self.rule == other.rule && (!self.rule.names_places() || self.reason == other.reason)
     }
 
-    /// Whether an alert gives this reason for this session.
+    /// Whether an alert gives this reason for this session. Sessions in several countries were all there to be seen when
+    /// the alert was acknowledged: which of a country's sessions is the oldest may change later, as sessions end or move.
     fn is_told_of<T: KnownAlert>(&self, session: SessionId, alert: &T) -> bool {
-        alert.signals().iter().any(|told| self.is_same_as(told) && told.about.contains(&session))
+        let seen = self.rule == Rule::SeveralCountries
+            && alert.acknowledged_at().is_some_and(|acknowledged| session.made_at() <= acknowledged);
+        alert.signals().iter().any(|told| self.is_same_as(told) && (seen || told.about.contains(&session)))
     }
 
     fn add(&mut self, sessions: &[SessionId]) {
@@ -70,12 +73,12 @@ pub enum News<T> {
 
 /// The parts of an alert that an assessment is compared with.
 pub trait KnownAlert {
-    /// Whether it is not yet acknowledged.
-    fn is_open(&self) -> bool;
     /// The reasons it was opened for.
     fn signals(&self) -> &[Signal];
     /// The sessions that it names.
     fn sessions(&self) -> &[SessionId];
+    /// When it was acknowledged, if it was.
+    fn acknowledged_at(&self) -> Option<Timestamp>;
 }
 
 impl Assessment {
@@ -110,8 +113,11 @@ impl Assessment {
             return News::Known;
         }
         let names_some = |alert: &T| self.core.iter().any(|session| alert.sessions().contains(session));
-        let belongs =
-            |alert: &&T| alert.is_open() && self.has_rules_of(*alert) && (self.is_told_by(*alert) || names_some(alert));
+        let belongs = |alert: &&T| {
+            alert.acknowledged_at().is_none()
+                && self.has_rules_of(*alert)
+                && (self.is_told_by(*alert) || names_some(alert))
+        };
         alerts.iter().find(belongs).map_or(News::New, News::More)
     }
 

@@ -260,8 +260,8 @@ struct Alert {
 }
 
 impl KnownAlert for Alert {
-    fn is_open(&self) -> bool {
-        self.open
+    fn acknowledged_at(&self) -> Option<Timestamp> {
+        (!self.open).then_some(at(4))
     }
 
     fn signals(&self) -> &[Signal] {
@@ -301,6 +301,25 @@ fn one_alert_for_one_matter() {
     guessed.failures = 7;
     let guessed = policy.judge_arrival(&guessed, &[past(lisbon(), 0)], &live[..1]);
     assert_eq!(guessed.news(&[alert(true)]), News::New);
+}
+
+/// Of several sessions in one country the oldest stands for it. It may end, or move to an unknown place.
+#[test]
+fn what_was_acknowledged_is_not_told_again_when_one_of_its_sessions_goes() {
+    let policy = RiskPolicy::default();
+    let live = [sighting(lisbon(), 0), sighting(madrid(), 1), sighting(tokyo(), 2), sighting(lisbon(), 3)];
+    let found = policy.judge_live(&live[..3]);
+    let alert = |open| Alert { open, signals: found.signals.clone(), sessions: found.sessions.clone() };
+    assert_eq!(policy.judge_live(&live[1..]).news(&[alert(false)]), News::Known);
+    let left = policy.judge_live(&live[1..]);
+    assert_eq!(left.news(&[alert(true)]), News::More(&alert(true)), "an open alert names the one that is left");
+    let moved = Sighting { session: live[0].session, place: Place::default(), at: at(5) };
+    let moved = policy.judge_move(&moved, &live[0], &[], &live);
+    assert_eq!(moved.news(&[alert(false)]), News::Known);
+    // A sign-in after the acknowledgement was not there to be seen.
+    let mut later = live[1..3].to_vec();
+    later.push(sighting(lisbon(), 6));
+    assert_eq!(policy.judge_live(&later).news(&[alert(false)]), News::New);
 }
 
 /// An alert about one theft does not hide the next.
