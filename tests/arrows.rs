@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("service", &["domain", "live", "ledger", "webhook", "config", "fault_point"]),
     ("http", &["domain", "service", "config"]),
     ("server", &["domain", "config", "telemetry", "live", "ledger", "service", "http"]),
+    ("embed", &["domain", "config", "service", "http", "server"]),
     ("cli", &["domain", "config", "telemetry", "ledger", "service", "server"]),
     ("main", &["cli", "config", "telemetry", "server"]),
     (
@@ -47,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "http",
             "server",
             "cli",
+            "embed",
             "webhook",
         ],
     ),
