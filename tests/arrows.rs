@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("service", &["domain", "live", "ledger", "webhook", "fault_point"]),
     ("http", &["domain", "service", "config"]),
     ("server", &["domain", "config", "live", "ledger", "webhook", "service", "http"]),
+    ("embed", &["domain", "config", "service", "http", "server"]),
     ("cli", &["domain", "config", "telemetry", "ledger", "service", "server"]),
     ("main", &["cli", "config", "telemetry", "server"]),
     (
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "http",
             "server",
             "cli",
+            "embed",
             "webhook",
         ],
     ),

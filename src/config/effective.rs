@@ -7,7 +7,7 @@ use super::{Config, DEVICE_CHANGES, HSTS, LOG_FORMATS, POLICIES, REGISTRATIONS, 
 
 impl Config {
     /// Every variable with its effective value, secrets masked; `None` if nothing is set.
-    pub fn effective(&self) -> Vec<(&'static str, Option<String>)> {
+    pub(crate) fn effective(&self) -> Vec<(&'static str, Option<String>)> {
         let redis = |show: fn(&Redis) -> String| self.redis.as_ref().map(show).filter(|text| !text.is_empty());
         vec![
             (var::LISTEN, Some(self.listen.to_string())),

@@ -46,77 +46,82 @@ pub use webhook::Webhook;
 
 use settings::var;
 
-/// The settings, parsed and checked. `Debug` shows no secret.
+/// The settings of sessiond, parsed and checked. `Debug` shows no secret.
+///
+/// They are the program's own settings, by the same names: `DATABASE_URL`, `REDIS_URL`, `SESSIOND_ORIGIN`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The address to serve on. Port 0 asks the operating system for a free one; the default origins cannot know it.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Number of worker threads, at least one.
-    pub workers: usize,
+    pub(crate) workers: usize,
     /// The database that holds what must never be lost.
-    pub database: Database,
+    pub(crate) database: Database,
     /// The Redis server that answers checks; without it every check reads the database.
-    pub redis: Option<Redis>,
+    pub(crate) redis: Option<Redis>,
     /// How long a Redis process is trusted after the ledger last confirmed it. A command without Redis needs it, too: it
     /// waits until the nodes no longer trust what they trusted before.
-    pub store_lease: Duration,
+    pub(crate) store_lease: Duration,
     /// The path of all routes: empty, or `/auth`.
-    pub base_path: String,
+    pub(crate) base_path: String,
     /// The domain whose hosts share the cookie; `None` for a cookie of one host.
-    pub cookie_domain: Option<String>,
+    pub(crate) cookie_domain: Option<String>,
     /// The source of the key that signs the cookie.
-    pub cookie_key: CookieKeySource,
+    pub(crate) cookie_key: CookieKeySource,
     /// The origins that browsers use, at least one; links use the first.
-    pub origins: Vec<Origin>,
+    pub(crate) origins: Vec<Origin>,
     /// Whether the operator has set them.
-    pub origins_given: bool,
+    pub(crate) origins_given: bool,
     /// The hosts that HSTS covers, if an origin is https.
-    pub hsts: Hsts,
+    pub(crate) hsts: Hsts,
     /// The networks of trusted proxies; empty if the peer is the client.
-    pub trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// The proxies' header with the client's address, in lower case; present if and only if there are trusted proxies.
-    pub client_ip_header: Option<String>,
+    pub(crate) client_ip_header: Option<String>,
     /// The header in which a gateway sends the original method, in lower case. Unsafe methods must then show a CSRF
     /// token; `None` leaves this to the application.
-    pub csrf_method_header: Option<String>,
+    pub(crate) csrf_method_header: Option<String>,
     /// What browsers delete at sign-out.
-    pub clear_site_data: ClearSiteData,
+    pub(crate) clear_site_data: ClearSiteData,
     /// Timeouts of ordinary sessions.
+    #[doc(hidden)]
     pub terms: Terms,
     /// Timeouts of remembered sessions.
+    #[doc(hidden)]
     pub remember_terms: Terms,
     /// How old a last-seen time must be before it is written again.
-    pub last_seen_resolution: Duration,
+    pub(crate) last_seen_resolution: Duration,
     /// Most sessions of one user at a time, at least one.
-    pub max_sessions: usize,
+    pub(crate) max_sessions: usize,
     /// What a sign-in over that limit does.
-    pub max_sessions_policy: AtLimit,
+    pub(crate) max_sessions_policy: AtLimit,
     /// Most open event streams on one node, at least one.
-    pub max_event_streams: usize,
+    pub(crate) max_event_streams: usize,
     /// Most wrong passwords from one address in ten minutes, at least one.
-    pub sign_in_address_limit: u32,
+    pub(crate) sign_in_address_limit: u32,
     /// Maximum age of a proof of identity, for actions that need a recent one.
-    pub step_up_age: Duration,
+    pub(crate) step_up_age: Duration,
     /// What happens when another browser or system presents a session.
-    pub on_device_change: OnDeviceChange,
+    pub(crate) on_device_change: OnDeviceChange,
     /// Location files for addresses; empty if locations are off.
-    pub geoip_files: Vec<PathBuf>,
+    pub(crate) geoip_files: Vec<PathBuf>,
     /// The rules for unusual sessions and their action.
-    pub risk: RiskPolicy,
+    pub(crate) risk: RiskPolicy,
     /// Fewest characters of a new password, at least eight.
-    pub password_min_length: usize,
+    pub(crate) password_min_length: usize,
     /// The receiver of session events, if any.
+    #[doc(hidden)]
     pub webhook: Option<Webhook>,
     /// Whether anyone may register.
-    pub registration: Registration,
+    pub(crate) registration: Registration,
     /// How long the audit log keeps its lines.
-    pub audit_retention: Duration,
+    pub(crate) audit_retention: Duration,
     /// How long session rows are kept after their absolute timeout.
-    pub ended_session_retention: Duration,
+    pub(crate) ended_session_retention: Duration,
     /// The format of log lines.
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// The variables that name a secret file which its group can reach.
-    pub secrets_of_group: Vec<&'static str>,
+    pub(crate) secrets_of_group: Vec<&'static str>,
 }
 
 /// Which secrets are read: a command that uses none may run where none is available.
@@ -163,6 +168,7 @@ const LEAST_PASSWORD_MIN_LENGTH: usize = 8;
 /// Users must be allowed passwords of 64 characters (OWASP ASVS 6.2.9).
 const MOST_PASSWORD_MIN_LENGTH: usize = 64;
 
+#[doc(hidden)]
 impl TryFrom<Settings> for Config {
     type Error = ConfigError;
 
@@ -229,8 +235,20 @@ impl Config {
         })
     }
 
-    /// Reads variables from a source other than the environment, for applications that embed this library. Ignores
+    /// Reads the settings from pairs of names and values, for an application with its own source of settings. Ignores
     /// other programs' variables; logs a warning for a `SESSIOND_` name that is not a setting.
+    ///
+    /// # Errors
+    /// When a setting is invalid, conflicts with another one, or names a secret file that cannot be read.
+    ///
+    /// ```
+    /// use sessiond::Config;
+    ///
+    /// let config = Config::from_pairs([("DATABASE_URL", "sqlite:///var/lib/shop/sessions.db")])?;
+    /// let error = Config::from_pairs([("SESSIOND_IDLE_TIMEOUT", "soon")]).expect_err("no duration");
+    /// assert!(error.to_string().starts_with("SESSIOND_IDLE_TIMEOUT "));
+    /// # Ok::<(), sessiond::ConfigError>(())
+    /// ```
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ConfigError> {
         let pairs: Vec<_> = pairs.into_iter().collect();
         let settings = pairs.iter().copied().collect::<Settings>();
@@ -240,7 +258,12 @@ impl Config {
         Self::try_from(settings)
     }
 
-    /// Reads the settings from this process' environment, for an application that mounts the session layer.
+    /// Reads the settings from the environment of this process. Logs a warning for a `SESSIOND_` name that is not a
+    /// setting.
+    ///
+    /// # Errors
+    /// When a setting is not valid text, is invalid, conflicts with another one, or names a secret file that cannot be
+    /// read.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::check_env()?;
         let pairs = env();
@@ -259,14 +282,14 @@ impl Config {
     }
 
     /// The address that users open: the first origin with the base path, without a final slash.
-    pub fn public_url(&self) -> String {
+    pub(crate) fn public_url(&self) -> String {
         let origin = self.origins.first().map(Origin::to_string).unwrap_or_default();
         format!("{origin}{}", self.base_path)
     }
 
     /// The settings that all nodes of one database share: the variable, its value (for the key, its fingerprint), and
     /// whether a node with another value cannot serve beside the others.
-    pub fn shared(&self, key: &CookieKey) -> Vec<(&'static str, String, bool)> {
+    pub(crate) fn shared(&self, key: &CookieKey) -> Vec<(&'static str, String, bool)> {
         let mut shared = vec![
             (var::COOKIE_KEY, key.fingerprint(), true),
             (var::COOKIE_DOMAIN, self.cookie_domain.clone().unwrap_or_default(), true),
@@ -285,13 +308,13 @@ impl Config {
     }
 
     /// Startup advice for the operator that is not an error.
-    pub fn advice(&self) -> Vec<String> {
+    pub(crate) fn advice(&self) -> Vec<String> {
         let of_group = |variable| format!("{variable} names a file that its group can read or write");
         self.forgotten_origin().into_iter().chain(self.secrets_of_group.iter().map(of_group)).collect()
     }
 
     /// Warns that links lead to this machine where that cannot be intended.
-    pub fn forgotten_origin(&self) -> Option<String> {
+    pub(crate) fn forgotten_origin(&self) -> Option<String> {
         let behind_something = !self.trusted_proxies.is_empty() || !self.listen.ip().is_loopback();
         let sqlite = matches!(self.database, Database::Sqlite { .. });
         if self.origins_given || (sqlite && !behind_something) {

@@ -12,6 +12,7 @@ pub const MAX_USER_AGENT: usize = 512;
 
 /// A browser on an operating system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[non_exhaustive]
 pub struct Device {
     /// The browser's or program's family: `Firefox`, `Chrome`, `curl`; null if unknown.
     #[schema(example = "Firefox")]
@@ -26,6 +27,7 @@ pub struct Device {
 /// The kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum DeviceKind {
     /// A computer.
     Desktop,
@@ -39,6 +41,7 @@ pub enum DeviceKind {
 
 impl Device {
     /// Reads a User-Agent header; an absent or unknown header gives an unknown device.
+    #[doc(hidden)]
     pub fn from_user_agent(user_agent: Option<&str>) -> Self {
         let user_agent = user_agent.map(cut).unwrap_or_default();
         let Some(found) = Parser::new().parse(user_agent) else {

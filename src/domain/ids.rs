@@ -18,6 +18,7 @@ macro_rules! uuid_v7 {
 
         impl $name {
             /// A new id: the moment in milliseconds, then 74 random bits (RFC 9562 §5.7).
+            #[doc(hidden)]
             pub fn generate(now: Timestamp, random: &dyn Random) -> Self {
                 let ms = u64::try_from(now.ms()).unwrap_or(0);
                 Self(Builder::from_unix_timestamp_millis(ms, &random::bytes(random)).into_uuid())
@@ -31,6 +32,7 @@ macro_rules! uuid_v7 {
             }
 
             /// The least id of this moment: greater than every id made before it.
+            #[doc(hidden)]
             pub fn first_of(moment: Timestamp) -> Self {
                 let ms = u64::try_from(moment.ms()).unwrap_or(0).min((1 << 48) - 1);
                 Self(Uuid::from_u128(u128::from(ms) << 80))
@@ -87,16 +89,18 @@ macro_rules! uuid_v7 {
 }
 
 uuid_v7! {
-    /// A session's public name, in lists and for revocation. It survives renewals of the token.
+    /// A session's public id, in lists and for revocation; a UUIDv7. It survives renewals of the token. It is no
+    /// credential: knowing it grants nothing.
     SessionId
 }
 impl SessionId {
     /// Replaces a session's name when its row is gone.
+    #[doc(hidden)]
     pub const UNKNOWN: Self = Self(Uuid::nil());
 }
 
 uuid_v7! {
-    /// A user's public name.
+    /// A user's public id; a UUIDv7. It is no credential: knowing it grants nothing.
     UserId
 }
 uuid_v7! {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::cookie::{CookieAnswer, Presented};
 use super::problem::Problem;
-use crate::domain::{Client, DeviceCookie, Token, TokenHash};
+use crate::domain::{Client, DeviceCookie, SessionId, Token, TokenHash};
 use crate::service::{Activity, Checked, SessionView};
 
 tokio::task_local! {
@@ -26,12 +26,18 @@ pub fn current() -> Option<Rc<Context>> {
     CONTEXT.try_with(Rc::clone).ok()
 }
 
-/// For an application that embeds sessiond, beside `Identity::login`: the browser keeps the session that this request
-/// begins after it is closed.
+/// Makes the session that this request begins outlive the browser; call it in the handler that calls `Identity::login`.
+/// The cookie gets the lifetime of `SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT`. Outside of a request behind the session layer,
+/// it does nothing.
 pub fn remember_me() {
     if let Some(context) = current() {
         context.remember.set(true);
     }
+}
+
+/// The live session of the current request, if there is one.
+pub(crate) fn current_session() -> Option<SessionId> {
+    Some(current()?.checked()?.session)
 }
 
 /// One request on a route that uses sessions.

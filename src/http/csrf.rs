@@ -12,12 +12,29 @@ use crate::config::Config;
 /// Longest origin that is shown; a host name has at most 253 characters, and few have a hundred.
 const LONGEST: usize = 120;
 
-/// The origins whose pages may make changes here, as browsers write them.
+/// The check against forged requests: the origins whose pages may make changes here.
+///
+/// [`SessionLayer`](super::SessionLayer) does not judge where a request comes from, so an application must: it refuses a
+/// request that [`Origins::allow`] does not allow. sessiond's own routes use the same check. A client that is no browser
+/// sends a JSON body, or no body and the header `X-Requested-With`.
+///
+/// ```
+/// use actix_web::test::TestRequest;
+/// use sessiond::{Config, Origins};
+///
+/// let config = Config::from_pairs([("SESSIOND_ORIGIN", "https://shop.example.org")])?;
+/// let origins = Origins::new(&config);
+/// for (origin, allowed) in [("https://shop.example.org", true), ("https://evil.example", false)] {
+///     let request = TestRequest::post().insert_header(("Origin", origin)).to_http_request();
+///     assert_eq!(origins.allow(request.method(), request.headers()), allowed);
+/// }
+/// # Ok::<(), sessiond::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// The configured origins.
+    /// The origins in `SESSIOND_ORIGIN`.
     pub fn new(config: &Config) -> Self {
         Self(config.origins.iter().map(ToString::to_string).collect())
     }
@@ -37,7 +54,7 @@ impl Origins {
     }
 
     /// Exactly one Origin header, equal byte for byte to a configured one.
-    pub fn known<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    pub(super) fn known<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         let mut lines = headers.get_all(ORIGIN);
         let (first, second) = (lines.next(), lines.next());
         first.filter(|origin| second.is_none() && self.0.iter().any(|known| *origin == known.as_str()))

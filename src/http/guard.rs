@@ -35,16 +35,20 @@ use crate::config::Config;
 use crate::domain::{Client, Role, SystemRandom};
 use crate::service::{Activity, App, Checked, Denied};
 
-/// The session layer for an actix application that embeds sessiond: wrap it around the routes that use
-/// `actix_session::Session` or `actix_identity::Identity`, with [`SessionLayer::for_worker`] in each worker.
+/// The session layer for an actix application that embeds sessiond, with [`SessionLayer::for_worker`] in each worker.
 ///
-/// It does not judge the origin of requests: an application that wants this uses [`super::csrf::Origins`].
+/// # Errors
+/// When the cookie's key cannot be read, or its domain does not fit into a header.
 pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, InvalidCookie> {
     let site = Site::new(app, config, Arc::new(SystemRandom))?;
     Ok(SessionLayer { site, level: AccessLevel::Embedded })
 }
 
-/// A middleware that gives routes their sessions.
+/// The session layer: an actix middleware that gives routes their sessions.
+///
+/// It is around the routes that use actix-session's `Session` or actix-identity's `Identity`, and takes the place of
+/// both crates' own middleware. [`Service::session_layer`](crate::Service::session_layer) makes it. If a session cannot
+/// be checked, the layer answers 503. It does not judge where a request comes from: see [`Origins`](super::Origins).
 #[derive(Clone)]
 pub struct SessionLayer {
     site: Site,
@@ -53,11 +57,12 @@ pub struct SessionLayer {
 
 impl SessionLayer {
     /// The layer for routes of this access level.
-    pub fn new(site: &Site, level: AccessLevel) -> Self {
+    pub(super) fn new(site: &Site, level: AccessLevel) -> Self {
         Self { site: site.clone(), level }
     }
 
     /// The same for one worker, with connections of its own.
+    #[doc(hidden)]
     #[must_use]
     pub fn for_worker(&self) -> Self {
         Self { site: self.site.for_worker(), level: self.level }

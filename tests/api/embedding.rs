@@ -8,11 +8,13 @@ use actix_session::Session;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, web};
 use reqwest::Method;
+use serde_json::json;
 use sessiond::http::SessionLayer;
+use sessiond::service::AuditContext;
 use tokio::sync::oneshot;
 
 use crate::api::tools::{browser_with, fingerprint, only_cookie};
-use crate::support::client::{Anonymous, COOKIE, PASSWORD, SignedIn};
+use crate::support::client::{Anonymous, COOKIE, PASSWORD, SignedIn, new_email};
 use crate::support::node::Node;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
@@ -185,6 +187,25 @@ on_each_backend! {
         assert_eq!(visitor.get("/who").await.text(), "nobody");
         assert_eq!(browser_with(&server, &cookie).get("/auth/forward").await.status, 401);
         assert!(user.is_signed_in().await);
+    }
+
+    /// Such an account is for applications that verify their users themselves.
+    async fn an_account_without_a_password_is_opened_by_its_application_alone(server: TestServer) {
+        let application = Application::on(&server).await;
+        let (users, email) = (&server.node().app().users, new_email());
+        let made = users.create_user_without_password(&email, None, AuditContext::command_line()).await;
+        let user = made.expect("an account").id;
+        let stranger = server.anonymous();
+        for password in ["", "!locked", PASSWORD] {
+            stranger.login(&email, password).await.assert_problem(401, "wrong-credentials");
+        }
+        let visitor = application.anonymous();
+        only_cookie(visitor.post(&format!("/login/{user}")).await.assert_status(204));
+        assert_eq!(visitor.get("/who").await.text(), user.to_string());
+        // Its owner may get one.
+        let reset = json!({ "token": server.reset_token(&email), "new_password": PASSWORD });
+        stranger.post_json("/reset", &reset).await.assert_status(204);
+        stranger.login(&email, PASSWORD).await.assert_status(200);
     }
 
     async fn a_login_begins_a_new_session_and_leaves_the_old_ones_data_behind(server: TestServer) {

@@ -43,8 +43,8 @@ impl AuditContext {
         Self { authority: Some(Authority::live(checked)), ..Self::user(checked.user, client) }
     }
 
-    /// The server's own action.
-    pub(in crate::service) fn server(client: Option<Client>) -> Self {
+    /// The server's own action, or that of the application that embeds it.
+    pub(crate) fn server(client: Option<Client>) -> Self {
         Self { actor: Actor::Server, client, authority: None, forced: false }
     }
 

@@ -5,10 +5,10 @@
 use crate::ledger::LedgerError;
 use crate::live::LiveError;
 
-/// Why the program could not start, in one sentence.
+/// Why sessiond could not start, in one sentence for the operator. Contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct StartError(pub String);
+pub struct StartError(pub(crate) String);
 
 impl From<LedgerError> for StartError {
     fn from(error: LedgerError) -> Self {

@@ -61,8 +61,9 @@ pub struct UserRow {
     pub live_sessions: usize,
 }
 
-/// A session as shown to its owner.
+/// A session as shown to its owner. Serializes to the JSON of sessiond's own `GET /sessions`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[non_exhaustive]
 pub struct SessionView {
     /// The session's public id, a UUIDv7. It only names the session.
     #[schema(value_type = Uuid)]

@@ -30,7 +30,7 @@ const LEFT_BEHIND: Duration = Duration::from_secs(10);
 /// How long stopping waits for the last writes.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
-/// The running background tasks.
+/// The running background tasks. Stop them before the process ends: they write the most recent last-seen times.
 pub struct Background {
     jobs: Arc<Jobs>,
     stopping: watch::Sender<bool>,

@@ -102,6 +102,17 @@ impl Sessions {
         Ok(self.end_all(user, None, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
     }
 
+    /// Ends a session of this user, for an operator. Another user's session does not exist here.
+    pub async fn end_session_of(
+        &self,
+        user: UserId,
+        session: SessionId,
+        context: &AuditContext,
+    ) -> Result<Existed, Denied> {
+        let ended = self.end(Which::One(session, user), EndReason::Revoked, context).await?;
+        Ok(Existed(ended.found))
+    }
+
     /// Ends any session, for an operator.
     pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Existed, Denied> {
         let ended = self.end(Which::Any(session), EndReason::Revoked, context).await?;

@@ -4,6 +4,7 @@
 //! revocation (invariant 7): privileges never change under a token that was issued before.
 
 use crate::domain::event::Event;
+use crate::domain::password::LOCKED;
 use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
@@ -14,7 +15,7 @@ use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::{UserRow, UserView};
 use crate::service::users::Users;
-use crate::service::users::register::{NewAccount, RegisterError};
+use crate::service::users::register::{NewAccount, RegisterError, read};
 
 /// An account that an operator creates.
 #[derive(Clone, Debug)]
@@ -55,6 +56,17 @@ impl Users {
     pub async fn create_user(&self, user: NewUser, context: AuditContext) -> Result<UserView, RegisterError> {
         let account = NewAccount { email: user.email, password: user.password, name: user.name };
         self.create_account(account, user.roles, context).await
+    }
+
+    /// Creates an account that no password opens, for a user whom an application verifies by its own means.
+    pub async fn create_user_without_password(
+        &self,
+        email: &str,
+        name: Option<&str>,
+        context: AuditContext,
+    ) -> Result<UserView, RegisterError> {
+        let (email, name) = read(email, name)?;
+        self.insert_account(email, name, LOCKED.to_owned(), Roles::new_account(), context).await
     }
 
     /// Finds a user by address.

@@ -89,11 +89,22 @@ impl Users {
         roles: Roles,
         context: AuditContext,
     ) -> Result<UserView, RegisterError> {
-        let email = Email::parse(&account.email)?;
-        let name = account.name.map(|name| tidy_name(&name)).transpose().map_err(RegisterError::InvalidName)?.flatten();
+        let (email, name) = read(&account.email, account.name.as_deref())?;
         let chooser = context.client.as_ref().map_or(Chooser::Operator, Chooser::Stranger);
         let password_hash =
             self.sign_in.hash_new_password(chooser, account.password, email.typed(), name.as_deref()).await?;
+        self.insert_account(email, name, password_hash, roles, context).await
+    }
+
+    /// Stores a new account, unless its address has one.
+    pub(in crate::service) async fn insert_account(
+        &self,
+        email: Email,
+        name: Option<String>,
+        password_hash: String,
+        roles: Roles,
+        context: AuditContext,
+    ) -> Result<UserView, RegisterError> {
         let user = users::NewUser {
             id: UserId::generate(self.core.clock().now(), self.core.random()),
             email,
@@ -113,6 +124,13 @@ impl Users {
         let user = made.await.map_err(Denied::from)?.ok_or(RegisterError::EmailTaken)?;
         Ok(UserView::from(&user))
     }
+}
+
+/// The address and the name of a new account, as they are stored.
+pub(in crate::service) fn read(email: &str, name: Option<&str>) -> Result<(Email, Option<String>), RegisterError> {
+    let email = Email::parse(email)?;
+    let name = name.map(tidy_name).transpose().map_err(RegisterError::InvalidName)?.flatten();
+    Ok((email, name))
 }
 
 /// A name as it is stored: trimmed; none when nothing is left. The error says what is wrong with the name.

@@ -1,0 +1,89 @@
+//! Embed: what an actix application that embeds sessiond holds in its hands.
+//!
+//! Owns [`open`] and [`Service`], which the crate root re-exports. Must never hold a use case, and never show a type that
+//! the crate root does not re-export: applications depend on what is here.
+
+use crate::config::Config;
+use crate::domain::{SessionId, UserId};
+use crate::http::{self, ServiceError, SessionLayer};
+use crate::server::{self, Parts};
+use crate::service::{App, AuditContext, Background, SessionView, StartError};
+
+/// Opens the stores that the settings name and starts the background tasks on the current Tokio runtime. Creates or
+/// migrates the tables in the database.
+///
+/// # Errors
+/// When a store, or a file that the settings name, cannot be used; when another node of the same database runs with other
+/// values of settings that must be the same; when the database is an older copy than the one that Redis has seen.
+pub async fn open(config: &Config) -> Result<(Service, Background), StartError> {
+    let (app, background) = server::open(config, Parts::default()).await?;
+    match http::session_layer(&app, config) {
+        Ok(layer) => Ok((Service { app, layer }, background)),
+        Err(error) => {
+            background.stop().await;
+            Err(StartError(error.to_string()))
+        }
+    }
+}
+
+/// The running service. Cheap to clone; a handler takes it from `web::Data<Service>`.
+///
+/// The audit log names the actor of all that is done here as `server`. An application that acts for a user checks first
+/// that the user may do it.
+#[derive(Clone)]
+pub struct Service {
+    app: App,
+    layer: SessionLayer,
+}
+
+impl Service {
+    /// The middleware that gives routes their sessions. Call it inside the closure of `HttpServer::new`: each worker then
+    /// has its own connections.
+    #[must_use]
+    pub fn session_layer(&self) -> SessionLayer {
+        self.layer.for_worker()
+    }
+
+    /// Creates the account that the sessions of a user belong to. Call it once for each user of your application, and keep
+    /// the id beside that user. Never look an account up by its address: sessiond does not verify addresses, and where
+    /// registration is open, anyone can register any address.
+    ///
+    /// No password opens the account, because the application signs its users in. `sessiond user reset` can give it one,
+    /// for the sign-in of sessiond's own pages.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidEmail`] or [`ServiceError::InvalidName`] if the address or the name is not acceptable,
+    /// [`ServiceError::EmailTaken`] if there is an account with this address, [`ServiceError::Unavailable`] if the
+    /// database does not answer.
+    pub async fn create_user(&self, email: &str, name: Option<&str>) -> Result<UserId, ServiceError> {
+        let made = self.app.users.create_user_without_password(email, name, AuditContext::server(None)).await;
+        Ok(made?.id)
+    }
+
+    /// The live sessions of a user, the last used first. Inside a request behind the session layer,
+    /// [`SessionView::current`] marks the session of that request.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`] if the database does not answer.
+    pub async fn sessions(&self, user: UserId) -> Result<Vec<SessionView>, ServiceError> {
+        Ok(self.app.sessions.sessions_of(user, http::current_session()).await?)
+    }
+
+    /// Ends one session of a user. After `Ok`, it authenticates no request on any node. Returns whether the user has, or
+    /// had, such a session; repeating the call is no error.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unconfirmed`] if the session has ended, but not every node is known to know;
+    /// [`ServiceError::Unavailable`] if the database does not answer, and nothing is known.
+    pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, ServiceError> {
+        Ok(self.app.sessions.end_session_of(user, session, &AuditContext::server(None)).await?.0)
+    }
+
+    /// Ends all sessions of a user, and refuses sign-ins that are in progress. Returns how many sessions were live.
+    ///
+    /// # Errors
+    /// As [`Service::end_session`].
+    pub async fn end_sessions(&self, user: UserId) -> Result<usize, ServiceError> {
+        Ok(self.app.sessions.end_sessions_of(user, &AuditContext::server(None)).await?.unwrap_or(0))
+    }
+}
