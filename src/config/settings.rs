@@ -75,7 +75,10 @@ impl Setting {
 
 /// Declares each setting once: its help text, its name here, its variable, what its value is, and what else holds.
 macro_rules! settings {
-    ($($(#[doc = $help:literal])+ $name:ident = $variable:literal, $value:literal $(, $mark:ident($($text:literal)?))*;)+) => {
+    ($(
+        $(#[doc = $help:literal])+
+        $name:ident = $variable:literal, $value:literal $(, $mark:ident($($text:literal)?))*;
+    )+) => {
         /// The variables' names: in the environment, in `check-config` and in errors.
         pub(super) mod var {
             $(pub const $name: &str = $variable;)+
@@ -114,7 +117,8 @@ settings! {
     COOKIE_DOMAIN = "SESSIOND_COOKIE_DOMAIN", "DOMAIN", in_words("the cookie is for one host");
 
     /// Signs the cookie: base64 of at least 64 random bytes
-    COOKIE_KEY = "SESSIOND_COOKIE_KEY", "BASE64", in_words("with SQLite alone, created once beside the database"), secret(), any_text();
+    COOKIE_KEY = "SESSIOND_COOKIE_KEY", "BASE64",
+        in_words("with SQLite alone, created once beside the database"), secret(), any_text();
 
     /// A file that contains the cookie key, instead of the key itself
     COOKIE_KEY_FILE = "SESSIOND_COOKIE_KEY_FILE", "FILE";

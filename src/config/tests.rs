@@ -66,6 +66,14 @@ fn everything_has_a_default() {
 }
 
 #[test]
+fn every_setting_is_printed_with_its_effective_value() {
+    let printed: Vec<_> = good([]).effective().into_iter().map(|(variable, _)| variable).collect();
+    // Of a secret, what is printed says where it comes from.
+    let declared = DECLARED.iter().map(|setting| setting.variable).filter(|variable| !variable.ends_with("_FILE"));
+    assert_eq!(printed, declared.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_default_that_is_written_out_is_the_default() {
     for setting in DECLARED {
         assert!(setting.default.is_none_or(|default| !default.is_empty()), "{}", setting.variable);
