@@ -20,6 +20,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use log::LevelFilter;
 use tokio::runtime;
@@ -122,16 +123,24 @@ enum Asked {
 fn asked() -> Result<CommandLine, Asked> {
     Config::check_env().map_err(|error| Asked::Wrong(error.into()))?;
     CommandLine::read(std::env::args_os()).map_err(|error| {
-        // The parser quotes unknown words; an address in the wrong place may contain a password.
-        if error.use_stderr() && std::env::args_os().any(|word| word.to_string_lossy().contains("://")) {
-            return Asked::Wrong(Failure::Usage(NO_COMMAND.to_owned()));
+        if may_quote_a_password(&error) && std::env::args_os().any(|word| word.to_string_lossy().contains("://")) {
+            return Asked::Wrong(Failure::Usage(UNQUOTED.to_owned()));
         }
         Asked::Otherwise(error)
     })
 }
 
-const NO_COMMAND: &str =
-    "Unknown command: pass a URL with its option, such as --database-url URL; see `sessiond --help`.";
+/// The parser quotes the word that it does not expect: an address in the wrong place, or the rest of one that a space has
+/// broken, may contain a password. The name of an option is none.
+fn may_quote_a_password(error: &clap::Error) -> bool {
+    let quoted = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+    error.use_stderr()
+        && error.kind() != ErrorKind::MissingRequiredArgument
+        && quoted.into_iter().filter_map(|kind| error.get(kind)).any(|word| !word.to_string().starts_with("--"))
+}
+
+const UNQUOTED: &str = "The command line is wrong: see `sessiond --help`. Its words are not repeated here, because a URL may \
+                        contain a password.";
 
 fn answered(answer: &clap::Error) -> ExitCode {
     match answer.print() {

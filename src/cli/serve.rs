@@ -18,11 +18,8 @@ pub async fn serve(config: Config, out: &mut Output<impl Write>) -> Result<(), F
     let mut said =
         vec![format!("sessiond serves {}/ (listening on http://{}).", greeting.public_url, server.address())];
     // If the node cannot ask now because its clock is wrong, it serves all the same and tells every client.
-    if matches!(server.app().users.has_users().await, Ok(false)) {
-        said.push(format!(
-            "There is no account yet. Create the first administrator in another terminal{}:",
-            greeting.with
-        ));
+    if matches!(server.app().users.has_administrator().await, Ok(false)) {
+        said.push(format!("There is no administrator yet. Create one in another terminal{}:", greeting.with));
         said.push(format!("    {}", greeting.first_admin));
     }
     // There may be no reader; the server starts all the same.

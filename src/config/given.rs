@@ -94,7 +94,11 @@ impl<'a> Given<'a> {
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
         chosen.ok_or_else(|| {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            self.is_no(text, format_args!("but can only be {}.", words.join(" or ")))
+            let words = match words.as_slice() {
+                [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+                few => few.concat(),
+            };
+            self.is_no(text, format_args!("but can only be {words}."))
         })
     }
 }

@@ -156,7 +156,8 @@ settings! {
     /// The absolute timeout of users who chose to be remembered
     REMEMBER_ABSOLUTE_TIMEOUT = "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT", "DURATION", default("30d");
 
-    /// How old a last-seen time must be before it is written again; at most a twentieth of the idle timeout
+    /// How old a last-seen time must be before it is written again; more than a twentieth of the idle timeout counts as that
+    /// twentieth
     LAST_SEEN_RESOLUTION = "SESSIOND_LAST_SEEN_RESOLUTION", "DURATION", default("10s");
 
     /// Maximum number of live sessions per user
@@ -181,7 +182,9 @@ settings! {
     GEOIP_DB = "SESSIOND_GEOIP_DB", "FILES", in_words("no file");
 
     /// Weights of the rules for unusual sessions, such as new_country=30,new_device=0; 0 is off
-    RISK_WEIGHTS = "SESSIOND_RISK_WEIGHTS", "RULE=WEIGHT,…";
+    RISK_WEIGHTS = "SESSIOND_RISK_WEIGHTS", "RULE=WEIGHT,…",
+        default("new_country=30,new_network=10,impossible_speed=60,several_countries=60,failures_before_success=50,\
+                 new_device=10");
 
     /// The sum of weights that opens an alert
     RISK_THRESHOLD = "SESSIOND_RISK_THRESHOLD", "WEIGHT", default("60");

@@ -122,7 +122,7 @@ fn a_proof_has_an_age_and_a_change_of_device_an_answer() {
         assert!(sentence.starts_with(&format!("SESSIOND_STEP_UP_AGE is {age:?}, {problem}")), "{sentence}");
     }
     let sentence = refused([(var::ON_DEVICE_CHANGE, "block")]);
-    assert_eq!(sentence, r#"SESSIOND_ON_DEVICE_CHANGE is "block", but can only be log or step_up or revoke."#);
+    assert_eq!(sentence, r#"SESSIOND_ON_DEVICE_CHANGE is "block", but can only be log, step_up or revoke."#);
     let config = good([(var::STEP_UP_AGE, "1h"), (var::ON_DEVICE_CHANGE, "revoke")]);
     assert_eq!((config.step_up_age.as_secs(), config.on_device_change), (3_600, OnDeviceChange::Revoke));
 }

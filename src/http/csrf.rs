@@ -9,7 +9,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderVal
 use super::media_type::is_media_type;
 use crate::config::Config;
 
-/// Longest origin that is shown; a host name has at most 253 characters, and few have a hundred.
+/// Most characters of an origin that are shown; few host names have a hundred.
 const LONGEST: usize = 120;
 
 /// The check against forged requests: the origins whose pages may make changes here.
@@ -61,7 +61,7 @@ impl Origins {
     }
 }
 
-/// The origin that a refused request names, for display: cut to the longest real origin and escaped.
+/// The origin that a refused request names, for display: escaped, and cut to 120 characters.
 pub fn shown(headers: &HeaderMap) -> Option<String> {
     let mut escaped = headers.get(ORIGIN)?.as_bytes().escape_ascii().map(char::from);
     let shown: String = escaped.by_ref().take(LONGEST).collect();

@@ -1,6 +1,6 @@
 //! Errors over HTTP: RFC 9457 problems.
 //!
-//! The only file with status codes of errors; all texts that clients read are in this file. It logs the cause of an
+//! The only file with status codes of errors; the types, the titles and most details are here, too. It logs the cause of an
 //! error once and never sends it. Must never hold anything about a user, a store or a query.
 
 use std::borrow::Cow;
@@ -136,7 +136,7 @@ impl Problem {
     pub fn forbidden_origin(origin: Option<&str>) -> Self {
         let detail = origin.map_or_else(
             || {
-                "The request may come from another site's page. A program must send JSON or X-Requested-With."
+                "The request may come from another site's page. A program sends its body as application/json, or no body and the header X-Requested-With."
                     .to_owned()
             },
             |origin| {
@@ -256,7 +256,7 @@ impl Problem {
 
     /// Only the operator creates accounts here.
     pub fn registration_closed() -> Self {
-        Self::new(&REGISTRATION_CLOSED, "Registration is closed. Ask an administrator for an account.")
+        Self::new(&REGISTRATION_CLOSED, "Registration is closed. Ask the operator of this service for an account.")
     }
 
     /// The address already has an account: the only answer that reveals this.

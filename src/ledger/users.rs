@@ -207,8 +207,9 @@ pub fn page(db: &mut Db, after_email_key: Option<&str>, limit: i64) -> Result<Ve
     Ok(rows.order(users::email_key).limit(limit).select(users::all_columns).load(db)?)
 }
 
-/// Whether there is any user.
-pub fn any(db: &mut Db) -> Result<bool, LedgerError> {
-    let rows = users::table.filter(users::deleted_at.is_null());
-    Ok(rows.select(users::id).first::<String>(db).optional()?.is_some())
+/// Whether anybody can administer.
+pub fn has_administrator(db: &mut Db) -> Result<bool, LedgerError> {
+    let ids: Vec<_> = privileged(db)?.iter().map(UserId::to_string).collect();
+    let rows: Vec<User> = users::table.filter(users::id.eq_any(ids)).select(users::all_columns).load(db)?;
+    Ok(rows.iter().any(User::is_administrator))
 }

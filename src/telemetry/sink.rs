@@ -81,7 +81,12 @@ fn write_all(waiting: &Receiver<Entry>, mut to: impl Write, dropped: &AtomicU64)
     for entry in waiting {
         match entry {
             // A reader may come back; until then the line is lost.
-            Entry::Line(line) => drop(to.write_all(&line)),
+            Entry::Line(line) => {
+                if to.write_all(&line).is_err() {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+            }
             Entry::Mark(done) => drop(done.try_send(())),
         }
         let lost = dropped.swap(0, Ordering::Relaxed);

@@ -220,7 +220,7 @@ async fn the_first_start_and_every_change_name_the_database() {
     let stores = Stores::new(Backend::Embedded);
     let process = Process::start(&stores.settings());
     let (waited, url) = (stopwatch(), stores.database.url());
-    let hint = "Create the first administrator in another terminal:";
+    let hint = "There is no administrator yet. Create one in another terminal:";
     until("the hint is printed", std::time::Duration::from_secs(10), async || process.output().contains(hint)).await;
     let output = process.output();
     let command = output.lines().find(|line| line.contains("user add")).unwrap_or_else(|| panic!("{output}"));

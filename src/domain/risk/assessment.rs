@@ -32,12 +32,9 @@ impl Signal {
         self.rule == other.rule && (!self.rule.names_places() || self.reason == other.reason)
     }
 
-    /// Whether an alert gives this reason for this session. Sessions in several countries were all there to be seen when
-    /// the alert was acknowledged: which of a country's sessions is the oldest may change later, as sessions end or move.
+    /// Whether an alert gives this reason for this session.
     fn is_told_of<T: KnownAlert>(&self, session: SessionId, alert: &T) -> bool {
-        let seen = self.rule == Rule::SeveralCountries
-            && alert.acknowledged_at().is_some_and(|acknowledged| session.made_at() <= acknowledged);
-        alert.signals().iter().any(|told| self.is_same_as(told) && (seen || told.about.contains(&session)))
+        alert.signals().iter().any(|told| self.is_same_as(told) && told.about.contains(&session))
     }
 
     fn add(&mut self, sessions: &[SessionId]) {
@@ -58,6 +55,8 @@ pub struct Assessment {
     pub core: Vec<SessionId>,
     /// The live sessions that the policy's action applies to.
     pub concerned: Vec<SessionId>,
+    /// The session whose sign-in or move was judged; none when the live sessions were judged as they are.
+    pub judged: Option<SessionId>,
 }
 
 /// How an assessment compares with the existing alerts.
@@ -106,8 +105,8 @@ impl Assessment {
     }
 
     /// Compares it with the user's alerts. The same reasons for the same sessions are known. Further sessions for the
-    /// same reasons, or further places of the same sessions, add to an open alert. Another place of other sessions, or
-    /// any after the alert was acknowledged, is new.
+    /// same reasons, or further places of the same sessions, add to an open alert. Another place of other sessions is new;
+    /// so is anything after the alert was acknowledged, except the same countries with sessions that were live then.
     pub fn news<'a, T: KnownAlert>(&self, alerts: &'a [T]) -> News<&'a T> {
         if alerts.iter().any(|alert| self.signals.iter().all(|found| self.is_told_of_core(found, alert))) {
             return News::Known;
@@ -129,7 +128,17 @@ impl Assessment {
     /// Whether an alert gives this reason for each core session that it was found in.
     fn is_told_of_core<T: KnownAlert>(&self, found: &Signal, alert: &T) -> bool {
         let mut core = found.about.iter().filter(|session| self.core.contains(session)).peekable();
-        core.peek().is_some() && core.all(|session| found.is_told_of(*session, alert))
+        core.peek().is_some()
+            && core.all(|session| found.is_told_of(*session, alert) || self.was_seen(found, *session, alert))
+    }
+
+    /// Whether an acknowledged alert gives this reason, and the session was live at that moment and has not moved: which
+    /// of a country's sessions is the oldest, and stands for it, changes as sessions end or move.
+    fn was_seen<T: KnownAlert>(&self, found: &Signal, session: SessionId, alert: &T) -> bool {
+        found.rule == Rule::SeveralCountries
+            && self.judged != Some(session)
+            && alert.acknowledged_at().is_some_and(|acknowledged| session.made_at() <= acknowledged)
+            && alert.signals().iter().any(|told| found.is_same_as(told))
     }
 
     /// The live sessions with a reason that the alert does not give: the action has yet to be applied to them.

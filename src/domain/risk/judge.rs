@@ -150,6 +150,7 @@ impl RiskPolicy {
 /// Adds the judged session to an assessment that found something.
 fn about(mut found: Assessment, session: SessionId) -> Assessment {
     if !found.is_empty() {
+        found.judged = Some(session);
         for list in [&mut found.sessions, &mut found.core, &mut found.concerned] {
             list.push(session);
         }

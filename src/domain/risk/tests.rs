@@ -316,6 +316,12 @@ fn what_was_acknowledged_is_not_told_again_when_one_of_its_sessions_goes() {
     let moved = Sighting { session: live[0].session, place: Place::default(), at: at(5) };
     let moved = policy.judge_move(&moved, &live[0], &[], &live);
     assert_eq!(moved.news(&[alert(false)]), News::Known);
+    // A session that was elsewhere when the alert was acknowledged, and has come into one of these countries since.
+    let guest = sighting(Place::default(), 3);
+    let come = Sighting { session: guest.session, place: madrid(), at: at(5) };
+    let come = policy.judge_move(&come, &guest, &[], &live[..3]);
+    assert_eq!(names(&come), ["several_countries"]);
+    assert_eq!(come.news(&[alert(false)]), News::New);
     // A sign-in after the acknowledgement was not there to be seen.
     let mut later = live[1..3].to_vec();
     later.push(sighting(lisbon(), 6));

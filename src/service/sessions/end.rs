@@ -173,9 +173,9 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends all of a user's sessions but the excepted one, and invalidates their records. Raises the epoch under the
-    /// user's lock first, which refuses a sign-in that has verified its password but is not yet admitted. None when
-    /// there is no such user. `throttled` applies only when there is nothing to end.
+    /// Ends all of a user's sessions but the excepted one, and invalidates their records. Raises the epoch in the same
+    /// transaction: that refuses a sign-in which has verified its password but is not yet admitted. None when there is no
+    /// such user. `throttled` applies only when there is nothing to end.
     pub(in crate::service) async fn end_all(
         &self,
         user: UserId,

@@ -95,9 +95,9 @@ impl Users {
         row.ok_or_else(|| LedgerError::Corrupt("a user".to_owned()))
     }
 
-    /// Whether there is any account.
-    pub async fn has_users(&self) -> Result<bool, Unavailable> {
-        Ok(self.core.ledger.read(users::any).await?)
+    /// Whether anybody can administer.
+    pub async fn has_administrator(&self) -> Result<bool, Unavailable> {
+        Ok(self.core.ledger.read(users::has_administrator).await?)
     }
 
     /// Whether the user has the role in the ledger now.
