@@ -51,6 +51,9 @@ impl Service {
     /// No password opens the account, because the application signs its users in. `sessiond user reset` can give it one,
     /// for the sign-in of sessiond's own pages.
     ///
+    /// If your program dies before it has kept the id, the next call answers that the address is taken: docs/embedding.md
+    /// says what to do then.
+    ///
     /// # Errors
     /// [`ServiceError::InvalidEmail`] or [`ServiceError::InvalidName`] if the address or the name is not acceptable,
     /// [`ServiceError::EmailTaken`] if there is an account with this address, [`ServiceError::Unavailable`] if the
@@ -76,7 +79,7 @@ impl Service {
     /// [`ServiceError::Unconfirmed`] if the session has ended, but not every node is known to know;
     /// [`ServiceError::Unavailable`] if the database does not answer, and nothing is known.
     pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, ServiceError> {
-        Ok(self.app.sessions.end_session_of(user, session, &AuditContext::server(None)).await?.0)
+        Ok(self.app.sessions.revoke_of(user, session, &AuditContext::server(None)).await?.0)
     }
 
     /// Ends all sessions of a user, and refuses sign-ins that are in progress. Returns how many sessions were live.
@@ -84,6 +87,6 @@ impl Service {
     /// # Errors
     /// As [`Service::end_session`].
     pub async fn end_sessions(&self, user: UserId) -> Result<usize, ServiceError> {
-        Ok(self.app.sessions.end_sessions_of(user, &AuditContext::server(None)).await?.unwrap_or(0))
+        Ok(self.app.sessions.revoke_all_of(user, &AuditContext::server(None)).await?.unwrap_or(0))
     }
 }

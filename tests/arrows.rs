@@ -1,6 +1,6 @@
 //! The arrows: who may import whom, read from the sources.
 //!
-//! Owns the table of layers and the test that holds the code to it, so that the map of the code in the README
+//! Owns the table of layers and the test that holds the code to it, so that the map of the code in docs/architecture.md
 //! stays true. Must never need a server, and must never be loosened for one file: move the code instead.
 
 mod check;

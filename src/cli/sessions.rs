@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::domain::filter::Moments;
 use crate::domain::{Device, Filter, SessionId, UserId};
 use crate::server;
-use crate::service::{App, AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
+use crate::service::{App, AuditContext, FoundSession, Matching, Outcome, SessionDetail, Wanted};
 
 use super::failure::Failure;
 use super::output::Output;
@@ -225,7 +225,7 @@ fn device(device: &Device) -> String {
 }
 
 async fn revoke(app: &App, id: SessionId, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let existed = app.sessions.end_session(id, &AuditContext::command_line()).await?;
+    let existed = app.sessions.revoke(id, &AuditContext::command_line()).await?;
     if !existed.0 {
         return Err(Failure::failed(format!("There is no session with the id {id}.")));
     }
@@ -296,6 +296,6 @@ async fn step(
     after: Option<SessionId>,
     limit: usize,
 ) -> Result<Outcome, Failure> {
-    let wanted = EndMatching { filter: filter.clone(), dry_run, limit, after };
-    Ok(app.sessions.end_matching(wanted, &AuditContext::command_line()).await?)
+    let wanted = Matching { filter: filter.clone(), dry_run, limit, after };
+    Ok(app.sessions.revoke_matching(wanted, &AuditContext::command_line()).await?)
 }

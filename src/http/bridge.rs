@@ -96,7 +96,7 @@ impl Bridge {
                 self.keep_same(context, &live, data_of(state), renew).await
             }
             (live, Some(user)) => self.begin(context, live, user, data_of(state)).await,
-            (Some(live), None) => end_later(context, &live),
+            (Some(live), None) => sign_out_later(context, &live),
             // Data without a user: a client that wants to store data must sign in.
             (None, None) => Err(Problem::unauthenticated()),
         }
@@ -151,8 +151,8 @@ impl Bridge {
 }
 
 /// Ends the session: the identity was taken out of the state (`session.clear()`), and no session exists without a user.
-fn end_later(context: &Context, live: &Checked) -> Result<Token, Problem> {
-    context.end_later(live.token_hash);
+fn sign_out_later(context: &Context, live: &Checked) -> Result<Token, Problem> {
+    context.sign_out_later(live.token_hash);
     presented(context)
 }
 
@@ -189,7 +189,7 @@ impl SessionStore for Bridge {
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let context = here()?;
         if let Some(token) = Token::parse(key.as_ref()) {
-            context.end_later(token.hash());
+            context.sign_out_later(token.hash());
         }
         Ok(())
     }

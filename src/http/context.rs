@@ -141,7 +141,7 @@ impl Context {
     }
 
     /// Marks the session of this token to end when the answer leaves.
-    pub fn end_later(&self, hash: TokenHash) {
+    pub fn sign_out_later(&self, hash: TokenHash) {
         self.ending.set(Some(hash));
     }
 

@@ -69,7 +69,7 @@ pub async fn revoke(
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     let existed =
-        site.app.sessions.revoke_session(&checked, id, visit.client()).await.map_err(|error| site.refusal(error))?;
+        site.app.sessions.sign_out_session(&checked, id, visit.client()).await.map_err(|error| site.refusal(error))?;
     if !existed.0 {
         return Err(Problem::not_found());
     }
@@ -94,7 +94,7 @@ pub async fn revoke_all(
     SignedIn(checked): SignedIn,
     Query(which): Query<Which>,
 ) -> Result<HttpResponse, Problem> {
-    let revoked = site.app.sessions.revoke_sessions(&checked, which.include_current, visit.client()).await;
+    let revoked = site.app.sessions.sign_out_sessions(&checked, which.include_current, visit.client()).await;
     let revoked = revoked.map_err(|error| site.refusal(error))?;
     Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
 }

@@ -43,8 +43,8 @@ on_each_backend! {
         let state = fingerprint(&server.stores.database);
         let session = checked(app, &other).await.expect("a live session").session;
         for attempt in [
-            app.sessions.revoke_session(&before, session, &client()).await.map(|_| ()),
-            app.sessions.revoke_sessions(&before, true, &client()).await.map(|_| ()),
+            app.sessions.sign_out_session(&before, session, &client()).await.map(|_| ()),
+            app.sessions.sign_out_sessions(&before, true, &client()).await.map(|_| ()),
         ] {
             assert_eq!(attempt, Err(Denied::Ended));
         }

@@ -14,7 +14,7 @@ use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
-use crate::service::{AuditContext, EndMatching, FoundSession, Outcome, SessionDetail, Wanted};
+use crate::service::{AuditContext, FoundSession, Matching, Outcome, SessionDetail, Wanted};
 
 /// Most sessions that one request ends by default.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -116,7 +116,7 @@ pub async fn revoke(
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
     let context = AuditContext::administrator(&checked, visit.client());
-    let existed = site.app.sessions.end_session(id, &context).await.map_err(|error| site.refusal(error))?;
+    let existed = site.app.sessions.revoke(id, &context).await.map_err(|error| site.refusal(error))?;
     if !existed.0 {
         return Err(Problem::not_found());
     }
@@ -158,7 +158,7 @@ pub async fn revoke_of_user(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let context = AuditContext::administrator(&checked, visit.client());
-    let revoked = site.app.sessions.end_sessions_of(user, &context).await.map_err(|error| site.refusal(error))?;
+    let revoked = site.app.sessions.revoke_all_of(user, &context).await.map_err(|error| site.refusal(error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }
@@ -193,8 +193,8 @@ pub async fn revoke_matching(
         return Err(Problem::invalid_field("limit", "Must be a number from 1 to 10000."));
     }
     let after = body.cursor.map(|text| read_cursor(&text.0)).transpose()?;
-    let wanted = EndMatching { filter, dry_run: body.dry_run, limit: body.limit, after };
-    let outcome = site.app.sessions.end_matching(wanted, &context).await.map_err(|error| site.refusal(error))?;
+    let wanted = Matching { filter, dry_run: body.dry_run, limit: body.limit, after };
+    let outcome = site.app.sessions.revoke_matching(wanted, &context).await.map_err(|error| site.refusal(error))?;
     if outcome.unconfirmed > 0 {
         return Err(Problem::partly_unconfirmed(outcome));
     }

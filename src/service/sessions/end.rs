@@ -26,6 +26,7 @@ pub struct Existed(pub bool);
 
 /// Sessions that a transaction ended.
 #[derive(Clone, Debug, Default)]
+#[must_use = "the records of these sessions have to be invalidated after the commit"]
 pub(in crate::service) struct EndedSessions {
     /// The records to delete.
     pub(in crate::service) records: Vec<PendingInvalidation>,

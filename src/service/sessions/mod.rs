@@ -4,12 +4,13 @@
 //! earlier revocation.
 
 pub(in crate::service) mod end;
-pub(in crate::service) mod end_matching;
 pub(in crate::service) mod find;
 pub(in crate::service) mod invalidate;
 pub(in crate::service) mod lease_grace;
 pub(in crate::service) mod own;
 pub(in crate::service) mod restored;
+pub(in crate::service) mod revoke;
+pub(in crate::service) mod revoke_matching;
 
 use std::sync::Arc;
 

@@ -51,7 +51,7 @@ impl Sessions {
     }
 
     /// Ends one of the user's sessions. Any other than the current one requires a recent proof.
-    pub async fn revoke_session(
+    pub async fn sign_out_session(
         &self,
         checked: &Checked,
         session: SessionId,
@@ -67,7 +67,7 @@ impl Sessions {
 
     /// Ends all of the user's sessions, with or without the current one. Requires a recent proof. Returns how many were
     /// live. Never throttled while there is a session to end.
-    pub async fn revoke_sessions(
+    pub async fn sign_out_sessions(
         &self,
         checked: &Checked,
         include_current: bool,
@@ -95,27 +95,5 @@ impl Sessions {
         }
         let context = AuditContext::anonymous(client);
         self.end(Which::Tokens(token_hashes.to_vec()), EndReason::SignedOut, &context).await.map(drop)
-    }
-
-    /// Ends all of a user's sessions, for an operator. How many were alive; none when there is no such user.
-    pub async fn end_sessions_of(&self, user: UserId, context: &AuditContext) -> Result<Option<usize>, Denied> {
-        Ok(self.end_all(user, None, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
-    }
-
-    /// Ends a session of this user, for an operator. Another user's session does not exist here.
-    pub async fn end_session_of(
-        &self,
-        user: UserId,
-        session: SessionId,
-        context: &AuditContext,
-    ) -> Result<Existed, Denied> {
-        let ended = self.end(Which::One(session, user), EndReason::Revoked, context).await?;
-        Ok(Existed(ended.found))
-    }
-
-    /// Ends any session, for an operator.
-    pub async fn end_session(&self, session: SessionId, context: &AuditContext) -> Result<Existed, Denied> {
-        let ended = self.end(Which::Any(session), EndReason::Revoked, context).await?;
-        Ok(Existed(ended.found))
     }
 }

@@ -41,7 +41,7 @@ pub enum Operation {
     /// By an administrator.
     Disable,
     /// All of one user, found by a filter, by an administrator.
-    EndMatching,
+    Matching,
     /// By an administrator: with all that is personal.
     Delete,
 }
@@ -111,7 +111,7 @@ impl Operation {
             EndOthers => {
                 Change { alive: [false, false, false, true], live_rows: 1, lines: &[("session_revoked", 3)], ..all }
             }
-            EndMatching => Change {
+            Matching => Change {
                 alive: [false; 4],
                 live_rows: 0,
                 lines: &[("session_revoked", 4), ("sessions_revoked_by_filter", 1)],
@@ -142,7 +142,7 @@ impl Operation {
     /// Whether the operation can be asked for once more, given whether it has happened.
     pub fn repeats(self, happened: bool) -> bool {
         match self {
-            EndOne | SignOut | EndOthers | Disable | Delete | EndMatching => true,
+            EndOne | SignOut | EndOthers | Disable | Delete | Matching => true,
             EndAll | ChangePassword | Reset => !happened,
             SignIn | Renew | Reauthenticate => false,
         }
@@ -168,13 +168,13 @@ impl Operation {
             }
             Delete => (Method::DELETE, format!("/admin/users/{}", asks.user_id), None),
             Disable => (Method::POST, format!("/admin/users/{}/disable", asks.user_id), None),
-            EndMatching => {
+            Matching => {
                 let body = json!({ "filter": { "user": asks.user_id } });
                 (Method::POST, "/admin/sessions/revoke".to_owned(), Some(body))
             }
             Renew => panic!("no route renews"),
         };
-        let is_admins = matches!(self, Disable | Delete | EndMatching);
+        let is_admins = matches!(self, Disable | Delete | Matching);
         let asks = if is_admins { world.admin.person().copy_at(url) } else { asks };
         let call = asks.change(method, &path);
         let call = if let Some(body) = &body { call.json(body) } else { call };

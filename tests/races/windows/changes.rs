@@ -103,14 +103,14 @@ async fn an_invalidation_that_was_added_meanwhile_is_not_removed_with_the_one_be
     let session = session_of(&scene.fast, &victim).await;
     let command = command_line(&scene.database).await;
     // It cannot delete the record, so it is told that this is still being done.
-    let told = command.sessions.end_session(session, &AuditContext::command_line()).await;
+    let told = command.sessions.revoke(session, &AuditContext::command_line()).await;
     assert!(told.is_err(), "nobody has deleted the record");
     hold.release();
     storing.await.expect("an answer").expect("stored");
     assert_eq!(scene.database.count("pending_invalidations", "1 = 1"), 1, "the later one is still there");
     let background = scene.fast.serve();
     until("it is confirmed", PATIENCE, async || {
-        command.sessions.end_session(session, &AuditContext::command_line()).await.is_ok()
+        command.sessions.revoke(session, &AuditContext::command_line()).await.is_ok()
     })
     .await;
     scene.assert_dead(&victim, "after the 2xx").await;

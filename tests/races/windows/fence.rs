@@ -232,7 +232,7 @@ async fn a_lease_lasts_from_the_start_of_the_read_that_allows_it() {
     assert!(is_live(&other, &victims[0]).await, "another one may speak now");
     let checked =
         other.check.authenticate(&victims[0], IP, Activity::Background).await.expect("an answer").expect("a session");
-    other.sessions.revoke_sessions(&checked, true, &client()).await.expect("a 2xx");
+    other.sessions.sign_out_sessions(&checked, true, &client()).await.expect("a 2xx");
     let (lapsed, told) = victims.split_at(2);
     for victim in lapsed {
         let answer = scene.slow.check.authenticate(victim, IP, Activity::Background).await;

@@ -31,7 +31,7 @@ const IMPATIENT: Duration = Duration::ZERO;
 
 /// What to end.
 #[derive(Clone, Debug)]
-pub struct EndMatching {
+pub struct Matching {
     /// Which sessions.
     pub filter: Filter,
     /// Only count them.
@@ -61,7 +61,7 @@ pub struct Outcome {
 
 impl Sessions {
     /// Ends sessions that fit, or counts them. Unconfirmed ones are told in the outcome, not as an error.
-    pub async fn end_matching(&self, wanted: EndMatching, context: &AuditContext) -> Result<Outcome, Denied> {
+    pub async fn revoke_matching(&self, wanted: Matching, context: &AuditContext) -> Result<Outcome, Denied> {
         if wanted.dry_run {
             return self.walk(&wanted, context, &mut Outcome::default()).await;
         }
@@ -74,12 +74,7 @@ impl Sessions {
         Ok(outcome)
     }
 
-    async fn walk(
-        &self,
-        wanted: &EndMatching,
-        context: &AuditContext,
-        so_far: &mut Outcome,
-    ) -> Result<Outcome, Denied> {
+    async fn walk(&self, wanted: &Matching, context: &AuditContext, so_far: &mut Outcome) -> Result<Outcome, Denied> {
         let started = self.core.clock().monotonic();
         so_far.next = wanted.after;
         loop {
