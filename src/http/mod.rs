@@ -1,4 +1,4 @@
-//! HTTP: the only layer that knows actix, status codes, cookies and headers.
+//! HTTP: the only layer that knows status codes, cookies and headers; only it and the server know actix.
 //!
 //! A request passes [`headers`] (every answer), then, on routes that use sessions, [`guard`] (origin, cookie, check),
 //! actix-session over [`bridge`], and the handler in the file named after its caller.
