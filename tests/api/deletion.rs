@@ -6,12 +6,51 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::client::PASSWORD;
+use crate::support::database::Database;
 use crate::support::requests::Requests;
 use crate::support::server::on_each_backend;
 use crate::support::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0 Peculiar/7";
+
+/// What a session's row keeps when its account is deleted: that there was one, when, and why it ended.
+const STAYS: [&str; 14] = [
+    "id",
+    "user_id",
+    "token_hash",
+    "created_at",
+    "authenticated_at",
+    "last_seen_at",
+    "expires_at",
+    "idle_seconds",
+    "remember",
+    "ended_at",
+    "end_reason",
+    "challenged_at",
+    // Empty, but not null.
+    "sign_in_ip",
+    "last_ip",
+];
+
+/// The columns of a session's row that are about the person, and how many rows have something in each.
+fn personal(database: &Database, user: &str) -> Vec<(String, usize)> {
+    let columns = match database {
+        Database::Sqlite(_) => database.values("SELECT name AS value FROM pragma_table_info('sessions')"),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(_) => database.values(
+            "SELECT CAST(column_name AS TEXT) AS value FROM information_schema.columns WHERE table_name = 'sessions'",
+        ),
+    };
+    let columns = columns.into_iter().flatten().filter(|column| !STAYS.contains(&column.as_str()));
+    columns
+        .map(|column| {
+            let filled = format!("CAST({column} AS TEXT) NOT IN ('', '0') AND user_id = '{user}'");
+            let rows = database.count("sessions", &filled);
+            (column, rows)
+        })
+        .collect()
+}
 
 on_each_backend! {
     async fn a_deleted_account_leaves_its_id_and_nothing_else(server: TestServer)
@@ -31,8 +70,14 @@ on_each_backend! {
         let other = user.sign_in_again().await;
         other.call(Method::GET, "/me").header("User-Agent", "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0").send().await;
         assert!(user.is_signed_in().await && other.is_signed_in().await);
-        let place = format!("UPDATE sessions SET country = 'PT', city = 'Peculiar City', asn = 7 WHERE user_id = '{}'", user.user_id);
-        server.stores.database.execute(&place);
+        server.stores.database.execute(&format!(
+            "UPDATE sessions SET country = 'PT', city = 'Peculiar City', asn = 7, network = 'Peculiar', latitude = 1, longitude = 1, \
+             last_country = 'PT', last_city = 'Peculiar City', last_asn = 7, last_network = 'Peculiar', data = '{{}}', risk = 7 \
+             WHERE user_id = '{}'",
+            user.user_id
+        ));
+        let known = personal(&server.stores.database, &user.user_id);
+        assert!(known.len() >= 17 && known.iter().all(|(_, rows)| *rows > 0), "fill it above, or say that it stays: {known:?}");
         let path = format!("/admin/users/{}", user.user_id);
         let filter = json!({ "filter": { "user": user.user_id, "ip": from, "os": "Peculiar" } });
         admin.post_json("/admin/sessions/revoke", &filter).await.assert_status(200);
@@ -46,6 +91,8 @@ on_each_backend! {
         for personal in ["peculiar", from, &hex("peculiar").to_lowercase(), "chrome"] {
             assert!(!dump.contains(personal), "{personal:?} is left: {}", around(&dump, personal));
         }
+        let left = personal(&server.stores.database, &user.user_id);
+        assert!(left.iter().all(|(_, rows)| *rows == 0), "{left:?}");
         // The ledger goes on knowing that they have ended, and the audit log whom it was about.
         let rows = |table: &str, condition: &str| server.stores.database.count(table, &format!("{condition} AND user_id = '{}'", user.user_id));
         assert_eq!(rows("sessions", "ended_at IS NOT NULL AND end_reason = 'user_deleted'"), 2);
