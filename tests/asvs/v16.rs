@@ -19,7 +19,9 @@ use crate::support::settings::Settings;
 /// no log.
 fn lines(log: &str) -> Vec<Value> {
     let is_log = |line: &&str| {
-        !line.starts_with("sessiond serves") && !line.starts_with("There is no account") && !line.starts_with("    ")
+        !line.starts_with("sessiond serves")
+            && !line.starts_with("There is no administrator")
+            && !line.starts_with("    ")
     };
     let parsed = log
         .lines()
