@@ -21,7 +21,7 @@ from client.api.operators import check_ready, get_openapi
 from client.api.signed_in import change_password, get_me, list_sessions, logout, reauthenticate, revoke_session
 from client.api.signed_in import revoke_sessions, update_me
 from client.models import ChangePassword, Login, Problem, ProblemType, PutRoles, Reauthenticate, Register, Rename
-from client.models import Matching, Role, SessionFilter
+from client.models import RevokeMatching, Role, SessionFilter
 
 with open(sys.argv[1]) as file:
     DOCUMENT = json.load(file)
@@ -124,7 +124,7 @@ events = list_audit_events.sync(client=desk, filteruser=user.id, filterafter=use
 assert "user_created" in {event.event for event in events}, events
 last = put_user_roles.sync(administrator.id, client=desk, body=PutRoles([Role.USER]))
 is_problem(last, ProblemType.LAST_ADMINISTRATOR)
-counted = revoke_matching_sessions.sync(client=desk, body=Matching(SessionFilter(user=user.id), dry_run=True))
+counted = revoke_matching_sessions.sync(client=desk, body=RevokeMatching(SessionFilter(user=user.id), dry_run=True))
 assert (counted.matched, counted.revoked, counted.next_cursor) == (1, 0, None)
 assert revoke_any_session.sync_detailed(me.session.id, client=desk).status_code == 204
 is_problem(get_me.sync(client=here), ProblemType.UNAUTHENTICATED)
