@@ -155,8 +155,8 @@ pub async fn logout(site: Data<Site>, visit: Visit) -> Result<HttpResponse, Prob
     Ok(response.finish())
 }
 
-/// What the ledger has is done, whoever knows of it yet, and the person is gone from this browser. While it has
-/// nothing, the session lives on: without its cookie nobody could end it.
+/// The answer to a sign-out that failed. If the ledger has recorded the end, the cookie is cleared, even if not every
+/// node knows of the end yet. If it has not, the session lives on and the cookie stays: it is needed to end the session.
 fn refusal(site: &Site, error: Denied) -> Problem {
     let is_done = matches!(error, Denied::Unconfirmed(_));
     let problem = Problem::from(error);

@@ -15,7 +15,7 @@ use crate::support::settings::Settings;
 
 pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 
-/// A node on a test's stores that knows where addresses are, and trusts whoever asks about theirs.
+/// A node on a test's stores, with location files, that takes each client's address from X-Forwarded-For.
 pub struct World {
     pub node: Node,
     pub settings: Settings,

@@ -1,5 +1,5 @@
 //! Gateways as docs/gateways.md shows them, in front of an application that reads headers as WSGI, CGI and PHP do:
-//! nobody can be somebody else by a header.
+//! no header of a client makes it another user.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};

@@ -86,9 +86,9 @@ impl Sessions {
         Ok(ended?.map_or(0, |ended| ended.live))
     }
 
-    /// Ends the sessions that these tokens open, or ever opened, whatever state they are in; it is no error when there
-    /// is none, so that signing out can be repeated. However old a stolen token is, whoever shows it can end its
-    /// session and never use it: an owner whose browser holds an old one is rid of whoever holds the present one.
+    /// Ends the sessions that these tokens open, or once opened. If there is none, that is no error: a client can repeat
+    /// a sign-out. An old token of a session can end the session, but not use it. So an owner whose browser has only an
+    /// old token can still sign out a thief who has the current one.
     pub async fn sign_out(&self, token_hashes: &[TokenHash], client: &Client) -> Result<(), Denied> {
         if token_hashes.is_empty() || self.is_over(token_hashes).await? {
             return Ok(());

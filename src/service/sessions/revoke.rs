@@ -1,6 +1,6 @@
 //! Revoke: an operator, or an application for one of its users, ends sessions by their ids or their owner.
 //!
-//! Owns these verbs: an owner signs out, somebody else revokes. Must never end anything but by [`Sessions::end`].
+//! Owns these verbs. An owner's own sign-out is in [`super::own`]. Must never end anything but by [`Sessions::end`].
 
 use crate::domain::{EndReason, SessionId, UserId};
 use crate::ledger::sessions::Which;

@@ -71,8 +71,7 @@ impl Users {
         if self.core.policy.registration == Registration::Closed {
             return Err(RegisterError::Closed);
         }
-        // An account that is there already is counted as well: whoever asks for many of those wants to know whose they
-        // are.
+        // A taken address counts, too: many such requests are a search for existing accounts.
         let counted = self.core.count_in(&self.core.spans_of_address(client, Counts::Registrations)).await;
         let counted = counted.map_err(Denied::from)?;
         let made = self.create_account(account, Roles::new_account(), AuditContext::anonymous(client)).await;
