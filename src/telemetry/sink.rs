@@ -115,6 +115,32 @@ mod tests {
         }
     }
 
+    /// A reader that has gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_counted() {
+        let mut sink = Sink::onto(Gone).unwrap();
+        for _ in 0..3 {
+            sink.write_all(b"x").unwrap();
+        }
+        let counted = (0..1_000).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            sink.dropped.load(Ordering::Relaxed) == 3
+        });
+        assert!(counted, "{:?}", sink.dropped);
+    }
+
     #[test]
     fn nobody_waits_for_a_reader_and_what_is_lost_is_counted() {
         let (go_on, reads) = mpsc::channel();
