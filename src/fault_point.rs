@@ -24,3 +24,12 @@ pub(crate) fn reach(point: &str) {
 #[cfg(not(feature = "fault-points"))]
 #[inline(always)]
 pub(crate) fn reach(_point: &str) {}
+
+/// How long a node serves before it keeps copies: in builds with fault points, not at all, unless the environment says so.
+pub(crate) fn copies_after(usual: std::time::Duration) -> std::time::Duration {
+    #[cfg(feature = "fault-points")]
+    if std::env::var_os("SESSIOND_FAULT_COPIES_AT_ONCE").is_none_or(|it| it != "0") {
+        return std::time::Duration::ZERO;
+    }
+    usual
+}

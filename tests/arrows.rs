@@ -44,7 +44,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms of the service, the lowest first: each may import those before it.
-const ROOMS: &[&str] = &["core", "audit", "events", "fence", "sessions", "risk", "check", "sign_in", "users", "jobs"];
+const ROOMS: &[&str] =
+    &["core", "audit", "events", "fence", "sessions", "risk", "near_cache", "check", "sign_in", "users", "jobs"];
 
 /// Where a foreign crate may be named: a layer, or one module of it.
 const HOMES: &[(&str, &[&str])] = &[
@@ -65,7 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["domain::password"]),
     ("maxminddb", &["service::core::location"]),
     ("zxcvbn", &["domain::password_rules"]),
-    ("rustix", &["service::sign_in::hash_pool", "server::descriptors"]),
+    ("rustix", &["domain::clock", "service::sign_in::hash_pool", "server::descriptors"]),
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -20,6 +21,9 @@ const USERS: usize = 100;
 /// The names, as tables and charts show them.
 pub const FLOOR: &str = "actix-web, no session";
 pub const FORWARD: &str = "sessiond, /auth/forward";
+/// The same, answered from copies in the node's memory; and where every copy is pushed out before it is asked for.
+pub const HIT: &str = "sessiond, /auth/forward, near cache";
+pub const MISS: &str = "sessiond, /auth/forward, near cache, miss";
 pub const ME: &str = "sessiond, /me";
 /// An application of its own on the session layer.
 pub const EMBEDDING: &str = "sessiond in actix-session";
@@ -124,22 +128,39 @@ async fn sign_in(address: &str) -> Result<Vec<Vec<u8>>> {
     Ok(requests)
 }
 
-async fn sessiond(stores: &Stores) -> Result<[Contender; 3]> {
+/// Room for every session, and for one of them.
+const ENTRIES: [&str; 2] = ["10000", "1"];
+/// A node serves for this long before it keeps copies.
+const UNTIL_COPIES: Duration = Duration::from_secs(12);
+
+async fn sessiond(stores: &Stores) -> Result<[Contender; 5]> {
     let database = stores.folder.path().join("ledger.db");
     let mut population = Population::create(&database).await?;
     let users = population.users(USERS)?;
     let people = population.sessions(&users, SESSIONS)?;
     drop(population);
     let server = std::rc::Rc::new(Server::start(&database, Some(stores.redis.url()))?);
+    let near = ENTRIES.map(|entries| {
+        let settings = [("SESSIOND_NEAR_CACHE", entries)];
+        Server::start_with(cpu::SERVER, &database, Some(stores.redis.url()), &settings).map(std::rc::Rc::new)
+    });
+    let [hit, miss] = near;
+    let (hit, miss) = (hit?, miss?);
     let embedding = std::rc::Rc::new(Server::start_embedding(&database, stores.redis.url())?);
+    tokio::time::sleep(UNTIL_COPIES).await;
     let key = cookie_key();
     let cookies: Vec<String> = people.iter().map(|person| cookie(&key, &person.token)).collect::<Result<_>>()?;
-    Ok([(FORWARD, "/auth/forward", &server), (ME, "/me", &server), (EMBEDDING, "/who", &embedding)].map(
-        |(name, path, server)| Contender {
-            name,
-            address: server.address.clone(),
-            requests: cookies.iter().map(|cookie| request("GET", path, cookie)).collect(),
-            process: Running::Sessiond(std::rc::Rc::clone(server)),
-        },
-    ))
+    let contenders = [
+        (FORWARD, "/auth/forward", &server),
+        (HIT, "/auth/forward", &hit),
+        (MISS, "/auth/forward", &miss),
+        (ME, "/me", &server),
+        (EMBEDDING, "/who", &embedding),
+    ];
+    Ok(contenders.map(|(name, path, server)| Contender {
+        name,
+        address: server.address.clone(),
+        requests: cookies.iter().map(|cookie| request("GET", path, cookie)).collect(),
+        process: Running::Sessiond(std::rc::Rc::clone(server)),
+    }))
 }

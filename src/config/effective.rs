@@ -16,6 +16,7 @@ impl Config {
             (var::REDIS_URL, redis(|redis| redis.url.to_string())),
             (var::REDIS_PREFIX, redis(|redis| redis.prefix.clone())),
             (var::STORE_LEASE, self.redis.as_ref().map(|_| terms::text(self.store_lease))),
+            (var::NEAR_CACHE, Some(self.near_cache.to_string())),
             (var::BASE_PATH, Some(self.base_path.clone()).filter(|path| !path.is_empty())),
             (var::COOKIE_DOMAIN, self.cookie_domain.clone()),
             (var::COOKIE_KEY, Some(self.cookie_key.to_string())),

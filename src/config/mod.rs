@@ -62,6 +62,8 @@ pub struct Config {
     /// How long a Redis process is trusted after the ledger last confirmed it. A command without Redis needs it, too: it
     /// waits until the nodes no longer trust what they trusted before.
     pub(crate) store_lease: Duration,
+    /// How many copies of records a node keeps in its memory; zero: none.
+    pub(crate) near_cache: usize,
     /// The path of all routes: empty, or `/auth`.
     pub(crate) base_path: String,
     /// The domain whose hosts share the cookie; `None` for a cookie of one host.
@@ -198,6 +200,7 @@ impl Config {
         Ok(Self {
             workers: network::workers(&settings)?,
             store_lease: stores::store_lease(&settings)?,
+            near_cache: stores::near_cache(&settings, redis.is_some())?,
             base_path: origin::base_path(&settings)?,
             cookie_domain: origin::cookie_domain(&settings, &origins)?,
             cookie_key: match secrets {

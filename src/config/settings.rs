@@ -110,6 +110,10 @@ settings! {
     /// How long nodes trust a Redis process after the database last confirmed it
     STORE_LEASE = "SESSIOND_STORE_LEASE", "DURATION", default("3s");
 
+    /// How many sessions this node keeps in its own memory, so that most checks need no Redis; each revocation then waits
+    /// for this node; 0 is off
+    NEAR_CACHE = "SESSIOND_NEAR_CACHE", "COUNT", default("0");
+
     /// Path of all routes, such as /auth
     BASE_PATH = "SESSIOND_BASE_PATH", "PATH", in_words("the root");
 

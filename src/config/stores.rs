@@ -18,6 +18,8 @@ use crate::domain::PostgresUrl;
 const LEAST_LEASE: Duration = Duration::from_secs(2);
 const MOST_LEASE: Duration = Duration::from_secs(30);
 const MAX_PREFIX: usize = 64;
+/// Two to three gigabytes.
+const MOST_COPIES: usize = 10_000_000;
 
 /// The database that holds what must never be lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +138,17 @@ pub(super) fn redis(settings: &Settings) -> Result<Option<Redis>, ConfigError> {
 }
 
 /// How long one Redis process is believed after the ledger last confirmed it.
+pub(super) fn near_cache(settings: &Settings, has_redis: bool) -> Result<usize, ConfigError> {
+    let given = settings.given(var::NEAR_CACHE);
+    match given.number(0, MOST_COPIES)? {
+        copies if copies > 0 && !has_redis => {
+            Err(given
+                .bad("needs REDIS_URL: it keeps copies of what Redis holds, and nodes tell each other over Redis."))
+        }
+        copies => Ok(copies),
+    }
+}
+
 pub(super) fn store_lease(settings: &Settings) -> Result<Duration, ConfigError> {
     terms::duration(&settings.given(var::STORE_LEASE), LEAST_LEASE, MOST_LEASE)
 }

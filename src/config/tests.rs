@@ -30,6 +30,7 @@ fn everything_has_a_default() {
     SESSIOND_WORKERS=2
     DATABASE_URL=sqlite://sessiond.db
     REDIS_URL=-
+    SESSIOND_NEAR_CACHE=0
     SESSIOND_BASE_PATH=-
     SESSIOND_COOKIE_DOMAIN=-
     SESSIOND_COOKIE_KEY=(in sessiond.db.cookie-key)

@@ -118,6 +118,12 @@ impl LedgerClock {
         }
     }
 
+    /// What this clock shows when the stopwatch shows `monotonic`: for a caller that has just read the stopwatch.
+    pub fn at(&self, monotonic: Duration) -> Timestamp {
+        let origin = self.origin.load(Ordering::Relaxed);
+        self.travel(Timestamp::from_ms(origin.saturating_add(millis(monotonic))))
+    }
+
     fn skew_from(&self, origin: i64) -> Skew {
         let ahead = self.node.wall().ms().saturating_sub(origin.saturating_add(millis(self.node.monotonic())));
         if ahead.saturating_abs() <= millis(MAX_SKEW) { Skew::Small } else { Skew::Large(ahead) }
@@ -126,8 +132,7 @@ impl LedgerClock {
 
 impl Clock for LedgerClock {
     fn now(&self) -> Timestamp {
-        let origin = self.origin.load(Ordering::Relaxed);
-        self.travel(Timestamp::from_ms(origin.saturating_add(millis(self.node.monotonic()))))
+        self.at(self.node.monotonic())
     }
 
     fn wall(&self) -> Timestamp {

@@ -35,6 +35,11 @@ impl Token {
         Uuid::from_bytes(self.0).hyphenated().to_string()
     }
 
+    /// The token's bytes. The caller must keep them nowhere.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The hash that is stored in place of the token.
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0).into())
@@ -72,6 +77,11 @@ impl TokenHash {
     /// The hash in a Redis key: 43 characters of base64url without padding.
     pub fn to_base64url(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads [`TokenHash::to_base64url`] back.
+    pub fn parse_base64url(text: &str) -> Option<Self> {
+        Self::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?)
     }
 
     /// The first six bytes of SHA-256 over this hash and a record's content. The record stores them, so that a record

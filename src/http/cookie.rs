@@ -12,7 +12,7 @@ use actix_web::cookie::{Cookie, Key};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::removal::removal;
-use super::signature::Verifier;
+use super::signature::{DecodedCookie, Verifier};
 use super::stale_cookies::StaleCookies;
 use crate::config::Config;
 use crate::domain::{Random, Token, TokenHash};
@@ -153,6 +153,19 @@ impl SessionCookie {
         }
     }
 
+    /// The only cookie of the name, over all of the request's Cookie headers; its signature is not verified yet. None when
+    /// there is none, when there are several, or when it cannot be one of ours: [`SessionCookie::read`] tells which.
+    pub fn only(&self, headers: &HeaderMap) -> Option<DecodedCookie> {
+        let mut ours = pairs(headers).filter(|pair| self.is_ours(pair));
+        let (pair, None) = (ours.next()?, ours.next()) else { return None };
+        DecodedCookie::of(split(pair)?.1)
+    }
+
+    /// What a decoded cookie is.
+    pub fn judge(&self, cookie: &DecodedCookie) -> Presented {
+        self.verifier.token(cookie).map_or(Presented::Invalid, Presented::One)
+    }
+
     /// Distinguishes cookies that open no session, within this process only.
     pub fn fingerprint(&self, headers: &HeaderMap) -> u64 {
         let mut hasher = self.fingerprints.build_hasher();
@@ -223,7 +236,7 @@ impl SessionCookie {
 
     fn verify(&self, pair: &str) -> Option<Token> {
         let (_, value) = split(pair)?;
-        self.verifier.token(value)
+        self.verifier.token(&DecodedCookie::of(value)?)
     }
 }
 

@@ -58,20 +58,34 @@ pub async fn forward(site: Data<Site>, request: HttpRequest) -> Result<HttpRespo
     }
 }
 
-/// The live session of a request on a route without the session layer.
+/// The live session of a request on a route without the session layer. A copy in memory answers before the signature is
+/// verified: it was, when the copy was made.
 pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Problem> {
-    let address = || site.proxies.client_address(request.peer_addr(), request.headers());
-    let token = match site.cookie.read(request.headers()) {
-        Presented::One(token) => token,
-        Presented::Invalid => return Err(site.unknown_token(request.headers(), address())),
-        Presented::Nothing | Presented::Several(_) | Presented::TooMany => return Err(Problem::unauthenticated()),
+    let headers = request.headers();
+    let address = || site.proxies.client_address(request.peer_addr(), headers);
+    let cookie = site.cookie.only(headers);
+    let key = cookie.as_ref().and_then(|cookie| site.copy_key(cookie));
+    let known = match key {
+        Some(key) => site.app.check.recall(key, address()),
+        None => None,
     };
-    let from = address();
-    let activity = no_touch::activity(request.method(), request.headers());
-    let checked = site.app.check.authenticate(&token, from, activity).await?;
-    let checked = checked.ok_or_else(|| site.unknown_token(request.headers(), from))?;
-    let client = || site.client(request.peer_addr(), request.headers());
-    let recognised = site.app.check.recognise(checked, user_agent(request.headers()).as_deref(), &client).await?;
+    let checked = match known {
+        Some(checked) => checked,
+        None => {
+            let token = match cookie.map_or_else(|| site.cookie.read(headers), |cookie| site.cookie.judge(&cookie)) {
+                Presented::One(token) => token,
+                Presented::Invalid => return Err(site.unknown_token(headers, address())),
+                Presented::Nothing | Presented::Several(_) | Presented::TooMany => {
+                    return Err(Problem::unauthenticated());
+                }
+            };
+            let (from, activity) = (address(), no_touch::activity(request.method(), headers));
+            let checked = site.app.check.look_up(&token, key, from, activity).await?;
+            checked.ok_or_else(|| site.unknown_token(headers, from))?
+        }
+    };
+    let client = || site.client(request.peer_addr(), headers);
+    let recognised = site.app.check.recognise(checked, user_agent(headers).as_deref(), &client).await?;
     recognised.ok_or_else(Problem::unauthenticated)
 }
 

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroize;
 
 use crate::domain::Token;
 
@@ -33,9 +34,8 @@ impl Verifier {
     }
 
     /// The token in a cookie's value, if it was signed with the key.
-    pub(super) fn token(&self, value: &str) -> Option<Token> {
-        let plain = decoded(value)?;
-        let (mac_text, token) = plain.split_at_checked(MAC_TEXT)?;
+    pub(super) fn token(&self, cookie: &DecodedCookie) -> Option<Token> {
+        let (mac_text, token) = cookie.0.split_at_checked(MAC_TEXT)?;
         // The decoder needs room up to the next full group of three bytes.
         let mut mac = [0; 33];
         let length = STANDARD.decode_slice(mac_text, &mut mac).ok()?;
@@ -44,15 +44,31 @@ impl Verifier {
     }
 }
 
-/// Decodes the percent-encoding; `None` unless the result is as long as a signed token.
-fn decoded(value: &str) -> Option<[u8; WHOLE]> {
-    let mut plain = [0; WHOLE];
-    let mut places = plain.iter_mut();
-    let mut bytes = value.bytes();
-    while let Some(byte) = bytes.next() {
-        *places.next()? = if byte == b'%' { digit(bytes.next()?)? << 4 | digit(bytes.next()?)? } else { byte };
+/// A cookie's value without its percent-encoding, as long as a signed token; its signature is not verified yet.
+pub struct DecodedCookie([u8; WHOLE]);
+
+impl DecodedCookie {
+    /// Decodes a value; `None` if it cannot be a signed token.
+    pub(super) fn of(value: &str) -> Option<Self> {
+        let mut plain = [0; WHOLE];
+        let mut places = plain.iter_mut();
+        let mut bytes = value.bytes();
+        while let Some(byte) = bytes.next() {
+            *places.next()? = if byte == b'%' { digit(bytes.next()?)? << 4 | digit(bytes.next()?)? } else { byte };
+        }
+        places.next().is_none().then_some(Self(plain))
     }
-    places.next().is_none().then_some(plain)
+
+    /// The bytes; they hold a token.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for DecodedCookie {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -84,6 +100,10 @@ mod tests {
         Token::parse(CookieJar::new().signed(&key(7)).verify(cookie)?.value())
     }
 
+    fn verified(key: &Key, value: &str) -> Option<Token> {
+        Verifier::new(key).token(&DecodedCookie::of(value)?)
+    }
+
     fn text(token: Option<Token>) -> Option<String> {
         token.map(|token| token.expose())
     }
@@ -93,8 +113,8 @@ mod tests {
         fn it_reads_what_the_jar_writes(bytes in any::<[u8; 16]>()) {
             let token = uuid::Uuid::from_bytes(bytes).to_string();
             let value = written(&token);
-            prop_assert_eq!(text(Verifier::new(&key(7)).token(&value)), Some(token));
-            prop_assert!(Verifier::new(&key(8)).token(&value).is_none());
+            prop_assert_eq!(text(verified(&key(7), &value)), Some(token));
+            prop_assert!(verified(&key(8), &value).is_none());
         }
 
         #[test]
@@ -106,16 +126,15 @@ mod tests {
             let mut value = written(&uuid::Uuid::from_bytes(bytes).to_string());
             let place = place.index(value.len());
             value.replace_range(place..=place, &other);
-            let (ours, jars) = (text(Verifier::new(&key(7)).token(&value)), text(read_by_jar(&value)));
+            let (ours, jars) = (text(verified(&key(7), &value)), text(read_by_jar(&value)));
             prop_assert!(ours.is_none() || ours == jars, "{value}: {ours:?}, the jar: {jars:?}");
         }
     }
 
     #[test]
     fn what_is_not_a_signed_token_is_none() {
-        let verifier = Verifier::new(&key(7));
         let good = written("01937c5e-7b1a-7c3d-8e4f-001122334455");
-        assert!(verifier.token(&good).is_some());
+        assert!(verified(&key(7), &good).is_some());
         for value in [
             "",
             "%",
@@ -131,7 +150,7 @@ mod tests {
             &written("01937C5E-7B1A-7C3D-8E4F-001122334455"),
             &"%41".repeat(5_000),
         ] {
-            assert!(verifier.token(value).is_none(), "{value}");
+            assert!(verified(&key(7), value).is_none(), "{value}");
         }
     }
 }

@@ -21,9 +21,10 @@ use super::headers::AnswerHeaders;
 use super::next::Destinations;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
+use super::signature::DecodedCookie;
 use crate::config::Config;
 use crate::domain::{Client, Random, device};
-use crate::service::App;
+use crate::service::{App, CopyKey};
 
 /// One worker's share. Cloning is cheap and shares the worker's connections.
 #[derive(Clone)]
@@ -88,6 +89,11 @@ impl Site {
             user_agent: user_agent(headers).map(Cow::into_owned),
             request_id: self.request_id(),
         }
+    }
+
+    /// The key of a cookie's copy; none when the near cache is off.
+    pub fn copy_key(&self, cookie: &DecodedCookie) -> Option<CopyKey> {
+        self.app.check.copy_key(cookie.as_bytes())
     }
 
     /// Headers that remove the session cookies which the request may carry and this configuration does not set.

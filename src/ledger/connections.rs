@@ -1,6 +1,7 @@
 //! Connections: the idle connections of one pool.
 //!
-//! Owns the generation, which all pools of one database share. A call that exceeds its time limit ends the generation:
+//! Owns the generation, which all pools of one database share, and the server that this node has a lease on: a
+//! connection to another server, such as a primary that was replaced, is not lent. A call that exceeds its time limit ends the generation:
 //! connections of that generation are not lent again, because their server may be frozen, or no longer the primary when
 //! it wakes. A failed call makes all of them suspect: the server may have closed the others, too. The pool limits how
 //! many are lent at once.
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::db::{Database, Db, Purpose};
 use super::error::LedgerError;
+use super::timeline;
 use crate::domain::{Clock, SystemClock};
 
 /// A connection that answered this recently is lent without a check.
@@ -20,9 +22,14 @@ const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// The memory that a server keeps for a connection grows with its age.
 const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
 
+/// Why a new connection is not used.
+const ELSEWHERE: &str = "it leads to another server than the one under this node's lease";
+
 /// A connection, when it was opened, and when it last did a call.
 struct Pooled {
     db: Db,
+    /// The server that it leads to, once somebody had to know.
+    server: Option<String>,
     generation: u64,
     opened: Duration,
     answered: Option<Answered>,
@@ -42,6 +49,8 @@ pub(super) struct Generation(Arc<Counters>);
 struct Counters {
     generation: AtomicU64,
     failures: AtomicU64,
+    /// The server under this node's lease; none while the node needs no lease.
+    leased: Mutex<Option<Arc<str>>>,
 }
 
 impl Generation {
@@ -57,6 +66,18 @@ impl Generation {
             Ordering::SeqCst,
             Ordering::SeqCst,
         );
+    }
+
+    /// From now on only connections to this server are lent.
+    pub(super) fn lease(&self, server: &str) {
+        let mut leased = self.0.leased.lock();
+        if leased.as_deref() != Some(server) {
+            *leased = Some(server.into());
+        }
+    }
+
+    fn leased(&self) -> Option<Arc<str>> {
+        self.0.leased.lock().clone()
     }
 
     fn failures(&self) -> u64 {
@@ -98,7 +119,11 @@ impl Connections {
         is_awaited: impl Fn() -> bool,
         body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let mut pooled = self.take().map_or_else(|| self.open(), Ok)?;
+        let leased = self.generation.leased().filter(|_| self.purpose != Purpose::Lease);
+        let mut pooled = match self.take(leased.as_deref()) {
+            Some(pooled) => pooled,
+            None => self.open_to(leased.as_deref())?,
+        };
         // Read before the answer: a failure meanwhile makes this connection suspect, too.
         let failures = self.generation.failures();
         let answer = if is_awaited() { body(&mut pooled.db) } else { Err(LedgerError::Busy("no connection in time")) };
@@ -122,14 +147,25 @@ impl Connections {
             self.generation.note_failure();
             LedgerError::Unreachable(error.to_string())
         })?;
-        Ok(Pooled { db, generation: self.generation.now(), opened: self.clock.monotonic(), answered: None })
+        let (generation, opened) = (self.generation.now(), self.clock.monotonic());
+        Ok(Pooled { db, server: None, generation, opened, answered: None })
+    }
+
+    /// A new connection to this server. The address may lead to several: after a failover, to an old primary, too.
+    fn open_to(&self, leased: Option<&str>) -> Result<Pooled, LedgerError> {
+        let mut pooled = self.open()?;
+        match leads_to(&mut pooled, leased) {
+            true => Ok(pooled),
+            false => Err(LedgerError::Unreachable(ELSEWHERE.to_owned())),
+        }
     }
 
     /// An idle connection that answers. The check costs a round trip, and saves the first query after a server restart.
-    fn take(&self) -> Option<Pooled> {
+    fn take(&self, leased: Option<&str>) -> Option<Pooled> {
         loop {
             let mut pooled = self.idle.lock().pop()?;
-            if self.is_of_now(&pooled) && (self.is_surely_alive(&pooled) || pooled.db.answers()) {
+            let is_alive = self.is_of_now(&pooled) && (self.is_surely_alive(&pooled) || pooled.db.answers());
+            if is_alive && leads_to(&mut pooled, leased) {
                 return Some(pooled);
             }
         }
@@ -144,4 +180,13 @@ impl Connections {
     fn is_of_now(&self, pooled: &Pooled) -> bool {
         pooled.generation == self.generation.now()
     }
+}
+
+/// Whether a connection leads to the server under this node's lease. It leads to one server as long as it lives.
+fn leads_to(pooled: &mut Pooled, leased: Option<&str>) -> bool {
+    let Some(leased) = leased else { return true };
+    if pooled.server.is_none() {
+        pooled.server = timeline::server(&mut pooled.db).ok();
+    }
+    pooled.server.as_deref() == Some(leased)
 }

@@ -59,6 +59,8 @@ pub(super) enum Purpose {
     Entrance,
     /// The query which Redis to trust; never behind a read either.
     Watch,
+    /// The renewal of this node's lease; never behind anything else, because every answer depends on it.
+    Lease,
     /// Transactions.
     Write,
 }
@@ -120,7 +122,7 @@ fn prepare_postgres(c: &mut diesel::PgConnection) -> QueryResult<()> {
 }
 
 fn prepare_sqlite(c: &mut SqliteConnection, purpose: Purpose) -> QueryResult<()> {
-    let query_only = if purpose == Purpose::Write { "OFF" } else { "ON" };
+    let query_only = if matches!(purpose, Purpose::Write | Purpose::Lease) { "OFF" } else { "ON" };
     // The busy timeout first: switching to WAL can itself meet a lock.
     c.batch_execute(&format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

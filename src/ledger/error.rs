@@ -36,6 +36,9 @@ pub enum LedgerError {
     /// A node with other settings took this node's place while it stood still.
     #[error("a node with different settings has taken this node's place")]
     Displaced,
+    /// This node's lease ran out: another node may have confirmed since that a session is over.
+    #[error("this node's lease on the database ran out and was not renewed")]
+    Leaseless,
     /// A row holds a value that this version never writes.
     #[error("the database contains unreadable data: {0}")]
     Corrupt(String),

@@ -30,9 +30,9 @@ pub fn read(db: &mut Db) -> Result<Option<History>, LedgerError> {
     .transpose()
 }
 
-/// Gives the ledger a name, unless it has one.
+/// Gives the ledger a name, unless it has one. No node can hold a lease of a ledger without a name.
 pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
-    let timeline = timeline::read(db)?;
+    let (timeline, server) = (timeline::read(db)?, timeline::server(db)?);
     let row = (
         lineage::id.eq(ID),
         lineage::ledger.eq(history.ledger.to_string()),
@@ -40,6 +40,7 @@ pub fn establish(db: &mut Db, history: &History) -> Result<(), LedgerError> {
         lineage::height.eq(history.position.height),
         lineage::ancestors.eq(history.position.ancestors_text()),
         lineage::timeline.eq(timeline),
+        lineage::watched.eq(server),
     );
     each!(db, c => diesel::insert_into(lineage::table).values(row).on_conflict(lineage::id).do_nothing().execute(c))?;
     Ok(())

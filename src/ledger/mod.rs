@@ -22,6 +22,7 @@ pub mod lineage;
 pub mod live_store;
 pub mod locks;
 mod migrate;
+pub mod node_leases;
 pub mod nodes;
 pub mod outbox;
 pub mod pending_invalidations;
@@ -76,6 +77,8 @@ pub struct Ledger {
     entrance: LedgerPool,
     watch: LedgerPool,
     writes: LedgerPool,
+    lease: LedgerPool,
+    generation: Generation,
     owners: QueryBatcher<SessionId, Option<(User, Session)>>,
     statements: Arc<AtomicU64>,
     refusals: Arc<Refusals>,
@@ -90,10 +93,23 @@ impl Ledger {
         let generation = Generation::default();
         let pool = |purpose| LedgerPool::new(&database, purpose, &statements, &generation);
         let (reads, watch, writes) = (pool(Purpose::Read), pool(Purpose::Watch), pool(Purpose::Write));
-        let entrance = pool(Purpose::Entrance);
+        let (entrance, lease) = (pool(Purpose::Entrance), pool(Purpose::Lease));
         let (refusals, written, file) = (Arc::default(), Arc::default(), Arc::default());
         let owners = QueryBatcher::new(&reads, sessions::find_with_owners);
-        Ok(Self { reads, entrance, watch, writes, owners, refusals, written, file, statements, database })
+        Ok(Self {
+            reads,
+            entrance,
+            watch,
+            writes,
+            lease,
+            generation,
+            owners,
+            refusals,
+            written,
+            file,
+            statements,
+            database,
+        })
     }
 
     /// The state of the tables. Creates and changes nothing.
@@ -156,12 +172,13 @@ impl Ledger {
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
+        self.refusals.want_lease().await;
         let refusals = Arc::clone(&self.refusals);
         let answer = pool.run(move |db| {
-            refusals.check()?;
+            refusals.check_lease()?;
             let answer = body(db)?;
-            // The ledger may have been refused during the read.
-            refusals.check()?;
+            // The ledger may have been refused during the read, or the lease may have run out.
+            refusals.check_lease()?;
             Ok(answer)
         });
         answer.await
@@ -170,9 +187,10 @@ impl Ledger {
     /// A session with its owner, unless it was ended, as both are now. Very frequent, so the queries of several
     /// requests are batched.
     pub async fn find_with_owner(&self, id: SessionId) -> Result<Option<(User, Session)>, LedgerError> {
-        self.refusals.check()?;
+        self.refusals.want_lease().await;
+        self.refusals.check_lease()?;
         let found = self.owners.ask(id).await?;
-        self.refusals.check()?;
+        self.refusals.check_lease()?;
         Ok(found)
     }
 
@@ -193,6 +211,15 @@ impl Ledger {
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
         self.watch.run(body).await
+    }
+
+    /// Runs the statements that renew this node's lease, each its own transaction, over connections of its own.
+    pub async fn renew_lease<T, F>(&self, body: F) -> Result<T, LedgerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
+    {
+        self.lease.run(body).await
     }
 
     /// Runs one transaction, again if the database rolled it back in favour of another one. An error means that it has
@@ -284,6 +311,39 @@ impl Ledger {
         self.refusals.stopwatch()
     }
 
+    /// Whether nodes need a lease for their answers: another server may have taken this one's place. A file has one
+    /// place.
+    pub fn needs_lease(&self) -> bool {
+        match self.database {
+            Database::Sqlite { .. } => false,
+            #[cfg(feature = "postgres")]
+            Database::Postgres { .. } => true,
+        }
+    }
+
+    /// From this time on reads are refused, unless the lease is renewed; only the server that granted it is asked.
+    pub fn hold_lease(&self, server: Option<&str>, until: Duration) {
+        if let Some(server) = server {
+            self.generation.lease(server);
+        }
+        self.refusals.hold_lease(until);
+    }
+
+    /// An attempt to renew the lease has ended.
+    pub fn tried_lease(&self, failed: bool) {
+        self.refusals.tried_lease(failed);
+    }
+
+    /// Waits until a read needs a lease that is over.
+    pub async fn lease_wanted(&self) {
+        self.refusals.lease_wanted().await;
+    }
+
+    /// Whether this node may answer from the ledger: it holds a lease, or needs none.
+    pub fn has_lease(&self) -> bool {
+        !matches!(self.refusals.check_lease(), Err(LedgerError::Leaseless))
+    }
+
     /// From this time on all calls are refused, unless the place is kept again.
     pub fn keep_place(&self, until: Duration) {
         self.refusals.keep_place(until);
@@ -316,6 +376,9 @@ impl Ledger {
     /// How many threads it may block at once. A worker's own blocking threads may be fewer, and a frozen server that
     /// holds them all would leave it without SQL.
     pub fn thread_bound(&self) -> usize {
-        [&self.reads, &self.entrance, &self.watch, &self.writes].iter().map(|pool| pool.thread_bound()).sum()
+        [&self.reads, &self.entrance, &self.watch, &self.writes, &self.lease]
+            .iter()
+            .map(|pool| pool.thread_bound())
+            .sum()
     }
 }

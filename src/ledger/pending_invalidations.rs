@@ -70,6 +70,18 @@ pub fn oldest(db: &mut Db, after: Option<Uuid>, limit: i64) -> Result<Vec<Pendin
     rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
 }
 
+/// The token hashes that wait, in no order; none when there are more than `most`.
+pub fn token_hashes(db: &mut Db, most: usize) -> Result<Option<Vec<TokenHash>>, LedgerError> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let rows = pending_invalidations::table.select(pending_invalidations::token_hash).limit(limit);
+    let hashes: Vec<Vec<u8>> = rows.load(db)?;
+    if hashes.len() > most {
+        return Ok(None);
+    }
+    let read = |hash: Vec<u8>| TokenHash::try_from(hash).map_err(|error| LedgerError::Corrupt(error.to_string()));
+    hashes.into_iter().map(read).collect::<Result<_, _>>().map(Some)
+}
+
 /// The pending invalidations of a user's sessions.
 pub fn of_user(db: &mut Db, user: UserId) -> Result<Vec<PendingInvalidation>, LedgerError> {
     let theirs = sessions::table.filter(sessions::user_id.eq(user.to_string())).select(sessions::id);

@@ -140,6 +140,8 @@ fn size(database: &Database, purpose: Purpose) -> usize {
         // The trusted Redis and the time, one query each; the third place is for the next query while the database does
         // not answer the first.
         (_, Purpose::Watch) => 3,
+        // A renewal that hangs is given up, and keeps its place until the driver gives up, too.
+        (_, Purpose::Lease) => 8,
         #[cfg(feature = "postgres")]
         (Database::Postgres { .. }, Purpose::Read | Purpose::Write) => 8,
     }

@@ -49,6 +49,7 @@ diesel::table! {
         height -> BigInt,
         ancestors -> Text,
         timeline -> Text,
+        watched -> Text,
     }
 }
 
@@ -64,6 +65,16 @@ diesel::table! {
         epoch -> BigInt,
         enrolled_at -> BigInt,
         retired_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    node_leases (name) {
+        name -> Text,
+        round -> BigInt,
+        applied -> BigInt,
+        copies -> Bool,
+        lease_ms -> BigInt,
     }
 }
 
@@ -183,6 +194,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     former_tokens,
     lineage,
     live_store,
+    node_leases,
     nodes,
     password_resets,
     sessions,

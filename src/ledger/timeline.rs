@@ -40,6 +40,20 @@ pub fn read(db: &mut Db) -> Result<String, LedgerError> {
     }
 }
 
+/// The very server of this connection: its timeline, and when it was started. A server that was restarted may have lost
+/// what it had not written, and a restored one goes on from another past.
+pub fn server(db: &mut Db) -> Result<String, LedgerError> {
+    let timeline = read(db)?;
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => {
+            let question = "SELECT extract(epoch FROM pg_postmaster_start_time())::text AS text";
+            Ok(format!("{timeline}/{}", sql_query(question).get_result::<Answer>(c)?.text))
+        }
+        Db::Sqlite(_) => Ok(timeline),
+    }
+}
+
 /// The file with this name now. If the connection has another one open, or there is none, this is the timeline of no
 /// ledger that was read.
 fn identity(path: &str) -> String {

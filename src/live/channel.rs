@@ -23,9 +23,9 @@ impl Live {
             return Ok(());
         }
         let (shared, channel) = (&self.shared, self.channel());
-        let words: Vec<_> = sessions.iter().map(|session| word(&shared.own, *session)).collect();
+        let words: Vec<_> = sessions.iter().map(|session| (channel.clone(), word(&shared.own, *session))).collect();
         // Any node of a cluster passes it on to the others.
-        let told = self.connections.any().boxed().await?.publish(&channel, &words).await;
+        let told = self.connections.any().boxed().await?.publish(&words).await;
         if matches!(&told, Err(LiveError::Refused(code)) if code == "NOPERM")
             && !shared.muted.swap(true, Ordering::SeqCst)
         {

@@ -79,6 +79,10 @@ impl Stamped {
         self.shard.as_ref().is_none_or(|shard| shard.slots.contains(slot))
     }
 
+    pub(super) fn store_lease(&self) -> Arc<StoreLease> {
+        Arc::clone(&self.lease)
+    }
+
     pub(super) fn stamp(&self) -> Stamp {
         self.stamp
     }
@@ -186,12 +190,12 @@ impl Stamped {
         self.settle(questions.query_async(&mut self.redis()).await)
     }
 
-    /// Publishes messages to every subscriber of the channel, a bounded number at a time.
-    pub(super) async fn publish(&self, channel: &str, words: &[String]) -> Result<(), LiveError> {
-        for chunk in words.chunks(CHUNK) {
+    /// Publishes messages, each to every subscriber of its channel, a bounded number at a time.
+    pub(super) async fn publish(&self, messages: &[(String, String)]) -> Result<(), LiveError> {
+        for chunk in messages.chunks(CHUNK) {
             let mut pipeline = Pipeline::with_capacity(chunk.len());
-            for word in chunk {
-                pipeline.cmd("PUBLISH").arg(channel).arg(word).ignore();
+            for (channel, text) in chunk {
+                pipeline.cmd("PUBLISH").arg(channel).arg(text).ignore();
             }
             self.settle(pipeline.exec_async(&mut self.redis()).await)?;
         }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::StoreLease;
 use super::connection::Stamped;
 use super::record::Record;
 use crate::domain::TokenHash;
@@ -27,6 +28,13 @@ pub struct SeenRecord {
     pub(super) hash: TokenHash,
     pub(super) text: Vec<u8>,
     pub(super) connection: Arc<Stamped>,
+}
+
+impl SeenRecord {
+    /// How long the process that it was read from is trusted.
+    pub fn trust(&self) -> Arc<StoreLease> {
+        self.connection.store_lease()
+    }
 }
 
 impl fmt::Debug for SeenRecord {

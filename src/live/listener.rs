@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
-use redis::{Client, ConnectionInfo, Msg, RedisError};
+use redis::{Client, ConnectionInfo, RedisError};
 use tokio::time::timeout;
 
 use super::address::{Node, at};
@@ -85,10 +85,20 @@ impl Listener {
     /// Waits for another node's message that a session may have changed. An error: no further message will come.
     pub async fn hear(&mut self) -> Result<SessionId, LiveError> {
         loop {
+            let text = self.text().await?;
+            if let Some(session) = read(&text, &self.own) {
+                return Ok(session);
+            }
+        }
+    }
+
+    /// Waits for any message that is text, this node's own too. An error: no further message will come.
+    pub(super) async fn text(&mut self) -> Result<String, LiveError> {
+        loop {
             match timeout(SILENCE, self.messages.next()).await {
                 Ok(Some(message)) => {
-                    if let Some(session) = read(&message, &self.own) {
-                        return Ok(session);
+                    if let Ok(text) = String::from_utf8(message.get_payload_bytes().to_vec()) {
+                        return Ok(text);
                     }
                 }
                 Ok(None) => return Err(LiveError::Down("the subscription has ended".to_owned())),
@@ -116,8 +126,7 @@ pub(super) fn word(own: &str, session: SessionId) -> String {
 }
 
 /// The session; none when this node is the sender, or the message is malformed.
-fn read(message: &Msg, own: &str) -> Option<SessionId> {
-    let text = std::str::from_utf8(message.get_payload_bytes()).ok()?;
+fn read(text: &str, own: &str) -> Option<SessionId> {
     let (who, session) = text.split_once(' ')?;
     if who == own { None } else { SessionId::parse(session) }
 }

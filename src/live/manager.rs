@@ -235,7 +235,7 @@ fn advised(error: LiveError, prefix: &str) -> LiveError {
         }
         LiveError::Refused(code) if code == "NOPERM" || code.starts_with("ERR The user executing") => fenced(&format!(
             "its user lacks a permission: grant it with ACL SETUSER … ~{prefix}{SESSION}* ~{prefix}{LEDGER}* \
-             ~{prefix}{ATTEMPTS}* &{prefix}changed +info +ping +unwatch +getex +get +set +del +evalsha +script|load \
+             ~{prefix}{ATTEMPTS}* &{prefix}changed &{prefix}near:* +info +ping +unwatch +getex +get +set +del +evalsha +script|load \
              +publish +subscribe +hgetall +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info",
         )),
         LiveError::Refused(code) if code == "WRONGPASS" || code == "NOAUTH" => fenced(&format!(

@@ -176,6 +176,7 @@ impl From<&Config> for Policy {
             audit_retention: config.audit_retention,
             session_retention: config.ended_session_retention,
             store_lease: config.store_lease,
+            near_cache: config.near_cache,
         }
     }
 }

@@ -21,15 +21,21 @@ use super::core::webhook_client::WebhookClient;
 use super::events::Events;
 use super::events::hub::Hub;
 use super::fence::Fence;
+use super::fence::lease_watch::LeaseWatch;
 use super::fence::membership::Membership;
+use super::fence::node_lease::NodeLease;
 use super::fence::readiness::Probe;
 use super::fence::rollback_detector::RollbackDetector;
 use super::fence::store_fence::StoreFence;
 use super::jobs::Jobs;
 use super::jobs::background::Background;
+use super::near_cache::NearCache;
+use super::near_cache::copies::Copies;
+use super::near_cache::counts::Counts;
 use super::risk::Risk;
 use super::risk::address_changes::AddressChanges;
 use super::sessions::Sessions;
+use super::sessions::acknowledgements::Acknowledgements;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
 use super::sign_in::hash_pool::HashPool;
@@ -74,6 +80,8 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     /// Alerts and their causes.
     pub risk: Arc<Risk>,
+    /// Copies of records in memory.
+    pub near_cache: Arc<NearCache>,
     /// The question that every request asks.
     pub check: Arc<Check>,
     /// The sign-in use cases.
@@ -92,7 +100,12 @@ struct States {
     detector: Arc<tokio::sync::Mutex<RollbackDetector>>,
     membership: Arc<OnceLock<Membership>>,
     probe: Arc<tokio::sync::Mutex<Probe>>,
+    node_lease: Arc<NodeLease>,
+    lease_watch: Arc<LeaseWatch>,
+    lease_turn: Arc<tokio::sync::Mutex<()>>,
+    copies: Option<Arc<Copies>>,
     lease_grace: Arc<LeaseGrace>,
+    acknowledgements: Arc<Acknowledgements>,
     address_changes: Arc<AddressChanges>,
     single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
@@ -106,6 +119,8 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let (live, fence) = parts.live.unzip();
         let clock: Arc<dyn Clock> = Arc::<LedgerClock>::clone(&parts.clock);
+        let entries = live.as_ref().map_or(0, |_| parts.policy.near_cache);
+        let copies = (entries > 0).then(|| Arc::new(Copies::new(entries, parts.random.as_ref())));
         let states = States {
             refusals: Arc::new(RefusalCounters::new(parts.clock.now())),
             hub: Arc::new(Hub::new(parts.policy.max_event_streams)),
@@ -113,7 +128,12 @@ impl App {
             detector: Arc::default(),
             membership: Arc::default(),
             probe: Arc::default(),
+            node_lease: Arc::new(NodeLease::new(copies.is_some(), parts.random.as_ref())),
+            lease_watch: Arc::default(),
+            lease_turn: Arc::default(),
+            copies,
             lease_grace: Arc::default(),
+            acknowledgements: Arc::default(),
             address_changes: Arc::default(),
             single_flight: Arc::default(),
             device_changes: Arc::default(),
@@ -151,7 +171,9 @@ impl App {
             core: Arc::clone(&core),
             audit: Arc::clone(&audit),
             events: Arc::clone(&events),
+            fence: Arc::clone(&fence),
             lease_grace: Arc::clone(&states.lease_grace),
+            acknowledgements: Arc::clone(&states.acknowledgements),
         });
         let risk = Arc::new(Risk {
             core: Arc::clone(&core),
@@ -160,12 +182,14 @@ impl App {
             sessions: Arc::clone(&sessions),
             address_changes: Arc::clone(&states.address_changes),
         });
+        let near_cache = Arc::new(Self::near_cache(&core, &fence, &states));
         let check = Arc::new(Check {
             core: Arc::clone(&core),
             audit: Arc::clone(&audit),
             fence: Arc::clone(&fence),
             sessions: Arc::clone(&sessions),
             risk: Arc::clone(&risk),
+            near_cache: Arc::clone(&near_cache),
             single_flight: Arc::clone(&states.single_flight),
             device_changes: Arc::clone(&states.device_changes),
             probing: Arc::clone(&states.probing),
@@ -197,7 +221,7 @@ impl App {
             check: Arc::clone(&check),
             users: Arc::clone(&users),
         });
-        Self { core, audit, events, fence, sessions, risk, check, sign_in, users, jobs, states }
+        Self { core, audit, events, fence, sessions, risk, near_cache, check, sign_in, users, jobs, states }
     }
 
     fn fence(core: &Arc<Core>, states: &States) -> Arc<Fence> {
@@ -207,7 +231,18 @@ impl App {
             detector: Arc::clone(&states.detector),
             membership: Arc::clone(&states.membership),
             probe: Arc::clone(&states.probe),
+            node_lease: Arc::clone(&states.node_lease),
+            lease_watch: Arc::clone(&states.lease_watch),
+            lease_turn: Arc::clone(&states.lease_turn),
         })
+    }
+
+    fn near_cache(core: &Arc<Core>, fence: &Arc<Fence>, states: &States) -> NearCache {
+        let counts = Arc::<Counts>::default();
+        if let Some(copies) = &states.copies {
+            copies.counts.lock().push(Arc::clone(&counts));
+        }
+        NearCache { core: Arc::clone(core), fence: Arc::clone(fence), copies: states.copies.clone(), counts }
     }
 
     /// Starts the background tasks of a serving node, on the current runtime.
@@ -226,6 +261,7 @@ impl App {
             tokio::spawn(jobs().keep_comparing_clocks(stop.clone())),
             tokio::spawn(jobs().deliver(stop.clone())),
             tokio::spawn(Arc::clone(&self.fence).keep_place(stop.clone())),
+            tokio::spawn(Arc::clone(&self.fence).renew_node_lease(stop.clone())),
             tokio::spawn(own().tell_streams(stop.clone())),
         ];
         if self.core.locator.is_some() {
@@ -235,7 +271,14 @@ impl App {
         }
         if self.core.live.is_some() {
             tasks.push(tokio::spawn(self.for_worker().events.hear_others(stop.clone())));
-            tasks.push(tokio::spawn(own().renew_leases(stop)));
+            tasks.push(tokio::spawn(self.for_worker().sessions.hear_acknowledgements(stop.clone())));
+            tasks.push(tokio::spawn(own().renew_leases(stop.clone())));
+        }
+        if self.near_cache.copies.is_some() {
+            let near_cache = self.for_worker().near_cache;
+            tasks.push(tokio::spawn(Arc::clone(&near_cache).hear_requests(stop.clone())));
+            tasks.push(tokio::spawn(Arc::clone(&near_cache).send_echoes(stop.clone())));
+            tasks.push(tokio::spawn(near_cache.tell_figures(stop)));
         }
         Background::new(Arc::clone(&self.jobs), stopping, tasks)
     }

@@ -12,6 +12,8 @@ mod sessions;
 
 mod risk;
 
+mod near_cache;
+
 mod check;
 
 mod sign_in;
@@ -45,6 +47,8 @@ pub use fence::readiness::{Condition, Readiness};
 pub use fence::startup::prepare;
 pub use fence::store_fence::StoreFence;
 pub use jobs::background::Background;
+pub use near_cache::copies::CopyKey;
+pub use near_cache::figures::NearCacheFigures;
 pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
 pub use sessions::end::Existed;
 pub use sessions::find::{FoundPage, FoundSession, Wanted};

@@ -93,9 +93,11 @@ on_each_backend! {
         for wrong_by in [2_100, -2_100, 45_000, 92 * 86_400_000, -3_600_000, i64::MAX / 2, i64::MIN / 2] {
             server.clock.set_wrong_by(wrong_by);
             let ready = probe.get("/health/ready").await;
-            let (said, redis) = (ready.assert_status(503).json(), ready.json()["redis"].clone());
-            let settings = "ok";
-            let expected = json!({ "ready": false, "ledger": "ok", "redis": redis, "clock": "failing", "settings": settings });
+            let said = ready.assert_status(503).json();
+            let [redis, lease] = ["redis", "lease"].map(|part| said[part].clone());
+            let expected = json!({
+                "ready": false, "ledger": "ok", "redis": redis, "clock": "failing", "settings": "ok", "lease": lease,
+            });
             assert_eq!(said, expected, "{wrong_by}");
             assert_eq!(probe.get("/health/live").await.status, 200, "alive all the same");
             let here = owner.copy_at(&server.url());

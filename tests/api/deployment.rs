@@ -178,7 +178,9 @@ on_each_backend! {
         let probe = server.anonymous();
         assert_eq!(probe.get("/health/live").await.assert_status(200).json(), json!({ "status": "ok" }));
         let redis = if server.stores.redis_if_any().is_some() { "ok" } else { "unused" };
-        let ready = json!({ "ready": true, "ledger": "ok", "redis": redis, "clock": "ok", "settings": "ok" });
+        // A file needs no lease.
+        let (ok, lease) = ("ok", if server.stores.redis_if_any().is_some() { "ok" } else { "unused" });
+        let ready = json!({ "ready": true, "ledger": ok, "redis": redis, "clock": ok, "settings": ok, "lease": lease });
         assert_eq!(probe.get("/health/ready").await.assert_status(200).json(), ready);
         for path in ["/health/live", "/health/ready", "/openapi.json"] {
             let answer = probe.call(Method::HEAD, path).send().await;

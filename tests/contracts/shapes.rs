@@ -145,7 +145,7 @@ async fn a_slot_that_moves_is_followed_and_what_was_there_is_doubted() {
 }
 
 /// What the README tells operators to grant.
-const RIGHTS: &str = "on >secret ~session:* ~ledger:* ~attempts:* &changed +info +ping +unwatch +getex +get +set +del +evalsha \
+const RIGHTS: &str = "on >secret ~session:* ~ledger:* ~attempts:* &changed &near:* +info +ping +unwatch +getex +get +set +del +evalsha \
     +script|load +publish +subscribe +hgetall +hsetnx +hdel +incrby +pexpire +cluster|nodes +cluster|slots +cluster|info";
 
 async fn with_rights(topology: Topology, rights: &str) -> World {
@@ -192,7 +192,7 @@ async fn a_right_that_is_missing_is_told_at_the_first_connection() {
         let world = with_rights(Topology::One, &rights.join(" ")).await;
         let answer = world.read(&hash()).await;
         assert!(
-            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* ~attempts:* &changed +info")),
+            matches!(&answer, Err(LiveError::FencedOff(why)) if why.contains("~session:* ~ledger:* ~attempts:* &changed &near:* +info")),
             "{missing}: {answer:?}"
         );
         assert_eq!(world.fence.asked(), 0);

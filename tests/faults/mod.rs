@@ -15,6 +15,7 @@ mod linear;
 mod losses;
 mod memory;
 mod mixer;
+mod near_cache;
 mod promoted;
 mod rebuild;
 mod recovery;

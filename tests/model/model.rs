@@ -18,6 +18,8 @@ mod fill;
 #[cfg(test)]
 mod guards;
 #[cfg(test)]
+mod near_cache;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod protocol;

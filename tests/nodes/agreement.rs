@@ -124,7 +124,10 @@ async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
     let settings = stores.settings();
     let mut node = start(&settings).await.expect("the first one");
     // As if an earlier version had made the tables: to make them twice fails.
-    stores.database.execute("UPDATE __diesel_schema_migrations SET version = '20200101000000'");
+    stores.database.execute(
+        "UPDATE __diesel_schema_migrations SET version = '20200101000000' WHERE version IN (SELECT min(version) FROM \
+         __diesel_schema_migrations)",
+    );
     for (variable, other) in others(&settings) {
         let sentence = start(&other).await.map(|_| ()).expect_err(variable);
         assert!(sentence.starts_with(&format!("{variable} has a different value on a node")), "{sentence}");
@@ -137,7 +140,7 @@ async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
     stores.database.execute("CREATE SCHEMA public");
     let (_, other) = others(&settings).remove(0);
     start(&other).await.expect("nobody is there");
-    assert_eq!(stores.database.count("__diesel_schema_migrations", "1 = 1"), 1);
+    assert_eq!(stores.database.count("__diesel_schema_migrations", "1 = 1"), 2);
 }
 
 /// It could not say that it stops.

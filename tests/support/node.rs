@@ -20,6 +20,9 @@ use super::wait::stopwatch;
 /// How long a server may take to stop when its test is over.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a node with copies is waited for; where its stores are away, it has none.
+const PATIENCE_FOR_COPIES: Duration = Duration::from_secs(3);
+
 /// One running server.
 pub struct Node {
     address: SocketAddr,
@@ -46,6 +49,7 @@ impl Node {
         let (tell, told) = oneshot::channel();
         let thread = std::thread::spawn(move || System::new().block_on(serve(config, clock, tell)));
         let Started { address, app, handle } = told.await.map_err(|_| "the server's thread has ended".to_owned())??;
+        until_copies(&app).await;
         Ok(Self { address, app, handle, thread: Some(thread) })
     }
 
@@ -80,6 +84,14 @@ impl Node {
             // A panic in there was printed there; the test that saw its effect says the rest.
             let _ = thread.join();
         }
+    }
+}
+
+/// A node that keeps copies has a lease for them a moment after it started, if its stores are well.
+async fn until_copies(app: &App) {
+    let watch = stopwatch();
+    while app.near_cache.figures().is_some_and(|figures| !figures.in_use) && watch() < PATIENCE_FOR_COPIES {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

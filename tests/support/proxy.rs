@@ -55,11 +55,23 @@ type Predicate = dyn Fn(usize, &[u8]) -> bool + Send + Sync;
 
 struct Held {
     matches: Box<Predicate>,
-    /// Whether it is the answer that is held back, and not the message itself.
-    answers: bool,
+    what: What,
     left: AtomicUsize,
     caught: watch::Sender<usize>,
     released: watch::Sender<bool>,
+}
+
+/// What is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A client's message.
+    Message,
+    /// The answer to a client's message.
+    Answer,
+    /// What the server sends by itself, such as a message of a channel.
+    Delivery,
+    /// The same, for ever: it is lost.
+    Loss,
 }
 
 impl Proxy {
@@ -155,21 +167,33 @@ impl Proxy {
 
     /// Like [`Proxy::hold`], but only for the first `count` messages that match.
     pub fn hold_first(&self, count: usize, matches: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Hold {
-        self.held(count, false, move |_, message| matches(message))
+        self.held(count, What::Message, move |_, message| matches(message))
     }
 
     /// Lets the first `count` messages that match through and holds back the answers to them, with whatever else comes
     /// from the server on those connections: what was asked for is done, and whoever asked does not know it. Where several
     /// questions are on their way at once, as to Redis, the answer to an earlier one may be the first that is held.
     pub fn hold_answers(&self, count: usize, matches: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Hold {
-        self.held(count, true, move |_, message| matches(message))
+        self.held(count, What::Answer, move |_, message| matches(message))
+    }
+
+    /// Holds back whatever the server sends that `matches`, and what follows it on the same connection: a message of a
+    /// channel that comes late.
+    pub fn hold_deliveries(&self, matches: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Hold {
+        self.held(usize::MAX, What::Delivery, move |_, message| matches(message))
+    }
+
+    /// Loses whatever the server sends that `matches`, as long as this lasts.
+    pub fn lose_deliveries(&self, matches: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Hold {
+        self.held(usize::MAX, What::Loss, move |_, message| matches(message))
     }
 
     /// Holds the first message that contains `then` on a connection on which one with `first` has come before: itself, or
     /// the answer to it.
     pub fn hold_next(&self, first: &'static str, then: &'static str, answer: bool) -> Hold {
         let begun = Mutex::new(HashSet::new());
-        self.held(1, answer, move |connection, message| {
+        let what = if answer { What::Answer } else { What::Message };
+        self.held(1, what, move |connection, message| {
             let mut begun = begun.lock();
             if contains(first)(message) {
                 begun.insert(connection);
@@ -179,15 +203,10 @@ impl Proxy {
         })
     }
 
-    fn held(
-        &self,
-        count: usize,
-        answers: bool,
-        matches: impl Fn(usize, &[u8]) -> bool + Send + Sync + 'static,
-    ) -> Hold {
+    fn held(&self, count: usize, what: What, matches: impl Fn(usize, &[u8]) -> bool + Send + Sync + 'static) -> Hold {
         let held = Arc::new(Held {
             matches: Box::new(matches),
-            answers,
+            what,
             left: AtomicUsize::new(count),
             caught: watch::Sender::new(0),
             released: watch::Sender::new(false),
@@ -338,14 +357,19 @@ async fn copy(
             Ok(length) => buffer.get(..length).unwrap_or_default(),
         };
         if client_speaks {
-            hold_back(shared.hold_of(connection, message, false)).await;
-            let answer = shared.hold_of(connection, message, true);
+            hold_back(shared.hold_of(connection, message, What::Message)).await;
+            let answer = shared.hold_of(connection, message, What::Answer);
             if answer.is_some() {
                 *connection.awaited.lock() = answer;
             }
         } else {
             let held = connection.awaited.lock().take();
             hold_back(held).await;
+            if let Some(lost) = shared.hold_of(connection, message, What::Loss) {
+                lost.caught.send_modify(|count| *count += 1);
+                continue;
+            }
+            hold_back(shared.hold_of(connection, message, What::Delivery)).await;
         }
         let mode = *shared.mode.borrow();
         match mode {
@@ -399,9 +423,9 @@ async fn hold_back(held: Option<Arc<Held>>) {
 }
 
 impl Shared {
-    /// What holds this message of a client back, or the answer to it.
-    fn hold_of(&self, connection: &Connection, message: &[u8], answers: bool) -> Option<Arc<Held>> {
-        let holds = |held: &&Arc<Held>| held.answers == answers && held.takes(connection.number, message);
+    /// What holds this message back, or the answer to it.
+    fn hold_of(&self, connection: &Connection, message: &[u8], what: What) -> Option<Arc<Held>> {
+        let holds = |held: &&Arc<Held>| held.what == what && held.takes(connection.number, message);
         self.holds.lock().iter().find(holds).map(Arc::clone)
     }
 }

@@ -101,10 +101,19 @@ impl Stores {
     pub fn settings(&self) -> Settings {
         let settings = Settings::new().with("DATABASE_URL", &self.database.url());
         match &self.redis {
+            Some(redis) if near_cache() => settings.with("REDIS_URL", &redis.url()).with(NEAR_CACHE, "10000"),
             Some(redis) => settings.with("REDIS_URL", &redis.url()),
             None => settings,
         }
     }
+}
+
+/// The setting by which a node keeps copies.
+pub const NEAR_CACHE: &str = "SESSIOND_NEAR_CACHE";
+
+/// Whether every node with Redis keeps copies: `SESSIOND_TEST_NEAR_CACHE=1`.
+fn near_cache() -> bool {
+    std::env::var_os("SESSIOND_TEST_NEAR_CACHE").is_some()
 }
 
 #[cfg(feature = "postgres")]

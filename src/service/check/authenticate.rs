@@ -11,19 +11,54 @@ use crate::live::{Doubt, Seen, SeenRecord};
 use crate::service::check::Check;
 use crate::service::core::checked::{Activity, Checked};
 use crate::service::core::unavailable::Unavailable;
+use crate::service::near_cache::copies::CopyKey;
 
 impl Check {
-    /// Looks up a token for a client at this address. None: no live session has it. An error: the answer is unknown.
+    /// The key of a cookie's copy; none when this node keeps none. `cookie` is the decoded value with its signature.
+    pub fn copy_key(&self, cookie: &[u8]) -> Option<CopyKey> {
+        self.near_cache.key(cookie)
+    }
+
+    /// The answer of a copy; none when the question has to go on.
+    pub fn recall(&self, key: CopyKey, from: IpAddr) -> Option<Checked> {
+        self.near_cache.recall(key, from)
+    }
+
+    /// Looks up a token for a client at this address, first among the copies. None: no live session has it. An error:
+    /// the answer is unknown.
     pub async fn authenticate(
         &self,
         token: &Token,
         from: IpAddr,
         activity: Activity,
     ) -> Result<Option<Checked>, Unavailable> {
+        let key = self.near_cache.key(token.as_bytes());
+        match key.and_then(|key| self.recall(key, from)) {
+            Some(checked) => Ok(Some(checked)),
+            None => self.look_up(token, key, from, activity).await,
+        }
+    }
+
+    /// Like [`Check::authenticate`], after the copies were asked. A record that says yes is kept under the key, if any.
+    pub async fn look_up(
+        &self,
+        token: &Token,
+        key: Option<CopyKey>,
+        from: IpAddr,
+        activity: Activity,
+    ) -> Result<Option<Checked>, Unavailable> {
         let token_hash = token.hash();
+        let begun = self.near_cache.begin(key, &token_hash);
         let now = self.core.clock().now();
         let doubt = match self.read_record(&token_hash, now).await {
-            Reading::Yes(seen) => return Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
+            Reading::Yes(seen) => {
+                let checked = Checked::of_record(&seen.record, token_hash, now);
+                if let Some(begun) = begun {
+                    self.near_cache.keep(begun, &seen, &checked, (from, activity, now));
+                }
+                self.touch_if_due(&checked, Some(seen), from, activity, now);
+                return Ok(Some(checked));
+            }
             Reading::Doubt(doubt) => Some(doubt),
             Reading::NoRedis => None,
         };
@@ -38,24 +73,15 @@ impl Check {
                 // Redis may only have been late: the connection is replaced by now.
                 let now = self.core.clock().now();
                 match self.read_record(&token_hash, now).await {
-                    Reading::Yes(seen) => Ok(Some(self.say_yes(seen, token_hash, from, activity, now))),
+                    Reading::Yes(seen) => {
+                        let checked = Checked::of_record(&seen.record, token_hash, now);
+                        self.touch_if_due(&checked, Some(seen), from, activity, now);
+                        Ok(Some(checked))
+                    }
                     Reading::Doubt(_) | Reading::NoRedis => Err(unavailable),
                 }
             }
         }
-    }
-
-    fn say_yes(
-        &self,
-        seen: SeenRecord,
-        token_hash: TokenHash,
-        from: IpAddr,
-        activity: Activity,
-        now: Timestamp,
-    ) -> Checked {
-        let checked = Checked::of_record(&seen.record, token_hash, now);
-        self.touch_if_due(&checked, Some(seen), from, activity, now);
-        checked
     }
 
     async fn read_record(&self, token_hash: &TokenHash, now: Timestamp) -> Reading {

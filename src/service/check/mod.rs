@@ -1,6 +1,6 @@
 //! Check: is this token a live session's? The hot path.
 //!
-//! Owns the order of the questions: record, lease, ledger, record. Must never answer no on Redis' word, and never yes
+//! Owns the order of the questions: copy, record, lease, ledger, record. Must never answer no on Redis' word, and never yes
 //! on an answer that is older than the request.
 
 pub(in crate::service) mod authenticate;
@@ -23,6 +23,7 @@ use crate::service::core::Core;
 use crate::service::core::checked::Checked;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::fence::Fence;
+use crate::service::near_cache::NearCache;
 use crate::service::risk::Risk;
 use crate::service::sessions::Sessions;
 
@@ -34,6 +35,7 @@ pub struct Check {
     pub(in crate::service) fence: Arc<Fence>,
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
+    pub(in crate::service) near_cache: Arc<NearCache>,
     pub(in crate::service) single_flight: Arc<SingleFlight<Answer>>,
     pub(in crate::service) device_changes: Arc<DealtWith>,
     pub(in crate::service) probing: Arc<Probing>,

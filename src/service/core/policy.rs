@@ -40,4 +40,6 @@ pub struct Policy {
     pub session_retention: Duration,
     /// How long a node trusts a stamp after it last read that the stamp is current.
     pub store_lease: Duration,
+    /// How many copies of records this node keeps in its memory; zero: none.
+    pub near_cache: usize,
 }

@@ -42,13 +42,24 @@ impl Fence {
             Some(live) => live.ping().await.map_or(Condition::Failing, |()| Condition::Ok),
         };
         let by_redis = || redis == Condition::Ok && self.fence.as_ref().is_some_and(|fence| fence.trusts_any());
+        let (has_ledger_lease, lease) = (self.core.ledger.has_lease(), self.lease_condition());
         let answers = match ledger {
-            Condition::Ok => true,
-            Condition::Failing => by_redis(),
+            Condition::Ok if has_ledger_lease => true,
+            Condition::Ok | Condition::Failing => by_redis(),
             _ => false,
         };
         let displaced = self.core.ledger.refuses(Refusal::Displaced) || self.core.ledger.place_ran_out();
         let settings = if displaced { Condition::Failing } else { Condition::Ok };
-        Readiness { ready: answers && clock != Condition::Failing && !displaced, ledger, redis, clock, settings }
+        Readiness { ready: answers && clock != Condition::Failing && !displaced, ledger, redis, clock, settings, lease }
+    }
+    /// A lease for copies is missed only once this node should have one.
+    fn lease_condition(&self) -> Condition {
+        let lease = &self.node_lease;
+        let misses_copies = lease.should_copy() && !lease.runs(self.core.clock().monotonic());
+        match () {
+            () if !self.needs_row() => Condition::Unused,
+            () if misses_copies || !self.core.ledger.has_lease() => Condition::Failing,
+            () => Condition::Ok,
+        }
     }
 }

@@ -25,6 +25,9 @@ pub struct Readiness {
     /// Whether the shared settings match those of the other nodes. `failing` if a node with other settings replaced
     /// this node while it was paused: everything answers 503 until that node is gone.
     pub settings: Condition,
+    /// Whether this node holds its lease on the database. Without it, the node answers nothing from the database, or, with
+    /// `SESSIOND_NEAR_CACHE`, nothing from its copies. `unused` if it needs none: SQLite, and no copies.
+    pub lease: Condition,
 }
 
 /// The condition of one part.

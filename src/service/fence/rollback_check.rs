@@ -178,8 +178,9 @@ impl Fence {
         self.retire_leases();
     }
 
-    /// Trusts no Redis process any more.
+    /// Trusts no Redis process any more, and no copy.
     pub(in crate::service) fn retire_leases(&self) {
+        self.node_lease.stop_copies();
         if let Some(fence) = &self.fence {
             fence.retire_all();
         }

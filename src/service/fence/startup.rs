@@ -1,7 +1,7 @@
 //! Startup: what a node does before its first request.
 //!
 //! Owns the order: the tables and the ledger's name, the clock, this node's place among the others, the rollback
-//! check. Must never write to Redis before this node has its place: a node that is refused must not take Redis away
+//! check, this node's lease. Must never write to Redis before this node has its place: a node that is refused must not take Redis away
 //! from the others.
 
 use crate::domain::{History, HistoryPosition, Lineage, Random};
@@ -37,6 +37,7 @@ impl Fence {
             let _left = self.leave().await;
             return Err(refused);
         }
+        self.take_lease().await;
         Ok(())
     }
 }

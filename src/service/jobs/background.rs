@@ -18,6 +18,7 @@ use crate::ledger::{LedgerError, live_store};
 use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::jobs::Jobs;
 use crate::service::jobs::retention::{self};
+use crate::service::sessions::invalidate::given_up_after;
 
 /// How often the node reads which Redis to trust, and sweeps pending invalidations.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,8 +26,6 @@ const EVERY: Duration = Duration::from_secs(1);
 const OVERDUE_AGAIN: Duration = Duration::from_millis(100);
 /// Records that one sweep handles.
 const BATCH: i64 = 500;
-/// An invalidation that stays pending this long means that no node has Redis any more.
-const LEFT_BEHIND: Duration = Duration::from_secs(10);
 /// How long stopping waits for the last writes.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
@@ -74,7 +73,11 @@ impl Jobs {
             let swept = self.sweep_once().await;
             if self.core.live.is_none()
                 && swept.is_err()
-                && left_behind.is_it(self.oldest_pending_invalidation().await, self.core.clock())
+                && left_behind.is_it(
+                    self.oldest_pending_invalidation().await,
+                    self.core.clock(),
+                    self.left_behind_after(),
+                )
             {
                 let left = self.leave_redis_behind().await;
                 unretired.about("retiring the unused Redis of this deployment", left.err());
@@ -106,6 +109,11 @@ impl Jobs {
         }
     }
 
+    /// An invalidation that stays pending this long means that no node has Redis any more.
+    fn left_behind_after(&self) -> Duration {
+        given_up_after(self.core.policy.store_lease)
+    }
+
     async fn oldest_pending_invalidation(&self) -> Option<Uuid> {
         let oldest = self.core.ledger.read(|db| pending_invalidations::oldest(db, None, 1)).await.ok()?;
         oldest.first().map(|record| record.id)
@@ -117,7 +125,7 @@ impl Jobs {
             log::warn!(
                 "no node has confirmed a revocation for {} s: the Redis of this deployment is retired until it is \
                  restarted, and every check reads the ledger",
-                LEFT_BEHIND.as_secs()
+                self.left_behind_after().as_secs()
             );
         }
         Ok(())
@@ -183,6 +191,10 @@ impl Background {
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.look()).await, Ok(Ok(_))) {
             log::warn!("the database's position was not written to Redis");
         }
+        // After the last answer.
+        if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.leave_lease()).await, Ok(Ok(()))) {
+            log::warn!("this node's lease was not given back: revocations may wait for its end");
+        }
         if !matches!(tokio::time::timeout(STOP_WAIT, self.jobs.fence.leave()).await, Ok(Ok(()))) {
             log::warn!("the other nodes were not told that this node stops");
         }
@@ -197,13 +209,13 @@ struct LeftBehind {
 }
 
 impl LeftBehind {
-    fn is_it(&mut self, oldest: Option<Uuid>, clock: &dyn Clock) -> bool {
+    fn is_it(&mut self, oldest: Option<Uuid>, clock: &dyn Clock, after: Duration) -> bool {
         let now = clock.monotonic();
         let since = match (oldest, self.waiting) {
             (Some(id), Some((known, since))) if id == known => since,
             _ => now,
         };
         self.waiting = oldest.map(|id| (id, since));
-        oldest.is_some() && now.saturating_sub(since) >= LEFT_BEHIND
+        oldest.is_some() && now.saturating_sub(since) >= after
     }
 }

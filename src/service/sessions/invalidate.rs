@@ -1,18 +1,22 @@
-//! Invalidate: after the ledger has ended a session, make sure that no record still says it is live.
+//! Invalidate: after the ledger has ended a session, make sure that no record and no copy still says it is live.
 //!
 //! Owns the second half of every revocation: delete the records, then read in SQL that the Redis process that lost them
-//! is the one that nodes may trust, then remove the pending invalidations. Must never report success without that read
-//! (guard of the model: "check after the DEL").
+//! is the one that nodes may trust, then have every node drop its copies, then remove the pending invalidations. Must
+//! never report success without that read (guard of the model: "check after the DEL"), and never before it is known
+//! that no node is left with an earlier database server.
 
 use std::time::Duration;
 
 use crate::domain::{SessionId, Stamp, TokenHash};
 use crate::fault_point;
 use crate::ledger::live_store::{self, FenceStatus};
+use crate::ledger::node_leases::{self, LeaseReading};
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
 use crate::live::Live;
 use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
+use crate::service::fence::lease_watch::Watched;
+use crate::service::fence::node_lease;
 use crate::service::sessions::Sessions;
 
 /// Time for the questions to the stores, on top of the time that has to be waited for.
@@ -21,8 +25,13 @@ const TIME_TO_ASK: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(20);
 /// Pause before the next attempt.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Every attempt waits this long for the nodes with copies: they answer in a few milliseconds.
+const TIME_TO_DROP: Duration = Duration::from_millis(100);
+/// In this time every node with copies has answered, or its lease is over.
+const TIME_FOR_LEASES: Duration = node_lease::LENGTH.saturating_add(Duration::from_secs(1));
 
-/// The ledger has ended the session, but a record may still stand. The sweeper goes on; a repeated request does, too.
+/// The ledger has ended the session, but a record or a copy may still stand. The sweeper goes on; a repeated request
+/// does, too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not confirmed: {0}")]
 pub(in crate::service) struct InvalidationPending(pub(in crate::service) String);
@@ -33,17 +42,28 @@ impl From<InvalidationPending> for Denied {
     }
 }
 
-/// How long to wait for a node that reaches the Redis which this one does not: each sweeps every second.
+/// How long to wait for a node that reaches the Redis which this one does not: each sweeps every second, and may itself
+/// have to wait for a lease.
 const ELSEWHERE: Duration = Duration::from_millis(1_500);
 
 /// The result of one attempt.
 enum Progress {
-    /// No node can trust the deleted records any more.
+    /// No node can trust the deleted records any more, and none has a copy.
     Done,
-    /// The records are deleted, but a node may trust a retired Redis for this long.
-    Wait(Duration),
+    /// It takes this long until no node can trust what it should not.
+    Wait(Duration, InvalidationPending),
     /// Nodes may trust another Redis than the one that this node reaches, if any: a node that reaches it sweeps.
     Elsewhere(InvalidationPending),
+}
+
+/// What SQL says after the records were deleted.
+enum Standing {
+    /// No node trusts another Redis process: who has copies is in the reading.
+    Clear(LeaseReading),
+    /// A node may, for this long.
+    Wait(Duration, InvalidationPending),
+    /// The deleted records were not those that nodes trust.
+    Superseded,
 }
 
 impl Sessions {
@@ -64,19 +84,20 @@ impl Sessions {
     ) -> Result<(), InvalidationPending> {
         let sessions = sessions_of(records);
         self.events.hub.hint(sessions.iter().copied());
-        self.delete_for_good(records, deadline).await?;
+        self.delete_for_good(records, deadline, TIME_TO_DROP).await?;
         self.events.spread_to_others(&sessions).await;
         fault_point::reach("invalidate: announced");
         Ok(())
     }
 
-    /// The same for pending invalidations that another request left. Tells every node once they are done.
+    /// The same for pending invalidations that another request left, with time for a lease of a node with copies to end.
+    /// Tells every node once they are done.
     pub(in crate::service) async fn invalidate_left_over(
         &self,
         records: &[PendingInvalidation],
         deadline: Duration,
     ) -> Result<(), InvalidationPending> {
-        self.delete_for_good(records, deadline).await?;
+        self.delete_for_good(records, deadline, TIME_FOR_LEASES).await?;
         let sessions = sessions_of(records);
         self.events.hub.hint(sessions.iter().copied());
         self.events.spread_to_others(&sessions).await;
@@ -87,16 +108,19 @@ impl Sessions {
         &self,
         records: &[PendingInvalidation],
         deadline: Duration,
+        for_copies: Duration,
     ) -> Result<(), InvalidationPending> {
         if records.is_empty() {
             return Ok(());
         }
         let started = self.core.clock().monotonic();
         loop {
-            let (pause, patience, why) = match self.invalidate_once(records).await? {
+            let elapsed = self.core.clock().monotonic().saturating_sub(started);
+            let left = deadline.saturating_sub(elapsed).max(for_copies);
+            let (pause, patience, why) = match self.invalidate_once(records, left).await? {
                 Progress::Done => return Ok(()),
-                Progress::Wait(left) => (left, deadline, still_trusted()),
-                Progress::Elsewhere(why) => (PAUSE, deadline.min(ELSEWHERE), why),
+                Progress::Wait(left, why) => (left, deadline, why),
+                Progress::Elsewhere(why) => (PAUSE, deadline.min(self.patience_elsewhere()), why),
             };
             let elapsed = self.core.clock().monotonic().saturating_sub(started);
             if elapsed.saturating_add(pause) >= patience {
@@ -106,48 +130,79 @@ impl Sessions {
         }
     }
 
-    /// Deletes once more the records of tokens that are over. Returns whether no node can trust one any more.
+    /// Deletes once more the records of tokens that are over, and drops the copies. Returns whether no node can trust
+    /// one any more.
     pub(in crate::service) async fn invalidate_again(&self, hashes: &[TokenHash]) -> bool {
+        let Ok(Watched::Server(watched)) = self.fence.watched_server().await else { return false };
         let deleted = match &self.core.live {
             Some(live) => live.delete(hashes).await,
             None => Ok(Vec::new()),
         };
         let Ok(stamps) = deleted else { return false };
-        matches!(self.grace_left(stamps).await, Ok(Some(Duration::ZERO)))
+        match self.standing(stamps, &watched).await {
+            Ok(Standing::Clear(reading)) => self.drop_copies(hashes, &reading, node_lease::LENGTH).await.is_ok(),
+            _ => false,
+        }
     }
 
-    async fn invalidate_once(&self, records: &[PendingInvalidation]) -> Result<Progress, InvalidationPending> {
+    async fn invalidate_once(
+        &self,
+        records: &[PendingInvalidation],
+        patience: Duration,
+    ) -> Result<Progress, InvalidationPending> {
+        let watched = match self.fence.watched_server().await.map_err(unknown)? {
+            Watched::Server(server) => server,
+            Watched::NotFor(left) => return Ok(Progress::Wait(left.max(PAUSE), unwatched())),
+        };
+        let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
         let deleted = match &self.core.live {
-            Some(live) => delete(live, records).await,
+            Some(live) => delete(live, &hashes).await,
             None => Ok(Vec::new()),
         };
         fault_point::reach("invalidate: deleted");
         // If nothing could be deleted, the invalidation is done only if no node may trust any Redis.
         let stamps = deleted.clone().unwrap_or_default();
-        match self.grace_left(stamps).await? {
-            Some(Duration::ZERO) => {
+        match self.standing(stamps, &watched).await? {
+            Standing::Clear(reading) => {
+                self.drop_copies(&hashes, &reading, patience).await?;
                 fault_point::reach("invalidate: may be removed");
                 let records = records.to_vec();
                 self.core.write(move |db| pending_invalidations::remove(db, &records)).await.map_err(unknown)?;
                 fault_point::reach("invalidate: removed");
                 Ok(Progress::Done)
             }
-            Some(left) => Ok(Progress::Wait(left)),
-            None if self.swept(records).await? => Ok(Progress::Done),
-            None => Ok(Progress::Elsewhere(deleted.err().unwrap_or_else(still_trusted))),
+            Standing::Wait(left, why) => Ok(Progress::Wait(left, why)),
+            Standing::Superseded if self.swept(records).await? => Ok(Progress::Done),
+            Standing::Superseded => Ok(Progress::Elsewhere(deleted.err().unwrap_or_else(still_trusted))),
         }
     }
 
-    /// How long a node may still trust another Redis than those of `stamps`; none when one of `stamps` is not current.
-    async fn grace_left(&self, stamps: Vec<Stamp>) -> Result<Option<Duration>, InvalidationPending> {
-        let status = self.core.ledger.read(move |db| live_store::status(db, &stamps)).await.map_err(unknown)?;
-        Ok(self.sight(status))
+    /// Reads whether a node may still trust another Redis than those of `stamps`, and which nodes may have copies.
+    async fn standing(&self, stamps: Vec<Stamp>, watched: &str) -> Result<Standing, InvalidationPending> {
+        let sent = self.core.clock().monotonic();
+        let read = move |db: &mut _| Ok((live_store::status(db, &stamps)?, node_leases::read(db)?));
+        let (status, reading) = self.core.ledger.read(read).await.map_err(unknown)?;
+        self.fence.note_leases(&reading, sent);
+        if !self.fence.is_watched(watched, &reading) {
+            return Ok(Standing::Wait(PAUSE, unwatched()));
+        }
+        Ok(match self.sight(status) {
+            Some(Duration::ZERO) => Standing::Clear(reading),
+            Some(left) => Standing::Wait(left, still_trusted()),
+            None => Standing::Superseded,
+        })
     }
 
     /// What follows from the fence status, and since when this node has seen it.
     pub(in crate::service) fn sight(&self, status: FenceStatus) -> Option<Duration> {
         let (lease, now) = (self.core.policy.store_lease, self.core.clock().monotonic());
         self.lease_grace.remaining(status, lease, now)
+    }
+
+    /// How long another node may take: it waits for a lease if a node may have copies, or if the server is new.
+    fn patience_elsewhere(&self) -> Duration {
+        let waits = self.fence.lease_watch.sees_holders(&self.fence.node_lease.name());
+        if waits { ELSEWHERE.saturating_add(node_lease::LENGTH) } else { ELSEWHERE }
     }
 
     async fn swept(&self, records: &[PendingInvalidation]) -> Result<bool, InvalidationPending> {
@@ -166,20 +221,28 @@ fn sessions_of(records: &[PendingInvalidation]) -> Vec<SessionId> {
     sessions
 }
 
-/// How long an invalidation may take: the longest time that a node can trust a retired Redis, and the time
-/// to ask. If the lease is longer than a client waits, a revocation right after a switch is 503 at once, until the rest
+/// How long an invalidation may take: the longest time that a node can trust a retired Redis, the longest time that a
+/// node can use its copies, and the time to ask. If the lease is longer than a client waits, a revocation right after a switch is 503 at once, until the rest
 /// of the lease is short enough to wait for.
 fn deadline(lease: Duration) -> Duration {
-    lease.saturating_add(TIME_TO_ASK).min(LONGEST)
+    lease.saturating_add(node_lease::LENGTH).saturating_add(TIME_TO_ASK).min(LONGEST)
 }
 
-async fn delete(live: &Live, records: &[PendingInvalidation]) -> Result<Vec<Stamp>, InvalidationPending> {
-    let hashes: Vec<_> = records.iter().map(|record| record.token_hash).collect();
-    live.delete(&hashes).await.map_err(|error| InvalidationPending(error.to_string()))
+/// After this time without a confirmation no node works on it any more: longer than any of them takes.
+pub(in crate::service) fn given_up_after(lease: Duration) -> Duration {
+    deadline(lease).saturating_add(node_lease::LENGTH).saturating_add(TIME_TO_ASK)
+}
+
+async fn delete(live: &Live, hashes: &[TokenHash]) -> Result<Vec<Stamp>, InvalidationPending> {
+    live.delete(hashes).await.map_err(|error| InvalidationPending(error.to_string()))
 }
 
 fn still_trusted() -> InvalidationPending {
     InvalidationPending("a node may still trust another Redis".to_owned())
+}
+
+fn unwatched() -> InvalidationPending {
+    InvalidationPending("a node may still answer from an earlier database server".to_owned())
 }
 
 fn unknown(error: impl Into<Unavailable>) -> InvalidationPending {
@@ -193,7 +256,7 @@ mod tests {
     #[test]
     fn a_lease_is_waited_out_unless_it_is_longer_than_a_client_waits() {
         let seconds = Duration::from_secs;
-        for (lease, waited) in [(2, 4), (3, 5), (18, 20), (30, 20)] {
+        for (lease, waited) in [(2, 7), (3, 8), (15, 20), (30, 20)] {
             assert_eq!(deadline(seconds(lease)), seconds(waited), "a lease of {lease} s");
         }
     }

@@ -4,12 +4,15 @@
 //! be repeated, and interrupted anywhere: only its last transaction makes the copy the ledger, and until then the nodes
 //! refuse it.
 
+use std::time::Duration;
+
 use crate::domain::event::Event;
 use crate::domain::{EndReason, Lineage};
 use crate::ledger::sessions::{self, Which};
-use crate::ledger::{Db, LedgerError, audit, lineage, locks, resets, users};
+use crate::ledger::{Db, LedgerError, audit, lineage, locks, node_leases, resets, users};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::unavailable::Unavailable;
+use crate::service::fence::node_lease;
 use crate::service::sessions::Sessions;
 
 /// Rows in one transaction.
@@ -18,8 +21,8 @@ const BATCH: i64 = 500;
 /// The result of one transaction.
 struct Step {
     ended: usize,
-    /// None: there is more to do. Otherwise it is done; true if a node may trust a Redis process for one more lease.
-    trusted: Option<bool>,
+    /// None: there is more to do. Otherwise it is done: how long a node may still answer by what it knew before.
+    trusted: Option<Duration>,
 }
 
 impl Sessions {
@@ -33,10 +36,7 @@ impl Sessions {
             let step = self.core.ledger.write(move |db| room.end_some(db, &context, ended)).await?;
             ended += step.ended;
             let Some(trusted) = step.trusted else { continue };
-            if trusted {
-                // A node may have read just before that its Redis is current.
-                tokio::time::sleep(self.core.policy.store_lease).await;
-            }
+            tokio::time::sleep(trusted).await;
             return Ok(ended);
         }
     }
@@ -70,10 +70,14 @@ impl Sessions {
         }
         // The links may have been used since the backup.
         resets::void_all(db)?;
-        let trusted = lineage::declare(db, Lineage::generate(self.core.random()))?;
+        let redis = lineage::declare(db, Lineage::generate(self.core.random()))?;
+        // A node may have read just before that its Redis is current, or that its own lease is renewed.
+        let by_redis = if redis { self.core.policy.store_lease } else { Duration::ZERO };
+        let has_leases = self.core.ledger.needs_lease() || !node_leases::read(db)?.leases.is_empty();
+        let by_lease = if has_leases { node_lease::LENGTH } else { Duration::ZERO };
         let mut line = self.audit.entry(Event::LedgerRestored, context, None, None);
         line.detail = Some(format!("sessions ended: {}", ended_before + ended));
         audit::append(db, &line)?;
-        Ok(Step { ended, trusted: Some(trusted) })
+        Ok(Step { ended, trusted: Some(by_redis.max(by_lease)) })
     }
 }

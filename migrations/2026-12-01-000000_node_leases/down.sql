@@ -1,0 +1,2 @@
+ALTER TABLE lineage DROP COLUMN watched;
+DROP TABLE node_leases;

@@ -1,0 +1,103 @@
+//! Copies: a bounded map from credentials to what their records said.
+//!
+//! Owns the map and its keys: 128 bits of a keyed hash, so that no token is kept and nobody can choose two credentials
+//! with one key. A copy is kept only after a signature was verified, so forged cookies occupy nothing. Must never decide
+//! whether a copy counts: see [`super::recall`].
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::Cache;
+use siphasher::sip128::SipHasher24;
+
+use super::counts::Counts;
+use crate::domain::{Random, random};
+use crate::live::StoreLease;
+use crate::service::core::checked::Checked;
+
+/// The key of a copy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CopyKey(u128);
+
+impl std::fmt::Debug for CopyKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CopyKey(…)")
+    }
+}
+
+impl std::hash::Hash for CopyKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // It is a keyed hash already: any part of it will do.
+        state.write_u64(u64::try_from(self.0 >> 64).unwrap_or_default());
+    }
+}
+
+/// Takes what it is given for the hash.
+#[derive(Clone, Default)]
+pub(in crate::service) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// What a record said, and under which conditions it still counts.
+pub(in crate::service) struct Copy {
+    pub(in crate::service) checked: Checked,
+    /// The mark and the epoch before the record was read.
+    pub(in crate::service) begun: (u32, u64),
+    /// How long the Redis process is trusted that it was read from.
+    pub(in crate::service) trust: Arc<StoreLease>,
+    /// When the last-seen time has to be written again, on the stopwatch.
+    pub(in crate::service) due: Duration,
+}
+
+/// The copies of this node.
+pub struct Copies {
+    map: Cache<CopyKey, Arc<Copy>, UnitWeighter, BuildHasherDefault<AsIs>>,
+    keyed: SipHasher24,
+    /// The counts of all workers.
+    pub(in crate::service) counts: Mutex<Vec<Arc<Counts>>>,
+}
+
+impl Copies {
+    /// Room for this many copies.
+    pub(in crate::service) fn new(entries: usize, random: &dyn Random) -> Self {
+        let key = random::bytes::<16>(random);
+        let capacity = u64::try_from(entries).unwrap_or(u64::MAX);
+        Self {
+            map: Cache::with(entries, capacity, UnitWeighter, BuildHasherDefault::default(), Default::default()),
+            keyed: SipHasher24::new_with_key(&key),
+            counts: Mutex::default(),
+        }
+    }
+
+    pub(in crate::service) fn key(&self, credential: &[u8]) -> CopyKey {
+        CopyKey(self.keyed.hash(credential).as_u128())
+    }
+
+    pub(in crate::service) fn get(&self, key: &CopyKey) -> Option<Arc<Copy>> {
+        self.map.get(key)
+    }
+
+    pub(in crate::service) fn put(&self, key: CopyKey, copy: Copy) {
+        self.map.insert(key, Arc::new(copy));
+    }
+
+    /// How many copies there are, also those that do not count any more.
+    pub(in crate::service) fn entries(&self) -> usize {
+        self.map.len()
+    }
+}
