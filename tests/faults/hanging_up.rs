@@ -84,7 +84,7 @@ fn assert_own(answer: &Response, path: &str, person: &SignedIn) {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_hang_up_while_the_stores_are_ill_get_nothing_but_their_own() {
     let (number, [lasts, ill, rest]) = size();
-    let system = System::start();
+    let system = System::start(&[]);
     let urls = system.urls();
     let mut people = Vec::new();
     for person in 0..number {

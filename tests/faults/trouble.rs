@@ -63,8 +63,8 @@ const ALL: [Trouble; 12] = [
 ];
 
 impl System {
-    /// Everything well.
-    pub fn start() -> Self {
+    /// Everything well, with these settings besides.
+    pub fn start(further: &[(&str, &str)]) -> Self {
         let stores = Stores::of(Database::postgres_with_tables(), Some(PrivateRedis::with(Persistence::Rdb, &[])));
         let Database::Postgres(database) = &stores.database else { panic!("PostgreSQL") };
         let to_redis: Vec<_> = (0..NODES).map(|_| Proxy::start(stores.redis().address())).collect();
@@ -73,7 +73,7 @@ impl System {
             let settings = stores.settings().with("DATABASE_URL", &sql.in_url(&stores.database.url()));
             let settings = settings.with("REDIS_URL", &redis.in_url(&stores.redis().url()));
             // Nothing but a revocation may end a session here.
-            settings.with("SESSIOND_MAX_SESSIONS", "10000")
+            settings.with("SESSIOND_MAX_SESSIONS", "10000").with_all(further)
         };
         let nodes = to_redis.iter().zip(&to_sql).map(|(redis, sql)| Process::start(&settings(redis, sql)));
         let (nodes, before) = (nodes.collect(), stores.redis().snapshot());

@@ -11,7 +11,7 @@ use super::state::Budget;
 const SOAK: &str = "SESSIOND_TEST_SOAK";
 
 /// A few more of what matters most, where there is time.
-fn soak(more: u8) -> u8 {
+pub fn soak(more: u8) -> u8 {
     if std::env::var_os(SOAK).is_some() { more } else { 0 }
 }
 

@@ -112,7 +112,7 @@ impl Stores {
 pub const NEAR_CACHE: &str = "SESSIOND_NEAR_CACHE";
 
 /// Whether every node with Redis keeps copies: `SESSIOND_TEST_NEAR_CACHE=1`.
-fn near_cache() -> bool {
+pub fn near_cache() -> bool {
     std::env::var_os("SESSIOND_TEST_NEAR_CACHE").is_some()
 }
 

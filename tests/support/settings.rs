@@ -36,10 +36,13 @@ impl Settings {
         pairs.iter().fold(self, |settings, (name, value)| settings.with(name, value))
     }
 
-    /// The same without one variable.
+    /// The same without one variable; without Redis, also without the copies of what it holds.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.0.remove(name);
+        if name == "REDIS_URL" {
+            self.0.remove("SESSIOND_NEAR_CACHE");
+        }
         self
     }
 

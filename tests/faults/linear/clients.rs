@@ -4,6 +4,7 @@
 //! of the history.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use sessiond::domain::UserId;
 use sessiond::service::App;
 
+use super::bursts;
 use super::history::{Answer, Deed, Event, History, Issued, Scope, Session, Span};
 use crate::faults::trouble::Dice;
 use crate::support::client::{COOKIE, PASSWORD, SignedIn};
@@ -23,6 +25,8 @@ use crate::support::settings::Settings;
 const PATIENCE: Duration = Duration::from_secs(25);
 /// Sessions that were revoked last, which is when they could come back.
 const GONE: usize = 60;
+/// Sessions that one burst asks about.
+const SESSIONS_IN_A_BURST: usize = 8;
 /// Live sessions are kept between these.
 const FEW: usize = 40;
 const MANY: usize = 300;
@@ -59,6 +63,9 @@ pub struct Clients {
     now: Box<dyn Fn() -> Duration + Send + Sync>,
     expected: Mutex<Expected>,
     history: Mutex<History>,
+    checks: AtomicUsize,
+    /// Checks in a burst; none: checks come one by one.
+    burst: usize,
 }
 
 impl Clients {
@@ -68,7 +75,23 @@ impl Clients {
         let users = people.iter().map(|person| User { id: person.user_id.clone(), email: person.email.clone() });
         let now = Box::new(crate::support::wait::stopwatch());
         let (expected, history) = (Mutex::default(), Mutex::default());
-        Self { http, nodes, users: users.collect(), app, settings, now, expected, history }
+        Self {
+            http,
+            nodes,
+            users: users.collect(),
+            app,
+            settings,
+            now,
+            expected,
+            history,
+            checks: AtomicUsize::new(0),
+            burst: 0,
+        }
+    }
+
+    /// The same, with checks in bursts of so many.
+    pub fn in_bursts_of(self, burst: usize) -> Self {
+        Self { burst, ..self }
     }
 
     /// The clock of the history.
@@ -81,13 +104,19 @@ impl Clients {
         self.history.lock().clone()
     }
 
+    /// How many checks there were.
+    pub fn checks(&self) -> usize {
+        self.checks.load(Ordering::Relaxed)
+    }
+
     /// One client's life.
-    pub async fn live(&self, until: Duration) {
+    pub async fn live(&self, is_over: impl Fn() -> bool) {
         let mut dice = Dice::new();
-        while self.now() < until {
+        while !is_over() {
             let live = self.expected.lock().live.len();
             match dice.below(100) {
                 _ if live < FEW => self.issue(&mut dice).await,
+                0..=77 if self.burst > 0 => self.check_in_a_burst(&mut dice).await,
                 0..=77 => self.check_any(&mut dice).await,
                 78..=87 if live < MANY => self.issue(&mut dice).await,
                 88 => self.sign_in(&mut dice).await,
@@ -129,6 +158,50 @@ impl Clients {
         }
     }
 
+    /// Many checks of one node, over one connection: the same few sessions again and again, so that copies answer.
+    async fn check_in_a_burst(&self, dice: &mut Dice) {
+        let (node, mut asked) = (dice.below(self.nodes.len()), Vec::new());
+        {
+            let mut expected = self.expected.lock();
+            for _ in 0..SESSIONS_IN_A_BURST {
+                let gone = expected.gone.make_contiguous();
+                let gone = if dice.below(2) == 0 { dice.pick(gone) } else { None };
+                asked.extend(gone.or_else(|| dice.pick(&expected.live)));
+            }
+        }
+        let asked: Vec<Session> = asked.iter().copied().cycle().take(self.burst).collect();
+        let known: Vec<Known> = {
+            let expected = self.expected.lock();
+            asked.iter().map(|session| expected.known[*session].clone()).collect()
+        };
+        let cookies: Vec<_> = known.iter().map(|known| format!("{COOKIE}={}", known.cookie)).collect();
+        let began = self.now();
+        let told = bursts::ask(&self.nodes[node], &cookies, PATIENCE, &self.now).await;
+        let mut told = told.into_iter();
+        for (session, known) in asked.into_iter().zip(known) {
+            let told = told.next();
+            let ended = told.as_ref().map_or_else(&self.now, |told| told.at);
+            let answer = told.map_or(Answer::Nothing, |told| self.read_burst(&told, &known));
+            self.checks.fetch_add(1, Ordering::Relaxed);
+            let event = Event { span: Span { began, ended }, node, deed: Deed::Check(session, answer) };
+            self.history.lock().events.push(event);
+        }
+    }
+
+    fn read_burst(&self, told: &bursts::Told, known: &Known) -> Answer {
+        let own = || {
+            told.header("x-session-user") == Some(&self.users[known.user].id)
+                && told.header("x-session-id") == Some(&known.id)
+        };
+        match told.status {
+            200 if own() => Answer::Own,
+            200 => Answer::Foreign(format!("{:?}", told.header("x-session-id"))),
+            401 => Answer::Ended,
+            503 if told.header("retry-after").is_some() => Answer::Unknown,
+            other => Answer::Odd(format!("{other}")),
+        }
+    }
+
     async fn check(&self, session: Session, node: usize, path: &str) -> Answer {
         let known = self.expected.lock().known[session].clone();
         let began = self.now();
@@ -137,6 +210,7 @@ impl Clients {
             Ok(answer) => read(answer, &self.users[known.user].id, &known.id).await,
             Err(_) => Answer::Nothing,
         };
+        self.checks.fetch_add(1, Ordering::Relaxed);
         self.note(began, node, Deed::Check(session, answer.clone()));
         answer
     }

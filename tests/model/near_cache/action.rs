@@ -15,6 +15,7 @@ pub struct Action {
 
 #[derive(Clone, Copy, Debug)]
 pub enum What {
+    Ask { copies: bool },
     Renew { copies: bool, server: Server, in_time: bool },
     ReadPendingFirst { seen: bool },
     RenewedNothing,
@@ -28,6 +29,7 @@ pub enum What {
     LeaseEnds,
     StopCopies,
     RowIsOver,
+    ClockSteps,
     RowIsDeleted,
     Restart,
     Begin,
@@ -49,7 +51,7 @@ pub enum What {
     StartOver,
     Tell,
     SweptByAnother,
-    FailOver(&'static str),
+    FailOver { loses: bool },
     Switch,
     Retire,
     ExtendedByOldPrimary,
@@ -105,6 +107,7 @@ impl What {
     fn of_a_lease(self, f: &mut Formatter<'_>) -> fmt::Result {
         let allows = |copies| if copies { "with copies" } else { "without copies" };
         match self {
+            Self::Ask { copies } => write!(f, "asks for a renewal {}", allows(copies)),
             Self::Renew { copies, server: at, in_time } => {
                 let answer = if in_time { "" } else { "; its answer comes TOO LATE" };
                 write!(f, "renew, {}, is committed on {}{answer}", allows(copies), server(at))
@@ -142,10 +145,14 @@ impl What {
             Self::GivenUpChangesNothing => write!(f, "the renewal that was given up arrives and changes nothing"),
             Self::LeaseEnds => write!(f, "TIME: its lease ends"),
             Self::StopCopies => write!(f, "stop_copies: its channel is LOST, or it stops"),
-            Self::RowIsOver => write!(f, "its row is over"),
-            Self::RowIsDeleted => write!(f, "its row stood still for long and is deleted"),
+            Self::RowIsOver => write!(f, "its row has stood still for a lease"),
+            Self::ClockSteps => write!(f, "its row is over because the database's clock STEPS"),
+            Self::RowIsDeleted => write!(f, "its row is deleted"),
             Self::Restart => write!(f, "DIES and restarts under a new name"),
-            Self::FailOver(rows) => write!(f, "FAILOVER: the standby is promoted, {rows}; the first primary lives on"),
+            Self::FailOver { loses } => {
+                let loses = if loses { " and lacks the last renewals" } else { "" };
+                write!(f, "FAILOVER: the standby is promoted{loses}; the first primary lives on")
+            }
             Self::Switch => write!(f, "SWITCH: R1 takes the place of R0, which lives on"),
             Self::Retire => write!(f, "its trust in R0 ends"),
             Self::ExtendedByOldPrimary => write!(f, "reads live_store on the first primary: R0 may speak"),
@@ -186,7 +193,7 @@ impl What {
             Self::Confirm(why) => write!(f, "is confirmed: {why}"),
             Self::StartOver => write!(f, "invalidate starts over"),
             Self::Tell => write!(f, "invalidate: remove what was pending: 2xx"),
-            Self::SweptByAnother => write!(f, "SOMEBODY who waits for nobody removes what is pending"),
+            Self::SweptByAnother => write!(f, "ANOTHER PROGRAM, which does not wait, removes what is pending"),
             _ => Ok(()),
         }
     }

@@ -5,8 +5,9 @@
 //! ledger and put the record.
 
 use super::action::What;
+use super::node::Fill;
 use super::protocol::{NearCache, Steps, place};
-use super::state::{Fill, Redis, Server, State};
+use super::state::{Redis, Server, State};
 
 impl NearCache {
     /// Whatever the checks on this node can do next.
@@ -17,11 +18,11 @@ impl NearCache {
             it.fills.iter().position(|fill| *fill == Fill::None).filter(|_| under_way < self.bounds.fills)
         {
             if it.copies && it.copy.is_none() {
-                self.set(state, node, free, Fill::Begun, What::Begin, steps);
+                self.set(state, [node, free], Fill::Begun, What::Begin, steps);
             }
             let redis = it.redis();
             if !state.records[place(redis)] && !is_taken(state, redis) {
-                self.set(state, node, free, Fill::Taken(redis), What::Take(redis), steps);
+                self.set(state, [node, free], Fill::Taken(redis), What::Take(redis), steps);
             }
         }
         for slot in 0..it.fills.len() {
@@ -36,7 +37,7 @@ impl NearCache {
             Fill::Begun => {
                 let redis = it.redis();
                 if state.records[place(redis)] {
-                    self.set(state, node, slot, Fill::Shown(redis), What::ReadRecord(redis), steps);
+                    self.set(state, [node, slot], Fill::Shown(redis), What::ReadRecord(redis), steps);
                 }
             }
             Fill::Shown(redis) => self.change(state, node, What::Keep, steps, |it| {
@@ -44,11 +45,11 @@ impl NearCache {
             }),
             Fill::Taken(redis) if self.bounds.failover => {
                 for &server in state.servers().iter().filter(|server| Self::leads_to(it, **server)) {
-                    self.set(state, node, slot, Fill::Lent(redis, server), What::Lend(server), steps);
+                    self.set(state, [node, slot], Fill::Lent(redis, server), What::Lend(server), steps);
                 }
             }
-            Fill::Taken(redis) => self.read_ledger(state, node, slot, (redis, Server::Old), steps),
-            Fill::Lent(redis, server) => self.read_ledger(state, node, slot, (redis, server), steps),
+            Fill::Taken(redis) => self.read_ledger(state, [node, slot], (redis, Server::Old), steps),
+            Fill::Lent(redis, server) => self.read_ledger(state, [node, slot], (redis, server), steps),
             Fill::Yes(redis) => {
                 let mut next = *state;
                 next.nodes[node].fills[slot] = Fill::None;
@@ -59,24 +60,17 @@ impl NearCache {
     }
 
     /// `find_live`, and whether its answer counts when it has come back.
-    fn read_ledger(
-        &self,
-        state: &State,
-        node: usize,
-        slot: usize,
-        (redis, server): (Redis, Server),
-        steps: &mut Steps,
-    ) {
+    fn read_ledger(&self, state: &State, at: [usize; 2], (redis, server): (Redis, Server), steps: &mut Steps) {
         let yes = state.is_live(server);
-        let (fill, what) = match self.ledger_counts(&state.nodes[node], server) {
+        let (fill, what) = match self.ledger_counts(&state.nodes[at[0]], server) {
             true if yes => (Fill::Yes(redis), What::ReadLedger { server, yes }),
             true => (Fill::None, What::ReadLedger { server, yes }),
             false => (Fill::None, What::Refused),
         };
-        self.set(state, node, slot, fill, what, steps);
+        self.set(state, at, fill, what, steps);
     }
 
-    fn set(&self, state: &State, node: usize, slot: usize, fill: Fill, what: What, steps: &mut Steps) {
+    fn set(&self, state: &State, [node, slot]: [usize; 2], fill: Fill, what: What, steps: &mut Steps) {
         self.change(state, node, what, steps, |it| it.fills[slot] = fill);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns the list. Must never hold a guard that no test takes out: what nothing depends on is not needed.
 
+use std::collections::BTreeSet;
+
 /// What keeps the promise while nodes answer from copies and from the ledger under a lease.
 #[derive(Clone, Copy, Debug)]
 pub struct NearCacheGuards {
@@ -22,7 +24,7 @@ pub struct NearCacheGuards {
     pub too_many_pending: bool,
     /// A lease is over when its row stood still on the watcher's own stopwatch (`LeaseWatch::note`).
     pub own_stopwatch: bool,
-    /// Nobody confirms on a database server that was not watched for a lease (`Fence::watched_server`).
+    /// No revocation is confirmed on a database server that was not watched for a lease (`Fence::watched_server`).
     pub watched_server: bool,
     /// That is known before the records are deleted (`Sessions::invalidate_once`).
     pub watched_before_del: bool,
@@ -39,15 +41,13 @@ pub struct NearCacheGuards {
     /// The lease of a Redis that was replaced is waited out (`Sessions::standing`).
     pub replaced_store_lease: bool,
     /// A revocation waits for the nodes that may answer from copies (`Sessions::drop_copies`).
-    pub holders: bool,
+    pub waits_for_holders: bool,
     /// A revocation drops the copies of its own node after the DEL, not before (`Sessions::drop_copies`).
     pub own_copies_after_del: bool,
     /// A copy carries the mark and the epoch from before its fill read the record (`NodeLease::begin`).
     pub mark_before_read: bool,
     /// A copy counts only while the Redis process is trusted that it was read from (`NearCache::answer`).
     pub trust_of_the_copy: bool,
-    /// A lease from another server than the one before begins a new epoch (`NodeLease::apply`).
-    pub epoch_of_the_server: bool,
     /// Whoever removes a pending invalidation has waited for the holders.
     pub every_remover_waits: bool,
 }
@@ -71,11 +71,17 @@ impl NearCacheGuards {
         lease_of_that_server: true,
         store_lease_within: true,
         replaced_store_lease: true,
-        holders: true,
+        waits_for_holders: true,
         own_copies_after_del: true,
         mark_before_read: true,
         trust_of_the_copy: true,
-        epoch_of_the_server: true,
         every_remover_waits: true,
     };
+
+    /// The names of those that are in, or of those that were taken out.
+    pub fn names(self, are_in: bool) -> BTreeSet<String> {
+        let all = format!("{self:?}");
+        let fields = all.split(['{', ',', '}']).filter_map(|part| part.trim().split_once(": "));
+        fields.filter(|(_, is_in)| *is_in == are_in.to_string()).map(|(name, _)| name.to_owned()).collect()
+    }
 }

@@ -7,6 +7,7 @@
 mod action;
 mod fill;
 pub mod guards;
+mod node;
 mod promises;
 mod protocol;
 mod renewal;

@@ -5,7 +5,8 @@
 
 use super::action::{Action, What};
 use super::guards::NearCacheGuards;
-use super::state::{Node, Redis, Server, Stage, State, Trust};
+use super::node::Node;
+use super::state::{Redis, Server, Stage, State, Trust};
 use crate::checker::Model;
 
 /// The steps that are possible in one state, and where each leads.
@@ -15,10 +16,12 @@ pub type Steps = Vec<(Action, State)>;
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub nodes: usize,
-    /// Fills of one node at once.
+    /// Fills of all nodes at once.
     pub fills: usize,
     /// Renewals of one node that are given up and may still arrive, at once.
     pub given_up: usize,
+    /// Whether time can pass between a renewal's question and its commit.
+    pub slow_commits: bool,
     /// Processes that die and come back.
     pub restarts: bool,
     /// Rows that stood still for long and are deleted.
@@ -31,6 +34,21 @@ pub struct Bounds {
     pub named: bool,
 }
 
+impl Bounds {
+    /// One node, one fill; nothing else.
+    pub const ONE_NODE: Self = Self {
+        nodes: 1,
+        fills: 1,
+        given_up: 0,
+        slow_commits: false,
+        restarts: false,
+        deletions: false,
+        failover: false,
+        second_redis: false,
+        named: false,
+    };
+}
+
 /// The protocol under these guards, within these bounds.
 #[derive(Clone, Copy)]
 pub struct NearCache {
@@ -38,7 +56,6 @@ pub struct NearCache {
     pub bounds: Bounds,
 }
 
-/// Where it could leave a resurrected session.
 const COPY: &str = "P1, a check that starts now, after the 2xx, is answered yes by a copy";
 const RECORD: &str = "P1, a check that starts now, after the 2xx, is answered yes by a record";
 const LEDGER: &str = "P1, a check that starts now, after the 2xx, is answered yes by the old primary";

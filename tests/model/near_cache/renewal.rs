@@ -1,24 +1,27 @@
 //! Renewals: how a node gets and keeps its lease.
 //!
-//! Owns the steps of `service/fence/lease_renewal.rs`, `service/fence/node_lease.rs` and `ledger/node_leases.rs`. An
-//! attempt shows only when it commits: before, it changes nothing. Must never read what is pending and commit in one
+//! Owns the steps of `service/fence/lease_renewal.rs`, `service/fence/node_lease.rs` and `ledger/node_leases.rs`. Without
+//! slow commits a renewal is asked for and committed in one step. Must never commit and read what is pending in one
 //! step.
 
 use super::action::What;
+use super::node::{GivenUp, Node, Renewal, Row, Terms};
 use super::protocol::{NearCache, Steps};
-use super::state::{GivenUp, Node, Renewal, Row, Stage, State, Terms};
+use super::state::{Stage, State};
 
 impl NearCache {
     /// Whatever a node's renewals can do next.
     pub fn renewals(&self, state: &State, node: usize, steps: &mut Steps) {
         self.given_up(state, node, steps);
-        match state.nodes[node].renewal {
+        let renewal = state.nodes[node].renewal;
+        match renewal {
             Renewal::None => self.attempts(state, node, steps),
+            Renewal::Asked { copies, .. } => self.commits(state, node, copies, steps),
             Renewal::Early { .. } => self.renew(state, node, true, true, steps),
             Renewal::Committed(terms) => self.read_pending(state, node, terms, steps),
             Renewal::Read(terms, seen) => self.apply(state, node, terms, seen, steps),
         }
-        if state.nodes[node].renewal != Renewal::None {
+        if renewal != Renewal::None {
             self.change(state, node, What::TooLate, steps, |it| it.renewal = Renewal::None);
         }
     }
@@ -31,14 +34,31 @@ impl NearCache {
             self.change(state, node, What::ReadPendingFirst { seen }, steps, |it| it.renewal = early);
         }
         for copies in [true, false] {
-            if self.guards.pending_after_commit || !copies {
-                self.renew(state, node, copies, true, steps);
+            if self.bounds.slow_commits {
+                self.change(state, node, What::Ask { copies }, steps, |it| {
+                    self.stop_first(it, copies);
+                    it.renewal = Renewal::Asked { copies, grants: copies, says: it.applied };
+                });
+            } else if self.guards.pending_after_commit || !copies {
+                self.commits(state, node, copies, steps);
             }
-            // The first attempt of a name that comes too late leaves a row that belongs to nobody.
-            if state.nodes[node].added && state.revocation.stage != Stage::Told {
-                self.renew(state, node, copies, false, steps);
-                self.give_up(state, node, copies, steps);
-            }
+        }
+    }
+
+    /// The answer comes in time, or not; or the node gives it up first.
+    fn commits(&self, state: &State, node: usize, copies: bool, steps: &mut Steps) {
+        self.renew(state, node, copies, true, steps);
+        // The first attempt of a name that comes too late leaves a row that belongs to no node.
+        if state.nodes[node].added && state.revocation.stage != Stage::Told {
+            self.renew(state, node, copies, false, steps);
+            self.give_up(state, node, copies, steps);
+        }
+    }
+
+    /// `NodeLease::attempt`.
+    fn stop_first(&self, node: &mut Node, copies: bool) {
+        if !copies && self.guards.stop_before_release {
+            node.stop_copies(&self.guards);
         }
     }
 
@@ -54,17 +74,18 @@ impl NearCache {
             return;
         }
         let kept = before.row.allows_copies() && !self.guards.lapse_where_applied;
-        let terms = Terms { server, grants: copies, newer: true, kept };
+        let (grants, says) = match before.renewal {
+            Renewal::Asked { grants, says, .. } => (grants, says),
+            _ => (copies, before.applied),
+        };
+        let terms = Terms { server, grants, newer: true, kept };
         let renewal = match before.renewal {
             _ if !in_time => Renewal::None,
             Renewal::Early { seen } => Renewal::Read(terms, seen),
             _ => Renewal::Committed(terms),
         };
         self.change(state, node, What::Renew { copies, server, in_time }, steps, |it| {
-            if !copies && self.guards.stop_before_release {
-                it.stop_copies(&self.guards);
-            }
-            let says = it.applied;
+            self.stop_first(it, copies);
             if !it.added || it.row.is_there {
                 it.row = Row { is_there: true, copies, moves: true, newer: true, says, is_back: false };
                 self.count_commit(it);
@@ -105,13 +126,12 @@ impl NearCache {
         }
     }
 
-    /// `NodeLease::apply`, in time.
+    /// `NodeLease::apply`, in time. The code also begins a new epoch when another server than before grants the lease:
+    /// the promise does not depend on it.
     fn apply(&self, state: &State, node: usize, terms: Terms, seen: bool, steps: &mut Steps) {
         let Terms { server, grants, newer, kept } = terms;
         let before = &state.nodes[node];
-        let runs = if self.guards.lapse_where_applied { before.copies } else { kept };
-        let same = before.leased == Some(server) || !self.guards.epoch_of_the_server;
-        let new_epoch = !(runs && same);
+        let new_epoch = !if self.guards.lapse_where_applied { before.copies } else { kept };
         let what = What::Apply { server, new_epoch, drops: seen, grants };
         self.change(state, node, what, steps, |it| {
             if new_epoch || seen {
@@ -126,11 +146,14 @@ impl NearCache {
     fn give_up(&self, state: &State, node: usize, copies: bool, steps: &mut Steps) {
         let slots = &state.nodes[node].given_up[..self.bounds.given_up];
         let Some(slot) = slots.iter().position(Option::is_none) else { return };
+        let says = match state.nodes[node].renewal {
+            Renewal::Asked { says, .. } => says,
+            _ => state.nodes[node].applied,
+        };
         self.change(state, node, What::GiveUp { copies }, steps, |it| {
-            if !copies && self.guards.stop_before_release {
-                it.stop_copies(&self.guards);
-            }
-            it.given_up[slot] = Some(GivenUp { copies, says: it.applied, overtaken: false, behind: false });
+            self.stop_first(it, copies);
+            it.renewal = Renewal::None;
+            it.given_up[slot] = Some(GivenUp { copies, says, overtaken: false, behind: false });
         });
     }
 

@@ -4,8 +4,9 @@
 //! acknowledgement that never arrives is one that is lost. Must never be answered while a guard of its own forbids it.
 
 use super::action::What;
+use super::node::{Awaited, Node, Row};
 use super::protocol::{NearCache, Steps, place};
-use super::state::{Awaited, Node, Renewal, Row, Server, Stage, State, Trust};
+use super::state::{Server, Stage, State, Trust};
 
 impl NearCache {
     /// Whatever the revocation can do next.
@@ -43,11 +44,12 @@ impl NearCache {
         self.push(steps, None, what, next);
     }
 
-    /// On one of the nodes, or on none that is looked at here.
+    /// On one of the nodes whose connections lead to the primary, or on none that is looked at here.
     fn end(&self, state: &State, steps: &mut Steps) {
-        for own in std::iter::once(None).chain((0..self.bounds.nodes).map(Some)) {
+        let server = state.primary();
+        let nodes = (0..self.bounds.nodes).filter(|&node| Self::leads_to(&state.nodes[node], server));
+        for own in std::iter::once(None).chain(nodes.map(Some)) {
             let mut next = *state;
-            let server = state.primary();
             (next.revocation.stage, next.revocation.committed) = (Stage::Pending, server);
             if let Some(own) = own {
                 next.nodes[own].own = true;
@@ -94,9 +96,9 @@ impl NearCache {
             next.revocation.reads = server;
             for node in &mut next.nodes[..self.bounds.nodes] {
                 let holds = if server == state.primary() { node.row.allows_copies() } else { node.frozen };
-                let waits = holds && !node.own && guards.holders;
+                let waits = holds && !node.own && guards.waits_for_holders;
                 node.awaited = if waits { Awaited::Yes } else { Awaited::No };
-                see_round(node);
+                node.see_round(node.row.is_back);
             }
             let waits = next.nodes.iter().any(|node| node.awaited != Awaited::No);
             next.revocation.stage = if must_wait { Stage::Read } else { Stage::Waiting };
@@ -163,19 +165,7 @@ impl NearCache {
     }
 }
 
-/// The reading shows the round of this node's row: what is above it from now on is newer.
-fn see_round(node: &mut Node) {
-    let is_back = node.row.is_back;
-    (node.row.newer, node.row.says, node.row.is_back) = (false, false, is_back);
-    node.applied = is_back;
-    node.commits = 0;
-    if let Renewal::Committed(terms) | Renewal::Read(terms, _) = &mut node.renewal {
-        terms.newer = is_back;
-    }
-    node.given_up.iter_mut().flatten().for_each(|it| (it.says, it.behind) = (is_back, it.overtaken));
-}
-
-/// Somebody trusts a Redis that may not speak, by a reading from before it was replaced.
+/// A node trusts a Redis that may not speak, by a reading from before it was replaced.
 fn trusts_replaced(state: &State) -> bool {
     state.switched.is_some() && state.nodes.iter().any(|node| node.trust == Trust::Old)
 }

@@ -4,15 +4,16 @@
 //! last renewals is taken at its worst.
 
 use super::action::What;
+use super::node::{Fill, Node, Renewal, Row};
 use super::protocol::{NearCache, Steps, place};
-use super::state::{Fill, Node, Redis, Renewal, Row, Server, Stage, State, Trust};
+use super::state::{Redis, Server, Stage, State, Trust};
 
 /// What a failover leaves of a row.
-const ROWS: [(&str, fn(Row) -> Row); 4] = [
-    ("with this row", |row| row),
-    ("with an earlier round of this row that allows copies", |row| Row { copies: true, is_back: true, ..row }),
-    ("with an earlier round of this row that allows none", |row| Row { copies: false, is_back: true, ..row }),
-    ("without this row", |_| Row::NONE),
+const LEFT: [fn(Row) -> Row; 4] = [
+    |row| row,
+    |row| Row { copies: true, is_back: true, ..row },
+    |row| Row { copies: false, is_back: true, ..row },
+    |_| Row::NONE,
 ];
 
 impl NearCache {
@@ -28,7 +29,8 @@ impl NearCache {
         let server = state.primary();
         let runs = it.lease == Some(server) || it.renews_at(server);
         if it.row.moves && (!runs || !self.guards.own_stopwatch) {
-            self.change(state, node, What::RowIsOver, steps, |it| it.row.moves = false);
+            let what = if runs { What::ClockSteps } else { What::RowIsOver };
+            self.change(state, node, what, steps, |it| it.row.moves = false);
         }
         if self.bounds.deletions && it.row.is_there && !it.row.moves && state.revocation.stage != Stage::Told {
             self.change(state, node, What::RowIsDeleted, steps, |it| it.row = Row::NONE);
@@ -96,25 +98,27 @@ impl NearCache {
             self.push(steps, None, What::Switch, next);
         }
         if self.bounds.failover && !state.failed_over {
-            self.fail_over(state, 0, "no row is lost", steps);
+            self.fail_over(state, 0, false, steps);
         }
     }
 
     /// The old primary commits nothing more. What it has committed may be lost, if it is a renewal.
-    fn fail_over(&self, state: &State, node: usize, rows: &'static str, steps: &mut Steps) {
+    fn fail_over(&self, state: &State, node: usize, loses: bool, steps: &mut Steps) {
         if node == self.bounds.nodes {
             let mut next = *state;
             next.failed_over = true;
-            self.push(steps, None, What::FailOver(rows), next);
+            self.push(steps, None, What::FailOver { loses }, next);
             return;
         }
         let row = state.nodes[node].row;
-        for (rows, left) in ROWS.iter().take(if row.is_there { ROWS.len() } else { 1 }) {
+        for left in LEFT.iter().take(if row.is_there { LEFT.len() } else { 1 }) {
             let mut next = *state;
             let it = &mut next.nodes[node];
             (it.row, it.frozen) = (left(row), row.allows_copies());
             it.given_up = Default::default();
-            self.fail_over(&next, node + 1, rows, steps);
+            it.renewal = if matches!(it.renewal, Renewal::Asked { .. }) { Renewal::None } else { it.renewal };
+            let loses = loses || it.row != row;
+            self.fail_over(&next, node + 1, loses, steps);
         }
     }
 
