@@ -191,3 +191,27 @@ async fn a_node_that_is_left_behind_learns_it_from_redis_and_refuses() {
     .await;
     assert_eq!(statuses(&victim, &b).await, [401, 401]);
 }
+
+/// Its new connections lead to the new primary, its old ones are still open, and the old primary answers on them.
+#[tokio::test]
+async fn a_node_with_a_lease_from_the_new_primary_reads_from_no_other_server() {
+    let world = World::start();
+    let [a, b] = world.nodes().await;
+    let owner = a.anonymous().sign_up().await;
+    let victim = owner.sign_in_again().await;
+    assert_eq!((statuses(&victim, &a).await, statuses(&victim, &b).await), ([200, 200], [200, 200]));
+    world.standby.promote();
+    world.move_over(&world.ways[0]);
+    world.ways[1].lead_to(world.standby.address());
+    until("A is with the new primary", PATIENCE, async || status(&owner, &a).await == 200).await;
+    end(&owner, &victim, &a).await;
+    let watch = stopwatch();
+    let mut said = [0_usize; 2];
+    while watch() < 2 * LEASE {
+        let answers = statuses(&victim, &b).await;
+        assert!(!answers.contains(&200), "{answers:?}, {:?} after the revocation was answered", watch());
+        said[usize::from(answers == [401, 401])] += 1;
+    }
+    println!("B could not tell {} times, and said no {} times", said[0], said[1]);
+    until("B is with the new primary", PATIENCE, async || status(&owner, &b).await == 200).await;
+}

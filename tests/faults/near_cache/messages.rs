@@ -9,7 +9,7 @@ use super::{GIVE, LEASE, RENEWAL, World};
 use crate::support::proxy::contains;
 
 /// A message of the channel that asks to drop something: longer than one that a node sends to itself.
-fn asks_to_drop(message: &[u8]) -> bool {
+pub(super) fn asks_to_drop(message: &[u8]) -> bool {
     contains("near:drop")(message) && message.len() > 100
 }
 

@@ -10,6 +10,7 @@ mod frozen;
 mod messages;
 mod renewals;
 mod revokers;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Duration;
