@@ -41,7 +41,11 @@ impl NearCache {
     /// What happens to this node.
     pub fn faults(&self, state: &State, node: usize, steps: &mut Steps) {
         let it = &state.nodes[node];
-        let grants = matches!(it.renewal, Renewal::Committed(terms) | Renewal::Read(terms, _) if terms.grants);
+        let grants = match it.renewal {
+            Renewal::Asked { grants, .. } => grants,
+            Renewal::Committed(terms) | Renewal::Read(terms, _) => terms.grants,
+            Renewal::None | Renewal::Early { .. } => false,
+        };
         if it.copies || grants {
             self.change(state, node, What::StopCopies, steps, |it| it.stop_copies(&self.guards));
         }
