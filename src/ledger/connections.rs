@@ -119,14 +119,19 @@ impl Connections {
         is_awaited: impl Fn() -> bool,
         body: impl FnOnce(&mut Db) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let leased = self.generation.leased().filter(|_| self.purpose != Purpose::Lease);
+        let leased = self.leased();
         let mut pooled = match self.take(leased.as_deref()) {
             Some(pooled) => pooled,
             None => self.open_to(leased.as_deref())?,
         };
         // Read before the answer: a failure meanwhile makes this connection suspect, too.
         let failures = self.generation.failures();
-        let answer = if is_awaited() { body(&mut pooled.db) } else { Err(LedgerError::Busy("no connection in time")) };
+        let mut answer =
+            if is_awaited() { body(&mut pooled.db) } else { Err(LedgerError::Busy("no connection in time")) };
+        // The lease may have moved meanwhile: under the new one, an answer of the old server counts for nothing.
+        if self.purpose.is_read() && answer.is_ok() && !leads_to(&mut pooled, self.leased().as_deref()) {
+            answer = Err(LedgerError::Unreachable(ELSEWHERE.to_owned()));
+        }
         let now = self.clock.monotonic();
         pooled.answered = answer.is_ok().then_some(Answered { at: now, failures });
         if matches!(answer, Err(LedgerError::Unavailable(_))) {
@@ -136,6 +141,11 @@ impl Connections {
             self.idle.lock().push(pooled);
         }
         answer
+    }
+
+    /// The server that every connection but the lease's own must lead to; none while the node needs no lease.
+    fn leased(&self) -> Option<Arc<str>> {
+        self.generation.leased().filter(|_| self.purpose != Purpose::Lease)
     }
 
     fn open(&self) -> Result<Pooled, LedgerError> {

@@ -65,6 +65,13 @@ pub(super) enum Purpose {
     Write,
 }
 
+impl Purpose {
+    /// Whether its answers are only true of the server that gave them.
+    pub(super) fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Entrance | Self::Watch)
+    }
+}
+
 impl Db {
     /// Asks whether the server or the file is still there.
     pub(super) fn answers(&mut self) -> bool {

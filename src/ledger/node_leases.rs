@@ -85,6 +85,11 @@ pub fn read(db: &mut Db) -> Result<LeaseReading, LedgerError> {
     Ok(LeaseReading { watched: watched.as_ref() == Some(&server), server, leases })
 }
 
+/// Whether this connection leads to the server of a reading: what was judged there is true of no other.
+pub fn is_at(db: &mut Db, server: &str) -> Result<bool, LedgerError> {
+    Ok(timeline::server(db)? == server)
+}
+
 /// Deletes a lease that stood still, unless it was renewed since it was read.
 pub fn remove(db: &mut Db, lease: &NodeLease) -> Result<(), LedgerError> {
     let row = node_leases::table.find(&lease.name).filter(node_leases::round.eq(lease.round));
@@ -101,7 +106,7 @@ pub fn leave(db: &mut Db, name: &str) -> Result<(), LedgerError> {
 /// Records that this server was watched for as long as a lease.
 pub fn note_watched(db: &mut Db, server: &str) -> Result<(), LedgerError> {
     // The claim is true of this server alone.
-    if timeline::server(db)? == server {
+    if is_at(db, server)? {
         diesel::update(lineage::table).set(lineage::watched.eq(server)).execute(db)?;
     }
     Ok(())

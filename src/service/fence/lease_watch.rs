@@ -96,6 +96,11 @@ impl LeaseWatch {
         self.0.lock().sent
     }
 
+    /// How long this node has watched the server of the last reading.
+    pub(in crate::service) fn age(&self, now: Duration) -> Duration {
+        self.0.lock().server.as_ref().map_or(Duration::ZERO, |server| now.saturating_sub(server.since))
+    }
+
     /// Whether the server of the last reading was watched for long enough.
     pub(in crate::service) fn watched(&self, now: Duration) -> Watched {
         match &self.0.lock().server {

@@ -68,6 +68,8 @@ impl StoreFence {
         let started = self.clock.monotonic();
         // A process that is enrolled while the ledger is read is younger than the answer.
         let known: Vec<Stamp> = self.leases.lock().keys().copied().collect();
+        // Without a lease, the server may be an old primary: that it calls a process current counts for nothing.
+        let has_lease = self.ledger.has_lease();
         let mut reading = pin!(self.ledger.watch(live_store::current));
         let current = loop {
             match timeout(self.lease / SILENCE, &mut reading).await {
@@ -80,14 +82,17 @@ impl StoreFence {
             Ok(current) => {
                 self.leases.lock().retain(|stamp, TrustedProcess { lease, .. }| {
                     let holds = current.contains(stamp) || !known.contains(stamp);
-                    if holds {
-                        lease.extend_until(until);
-                    } else {
-                        lease.retire();
+                    match holds {
+                        true if has_lease => lease.extend_until(until),
+                        true => {}
+                        false => lease.retire(),
                     }
                     holds
                 });
                 self.retire_untrusted();
+                if !has_lease {
+                    self.go_on_alone();
+                }
             }
             // No other task of this node asks this way, so the database is the one that does not answer, not a busy
             // node.

@@ -166,8 +166,18 @@ impl Sessions {
             Standing::Clear(reading) => {
                 self.drop_copies(&hashes, &reading, patience).await?;
                 fault_point::reach("invalidate: may be removed");
-                let records = records.to_vec();
-                self.core.write(move |db| pending_invalidations::remove(db, &records)).await.map_err(unknown)?;
+                let (records, server) = (records.to_vec(), reading.server);
+                let removed = self.core.write(move |db| {
+                    let is_there = node_leases::is_at(db, &server)?;
+                    if is_there {
+                        pending_invalidations::remove(db, &records)?;
+                    }
+                    Ok(is_there)
+                });
+                // Whoever has copies was judged on one server; on another, other nodes may have some.
+                if !removed.await.map_err(unknown)? {
+                    return Ok(Progress::Wait(PAUSE, unwatched()));
+                }
                 fault_point::reach("invalidate: removed");
                 Ok(Progress::Done)
             }
@@ -196,7 +206,10 @@ impl Sessions {
     /// What follows from the fence status, and since when this node has seen it.
     pub(in crate::service) fn sight(&self, status: FenceStatus) -> Option<Duration> {
         let (lease, now) = (self.core.policy.store_lease, self.core.clock().monotonic());
-        self.lease_grace.remaining(status, lease, now)
+        // Under a lease of an earlier server, a node may have read there that another process is current.
+        let longest = lease.saturating_add(node_lease::TERM);
+        let is_new = self.core.ledger.needs_lease() && self.fence.lease_watch.age(now) < longest;
+        self.lease_grace.remaining(status, if is_new { longest } else { lease }, now)
     }
 
     /// How long another node may take: it waits for a lease if a node may have copies, or if the server is new.

@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use super::messages::asks_to_drop;
 use super::{GIVE, LEASE, PATIENCE, World};
 use crate::support::client::SignedIn;
 use crate::support::process::Process;
+use crate::support::proxy::Proxy;
 use crate::support::requests::Requests;
-use crate::support::server::NEAR_CACHE;
+use crate::support::server::{Backend, NEAR_CACHE, Stores};
 use crate::support::wait::{stopwatch, until};
 
 async fn status(person: &SignedIn, process: &Process) -> u16 {
@@ -17,17 +19,17 @@ async fn status(person: &SignedIn, process: &Process) -> u16 {
 }
 
 /// How often Redis was asked for a record.
-fn asked(world: &World) -> usize {
-    let stats: String = world.stores.redis().cli(&["INFO", "commandstats"]);
+fn asked(stores: &Stores) -> usize {
+    let stats: String = stores.redis().cli(&["INFO", "commandstats"]);
     let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_getex:calls="));
     line.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default()
 }
 
 /// Asks until Redis is not asked any more.
-async fn warm(world: &World, person: &SignedIn, process: &Process) {
+async fn warm(stores: &Stores, person: &SignedIn, process: &Process) {
     until("a copy answers", PATIENCE, async || {
-        let before = asked(world);
-        status(person, process).await == 200 && asked(world) == before
+        let before = asked(stores);
+        status(person, process).await == 200 && asked(stores) == before
     })
     .await;
 }
@@ -41,7 +43,7 @@ async fn a_node_that_is_stopped_past_its_lease_says_yes_to_nothing_that_ended_me
     // For less than a lease, for longer, and for so long that its row looks dead.
     for stopped in [Duration::from_millis(700), LEASE, LEASE + GIVE] {
         let victim = owner.sign_in_again().await;
-        warm(&world, &victim, &process).await;
+        warm(&world.stores, &victim, &process).await;
         world.members[0].warm(&victim).await;
         process.pause();
         let watch = stopwatch();
@@ -63,6 +65,41 @@ async fn a_node_that_is_stopped_past_its_lease_says_yes_to_nothing_that_ended_me
     }
 }
 
+/// No message reaches it, Redis is trusted for long, and the requests are there before it goes on: nothing but its own
+/// lease, judged on its own stopwatch, keeps it from saying yes.
+#[tokio::test]
+async fn the_first_requests_after_a_stop_find_no_lease() {
+    let stores = Stores::new(Backend::Production);
+    let way = Proxy::start(stores.redis().address());
+    let settings = stores.settings().with(NEAR_CACHE, "1000").with("SESSIOND_STORE_LEASE", "20s");
+    let other = Process::start(&settings.clone().without(NEAR_CACHE));
+    let process = Process::start(&settings.with("REDIS_URL", &way.in_url(&stores.redis().url())));
+    until("it keeps copies", PATIENCE, async || stores.database.count("node_leases", "copies") == 1).await;
+    let owner = other.anonymous().sign_up().await;
+    for _ in 0..2 {
+        let victim = owner.sign_in_again().await;
+        let lost = way.lose_deliveries(asks_to_drop);
+        warm(&stores, &victim, &process).await;
+        process.pause();
+        let watch = stopwatch();
+        owner.end_session(&victim.session_id).await.assert_status(204);
+        println!("answered after {:?}", watch());
+        let asked: Vec<_> = (0..4)
+            .map(|_| {
+                let asked = victim.copy_at(&process.url());
+                tokio::spawn(async move { asked.get("/auth/forward").await.status })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        process.resume();
+        for asked in asked {
+            assert_ne!(asked.await.expect("an answer"), 200, "it was asked after the revocation was answered");
+        }
+        drop(lost);
+        until("it answers again", PATIENCE, async || status(&owner, &process).await == 200).await;
+    }
+}
+
 /// The machine was so slow that the process was not scheduled between two looks at its clock: every node stands still
 /// but the one that ends the session.
 #[tokio::test]
@@ -74,7 +111,7 @@ async fn two_nodes_that_stand_still_are_waited_for_at_the_same_time() {
     until("they keep copies", PATIENCE, async || world.stores.database.count("node_leases", "copies") == 3).await;
     let victim = owner.sign_in_again().await;
     for process in &processes {
-        warm(&world, &victim, process).await;
+        warm(&world.stores, &victim, process).await;
         process.pause();
     }
     let (answer, took) = world.end(&owner, &victim, 0).await;

@@ -30,13 +30,14 @@ pub struct NearCacheGuards {
     pub watched_before_del: bool,
     /// The holders are read on the server that was watched (`Fence::is_watched`).
     pub one_server: bool,
-    /// What is pending is removed on the server where the holders were read.
+    /// What is pending is removed on the server where the holders were read (`Sessions::invalidate_once`).
     pub removed_where_read: bool,
     /// An answer of the ledger counts only under the node's lease (`Refusals::check_lease`).
     pub ledger_lease: bool,
-    /// Under a lease of the very server that answered.
+    /// Under a lease of the very server that answered (`Connections::lend`).
     pub lease_of_that_server: bool,
-    /// A reading of `live_store` extends a store lease no further than the node's lease.
+    /// A reading of `live_store` extends a store lease only under the node's lease, and a revocation waits for what it
+    /// extended last (`StoreFence::renew`, `Sessions::sight`).
     pub store_lease_within: bool,
     /// The lease of a Redis that was replaced is waited out (`Sessions::standing`).
     pub replaced_store_lease: bool,
