@@ -5,6 +5,7 @@
 
 use diesel::connection::SimpleConnection;
 
+use super::messages::asks_to_drop;
 use super::{GIVE, LEASE, PATIENCE, TERM, World};
 use crate::support::database::Database;
 use crate::support::proxy::contains;
@@ -17,9 +18,9 @@ async fn a_renewal_whose_commit_stalls_past_the_lease() {
     let Database::Postgres(database) = &world.stores.database else { panic!("it is PostgreSQL") };
     for _ in 0..2 {
         let victim = world.warmed(&owner).await;
-        // No message reaches the second node, so that only its lease ends its copies.
-        let lost =
-            world.members[1].redis.lose_deliveries(|message| contains("near:drop")(message) && message.len() > 100);
+        // No message reaches the second node, and its own sweep stands still: only its lease ends its copies.
+        let lost = world.members[1].redis.lose_deliveries(asks_to_drop);
+        let swept = world.members[1].redis.hold(contains("\r\nDEL\r\n"));
         let mut locker = database.connect();
         let lock = "BEGIN; SET LOCAL lock_timeout = 0; SELECT name FROM node_leases FOR UPDATE";
         locker.batch_execute(lock).expect("the rows are locked");
@@ -39,7 +40,7 @@ async fn a_renewal_whose_commit_stalls_past_the_lease() {
         for _ in 0..4 {
             assert_ne!(world.members[1].status(&victim).await, 200);
         }
-        drop(lost);
+        drop((lost, swept));
         world.assert_dead(&victim).await;
     }
 }
@@ -50,7 +51,7 @@ async fn a_row_that_is_gone() {
     let world = World::of(2).await;
     let owner = world.owner().await;
     let victim = world.warmed(&owner).await;
-    let lost = world.members[1].redis.lose_deliveries(|message| contains("near:drop")(message) && message.len() > 100);
+    let lost = world.members[1].redis.lose_deliveries(asks_to_drop);
     world.stores.database.execute("DELETE FROM node_leases");
     let (status, took) = world.end(&owner, &victim, 0).await;
     println!("the rows are gone: answered {status} after {took:?}");

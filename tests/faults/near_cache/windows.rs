@@ -135,10 +135,10 @@ async fn a_renewal_that_was_given_up_and_arrives_late_changes_nothing() {
     let world = World::of(2).await;
     let (owner, member) = (world.owner().await, &world.members[1]);
     let renews = |message: &[u8]| contains("UPDATE \"node_leases\"")(message);
-    let late = member.sql.hold_first(1, renews);
     let deaf = member.redis.lose_deliveries(contains("near:drop"));
     until("it uses no copies", PATIENCE, async || !member.figures().in_use).await;
     // Only a new connection sends the text of its statements.
+    let late = member.sql.hold_first(1, renews);
     while late.count() == 0 {
         member.sql.cut();
         tokio::time::sleep(RENEWAL).await;
