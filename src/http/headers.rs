@@ -16,9 +16,8 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::forwarded_request::FORWARD;
 use super::problem::Problem;
-use super::{canonical_path, catch_panic, request_id};
+use super::{canonical_path, catch_panic, forwarded_request, request_id};
 use crate::config::{Config, Hsts, Origin};
 
 /// The request's id, as in problems and the log.
@@ -40,8 +39,7 @@ const HSTS: [(Hsts, HeaderValue); 2] = [
 #[derive(Clone, Debug)]
 pub struct AnswerHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
-    /// The prefix of paths that belong to other servers, which may spell them differently.
-    asked_below: String,
+    base_path: String,
 }
 
 impl AnswerHeaders {
@@ -60,12 +58,13 @@ impl AnswerHeaders {
         ];
         let promised = HSTS.into_iter().filter(|(kind, _)| Some(*kind) == hsts);
         fixed.extend(promised.map(|(_, value)| (STRICT_TRANSPORT_SECURITY, value)));
-        Self { fixed, asked_below: format!("{base_path}{FORWARD}/") }
+        Self { fixed, base_path: base_path.to_owned() }
     }
 
     /// Whether the path is not canonical: the router would decode it, and no rule of a proxy in front would match it.
+    /// Below the gateways' route, paths belong to other servers, which may spell them differently.
     fn is_misspelt(&self, path: &str) -> bool {
-        !path.starts_with(&self.asked_below) && canonical_path::is_not(path)
+        !forwarded_request::is_route(&self.base_path, path) && canonical_path::is_not(path)
     }
 
     /// Adds the headers that the answer lacks.
