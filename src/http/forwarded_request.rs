@@ -36,6 +36,12 @@ pub fn page(head: &RequestHead, below: Option<&str>) -> Option<String> {
     Some(format!("{scheme}://{}{uri}", host?))
 }
 
+/// Whether this is the path of the route, or below it.
+pub fn is_route(base_path: &str, path: &str) -> bool {
+    let below = path.strip_prefix(base_path).and_then(|path| path.strip_prefix(FORWARD));
+    below.is_some_and(|page| page.is_empty() || page.starts_with('/'))
+}
+
 /// The path and query of the page if the gateway asks below the route, as Envoy does: Envoy puts its prefix before the
 /// page's own path and query, and asks with the page's own method.
 pub fn asked_below<'a>(base_path: &str, request: &'a HttpRequest) -> Option<&'a str> {
@@ -61,4 +67,20 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut lines = headers.get_all(name);
     let (first, second) = (lines.next(), lines.next());
     first.filter(|_| second.is_none()).and_then(|line| line.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_route_is_one_path_and_what_lies_below_it() {
+        for path in ["/auth/forward", "/auth/forward/", "/auth/forward/a/page", "/auth/forward/%2F"] {
+            assert!(is_route("", path) && is_route("/base", &format!("/base{path}")), "{path}");
+        }
+        for path in ["", "/", "/auth", "/auth/forwarded", "/auth/forward%2Fa", "/Auth/forward", "/x/auth/forward"] {
+            assert!(!is_route("", path) && !is_route("/base", &format!("/base{path}")), "{path}");
+        }
+        assert!(!is_route("/base", "/auth/forward") && !is_route("", "/base/auth/forward"));
+    }
 }

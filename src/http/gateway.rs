@@ -1,12 +1,12 @@
 //! The route that gateways call for each of their requests, to learn who sent it.
 //!
-//! The hottest path, so it bypasses actix-session: cookie, check, three headers. Answers 200 with every identity header
-//! (so that a proxy overwrites what its client sent), or 401, or 503; never a Set-Cookie, which proxies lose. `bounce`
-//! turns a 401 into a redirect where the gateway wants one.
+//! The hottest path, so it bypasses actix-session: cookie, check, a few headers. Answers 200 with every identity header
+//! (so that a proxy overwrites what its client sent) and with nothing that a gateway drops, or 401, or 503; never a
+//! Set-Cookie, which proxies lose. `bounce` turns a 401 into a redirect where the gateway wants one.
 
 use std::slice;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::bounce;
 use super::cookie::Presented;
 use super::csrf_token::Shown;
 use super::forwarded_request;
+use super::headers::REQUEST_ID;
 use super::no_touch;
 use super::problem::Problem;
 use super::security_log::{Refused, note};
@@ -40,6 +41,8 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
                 since 1970, like OpenID Connect's `auth_time`; 0 if that proof no longer counts. If you need a recent \
                 proof, let the user POST /reauthenticate first."),
             ("X-Session-Csrf" = String, description = "What X-CSRF-Token holds: `valid`, `invalid` or `none`."),
+            ("X-Request-Id" = uuid::Uuid, description = "The request's id, if the request has this header with any \
+                value. Every other answer has it always."),
         )),
         (status = 302, description = "With `?redirect`, instead of 401: redirects a navigation to a page of a \
             configured origin to the sign-in page. For trusted proxies that pass the answer on.",
@@ -109,6 +112,10 @@ async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Prob
     response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));
     let proven_at = checked.proven_at.map_or(0, |at| at.ms().div_euclid(1_000));
     response.insert_header((AUTHENTICATED_AT, HeaderValue::from(proven_at)));
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    if request.headers().contains_key(REQUEST_ID) {
+        response.insert_header((REQUEST_ID, id_value(site.request_id())?));
+    }
     Ok(response.finish())
 }
 

@@ -1,13 +1,15 @@
-//! The headers that every answer carries.
+//! The headers that every answer carries, except a gateway's 200.
 //!
 //! The outermost middleware, because errors of other middlewares are answers too: actix's own `DefaultHeaders`
-//! skips everything that leaves as `Err`. Builds the values once. Must never replace a header that a handler has set.
+//! skips everything that leaves as `Err`. Builds the values once. Must never replace a header that a handler has set, nor
+//! spare an answer that a gateway may pass on to a browser, or that a page of another origin has asked for.
 
 use std::sync::Arc;
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -16,15 +18,17 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::forwarded_request::FORWARD;
 use super::problem::Problem;
-use super::{canonical_path, catch_panic, request_id};
+use super::{canonical_path, catch_panic, forwarded_request, request_id};
 use crate::config::{Config, Hsts, Origin};
 
 /// The request's id, as in problems and the log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The header in which a browser says whose page sent the request.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Answers are data: if a browser shows one as a page, it may load, run and frame nothing.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
@@ -40,8 +44,7 @@ const HSTS: [(Hsts, HeaderValue); 2] = [
 #[derive(Clone, Debug)]
 pub struct AnswerHeaders {
     fixed: Vec<(HeaderName, HeaderValue)>,
-    /// The prefix of paths that belong to other servers, which may spell them differently.
-    asked_below: String,
+    base_path: String,
 }
 
 impl AnswerHeaders {
@@ -60,12 +63,22 @@ impl AnswerHeaders {
         ];
         let promised = HSTS.into_iter().filter(|(kind, _)| Some(*kind) == hsts);
         fixed.extend(promised.map(|(_, value)| (STRICT_TRANSPORT_SECURITY, value)));
-        Self { fixed, asked_below: format!("{base_path}{FORWARD}/") }
+        Self { fixed, base_path: base_path.to_owned() }
     }
 
     /// Whether the path is not canonical: the router would decode it, and no rule of a proxy in front would match it.
+    /// Below the gateways' route, paths belong to other servers, which may spell them differently.
     fn is_misspelt(&self, path: &str) -> bool {
-        !path.starts_with(&self.asked_below) && canonical_path::is_not(path)
+        !forwarded_request::is_route(&self.base_path, path) && canonical_path::is_not(path)
+    }
+
+    /// Whether the answer is a gateway's 200: the handler has set all that a gateway reads. A gateway may pass every other
+    /// answer on to a browser.
+    fn is_whole<B>(&self, response: &ServiceResponse<B>) -> bool {
+        let request = response.request();
+        response.status() == StatusCode::OK
+            && forwarded_request::is_route(&self.base_path, request.path())
+            && !may_be_of_another_origin(request.headers())
     }
 
     /// Adds the headers that the answer lacks.
@@ -81,12 +94,18 @@ impl AnswerHeaders {
     }
 }
 
+/// Whether a page of another origin may have sent the request. Its browser must keep the 200 from the page, which would
+/// otherwise learn that its visitor is signed in: a `<script>` from this address would load.
+fn may_be_of_another_origin(headers: &HeaderMap) -> bool {
+    headers.get_all(FETCH_SITE).any(|site| site != "same-origin" && site != "none")
+}
+
 fn id_value(id: Uuid) -> Option<HeaderValue> {
     let mut buffer = [0; Hyphenated::LENGTH];
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)).ok()
 }
 
-/// The middleware: answers the request under its id, and completes the answer.
+/// The middleware: answers the request under its id, and completes the answer if it is not whole.
 pub async fn complete<B: MessageBody>(
     answers: Arc<AnswerHeaders>,
     id: Uuid,
@@ -102,7 +121,9 @@ pub async fn complete<B: MessageBody>(
     });
     match answered.await {
         Ok(mut response) => {
-            answers.complete(response.headers_mut(), id);
+            if !answers.is_whole(&response) {
+                answers.complete(response.headers_mut(), id);
+            }
             Ok(response)
         }
         Err(mut error) => {

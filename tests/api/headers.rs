@@ -1,14 +1,29 @@
-//! The headers of every answer, whatever its status, and the one place where a token may stand.
+//! The headers of every answer, whatever its status; what a gateway gets instead; and the one place where a token may
+//! stand.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::api::tools::{NOBODY, operations};
 use crate::support::client::PASSWORD;
-use crate::support::requests::{Requests, Response};
+use crate::support::requests::{Call, Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
 
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/// What a gateway reads, and what HTTP itself needs.
+const FOR_A_GATEWAY: [&str; 7] = [
+    "cache-control",
+    "content-length",
+    "date",
+    "x-session-authenticated-at",
+    "x-session-csrf",
+    "x-session-id",
+    "x-session-user",
+];
+
+/// The id that a gateway has given to its request. The server never takes it over.
+const ASKED_FOR: (&str, &str) = ("X-Request-Id", "7");
 
 /// One answer of every status that there is, with what was asked.
 async fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, Response)> {
@@ -17,7 +32,6 @@ async fn one_of_each(server: &TestServer) -> Vec<(u16, &'static str, Response)> 
     let tag = visitor.get("/").await.header("etag").expect("a tag").to_owned();
     let mut answers = vec![
         (200, "me", owner.me().await),
-        (200, "forward", owner.get("/auth/forward").await),
         (200, "live", visitor.get("/health/live").await),
         (200, "document", visitor.get("/openapi.json").await),
         (200, "page", visitor.get("/").await),
@@ -83,6 +97,29 @@ fn assert_common(what: &str, answer: &Response) {
     }
 }
 
+/// What an answer has that a browser may see, at an https origin.
+fn assert_guarded(what: &str, answer: &Response) {
+    assert_common(what, answer);
+    assert_eq!(answer.header("strict-transport-security"), Some("max-age=63072000"), "{what}: {answer}");
+    assert_eq!(answer.header("content-security-policy"), Some(DATA_POLICY), "{what}: {answer}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer}");
+}
+
+fn assert_for_a_gateway(what: &str, answer: &Response, asked_for_id: bool) {
+    assert_eq!(answer.status, 200, "{what}: {answer}");
+    let mut expected = FOR_A_GATEWAY.to_vec();
+    expected.extend(asked_for_id.then_some("x-request-id"));
+    expected.sort_unstable();
+    // A name that stands twice is here twice.
+    let mut names: Vec<&str> = answer.headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, expected, "{what}: {answer}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}: {answer}");
+    let id = answer.header("x-request-id").map(uuid::Uuid::parse_str);
+    assert!(id.is_none_or(|id| id.is_ok()), "the server's own: {what}: {answer}");
+    assert!(answer.body.is_empty(), "{what}: {answer}");
+}
+
 fn assert_problem(what: &str, status: u16, answer: &Response) {
     if status < 400 || what == "not ready" {
         return;
@@ -131,6 +168,70 @@ on_each_backend! {
             let answer = server.anonymous().get(path).await;
             assert_common(path, &answer);
             assert_eq!(answer.header("strict-transport-security"), None, "{path}");
+        }
+    }
+
+    async fn a_gateway_gets_what_it_reads_and_nothing_else(server: TestServer)
+    with { "SESSIOND_ORIGIN": "https://app.example.org", "SESSIOND_BASE_PATH": "/sessiond" } {
+        let visitor = server.anonymous();
+        let body = json!({ "email": "ana@example.org", "password": PASSWORD });
+        visitor.post_json("/sessiond/register", &body).await.assert_status(201);
+        visitor.post_json("/sessiond/login", &body).await.assert_status(200);
+        for path in ["", "?redirect", "/", "/a/page?x=1", "/%61/%2e%2F"].map(|rest| format!("/sessiond/auth/forward{rest}")) {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
+                // Without the header, and as the browser of the gateway's own page sends it along.
+                for site in [None, Some("same-origin"), Some("none")] {
+                    let what = format!("{method} {path} of {site:?}");
+                    let call = || site.iter().fold(visitor.call(method.clone(), &path), |call, site| call.header("Sec-Fetch-Site", site));
+                    assert_for_a_gateway(&what, &call().send().await, false);
+                    assert_for_a_gateway(&what, &call().header(ASKED_FOR.0, ASKED_FOR.1).send().await, true);
+                    assert_for_a_gateway(&what, &call().header(ASKED_FOR.0, "").send().await, true);
+                }
+            }
+        }
+        // Nothing beside it is spared: this is the account of the same person.
+        assert_guarded("/me", visitor.get("/sessiond/me").await.assert_status(200));
+    }
+
+    /// Or a page of a sibling host would learn who is signed in: by whether its `<script>` loads.
+    async fn a_page_of_another_origin_that_asks_as_a_gateway_does_is_kept_out(server: TestServer)
+    with { "SESSIOND_ORIGIN": "https://app.example.org" } {
+        let owner = server.signed_in().await;
+        for path in ["/auth/forward", "/auth/forward/a/page"] {
+            for sites in [["same-site"].as_slice(), &["cross-site"], &["same-origin", "same-site"], &["x"], &[""]] {
+                let call = sites.iter().fold(owner.call(Method::GET, path), |call, site| call.header("Sec-Fetch-Site", site));
+                let answer = call.send().await;
+                assert_guarded(&format!("{path} of {sites:?}"), answer.assert_status(200));
+                assert_eq!(answer.header("x-session-user"), Some(owner.user_id.as_str()), "{answer}");
+            }
+        }
+    }
+
+    async fn what_a_gateway_may_pass_on_to_a_browser_carries_them(server: TestServer) with {
+        "SESSIOND_ORIGIN": "https://app.example.org",
+        "SESSIOND_TRUSTED_PROXIES": "127.0.0.1",
+        "SESSIOND_CLIENT_IP_HEADER": "X-Forwarded-For",
+        "SESSIOND_CSRF_METHOD_HEADER": "X-Forwarded-Method",
+    } {
+        let (visitor, owner) = (server.anonymous(), server.signed_in().await);
+        for path in ["/auth/forward?redirect", "/auth/forward/a/page"] {
+            for id in ["X-Other", ASKED_FOR.0] {
+                let guarded = async |call: Call<'_>, status: u16| {
+                    let answer = call.header(id, ASKED_FOR.1).send().await;
+                    assert_guarded(&format!("{status} of {path}"), answer.assert_status(status));
+                    assert!(answer.header("x-session-user").is_none(), "{answer}");
+                };
+                guarded(visitor.call(Method::GET, path), 401).await;
+                guarded(visitor.call(Method::GET, path).header("Accept", "text/html"), 302).await;
+                guarded(owner.call(Method::POST, path), 403).await;
+                guarded(owner.call(Method::TRACE, path), 405).await;
+                server.clock.set_wrong_by(3_000);
+                // The node's next look at the clock finds it.
+                visitor.get("/health/ready").await.assert_status(503);
+                guarded(owner.call(Method::GET, path), 503).await;
+                server.clock.set_wrong_by(0);
+                visitor.get("/health/ready").await.assert_status(200);
+            }
         }
     }
 
