@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 use siphasher::sip128::SipHasher24;
 
 use super::counts::Counts;
-use crate::domain::{Random, random};
+use crate::domain::{Random, Timestamp, random};
 use crate::live::StoreLease;
 use crate::service::core::checked::Checked;
 
@@ -60,8 +60,9 @@ pub(in crate::service) struct Copy {
     pub(in crate::service) begun: (u32, u64),
     /// How long the Redis process is trusted that it was read from.
     pub(in crate::service) trust: Arc<StoreLease>,
-    /// When the last-seen time has to be written again, on the stopwatch.
-    pub(in crate::service) due: Duration,
+    /// When the last-seen time has to be written again: on the stopwatch, in case the database's clock is set back, and on
+    /// that clock.
+    pub(in crate::service) due: (Duration, Timestamp),
 }
 
 /// The copies of this node.

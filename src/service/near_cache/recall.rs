@@ -37,11 +37,13 @@ impl NearCache {
 
     fn answer(&self, copy: &Copy, from: IpAddr) -> Option<Checked> {
         let now = self.core.clock.monotonic();
+        let time = self.core.clock.at(now);
         let Copy { checked, begun, trust, due } = copy;
-        let counts = now < *due
+        let counts = now < due.0
+            && time < due.1
             && checked.ip == from
             && trust.holds(now)
-            && checked.deadlines.hold(self.core.clock.at(now))
+            && checked.deadlines.hold(time)
             && self.fence.node_lease.admits(&checked.token_hash, *begun, now);
         counts.then(|| checked.clone())
     }
@@ -69,8 +71,8 @@ impl NearCache {
             (checked.deadlines.last_seen, checked.ip) = (used_at, from);
         }
         let fresh = session::resolution(configured, checked.deadlines.idle);
-        let left = fresh.saturating_sub(now.since(checked.deadlines.last_seen));
-        let due = self.core.clock.monotonic().saturating_add(left);
+        let due_at = checked.deadlines.last_seen.plus(fresh);
+        let due = (self.core.clock.monotonic().saturating_add(due_at.since(now)), due_at);
         copies.put(begun.key, Copy { checked, begun: begun.begun, trust: seen.trust(), due });
     }
 }
