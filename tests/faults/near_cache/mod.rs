@@ -5,6 +5,7 @@
 //! node's word that it keeps copies: each test sees hits first.
 #![cfg(feature = "postgres")]
 
+mod after_a_crash;
 mod cut_off;
 mod frozen;
 mod messages;
