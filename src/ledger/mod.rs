@@ -173,6 +173,7 @@ impl Ledger {
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
         self.refusals.want_lease().await;
+        self.refusals.check_lease()?;
         let refusals = Arc::clone(&self.refusals);
         let answer = pool.run(move |db| {
             refusals.check_lease()?;
@@ -327,6 +328,15 @@ impl Ledger {
             self.generation.lease(server);
         }
         self.refusals.hold_lease(until);
+    }
+
+    /// Asks only one server from now on, the one that answers now: for a command, which has no lease.
+    pub async fn pin_server(&self) -> Result<(), LedgerError> {
+        if self.needs_lease() {
+            let server = self.read(timeline::server).await?;
+            self.generation.lease(&server);
+        }
+        Ok(())
     }
 
     /// An attempt to renew the lease has ended.

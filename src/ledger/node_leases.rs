@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::db::Db;
+use super::db::{Db, each};
 use super::error::LedgerError;
 use super::schema::{lineage, node_leases};
 use super::timeline;
@@ -64,8 +64,11 @@ pub fn renew(db: &mut Db, lease: &NodeLease) -> Result<bool, LedgerError> {
     Ok(renewed == 1)
 }
 
-/// Adds the first lease of a name.
-pub fn add(db: &mut Db, lease: &NodeLease) -> Result<(), LedgerError> {
+/// Adds the first lease of a name, or renews it if an attempt that seemed to fail has added it.
+pub fn add(db: &mut Db, lease: &NodeLease) -> Result<bool, LedgerError> {
+    if renew(db, lease)? {
+        return Ok(true);
+    }
     let row = (
         node_leases::name.eq(&lease.name),
         node_leases::round.eq(lease.round),
@@ -73,8 +76,10 @@ pub fn add(db: &mut Db, lease: &NodeLease) -> Result<(), LedgerError> {
         node_leases::copies.eq(lease.copies),
         node_leases::lease_ms.eq(lease.lease_ms),
     );
-    diesel::insert_into(node_leases::table).values(row).execute(db)?;
-    Ok(())
+    let added = each!(db, c => {
+        diesel::insert_into(node_leases::table).values(row).on_conflict(node_leases::name).do_nothing().execute(c)
+    })?;
+    Ok(added == 1)
 }
 
 /// Reads all leases.

@@ -39,6 +39,6 @@ impl Live {
     /// Listens to the other nodes from now on.
     pub async fn listen(&self) -> Result<Listener, LiveError> {
         let shared = &self.shared;
-        Listener::subscribe(&shared.post, &self.channel(), std::sync::Arc::clone(&shared.own), &shared.config).await
+        Listener::subscribe(&shared.post, &[self.channel()], std::sync::Arc::clone(&shared.own), &shared.config).await
     }
 }

@@ -1,6 +1,6 @@
 //! Listener: one subscription to the other nodes' messages, over its own connection.
 //!
-//! Owns [`Listener`]. No node trusts this connection: each message is only a hint, from any sender. Must never
+//! Owns [`Listener`]. No node trusts this connection: about a session, each message is only a hint, from any sender. Must never
 //! reconnect by itself, because the caller has to know that messages may be lost; and never wait for a sign of life
 //! without a time limit.
 
@@ -68,7 +68,7 @@ impl Listener {
     /// Subscribes.
     pub(super) async fn subscribe(
         post: &Post,
-        channel: &str,
+        channels: &[String],
         own: Arc<str>,
         config: &LiveConfig,
     ) -> Result<Self, LiveError> {
@@ -76,7 +76,7 @@ impl Listener {
             let (info, elected) = post.find().await?;
             let pubsub = Client::open(info).map_err(refused)?.get_async_pubsub().await.map_err(refused)?;
             let (mut asking, messages) = pubsub.split();
-            asking.subscribe(channel).await.map_err(refused)?;
+            asking.subscribe(channels).await.map_err(refused)?;
             Ok(Self { asking, messages, own, patience: config.command_timeout.saturating_mul(2), elected })
         });
         subscribed.await.map_err(|_| LiveError::Timeout)?

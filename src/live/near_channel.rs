@@ -1,7 +1,8 @@
 //! Near channel: how a node that ends a session asks the others to drop their copies, and how they answer.
 //!
-//! Owns the messages of both channels: `near:drop`, which every node with copies hears, and `near:ack:{node}`, which
-//! only the asking node hears, so that a hundred answers are not delivered to a hundred nodes. A message carries token
+//! Owns the messages of the channels: `near:drop`, which every node with copies hears, and `near:ack:{node}`, which
+//! only the asking node hears, so that a hundred answers are not delivered to a hundred nodes; and `near:echo:{node}`, on
+//! which a node hears itself. A message carries token
 //! hashes, never a token. Must never answer for a node: the service does so after it has dropped the copies.
 
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use futures_util::FutureExt;
 use super::listener::Listener;
 use super::{Live, LiveError};
 use crate::domain::TokenHash;
+
+/// Longer than any node's name.
+const LONGEST_NAME: usize = 32;
 
 /// A message to all nodes with copies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +39,9 @@ impl DropRequest {
 
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let (from, number) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+        let (from, number) = (words.next()?, words.next()?.parse().ok()?);
+        // Its answers wait in memory.
+        let from = (from.len() <= LONGEST_NAME).then(|| from.to_owned())?;
         let hashes = words.map(TokenHash::parse_base64url).collect::<Option<_>>()?;
         Some(Self { from, number, hashes })
     }
@@ -94,6 +100,11 @@ impl Live {
         format!("{}drop", self.near_channels())
     }
 
+    /// Where a node hears itself.
+    fn echo_channel(&self) -> String {
+        format!("{}echo:{}", self.near_channels(), self.own_name())
+    }
+
     fn acknowledgement_channel(&self, of: &str) -> String {
         format!("{}ack:{of}", self.near_channels())
     }
@@ -103,11 +114,19 @@ impl Live {
         &self.shared.own
     }
 
-    /// Asks every node with copies to drop these. Nothing to drop: the message only comes back to this node.
+    /// Asks every node with copies to drop these.
     pub async fn ask_to_drop(&self, number: u64, hashes: &[TokenHash]) -> Result<(), LiveError> {
+        self.send(self.drop_channel(), number, hashes).await
+    }
+
+    /// Sends a message that only comes back to this node, on the connection on which it hears the others.
+    pub async fn echo(&self) -> Result<(), LiveError> {
+        self.send(self.echo_channel(), 0, &[]).await
+    }
+
+    async fn send(&self, channel: String, number: u64, hashes: &[TokenHash]) -> Result<(), LiveError> {
         let request = DropRequest { from: self.own_name().to_owned(), number, hashes: hashes.to_vec() };
-        let connection = self.connections.any().boxed().await?;
-        connection.publish(&[(self.drop_channel(), request.to_text())]).await
+        self.connections.any().boxed().await?.publish(&[(channel, request.to_text())]).await
     }
 
     /// Answers these messages, each to the node that waits for it.
@@ -119,17 +138,27 @@ impl Live {
 
     /// Listens to the messages of all nodes.
     pub async fn hear_requests(&self) -> Result<NearListener, LiveError> {
-        self.subscribe_near(&self.drop_channel()).await
+        self.subscribe_near(&[self.drop_channel(), self.echo_channel()]).await
     }
 
     /// Listens to the answers to this node's messages.
     pub async fn hear_acknowledgements(&self) -> Result<NearListener, LiveError> {
-        self.subscribe_near(&self.acknowledgement_channel(self.own_name())).await
+        self.subscribe_near(&[self.acknowledgement_channel(self.own_name())]).await
     }
 
-    async fn subscribe_near(&self, channel: &str) -> Result<NearListener, LiveError> {
+    /// The error in words, with advice on a right that is missing.
+    pub fn near_advice(&self, error: LiveError) -> String {
+        match error {
+            LiveError::Refused(code) if code == "NOPERM" => {
+                format!("grant Redis' user +subscribe, +publish and &{}*", self.near_channels())
+            }
+            other => other.to_string(),
+        }
+    }
+
+    async fn subscribe_near(&self, channels: &[String]) -> Result<NearListener, LiveError> {
         let shared = &self.shared;
-        let listener = Listener::subscribe(&shared.post, channel, Arc::clone(&shared.own), &shared.config).await?;
+        let listener = Listener::subscribe(&shared.post, channels, Arc::clone(&shared.own), &shared.config).await?;
         Ok(NearListener(listener))
     }
 }

@@ -61,6 +61,8 @@ async fn over(ledger: Ledger, config: &Config) -> Result<App, StartError> {
     let clock = Arc::new(LedgerClock::new(Arc::new(SystemClock::new())));
     let random = Arc::new(SystemRandom);
     service::prepare(&ledger, random.as_ref()).await?;
+    // What it does on one server must not be confirmed by another.
+    ledger.pin_server().await?;
     // The command line serves no sign-in, so no other process has to find its counters again.
     let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
     // It needs no location files either.

@@ -61,25 +61,33 @@ impl Fence {
     /// Renews the lease until the node stops.
     pub(in crate::service) async fn renew_node_lease(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         if !self.needs_row() {
-            return;
+            return self.bury_others(stop).await;
         }
         let (started, copies_after) = (self.core.clock().monotonic(), fault_point::copies_after(SETTLED_AFTER));
-        let mut log_on_change = LogOnChange::default();
+        let (mut log_on_change, mut fails, mut told) = (LogOnChange::default(), false, false);
         loop {
             let stops = tokio::select! {
                 stops = stopped(&mut stop, EVERY) => stops,
                 () = self.core.ledger.lease_wanted() => stopped(&mut stop, AT_LEAST).await,
             };
             if stops {
+                // Nobody waits for this node while it writes what is left.
+                let _said = self.renew_node_lease_once(false).await;
                 return;
             }
             let now = self.core.clock().monotonic();
             let settled = now.saturating_sub(started) >= copies_after;
             self.node_lease.set_should_copy(settled);
-            let copies =
-                self.node_lease.should_copy() && self.node_lease.hears(now) && self.core.ledger.check().is_ok();
+            // A row that goes on saying "copies" while nothing is applied would make others wait for ever.
+            let goes_on = !fails || self.node_lease.runs(now);
+            let copies = goes_on
+                && self.node_lease.should_copy()
+                && self.node_lease.hears(now)
+                && self.core.ledger.check().is_ok();
             let failed = self.renew_node_lease_once(copies).await.err();
-            self.core.ledger.tried_lease(failed.is_some());
+            fails = failed.is_some();
+            self.core.ledger.tried_lease(fails);
+            self.tell_copies(&mut told);
             log_on_change.about("renewing this node's lease on the database", failed);
             self.bury_leases().await;
         }
@@ -95,13 +103,7 @@ impl Fence {
         let returned = clock.monotonic();
         let Renewed { grant, reading } = match renewed {
             Ok(renewed) => renewed,
-            Err(error) => {
-                // Perhaps the row is there, perhaps not.
-                if attempt.is_first {
-                    self.node_lease.begin_anew(self.core.random());
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
         self.lease_watch.note(&reading, attempt.asked, returned);
         let Some(grant) = grant else {
@@ -123,6 +125,30 @@ impl Fence {
     /// Tells nodes that start later: they need not watch this server for themselves.
     async fn note_watched(&self, server: String) -> Result<(), LedgerError> {
         self.core.ledger.write_aside(move |db| node_leases::note_watched(db, &server)).await
+    }
+
+    /// Logs when this node begins to answer from copies, and when it stops.
+    fn tell_copies(&self, told: &mut bool) {
+        let runs = self.node_lease.runs(self.core.clock().monotonic());
+        if runs != std::mem::replace(told, runs) {
+            let (name, entries) = (self.node_lease.name(), self.core.policy.near_cache);
+            match runs {
+                true => log::info!("near cache: up to {entries} sessions, under this node's lease {name}"),
+                false => log::info!("near cache: not used until this node has a lease again"),
+            }
+        }
+    }
+
+    /// A node without a lease of its own deletes what dead nodes have left: without that, its first revocation would wait
+    /// for them after each start.
+    async fn bury_others(&self, mut stop: watch::Receiver<bool>) {
+        let mut looked = self.look_at_leases().await;
+        while !stopped(&mut stop, EVERY).await {
+            if looked.is_err() || self.lease_watch.sees_leases() {
+                looked = self.look_at_leases().await;
+                self.bury_leases().await;
+            }
+        }
     }
 
     async fn bury_leases(&self) {
@@ -153,6 +179,11 @@ impl Fence {
 
     /// Reads the leases, unless somebody on this node just did.
     pub(in crate::service) async fn look_at_leases(&self) -> Result<(), LedgerError> {
+        let looked = timeout(PATIENCE, self.look_in_turn()).await;
+        looked.unwrap_or(Err(LedgerError::Silent("the leases were not read in time")))
+    }
+
+    async fn look_in_turn(&self) -> Result<(), LedgerError> {
         let _turn = self.lease_turn.lock().await;
         let sent = self.core.clock().monotonic();
         if self.lease_watch.sent() != Duration::ZERO && sent.saturating_sub(self.lease_watch.sent()) < FRESH {
@@ -189,7 +220,7 @@ impl Fence {
 
 fn renew(db: &mut Db, attempt: &Attempt) -> Result<Renewed, LedgerError> {
     let is_there = match attempt.is_first {
-        true => node_leases::add(db, &attempt.row).map(|()| true)?,
+        true => node_leases::add(db, &attempt.row)?,
         false => node_leases::renew(db, &attempt.row)?,
     };
     // In statements of their own, after the commit: a revocation that was committed before is seen.

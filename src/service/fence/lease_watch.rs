@@ -146,6 +146,11 @@ impl LeaseWatch {
         self.0.lock().leases.values().any(|known| known.lease.copies && known.lease.name != own)
     }
 
+    /// Whether there is any lease.
+    pub(in crate::service) fn sees_leases(&self) -> bool {
+        !self.0.lock().leases.is_empty()
+    }
+
     /// The rows of nodes that are long gone.
     pub(in crate::service) fn buried(&self, own: &str) -> Vec<NodeLease> {
         let seen = self.0.lock();

@@ -1,8 +1,8 @@
 //! Startup: what a node does before its first request.
 //!
-//! Owns the order: the tables and the ledger's name, the clock, this node's place among the others, the rollback
-//! check, this node's lease. Must never write to Redis before this node has its place: a node that is refused must not take Redis away
-//! from the others.
+//! Owns the order: the tables and the ledger's name, the clock, this node's place among the others, its lease, the
+//! rollback check. Must never write to Redis before this node has its place: a node that is refused must not take Redis
+//! away from the others.
 
 use crate::domain::{History, HistoryPosition, Lineage, Random};
 use crate::ledger::{Ledger, LedgerError, lineage};
@@ -32,12 +32,13 @@ impl Fence {
             self.join(&membership).await?;
             self.membership.get_or_init(|| membership);
         }
+        // Before Redis is asked: what the ledger says of its process counts only under the lease.
+        self.take_lease().await;
         if let Err(refused) = self.look_before_serving().await {
             // The next node may have other settings. A row that stays counts as gone in a few seconds.
-            let _left = self.leave().await;
+            let _left = (self.leave().await, self.leave_lease().await);
             return Err(refused);
         }
-        self.take_lease().await;
         Ok(())
     }
 }

@@ -174,10 +174,11 @@ impl StoreFence {
         known.next().map(|(stamp, it)| Enrolled { stamp: *stamp, lease: Arc::clone(&it.lease) })
     }
 
-    fn trust(&self, process: Process, stamp: Stamp, started: Duration) -> Enrolled {
+    /// `has_lease`: before the ledger was asked. An old primary calls a process current for ever.
+    fn trust(&self, process: Process, stamp: Stamp, (started, has_lease): (Duration, bool)) -> Enrolled {
         let mut leases = self.leases.lock();
         // Checked under the lock: [`StoreFence::retire_all`] runs after the ledger was refused.
-        if self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
+        if !has_lease || self.ledger.check().is_err() || !self.judged.load(Ordering::SeqCst) {
             return self.trust_nothing(stamp);
         }
         let lease = leases.get(&stamp).map_or_else(Arc::default, |known| Arc::clone(&known.lease));
@@ -200,7 +201,7 @@ impl Fence for StoreFence {
             if let Some(enrolled) = self.known(&process) {
                 return Ok(enrolled);
             }
-            let started = self.clock.monotonic();
+            let asked_at = (self.clock.monotonic(), self.ledger.has_lease());
             let fresh = Stamp::generate(self.random.as_ref());
             let asked = process.clone();
             let mut enrolment = self.ledger.write_aside(move |db| live_store::enroll(db, &asked, fresh)).await;
@@ -209,7 +210,7 @@ impl Fence for StoreFence {
                 enrolment = self.ledger.read_regardless(move |db| live_store::refused(db, &asked)).await;
             }
             match enrolment {
-                Ok(Enrolment::Current(stamp)) => Ok(self.trust(process, stamp, started)),
+                Ok(Enrolment::Current(stamp)) => Ok(self.trust(process, stamp, asked_at)),
                 Ok(Enrolment::Unsettled) => Ok(self.trust_nothing(fresh)),
                 Ok(Enrolment::Retired) => {
                     self.tell_retired(&process.run_id);

@@ -37,7 +37,7 @@ impl NearCache {
                 _ = stop.changed() => break,
             };
             self.fence.node_lease.set_deaf();
-            log_on_change.about("hearing which copies to drop", Some(explained(lost, &live)));
+            log_on_change.about("hearing which copies to drop", Some(live.near_advice(lost)));
             if stopped(&mut stop, PAUSE).await {
                 break;
             }
@@ -76,7 +76,7 @@ impl NearCache {
     pub(in crate::service) async fn send_echoes(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let (Some(live), true) = (self.core.live.clone(), self.copies.is_some()) else { return };
         while !stopped(&mut stop, ECHO_EVERY).await {
-            if let Err(error) = live.ask_to_drop(0, &[]).await {
+            if let Err(error) = live.echo().await {
                 log::debug!("a message to this node itself was not sent: {error}");
             }
         }
@@ -91,14 +91,5 @@ async fn send_answers(live: Live, mut waiting: mpsc::Receiver<(String, Acknowled
             log::debug!("other nodes were not told that copies are dropped: {error}");
         }
         answers.clear();
-    }
-}
-
-fn explained(error: LiveError, live: &Live) -> String {
-    match error {
-        LiveError::Refused(code) if code == "NOPERM" => {
-            format!("grant Redis' user +subscribe, +publish and &{}*", live.near_channels())
-        }
-        other => other.to_string(),
     }
 }

@@ -90,7 +90,8 @@ impl Sessions {
                 lost = self.listen(&live) => lost,
                 _ = stop.changed() => return,
             };
-            log_on_change.about("hearing the answers of nodes with copies", lost.err());
+            log_on_change
+                .about("hearing the answers of nodes with copies", lost.err().map(|error| live.near_advice(error)));
         }
     }
 

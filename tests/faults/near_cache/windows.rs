@@ -116,7 +116,7 @@ async fn a_row_without_copies_is_a_node_that_uses_none() {
         let victim = world.warmed(&owner).await;
         member.sql.delay(SLOW);
         // It hears neither the others nor itself, and gives its lease for copies up.
-        let lost = member.redis.lose_deliveries(contains("near:drop"));
+        let lost = member.redis.lose_deliveries(contains("near:"));
         tokio::time::sleep(Duration::from_millis(before)).await;
         let (status, took) = world.end(&owner, &victim, 0).await;
         assert!(!says_yes(member, &victim).await, "answered after {took:?}");
@@ -135,7 +135,7 @@ async fn a_renewal_that_was_given_up_and_arrives_late_changes_nothing() {
     let world = World::of(2).await;
     let (owner, member) = (world.owner().await, &world.members[1]);
     let renews = |message: &[u8]| contains("UPDATE \"node_leases\"")(message);
-    let deaf = member.redis.lose_deliveries(contains("near:drop"));
+    let deaf = member.redis.lose_deliveries(contains("near:"));
     until("it uses no copies", PATIENCE, async || !member.figures().in_use).await;
     // Only a new connection sends the text of its statements.
     let late = member.sql.hold_first(1, renews);
