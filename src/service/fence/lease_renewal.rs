@@ -71,8 +71,10 @@ impl Fence {
                 () = self.core.ledger.lease_wanted() => stopped(&mut stop, AT_LEAST).await,
             };
             if stops {
-                // Nobody waits for this node while it writes what is left.
-                let _said = self.renew_node_lease_once(false).await;
+                if self.node_lease.keeps_copies() {
+                    // Nobody waits for this node while it writes what is left.
+                    let _said = self.renew_node_lease_once(false).await;
+                }
                 return;
             }
             let now = self.core.clock().monotonic();
