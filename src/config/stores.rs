@@ -18,7 +18,7 @@ use crate::domain::PostgresUrl;
 const LEAST_LEASE: Duration = Duration::from_secs(2);
 const MOST_LEASE: Duration = Duration::from_secs(30);
 const MAX_PREFIX: usize = 64;
-/// Two to three gigabytes.
+/// About three gigabytes.
 const MOST_COPIES: usize = 10_000_000;
 
 /// The database that holds what must never be lost.

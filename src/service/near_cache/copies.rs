@@ -102,3 +102,54 @@ impl Copies {
         self.map.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::domain::session::Deadlines;
+    use crate::domain::{DeviceMark, SessionId, SystemRandom, Token, UserId};
+
+    const ENTRIES: usize = 100_000;
+
+    fn resident_bytes() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").ok();
+        let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok());
+        pages.unwrap_or_default() * 4_096
+    }
+
+    fn copy(trust: &Arc<StoreLease>) -> Copy {
+        let now = Timestamp::from_ms(0);
+        let checked = Checked {
+            session: SessionId::UNKNOWN,
+            user: UserId::parse("01937c5e-7b1a-7c3d-8e4f-001122334455").expect("an id"),
+            token_hash: Token::generate(&SystemRandom).hash(),
+            deadlines: Deadlines { last_seen: now, idle: Duration::from_secs(1_800), expires: now },
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            has_data: false,
+            device: DeviceMark::UNKNOWN,
+            proven_at: None,
+        };
+        Copy { checked, begun: (0, 0), trust: Arc::clone(trust), due: (Duration::ZERO, now) }
+    }
+
+    #[test]
+    fn copies_are_bounded_and_take_as_much_memory_as_the_documents_say() {
+        let (copies, trust) = (Copies::new(ENTRIES, &SystemRandom), Arc::<StoreLease>::default());
+        let before = resident_bytes();
+        for number in 0..ENTRIES {
+            copies.put(copies.key(&number.to_be_bytes()), copy(&trust));
+        }
+        let each = resident_bytes().saturating_sub(before) / copies.entries();
+        println!("{} copies, {each} bytes each", copies.entries());
+        assert!(each < 400, "{each} bytes each");
+        for number in ENTRIES..5 * ENTRIES {
+            copies.put(copies.key(&number.to_be_bytes()), copy(&trust));
+        }
+        assert!(copies.entries() <= ENTRIES);
+        let all = resident_bytes().saturating_sub(before) / ENTRIES;
+        println!("five times as many were kept: {all} bytes for each place");
+        assert!(all < 500, "{all} bytes for each place");
+    }
+}
