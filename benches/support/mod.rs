@@ -14,3 +14,4 @@ pub mod ranks;
 pub mod redis;
 pub mod server;
 pub mod sign_ins;
+pub mod zipf;
