@@ -1,8 +1,8 @@
 //! Benchmarks: what sessiond costs, beside others and as it grows. They tell figures and judge none.
 //!
 //! `cargo bench` runs `idle`, `revocation` and `check` (some minutes); `cargo bench -- NAME [OPTION…]` runs one of them, and
-//! `cargo bench -- growth` the long one; `flood` and `enumeration` are about sign-in, `search` about what
-//! administrators look for, `events` about pages that are open. docs/performance.md says what the figures mean.
+//! `cargo bench -- growth` the long one; `near` is about copies in memory, `flood` and `enumeration` about
+//! sign-in, `search` about what administrators look for, `events` about pages that are open. docs/performance.md says what the figures mean.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -14,13 +14,14 @@ mod events;
 mod flood;
 mod growth;
 mod idle;
+mod near_cache;
 mod revocation;
 mod search;
 mod support;
 
 use anyhow::{Context, Result, bail};
 
-const NAMES: &str = "idle, revocation, check, growth, flood, enumeration, search and events";
+const NAMES: &str = "idle, revocation, check, near, growth, flood, enumeration, search and events";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -43,6 +44,7 @@ async fn main() -> Result<()> {
         Some("idle") => idle::run().await,
         Some("revocation") => revocation::run().await,
         Some("check") => check::run(pinned).await,
+        Some("near") => near_cache::run().await,
         Some("growth") => growth::run().await,
         Some("flood") => flood::run().await,
         Some("enumeration") => enumeration::run().await,

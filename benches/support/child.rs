@@ -5,6 +5,7 @@ use std::process::{Child as Process, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that ends with its owner.
 pub struct Child(Process);
@@ -41,6 +42,12 @@ impl Child {
     /// Its number.
     pub fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("no process")?;
+        Ok(kill_process(pid, signal)?)
     }
 }
 

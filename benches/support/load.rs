@@ -39,9 +39,9 @@ impl Outcome {
 pub async fn run(address: &str, requests: &[Vec<u8>], connections: usize, duration: Duration) -> Result<Outcome> {
     let until = Instant::now() + duration;
     let next = Cell::new(0_usize);
-    drive(address, requests, connections, || {
+    drive(&[address], requests, connections, || {
         let number = next.replace(next.get().wrapping_add(1));
-        (Instant::now() < until).then_some(number % requests.len().max(1))
+        (Instant::now() < until).then_some((0, number % requests.len().max(1)))
     })
     .await
 }
@@ -49,24 +49,26 @@ pub async fn run(address: &str, requests: &[Vec<u8>], connections: usize, durati
 /// Sends each of these requests once.
 pub async fn once_each(address: &str, requests: &[Vec<u8>], connections: usize) -> Result<Outcome> {
     let next = Cell::new(0_usize);
-    drive(address, requests, connections, || {
+    drive(&[address], requests, connections, || {
         let number = next.replace(next.get() + 1);
-        (number < requests.len()).then_some(number)
+        (number < requests.len()).then_some((0, number))
     })
     .await
 }
 
-async fn drive(
-    address: &str,
+/// Sends what `next` chooses, a server and a request, until it chooses nothing. So many requests are on their way at once.
+pub async fn drive(
+    addresses: &[&str],
     requests: &[Vec<u8>],
     connections: usize,
-    next: impl Fn() -> Option<usize>,
+    next: impl Fn() -> Option<(usize, usize)>,
 ) -> Result<Outcome> {
     let outcome = Rc::new(RefCell::new(Outcome::default()));
     let started = Instant::now();
     let clients = (0..connections).map(|_| async {
-        let mut client = Client::connect(address).await?;
-        while let Some(request) = next().and_then(|number| requests.get(number)) {
+        let mut servers = try_join_all(addresses.iter().map(|address| Client::connect(address))).await?;
+        while let Some((server, request)) = next() {
+            let (Some(client), Some(request)) = (servers.get_mut(server), requests.get(request)) else { break };
             let sent = Instant::now();
             let status = client.ask(request).await?.status;
             let took = u32::try_from(sent.elapsed().as_micros())?;

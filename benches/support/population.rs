@@ -18,6 +18,8 @@ use sessiond::ledger::sessions::{self, Session};
 use sessiond::ledger::users::{self, NewUser};
 use sessiond::ledger::{Database, Db, Ledger, LedgerError};
 
+use super::place::Place;
+
 const COOKIE: &str = "__Host-session";
 const IDLE: Duration = Duration::from_secs(8 * 60 * 60);
 const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
@@ -52,6 +54,12 @@ impl Population {
         let mut connection = SqliteConnection::establish(&path)?;
         connection.batch_execute(HURRY)?;
         Ok(Self { db: Db::Sqlite(connection), clock: SystemClock::new() })
+    }
+
+    /// Over a new ledger.
+    pub async fn create_at(place: &Place) -> Result<Self> {
+        Ledger::open(place.database()?)?.migrate().await?;
+        Ok(Self { db: place.connect()?, clock: SystemClock::new() })
     }
 
     /// So many users.
@@ -89,7 +97,11 @@ impl Population {
     }
 
     fn add(&mut self, insert: impl FnOnce(&mut Db) -> Result<(), LedgerError>) -> Result<()> {
-        self.db.batch_execute("BEGIN IMMEDIATE")?;
+        self.db.batch_execute(match self.db {
+            #[cfg(feature = "postgres")]
+            Db::Pg(_) => "BEGIN",
+            Db::Sqlite(_) => "BEGIN IMMEDIATE",
+        })?;
         insert(&mut self.db)?;
         Ok(self.db.batch_execute("COMMIT")?)
     }

@@ -64,6 +64,14 @@ impl Redis {
         Ok(info.lines().filter_map(count).sum())
     }
 
+    /// How often it has carried out this command so far.
+    pub fn calls(&mut self, command: &str) -> Result<u64> {
+        let info: String = redis::cmd("INFO").arg("commandstats").query(&mut self.connection)?;
+        let begin = format!("cmdstat_{command}:calls=");
+        let line = info.lines().find_map(|line| line.strip_prefix(&begin));
+        Ok(line.and_then(|line| line.split(',').next()).map_or(Ok(0), str::parse)?)
+    }
+
     /// A number from one section of `INFO`.
     pub fn info(&mut self, section: &str, name: &str) -> Result<u64> {
         let info: String = redis::cmd("INFO").arg(section).query(&mut self.connection)?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::Signal;
 
 use super::child::Child;
 use super::cpu;
@@ -35,19 +36,24 @@ impl Server {
 
     /// Starts it with further settings.
     pub fn start_with(core: &str, database: &Path, redis: Option<&str>, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::start_program(cpu::pinned(core, env!("CARGO_BIN_EXE_sessiond")), database, redis, settings)
+        Self::start_program(program(core), &sqlite(database), redis, settings)
+    }
+
+    /// Starts it over a ledger at this address and a Redis.
+    pub fn start_at(ledger: &str, redis: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_program(program(cpu::SERVER), ledger, Some(redis), settings)
     }
 
     /// Starts an application of its own on the session layer: this program again.
     pub fn start_embedding(database: &Path, redis: &str) -> Result<Self> {
         let mut command = cpu::pinned(cpu::SERVER, &std::env::current_exe()?.display().to_string());
         command.arg(crate::embedding::NAME);
-        Self::start_program(command, database, Some(redis), &[])
+        Self::start_program(command, &sqlite(database), Some(redis), &[])
     }
 
     fn start_program(
         mut command: Command,
-        database: &Path,
+        ledger: &str,
         redis: Option<&str>,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
@@ -57,7 +63,7 @@ impl Server {
             .env("SESSIOND_LISTEN", "127.0.0.1:0")
             .env("SESSIOND_WORKERS", "1")
             .env("SESSIOND_COOKIE_KEY", cookie_key())
-            .env("DATABASE_URL", format!("sqlite://{}", database.display()));
+            .env("DATABASE_URL", ledger);
         if let Some(redis) = redis {
             command.env("REDIS_URL", redis);
         }
@@ -73,4 +79,17 @@ impl Server {
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.child.signal(signal)
+    }
+}
+
+fn program(core: &str) -> Command {
+    cpu::pinned(core, env!("CARGO_BIN_EXE_sessiond"))
+}
+
+fn sqlite(database: &Path) -> String {
+    format!("sqlite://{}", database.display())
 }
