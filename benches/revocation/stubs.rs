@@ -104,7 +104,7 @@ fn lease(name: &str, round: i64) -> NodeLease {
 }
 
 fn keep_rows(mut db: Db, names: &[String], stop: &watch::Receiver<bool>) -> Result<()> {
-    names.iter().try_for_each(|name| node_leases::add(&mut db, &lease(name, 1)))?;
+    names.iter().try_for_each(|name| node_leases::add(&mut db, &lease(name, 1)).map(drop))?;
     let pause = RENEWED_EVERY / u32::try_from(names.len())?.max(1);
     let mut due = Instant::now();
     for round in 2.. {
