@@ -48,6 +48,7 @@ pub mod user_names;
 pub mod user_search;
 pub mod users;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -68,6 +69,10 @@ use sessions::Session;
 use users::User;
 
 use crate::domain::SessionId;
+
+/// The answer to come. In a box: a question is rare and slow beside an allocation, and its future is large; without the
+/// box every request that might ask would carry its room.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
 
 /// Handle to the ledger; cheap to clone.
 #[derive(Clone)]
@@ -149,31 +154,29 @@ impl Ledger {
     }
 
     /// Runs short reads, each its own statement. Never waits behind a write.
-    pub async fn read<T, F>(&self, body: F) -> Result<T, LedgerError>
+    pub fn read<T, F>(&self, body: F) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.read_from(&self.reads, body).await
+        self.read_from(&self.reads, body)
     }
 
     /// The same for clients that are not signed in, over separate connections: any number of them never delays a
     /// signed-in user.
-    pub async fn read_at_entrance<T, F>(&self, body: F) -> Result<T, LedgerError>
+    pub fn read_at_entrance<T, F>(&self, body: F) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.read_from(&self.entrance, body).await
+        self.read_from(&self.entrance, body)
     }
 
-    async fn read_from<T, F>(&self, pool: &LedgerPool, body: F) -> Result<T, LedgerError>
+    fn read_from<'a, T, F>(&'a self, pool: &'a LedgerPool, body: F) -> Asked<'a, T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.refusals.want_lease().await;
-        self.refusals.check_lease()?;
         let refusals = Arc::clone(&self.refusals);
         let answer = pool.run(move |db| {
             refusals.check_lease()?;
@@ -182,7 +185,11 @@ impl Ledger {
             refusals.check_lease()?;
             Ok(answer)
         });
-        answer.await
+        Box::pin(async move {
+            self.refusals.want_lease().await;
+            self.refusals.check_lease()?;
+            answer.await
+        })
     }
 
     /// A session with its owner, unless it was ended, as both are now. Very frequent, so the queries of several
@@ -225,7 +232,7 @@ impl Ledger {
 
     /// Runs one transaction, again if the database rolled it back in favour of another one. An error means that it has
     /// not happened, except [`LedgerError::Silent`] and a connection that broke during the commit: then it may have.
-    pub async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
+    pub fn write<T, F>(&self, body: F) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
@@ -234,62 +241,59 @@ impl Ledger {
         self.transact(body, move || {
             written.fetch_add(1, Ordering::SeqCst);
         })
-        .await
     }
 
     /// The same for a change that may be lost when an older copy of the ledger is put back: it is not counted.
-    pub async fn write_aside<T, F>(&self, body: F) -> Result<T, LedgerError>
+    pub fn write_aside<T, F>(&self, body: F) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.transact(body, || ()).await
+        self.transact(body, || ())
     }
 
-    async fn transact<T, F>(&self, body: F, done: impl FnOnce() + Send + 'static) -> Result<T, LedgerError>
+    fn transact<T, F>(&self, body: F, done: impl FnOnce() + Send + 'static) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
         let refusals = Arc::clone(&self.refusals);
-        self.transact_if(move || refusals.check(), body, done).await
+        self.transact_if(move || refusals.check(), body, done)
     }
 
     /// Runs the transaction that accepts a ledger, while the ledger is still refused.
-    pub async fn write_regardless<T, F>(&self, body: F) -> Result<T, LedgerError>
+    pub fn write_regardless<T, F>(&self, body: F) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        self.transact_if(|| Ok(()), body, || ()).await
+        self.transact_if(|| Ok(()), body, || ())
     }
 
-    async fn transact_if<T, F>(
+    fn transact_if<T, F>(
         &self,
         counts: impl FnOnce() -> Result<(), LedgerError> + Send + 'static,
         body: F,
         done: impl FnOnce() + Send + 'static,
-    ) -> Result<T, LedgerError>
+    ) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
         const ATTEMPTS: usize = 4;
-        self.writes
-            .run(move |db| {
-                counts()?;
-                let mut result = db::write_transaction(db, &body);
-                for _ in 1..ATTEMPTS {
-                    if !matches!(result, Err(LedgerError::Conflict(_))) {
-                        break;
-                    }
-                    result = db::write_transaction(db, &body);
+        Box::pin(self.writes.run(move |db| {
+            counts()?;
+            let mut result = db::write_transaction(db, &body);
+            for _ in 1..ATTEMPTS {
+                if !matches!(result, Err(LedgerError::Conflict(_))) {
+                    break;
                 }
-                // Also after an error: the change may have happened.
-                done();
-                result
-            })
-            .await
+                result = db::write_transaction(db, &body);
+            }
+            // Also after an error: the change may have happened.
+            done();
+            result
+        }))
     }
 
     /// How many changes that must not be lost were made through this handle.

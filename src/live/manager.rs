@@ -186,7 +186,8 @@ impl Manager for StampedManager {
     type Error = LiveError;
 
     async fn create(&self) -> Result<Arc<Stamped>, LiveError> {
-        let found = timeout(self.patience, self.find()).await;
+        // In a box: every operation's future would otherwise have room for a connection attempt.
+        let found = timeout(self.patience, Box::pin(self.find())).await;
         let found = found.map_err(|_| LiveError::Timeout)?;
         let FoundProcess { redis, process, solo, elected } = found.map_err(|error| advised(error, &self.prefix))?;
         let enrolled = timeout(self.fence_patience, self.fence.enroll(process.clone())).await;

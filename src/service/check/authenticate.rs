@@ -62,7 +62,7 @@ impl Check {
             Reading::Doubt(doubt) => Some(doubt),
             Reading::NoRedis => None,
         };
-        match self.fill(token_hash, doubt, (from, activity)).await {
+        match Box::pin(self.fill(token_hash, doubt, (from, activity))).await {
             Ok(found) => {
                 if let Some(checked) = &found {
                     self.touch_if_due(checked, None, from, activity, now);

@@ -35,14 +35,24 @@ impl Check {
     /// called only when there is a change to report.
     pub async fn recognise(
         &self,
-        mut checked: Checked,
+        checked: Checked,
         user_agent: Option<&str>,
         client: impl FnOnce() -> Client,
     ) -> Result<Option<Checked>, Unavailable> {
         let shown = mark_of(user_agent);
-        if !shown.differs_from(checked.device) {
-            return Ok(Some(checked));
+        match shown.differs_from(checked.device) {
+            false => Ok(Some(checked)),
+            // In a box: nearly no request needs its room.
+            true => Box::pin(self.react(checked, shown, client)).await,
         }
+    }
+
+    async fn react(
+        &self,
+        mut checked: Checked,
+        shown: DeviceMark,
+        client: impl FnOnce() -> Client,
+    ) -> Result<Option<Checked>, Unavailable> {
         let answer = self.core.policy.on_device_change;
         if answer == OnDeviceChange::StepUp {
             // Even if the write below fails, this request does not count as one from a proven owner.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Core;
-use crate::ledger::{Db, LedgerError};
+use crate::ledger::{Asked, Db, LedgerError};
 
 /// How long other writes wait for last-seen times that are overdue.
 const OVERDUE_WAIT: Duration = Duration::from_secs(2);
@@ -17,21 +17,24 @@ impl Core {
     /// Runs one transaction in the ledger, but not before overdue last-seen times are written. They are overdue when
     /// the ledger was down; until they are written, another node that has lost Redis would take a session in use for an
     /// idle one.
-    pub(in crate::service) async fn write<T, F>(&self, body: F) -> Result<T, LedgerError>
+    pub(in crate::service) fn write<T, F>(&self, body: F) -> Asked<'_, T>
     where
         T: Send + 'static,
         F: Fn(&mut Db) -> Result<T, LedgerError> + Send + 'static,
     {
-        if !self.last_seen.until_told(OVERDUE_WAIT).await {
-            return Err(OVERDUE_FIRST);
-        }
         let room = self.clone();
         // Check again when the turn comes: the write may have waited since before the ledger went down.
         let in_turn = move |db: &mut Db| if room.last_seen.overdue() { Err(OVERDUE_FIRST) } else { body(db) };
-        let written = self.ledger.write(in_turn).await;
-        if let Some(webhook_client) = &self.webhook_client {
-            webhook_client.committed();
-        }
-        written
+        let written = self.ledger.write(in_turn);
+        Box::pin(async move {
+            if !self.last_seen.until_told(OVERDUE_WAIT).await {
+                return Err(OVERDUE_FIRST);
+            }
+            let written = written.await;
+            if let Some(webhook_client) = &self.webhook_client {
+                webhook_client.committed();
+            }
+            written
+        })
     }
 }
