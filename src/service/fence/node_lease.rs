@@ -4,7 +4,7 @@
 //! the row: if this node's own lease for copies does not run at that moment, a new epoch begins, and every copy and
 //! every fill under way is void. Must never extend a lease by an answer that came too late.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,13 +20,22 @@ pub(in crate::service) const TERM: Duration = Duration::from_secs(2);
 /// How old the last message that this node sent to itself may be.
 const HEARD: Duration = Duration::from_secs(1);
 
+/// What a fill begins with, and its copy counts under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::service) struct Mark {
+    /// How often copies like this one were dropped.
+    drops: u32,
+    /// How often all copies became void.
+    epoch: u32,
+}
+
 /// The lease of this node.
 pub(in crate::service) struct NodeLease {
     /// None: this node keeps no copies.
     marks: Option<DropMarks>,
     /// Until when copies may be used, in milliseconds of the stopwatch; zero: not at all.
     copies_until: AtomicU64,
-    epoch: AtomicU64,
+    epoch: AtomicU32,
     /// When a message of this node last came back to it, in milliseconds of the stopwatch; zero: never.
     heard: AtomicU64,
     /// Whether the node has served for long enough to keep copies.
@@ -73,7 +82,7 @@ impl NodeLease {
         Self {
             marks: keeps_copies.then(DropMarks::default),
             copies_until: AtomicU64::new(0),
-            epoch: AtomicU64::new(0),
+            epoch: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             is_settled: AtomicBool::new(false),
             attempts: Mutex::new(attempts),
@@ -100,18 +109,18 @@ impl NodeLease {
         self.attempts.lock().name.clone()
     }
 
-    /// The mark and the epoch for a fill that is about to read; none while no copy may be used.
-    pub(in crate::service) fn begin(&self, hash: &TokenHash, now: Duration) -> Option<(u32, u64)> {
+    /// The mark for a fill that is about to read; none while no copy may be used.
+    pub(in crate::service) fn begin(&self, hash: &TokenHash, now: Duration) -> Option<Mark> {
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let mark = self.marks.as_ref()?.of(hash);
-        self.runs(now).then_some((mark, epoch))
+        let drops = self.marks.as_ref()?.of(hash);
+        self.runs(now).then_some(Mark { drops, epoch })
     }
 
-    /// Whether a copy that was made under this mark and this epoch may be used.
-    pub(in crate::service) fn admits(&self, hash: &TokenHash, (mark, epoch): (u32, u64), now: Duration) -> bool {
+    /// Whether a copy that was made under this mark may be used.
+    pub(in crate::service) fn admits(&self, hash: &TokenHash, mark: Mark, now: Duration) -> bool {
         self.runs(now)
-            && self.epoch.load(Ordering::SeqCst) == epoch
-            && self.marks.as_ref().is_some_and(|marks| marks.of(hash) == mark)
+            && self.epoch.load(Ordering::SeqCst) == mark.epoch
+            && self.marks.as_ref().is_some_and(|marks| marks.of(hash) == mark.drops)
     }
 
     /// Whether copies may be used when the stopwatch shows `now`.
@@ -223,8 +232,8 @@ mod tests {
         Token::generate(&SystemRandom).hash()
     }
 
-    /// A lease that was granted for copies at this moment, and the mark and the epoch of a fill under it.
-    fn running(at: Duration, hash: &TokenHash) -> (NodeLease, (u32, u64)) {
+    /// A lease that was granted for copies at this moment, and the mark of a fill under it.
+    fn running(at: Duration, hash: &TokenHash) -> (NodeLease, Mark) {
         let lease = lease();
         assert!(lease.apply(&lease.attempt(true, at), &grant(&[]), at));
         let begun = lease.begin(hash, at).expect("it runs");

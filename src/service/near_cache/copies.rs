@@ -5,6 +5,7 @@
 //! whether a copy counts: see [`super::recall`].
 
 use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,15 @@ use quick_cache::sync::Cache;
 use siphasher::sip128::SipHasher24;
 
 use super::counts::Counts;
-use crate::domain::{Random, Timestamp, random};
+use crate::domain::session::Deadlines;
+use crate::domain::{DeviceMark, Random, SessionId, Timestamp, TokenHash, UserId, random};
 use crate::live::StoreLease;
 use crate::service::core::checked::Checked;
+use crate::service::fence::node_lease::Mark;
 
-/// The key of a copy.
+/// The key of a copy. In two halves, so that nothing around it is aligned to 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CopyKey(u128);
+pub struct CopyKey(u64, u64);
 
 impl std::fmt::Debug for CopyKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,7 +34,7 @@ impl std::fmt::Debug for CopyKey {
 impl std::hash::Hash for CopyKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // It is a keyed hash already: any part of it will do.
-        state.write_u64(u64::try_from(self.0 >> 64).unwrap_or_default());
+        state.write_u64(self.0);
     }
 }
 
@@ -53,16 +56,72 @@ impl Hasher for AsIs {
     }
 }
 
-/// What a record said, and under which conditions it still counts.
+/// What a record said, and under which conditions it still counts. Packed: there may be millions.
 pub(in crate::service) struct Copy {
-    pub(in crate::service) checked: Checked,
-    /// The mark and the epoch before the record was read.
-    pub(in crate::service) begun: (u32, u64),
+    session: SessionId,
+    user: UserId,
+    token_hash: TokenHash,
+    last_seen: Timestamp,
+    expires: Timestamp,
+    proven_at: Option<Timestamp>,
+    idle_ms: u64,
+    due_ms: u64,
     /// How long the Redis process is trusted that it was read from.
     pub(in crate::service) trust: Arc<StoreLease>,
-    /// When the last-seen time has to be written again: on the stopwatch, in case the database's clock is set back, and on
-    /// that clock.
-    pub(in crate::service) due: (Duration, Timestamp),
+    /// The mark before the record was read.
+    pub(in crate::service) mark: Mark,
+    ip: IpAddr,
+    device: DeviceMark,
+    has_data: bool,
+}
+
+impl Copy {
+    /// A copy of what a check found. `due`: when the last-seen time has to be written again, on the stopwatch.
+    pub(in crate::service) fn new(checked: Checked, mark: Mark, trust: Arc<StoreLease>, due: Duration) -> Self {
+        let Checked { session, user, token_hash, deadlines, ip, has_data, device, proven_at } = checked;
+        let Deadlines { last_seen, idle, expires } = deadlines;
+        let (idle_ms, due_ms) = (whole_ms(idle), whole_ms(due));
+        Self {
+            session,
+            user,
+            token_hash,
+            last_seen,
+            expires,
+            proven_at,
+            idle_ms,
+            due_ms,
+            trust,
+            mark,
+            ip,
+            device,
+            has_data,
+        }
+    }
+
+    /// What the check found.
+    pub(in crate::service) fn checked(&self) -> Checked {
+        let idle = Duration::from_millis(self.idle_ms);
+        Checked {
+            session: self.session,
+            user: self.user,
+            token_hash: self.token_hash,
+            deadlines: Deadlines { last_seen: self.last_seen, idle, expires: self.expires },
+            ip: self.ip,
+            has_data: self.has_data,
+            device: self.device,
+            proven_at: self.proven_at,
+        }
+    }
+
+    /// When the last-seen time has to be written again, on the stopwatch.
+    pub(in crate::service) fn due(&self) -> Duration {
+        Duration::from_millis(self.due_ms)
+    }
+}
+
+/// Rounded down: never later.
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The copies of this node.
@@ -86,7 +145,8 @@ impl Copies {
     }
 
     pub(in crate::service) fn key(&self, credential: &[u8]) -> CopyKey {
-        CopyKey(self.keyed.hash(credential).as_u128())
+        let hash = self.keyed.hash(credential);
+        CopyKey(hash.h1, hash.h2)
     }
 
     pub(in crate::service) fn get(&self, key: &CopyKey) -> Option<Arc<Copy>> {
@@ -105,11 +165,10 @@ impl Copies {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::domain::session::Deadlines;
-    use crate::domain::{DeviceMark, SessionId, SystemRandom, Token, UserId};
+    use crate::domain::{SystemRandom, Token};
 
     const ENTRIES: usize = 100_000;
 
@@ -131,7 +190,7 @@ mod tests {
             device: DeviceMark::UNKNOWN,
             proven_at: None,
         };
-        Copy { checked, begun: (0, 0), trust: Arc::clone(trust), due: (Duration::ZERO, now) }
+        Copy::new(checked, Mark::default(), Arc::clone(trust), Duration::ZERO)
     }
 
     #[test]

@@ -11,12 +11,13 @@ use super::copies::{Copy, CopyKey};
 use crate::domain::{Clock, Timestamp, TokenHash, session};
 use crate::live::SeenRecord;
 use crate::service::core::checked::{Activity, Checked};
+use crate::service::fence::node_lease::Mark;
 
 /// A fill that has begun: what it must be kept with.
 #[derive(Clone, Copy)]
 pub(in crate::service) struct Begun {
     key: CopyKey,
-    begun: (u32, u64),
+    mark: Mark,
 }
 
 impl NearCache {
@@ -38,21 +39,28 @@ impl NearCache {
     fn answer(&self, copy: &Copy, from: IpAddr) -> Option<Checked> {
         let now = self.core.clock.monotonic();
         let time = self.core.clock.at(now);
-        let Copy { checked, begun, trust, due } = copy;
-        let counts = now < due.0
-            && time < due.1
+        let checked = copy.checked();
+        // On the stopwatch, in case the database's clock is set back, and on that clock.
+        let is_fresh = now < copy.due() && time < self.due_at(&checked);
+        let counts = is_fresh
             && checked.ip == from
-            && trust.holds(now)
+            && copy.trust.holds(now)
             && checked.deadlines.hold(time)
-            && self.fence.node_lease.admits(&checked.token_hash, *begun, now);
-        counts.then(|| checked.clone())
+            && self.fence.node_lease.admits(&checked.token_hash, copy.mark, now);
+        counts.then_some(checked)
+    }
+
+    /// When the last-seen time has to be written again.
+    fn due_at(&self, checked: &Checked) -> Timestamp {
+        let configured = self.core.policy.last_seen_resolution;
+        checked.deadlines.last_seen.plus(session::resolution(configured, checked.deadlines.idle))
     }
 
     /// Notes that a record is about to be read: what is dropped from now on is not kept.
     pub(in crate::service) fn begin(&self, key: Option<CopyKey>, hash: &TokenHash) -> Option<Begun> {
         let key = key.filter(|_| self.copies.is_some())?;
-        let begun = self.fence.node_lease.begin(hash, self.core.clock.monotonic())?;
-        Some(Begun { key, begun })
+        let mark = self.fence.node_lease.begin(hash, self.core.clock.monotonic())?;
+        Some(Begun { key, mark })
     }
 
     /// Keeps what a record said to a request at `now` from this address. If the request counts as a use, the copy says
@@ -70,9 +78,7 @@ impl NearCache {
         if let Some(used_at) = checked.use_to_write(activity, now, from, configured) {
             (checked.deadlines.last_seen, checked.ip) = (used_at, from);
         }
-        let fresh = session::resolution(configured, checked.deadlines.idle);
-        let due_at = checked.deadlines.last_seen.plus(fresh);
-        let due = (self.core.clock.monotonic().saturating_add(due_at.since(now)), due_at);
-        copies.put(begun.key, Copy { checked, begun: begun.begun, trust: seen.trust(), due });
+        let due = self.core.clock.monotonic().saturating_add(self.due_at(&checked).since(now));
+        copies.put(begun.key, Copy::new(checked, begun.mark, seen.trust(), due));
     }
 }
