@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use crate::config::Config;
@@ -37,10 +37,11 @@ impl ProxyTrust {
         let Some(header) = self.header.as_ref().filter(|_| self.contains(peer)) else {
             return peer;
         };
-        let lines: Vec<_> = headers.get_all(header).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        let lines = headers.get_all(header).rev().map(HeaderValue::as_bytes);
+        let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
         let mut client = peer;
-        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')).take(MAX_HOPS) {
-            let Some(address) = address(entry) else { break };
+        for entry in entries.take(MAX_HOPS) {
+            let Some(address) = std::str::from_utf8(entry).ok().and_then(address) else { break };
             client = address;
             if !self.contains(address) {
                 break;
@@ -74,8 +75,6 @@ fn address(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     fn trust(header: &'static str) -> ProxyTrust {

@@ -134,8 +134,9 @@ impl Site {
 
 /// The User-Agent header. A byte that is not text (device names come in any encoding) hides only itself.
 pub fn user_agent(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    Some(match String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes()) {
-        Cow::Borrowed(text) => Cow::Borrowed(device::cut(text)),
-        Cow::Owned(text) => Cow::Owned(device::cut(&text).to_owned()),
+    let bytes = headers.get(USER_AGENT)?.as_bytes();
+    Some(match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(device::cut(text)),
+        Err(_) => Cow::Owned(device::cut(&String::from_utf8_lossy(bytes)).to_owned()),
     })
 }
