@@ -2,12 +2,9 @@
 //! nobody and deletes nothing; the others go on, and so does it once its clock is right.
 #![cfg(feature = "postgres")]
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::support::client::{PASSWORD, SignedIn};
 use crate::support::database::Database;
@@ -16,6 +13,7 @@ use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
 use crate::support::settings::Settings;
 use crate::support::wait::{stopwatch, until};
+use crate::support::wall::Wall;
 
 const SECOND: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,47 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SQL_NOW: &str = "SELECT CAST((extract(epoch FROM clock_timestamp()) * 1000)::bigint AS TEXT) AS value";
 /// SQLite's clock is that of whoever asks: here, the test's.
 const SQLITE_NOW: &str = "SELECT CAST(CAST(unixepoch('subsec') * 1000 AS INTEGER) AS TEXT) AS value";
-
-/// The wall clock of one process, which can be moved while it runs. Its stopwatch stays right.
-struct Wall(TempDir);
-
-impl Wall {
-    fn showing(offset: &str) -> Self {
-        let wall = Self(TempDir::with_prefix("wall-").expect("a folder"));
-        wall.show(offset);
-        wall
-    }
-
-    /// Moves it: `+45` seconds, `-2h`, `+500d`.
-    fn show(&self, offset: &str) {
-        // Renamed over, so that nobody reads half of it.
-        let new = self.0.path().join("new");
-        fs::write(&new, format!("{offset}\n")).expect("the offset is written");
-        fs::rename(new, self.file()).expect("the offset is there");
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.path().join("offset")
-    }
-
-    fn of(&self, settings: &Settings) -> Settings {
-        settings.clone().with_all(&[
-            ("LD_PRELOAD", &library()),
-            ("FAKETIME_TIMESTAMP_FILE", &self.file().display().to_string()),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DISABLE_SHM", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("DONT_FAKE_MONOTONIC", "1"),
-        ])
-    }
-}
-
-fn library() -> String {
-    let folders = fs::read_dir("/usr/lib").expect("libraries").flatten().map(|entry| entry.path());
-    let of_folder = |folder: PathBuf| folder.join("faketime/libfaketimeMT.so.1");
-    let found = folders.map(of_folder).find(|library| library.exists());
-    found.expect("libfaketime is there; tests/run installs Debian's package faketime").display().to_string()
-}
 
 fn now(database: &Database) -> i64 {
     let sql = if matches!(database, Database::Sqlite(_)) { SQLITE_NOW } else { SQL_NOW };

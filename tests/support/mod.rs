@@ -27,3 +27,4 @@ pub mod settings;
 pub mod tls;
 pub mod topologies;
 pub mod wait;
+pub mod wall;

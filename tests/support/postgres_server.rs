@@ -8,7 +8,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use super::ports::free_port;
 use super::process::signal;
 use super::wait::until_found;
+use super::wall::Wall;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,12 +28,23 @@ pub struct PostgresServer {
     folder: TempDir,
     port: u16,
     frozen: Mutex<Vec<u32>>,
+    /// What its processes find in their environment.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl PostgresServer {
     /// A new, empty server that others may replicate.
     pub fn primary() -> Self {
-        let mut server = Self { folder: folder(), port: 0, frozen: Mutex::default() };
+        Self::new(Vec::new())
+    }
+
+    /// The same with a clock of its own.
+    pub fn with_clock(wall: &Wall) -> Self {
+        Self::new(wall.variables().into())
+    }
+
+    fn new(variables: Vec<(&'static str, String)>) -> Self {
+        let mut server = Self { folder: folder(), port: 0, frozen: Mutex::default(), variables };
         let data = server.data();
         run("initdb", &["-D", &data, "-U", "sessiond", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         server.start();
@@ -41,7 +53,7 @@ impl PostgresServer {
 
     /// A standby without whose word the primary commits nothing.
     pub fn synchronous_standby(&self) -> Self {
-        let mut standby = Self { folder: folder(), port: 0, frozen: Mutex::default() };
+        let mut standby = Self { folder: folder(), port: 0, frozen: Mutex::default(), variables: Vec::new() };
         let (port, data) = (self.port.to_string(), standby.data());
         run(
             "pg_basebackup",
@@ -136,7 +148,8 @@ impl PostgresServer {
                 self.port,
                 self.folder.path().display()
             );
-            if tried("pg_ctl", &["start", "-D", &self.data(), "-w", "-s", "-l", &log, "-o", &options]) {
+            let arguments = ["start", "-D", &self.data(), "-w", "-s", "-l", &log, "-o", &options];
+            if succeeds(command("pg_ctl", &arguments).envs(self.variables.iter().cloned())) {
                 return;
             }
         }
@@ -185,6 +198,10 @@ fn run(program: &str, arguments: &[&str]) {
 }
 
 fn tried(program: &str, arguments: &[&str]) -> bool {
+    succeeds(&mut command(program, arguments))
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
     let program = PathBuf::from(setting("SESSIOND_TEST_POSTGRES_PROGRAMS")).join(program);
     let mut command = match other_user() {
         Some(user) => {
@@ -195,6 +212,10 @@ fn tried(program: &str, arguments: &[&str]) -> bool {
         None => Command::new(&program),
     };
     // A pipe would stay open for as long as the server that it starts.
-    command.args(arguments).current_dir("/").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::inherit());
+    command.args(arguments).current_dir("/").stdout(Stdio::null()).stderr(Stdio::inherit());
+    command
+}
+
+fn succeeds(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }

@@ -10,26 +10,27 @@ use super::{GIVE, LEASE, PATIENCE, World};
 use crate::support::client::SignedIn;
 use crate::support::process::Process;
 use crate::support::proxy::Proxy;
+use crate::support::redis::PrivateRedis;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, NEAR_CACHE, Stores};
 use crate::support::wait::{stopwatch, until};
 
-async fn status(person: &SignedIn, process: &Process) -> u16 {
+pub(super) async fn status(person: &SignedIn, process: &Process) -> u16 {
     person.copy_at(&process.url()).get("/auth/forward").await.status
 }
 
 /// How often Redis was asked for a record.
-fn asked(stores: &Stores) -> usize {
-    let stats: String = stores.redis().cli(&["INFO", "commandstats"]);
+fn asked(redis: &PrivateRedis) -> usize {
+    let stats: String = redis.cli(&["INFO", "commandstats"]);
     let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_getex:calls="));
     line.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default()
 }
 
 /// Asks until Redis is not asked any more.
-async fn warm(stores: &Stores, person: &SignedIn, process: &Process) {
+pub(super) async fn warm(redis: &PrivateRedis, person: &SignedIn, process: &Process) {
     until("a copy answers", PATIENCE, async || {
-        let before = asked(stores);
-        status(person, process).await == 200 && asked(stores) == before
+        let before = asked(redis);
+        status(person, process).await == 200 && asked(redis) == before
     })
     .await;
 }
@@ -43,7 +44,7 @@ async fn a_node_that_is_stopped_past_its_lease_says_yes_to_nothing_that_ended_me
     // For less than a lease, for longer, and for so long that its row looks dead.
     for stopped in [Duration::from_millis(700), LEASE, LEASE + GIVE] {
         let victim = owner.sign_in_again().await;
-        warm(&world.stores, &victim, &process).await;
+        warm(world.stores.redis(), &victim, &process).await;
         world.members[0].warm(&victim).await;
         process.pause();
         let watch = stopwatch();
@@ -79,7 +80,7 @@ async fn the_first_requests_after_a_stop_find_no_lease() {
     for _ in 0..2 {
         let victim = owner.sign_in_again().await;
         let lost = way.lose_deliveries(asks_to_drop);
-        warm(&stores, &victim, &process).await;
+        warm(stores.redis(), &victim, &process).await;
         process.pause();
         let watch = stopwatch();
         owner.end_session(&victim.session_id).await.assert_status(204);
@@ -111,7 +112,7 @@ async fn two_nodes_that_stand_still_are_waited_for_at_the_same_time() {
     until("they keep copies", PATIENCE, async || world.stores.database.count("node_leases", "copies") == 3).await;
     let victim = owner.sign_in_again().await;
     for process in &processes {
-        warm(&world.stores, &victim, process).await;
+        warm(world.stores.redis(), &victim, process).await;
         process.pause();
     }
     let (answer, took) = world.end(&owner, &victim, 0).await;

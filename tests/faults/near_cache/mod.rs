@@ -6,6 +6,7 @@
 #![cfg(feature = "postgres")]
 
 mod after_a_crash;
+mod clocks;
 mod cut_off;
 mod frozen;
 mod messages;
