@@ -13,6 +13,7 @@ pub mod filter;
 pub mod ids;
 pub mod ledger_clock;
 pub mod lineage;
+pub mod name;
 pub mod password;
 pub mod password_rules;
 pub mod place;

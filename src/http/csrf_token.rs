@@ -12,9 +12,10 @@ use actix_web::cookie::Key;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::derived_key::derived;
 use crate::domain::{Random, TokenHash, random};
 
 /// The header that a CSRF token comes in.
@@ -57,10 +58,9 @@ pub struct CsrfTokens {
 }
 
 impl CsrfTokens {
-    /// Derives the key from the key that signs the cookies: HKDF-Expand of one block (RFC 5869 §2.3).
+    /// With a key of their own.
     pub fn new(cookie_key: &Key, random: Arc<dyn Random>) -> Self {
-        let derived = keyed(cookie_key.master()).chain_update(PURPOSE).chain_update([1]).finalize().into_bytes();
-        Self { keyed: keyed(&derived), random }
+        Self { keyed: derived(cookie_key, PURPOSE), random }
     }
 
     /// Issues a token for the session with this token hash.
@@ -97,13 +97,6 @@ impl fmt::Debug for CsrfTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CsrfTokens(***)")
     }
-}
-
-/// Pads a key shorter than a block of SHA-256 with zeros (RFC 2104 §2).
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    let mut block = [0; 64];
-    block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
-    Hmac::new(&block.into())
 }
 
 #[cfg(test)]

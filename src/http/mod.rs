@@ -18,6 +18,7 @@ pub mod cookie;
 mod cors;
 pub mod csrf;
 pub mod csrf_token;
+mod derived_key;
 mod device_cookie;
 pub mod events;
 pub mod extract;

@@ -6,7 +6,7 @@
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
-use crate::domain::{Client, EndReason, Password};
+use crate::domain::{Client, EndReason, Password, name};
 use crate::fault_point;
 use crate::ledger::Db;
 use crate::ledger::locks::Locked;
@@ -21,7 +21,6 @@ use crate::service::core::views::{Me, Renewed, SessionView, UserView};
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::sign_in::verify_current_password::NotProven;
 use crate::service::users::Users;
-use crate::service::users::register::tidy_name;
 
 /// Why a name was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +82,7 @@ impl Users {
 
     /// Changes the display name; none removes it.
     pub async fn rename(&self, checked: &Checked, name: Option<String>) -> Result<UserView, RenameError> {
-        let name = name.map(|name| tidy_name(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
+        let name = name.map(|name| name::tidy(&name)).transpose().map_err(RenameError::InvalidName)?.flatten();
         let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
         let counted = counted.map_err(Denied::from)?;
         let (room, user, by) = (self.clone(), checked.user, Authority::unchallenged(checked));

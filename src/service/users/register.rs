@@ -2,20 +2,17 @@
 //!
 //! Owns the rules for a new account. Does not sign in: [`crate::service::sign_in`] does, with the same hash pool.
 
-use crate::domain::email::{InvalidEmail, is_invisible, turns_text};
+use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
 use crate::domain::password::WeakPassword;
 use crate::domain::throttle::Counts;
-use crate::domain::{Client, Email, Password, Registration, Roles, UserId};
+use crate::domain::{Client, Email, Password, Registration, Roles, UserId, name};
 use crate::ledger::{audit, users};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::denied::Denied;
 use crate::service::core::views::UserView;
 use crate::service::sign_in::hash_new_password::{Chooser, from_not_chosen};
 use crate::service::users::Users;
-
-/// Longest display name, in characters.
-const MAX_NAME_CHARS: usize = 100;
 
 /// A request for an account.
 #[derive(Clone, Debug)]
@@ -128,43 +125,6 @@ impl Users {
 /// The address and the name of a new account, as they are stored.
 pub(in crate::service) fn read(email: &str, name: Option<&str>) -> Result<(Email, Option<String>), RegisterError> {
     let email = Email::parse(email)?;
-    let name = name.map(tidy_name).transpose().map_err(RegisterError::InvalidName)?.flatten();
+    let name = name.map(name::tidy).transpose().map_err(RegisterError::InvalidName)?.flatten();
     Ok((email, name))
-}
-
-/// A name as it is stored: trimmed; none when nothing is left. The error says what is wrong with the name.
-pub(in crate::service) fn tidy_name(name: &str) -> Result<Option<String>, String> {
-    let name = name.trim();
-    if name.chars().count() > MAX_NAME_CHARS {
-        return Err(format!("A name has at most {MAX_NAME_CHARS} characters."));
-    }
-    if name.chars().any(char::is_control) {
-        return Err("A name cannot contain control characters.".to_owned());
-    }
-    if name.chars().any(turns_text) {
-        return Err("A name cannot contain characters that reverse text.".to_owned());
-    }
-    if !name.is_empty() && name.chars().all(|c| is_invisible(c) || c.is_whitespace()) {
-        return Err("A name needs at least one visible character.".to_owned());
-    }
-    Ok((!name.is_empty()).then(|| name.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_trimmed_and_bounded() {
-        assert_eq!(tidy_name("  Ana  "), Ok(Some("Ana".to_owned())));
-        assert_eq!(tidy_name("   "), Ok(None));
-        assert!(tidy_name("a\0b").is_err());
-        assert!(tidy_name("\u{200b} \u{202e}").is_err());
-        for turning in ["Ana\u{202e}nimda", "\u{2067}Ana", "Ana\u{61c}", "A\u{200f}"] {
-            assert!(tidy_name(turning).is_err(), "{turning:?}");
-        }
-        assert!(tidy_name("\u{646}\u{627}\u{645}\u{647}\u{200c}\u{627}\u{6cc}").is_ok(), "a word with a break in it");
-        assert!(tidy_name("\u{1f468}\u{200d}\u{1f469}").is_ok(), "joined pictures are seen");
-        assert!(tidy_name(&"x".repeat(101)).is_err());
-    }
 }
