@@ -69,7 +69,7 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
     let cookie = site.cookie.only(headers);
     let key = cookie.as_ref().and_then(|cookie| site.copy_key(cookie));
     let known = match key {
-        Some(key) => site.app.check.recall(key, address()),
+        Some(key) => site.app.check.recall(key, Some(address())),
         None => None,
     };
     let checked = match known {
@@ -83,7 +83,7 @@ pub async fn signed_in(site: &Site, request: &HttpRequest) -> Result<Checked, Pr
                 }
             };
             let (from, activity) = (address(), no_touch::activity(request.method(), headers));
-            let checked = site.app.check.look_up(&token, key, from, activity).await?;
+            let checked = site.app.check.look_up(&token, key, Some(from), activity).await?;
             checked.ok_or_else(|| site.unknown_token(headers, from))?
         }
     };

@@ -75,7 +75,8 @@ pub async fn refusal(settings: &Settings) -> String {
 pub async fn statuses(person: &SignedIn, node: &Node) -> [u16; 2] {
     let token = Token::parse(&person.token()).expect("a token");
     let checked =
-        match node.app().check.authenticate(&token, std::net::Ipv4Addr::LOCALHOST.into(), Activity::Background).await {
+        match node.app().check.authenticate(&token, std::net::IpAddr::from([127, 0, 0, 1]), Activity::Background).await
+        {
             Ok(Some(_)) => 200,
             Ok(None) => 401,
             Err(_) => 503,

@@ -20,18 +20,19 @@ impl Check {
     }
 
     /// The answer of a copy; none when the question has to go on.
-    pub fn recall(&self, key: CopyKey, from: IpAddr) -> Option<Checked> {
+    pub fn recall(&self, key: CopyKey, from: Option<IpAddr>) -> Option<Checked> {
         self.near_cache.recall(key, from)
     }
 
-    /// Looks up a token for a client at this address, first among the copies. None: no live session has it. An error:
+    /// Looks up a token for a client at this address (none: the one of the last use), first among the copies. None: no live session has it. An error:
     /// the answer is unknown.
     pub async fn authenticate(
         &self,
         token: &Token,
-        from: IpAddr,
+        from: impl Into<Option<IpAddr>>,
         activity: Activity,
     ) -> Result<Option<Checked>, Unavailable> {
+        let from = from.into();
         let key = self.near_cache.key(token.as_bytes());
         match key.and_then(|key| self.recall(key, from)) {
             Some(checked) => Ok(Some(checked)),
@@ -44,7 +45,7 @@ impl Check {
         &self,
         token: &Token,
         key: Option<CopyKey>,
-        from: IpAddr,
+        from: Option<IpAddr>,
         activity: Activity,
     ) -> Result<Option<Checked>, Unavailable> {
         let token_hash = token.hash();
@@ -101,13 +102,13 @@ impl Check {
         &self,
         checked: &Checked,
         seen: Option<SeenRecord>,
-        from: IpAddr,
+        from: Option<IpAddr>,
         activity: Activity,
         now: Timestamp,
     ) {
         let configured = self.core.policy.last_seen_resolution;
         if let Some(used_at) = checked.use_to_write(activity, now, from, configured) {
-            self.touch(checked, seen, used_at, now, from);
+            self.touch(checked, seen, used_at, now, from.unwrap_or(checked.ip));
         }
     }
 }

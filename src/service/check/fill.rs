@@ -31,7 +31,7 @@ impl Check {
         &self,
         token_hash: TokenHash,
         doubt: Option<Doubt>,
-        used: (IpAddr, Activity),
+        used: (Option<IpAddr>, Activity),
     ) -> Answer {
         let answered = match self.single_flight.join(token_hash) {
             Role::Joined(answered) => answered,
@@ -53,7 +53,7 @@ impl Check {
         &self,
         token_hash: TokenHash,
         doubt: Option<Doubt>,
-        used: (IpAddr, Activity),
+        used: (Option<IpAddr>, Activity),
         window: single_flight::JoinWindow<Answer>,
     ) -> Answer {
         // A record that was idle for too long proves that: it stays in place unless the ledger knows better. A lease in
@@ -125,7 +125,7 @@ impl Check {
     }
 
     /// Leaves a record for the next check, with this use in it.
-    async fn put(&self, checked: &Checked, lease: Lease, used: (IpAddr, Activity)) {
+    async fn put(&self, checked: &Checked, lease: Lease, used: (Option<IpAddr>, Activity)) {
         let Some(live) = &self.core.live else { return };
         let now = self.core.clock().now();
         let configured = self.core.policy.last_seen_resolution;
@@ -140,7 +140,7 @@ impl Check {
             has_data: checked.has_data,
             device: checked.device,
             proven_at: checked.proven_at,
-            ip: used_at.map_or(checked.ip, |_| from),
+            ip: used_at.and(from).unwrap_or(checked.ip),
         };
         // The answer is the same whether or not the record was stored: a revocation may have been faster.
         if let Err(error) = live.put(lease, &record, now).await {

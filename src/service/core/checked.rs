@@ -60,22 +60,23 @@ impl Checked {
         self.deadlines.last_seen <= self.session.made_at()
     }
 
-    /// The last-seen time to write for a request now from this address; none when there is nothing to write. Background
+    /// The last-seen time to write for a request now from this address, if it is known; none when there is nothing to write. Background
     /// activity from another address writes that address with the old last-seen time: the session is not extended, but
     /// the address shows.
     pub(in crate::service) fn use_to_write(
         &self,
         activity: Activity,
         now: Timestamp,
-        ip: IpAddr,
+        ip: Option<IpAddr>,
         configured: Duration,
     ) -> Option<Timestamp> {
         let last_seen = self.deadlines.last_seen;
+        let has_moved = ip.is_some_and(|ip| ip != self.ip);
         match activity {
             Activity::Active => {
-                (self.ip != ip || now.since(last_seen) >= resolution(configured, self.deadlines.idle)).then_some(now)
+                (has_moved || now.since(last_seen) >= resolution(configured, self.deadlines.idle)).then_some(now)
             }
-            Activity::Background => (self.ip != ip).then_some(last_seen),
+            Activity::Background => has_moved.then_some(last_seen),
         }
     }
 }

@@ -29,21 +29,21 @@ impl NearCache {
 
     /// The answer of a copy to a request from this address; none when the question has to go on. The cookie's signature
     /// was verified when the copy was made.
-    pub fn recall(&self, key: CopyKey, from: IpAddr) -> Option<Checked> {
+    pub fn recall(&self, key: CopyKey, from: Option<IpAddr>) -> Option<Checked> {
         let copies = self.copies.as_ref()?;
         let found = copies.get(&key).and_then(|copy| self.answer(&copy, from));
         self.counts.count(found.is_some());
         found
     }
 
-    fn answer(&self, copy: &Copy, from: IpAddr) -> Option<Checked> {
+    fn answer(&self, copy: &Copy, from: Option<IpAddr>) -> Option<Checked> {
         let now = self.core.clock.monotonic();
         let time = self.core.clock.at(now);
         let checked = copy.checked();
         // On the stopwatch, in case the database's clock is set back, and on that clock.
         let is_fresh = now < copy.due() && time < self.due_at(&checked);
         let counts = is_fresh
-            && checked.ip == from
+            && from.is_none_or(|from| checked.ip == from)
             && copy.trust.holds(now)
             && checked.deadlines.hold(time)
             && self.fence.node_lease.admits(&checked.token_hash, copy.mark, now);
@@ -70,13 +70,13 @@ impl NearCache {
         begun: Begun,
         seen: &SeenRecord,
         checked: &Checked,
-        (from, activity, now): (IpAddr, Activity, Timestamp),
+        (from, activity, now): (Option<IpAddr>, Activity, Timestamp),
     ) {
         let Some(copies) = &self.copies else { return };
         let configured = self.core.policy.last_seen_resolution;
         let mut checked = checked.clone();
         if let Some(used_at) = checked.use_to_write(activity, now, from, configured) {
-            (checked.deadlines.last_seen, checked.ip) = (used_at, from);
+            (checked.deadlines.last_seen, checked.ip) = (used_at, from.unwrap_or(checked.ip));
         }
         let due = self.core.clock.monotonic().saturating_add(self.due_at(&checked).since(now));
         copies.put(begun.key, Copy::new(checked, begun.mark, seen.trust(), due));
