@@ -5,7 +5,7 @@
 import { changePassword, me, onSessionsChanged, rename, revoke, revokeOthers, sessions } from './sessiond.js';
 import { beforeTheEnd, beginAgain, isOver, signOut } from './ending.js';
 import { clear, say, wire } from './form.js';
-import { dismiss, withProof } from './step-up.js';
+import { dismiss, knowUser, withProof } from './step-up.js';
 
 const byId = (id) => document.getElementById(id);
 const KINDS = { desktop: 'Computer', mobile: 'Phone or tablet', program: 'Program', unknown: 'Unknown device' };
@@ -104,14 +104,17 @@ function conceal() {
 }
 
 function showUser(user) {
-  byId('who').textContent = user.name ?? user.email;
-  byId('email').textContent = user.email;
-  byId('email').hidden = user.name === null;
+  byId('who').textContent = user.name ?? user.email ?? user.subject;
+  byId('email').textContent = user.email ?? '';
+  byId('email').hidden = user.name === null || user.email === null;
   byId('since').textContent = `Member since ${dayOnly.format(new Date(user.created_at))}`;
   byId('role').hidden = !user.roles.includes('admin');
   byId('to-console').hidden = !user.roles.includes('admin');
-  byId('password-username').value = user.email;
-  byId('step-up-username').value = user.email;
+  // Of a user of an application, that application says the name and verifies who it is.
+  for (const title of ['name-title', 'password-title']) byId(title).closest('section').hidden = user.subject !== null;
+  byId('password-username').value = user.email ?? '';
+  byId('step-up-username').value = user.email ?? '';
+  knowUser(user);
   nameForm.elements.namedItem('name').value = user.name ?? '';
 }
 

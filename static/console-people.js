@@ -28,7 +28,7 @@ export async function show(parameters, options) {
 }
 
 const COLUMNS = [
-  ['Who', (user) => lines(link(at('person', { id: user.id }), said(user.email)), user.name)],
+  ['Who', (user) => lines(link(at('person', { id: user.id }), said(user.email ?? user.subject)), [user.name, user.subject && `subject ${user.subject}`].filter(Boolean).join(', '))],
   ['State', stateOf],
   ['Live sessions', (user) => (user.live_sessions ? String(user.live_sessions) : nothing('none'))],
   ['Member since', (user) => time(user.created_at)],
@@ -38,6 +38,7 @@ const COLUMNS = [
 export function badgesOf(user) {
   const badges = [];
   if (user.roles.includes('admin')) badges.push(badge('Administrator'));
+  if (user.subject !== null) badges.push(badge('Of an application'));
   if (user.disabled_at) badges.push(badge('Disabled', 'bad'));
   return badges;
 }

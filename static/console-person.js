@@ -24,24 +24,24 @@ export async function show({ id = '', sessions: named = '' }, options, me) {
   if (options.signal.aborted) return '';
   const { user, sessions, history } = found;
   const marked = named.split(',');
-  byId('person-title').replaceChildren(said(user.name ?? user.email));
+  byId('person-title').replaceChildren(said(user.name ?? user.email ?? user.subject));
   byId('person-facts').replaceChildren(
-    ...facts(said(user.email), el('span', {}, 'member since ', time(user.created_at)), ...(user.disabled_at ? [el('span', {}, 'disabled since ', time(user.disabled_at))] : [])),
+    ...facts(said(user.email ?? ''), user.subject === null ? '' : said(`subject ${user.subject}`), el('span', {}, 'member since ', time(user.created_at)), ...(user.disabled_at ? [el('span', {}, 'disabled since ', time(user.disabled_at))] : [])),
     ...badgesOf(user),
   );
   byId('person-acts').replaceChildren(...actsOn(user, sessions, me));
-  fillSessions(sessions.map((session) => ({ ...session, user_email: session.user_email ?? user.email })), marked);
+  fillSessions(sessions.map((session) => ({ ...session, user_email: session.user_email ?? user.email ?? user.subject })), marked);
   fillAlerts(strange.alerts);
   fillHistory(history, marked);
   byId('person-alerts-all').replaceChildren(...(strange.next_cursor ? [link(at('alerts', { user: user.id, state: 'all' }), 'All alerts about this account')] : []));
   byId('person-audit').replaceChildren(link(at('audit', { user: user.id }), 'Audit log of this account'));
-  return user.name ?? user.email;
+  return user.name ?? user.email ?? user.subject;
 }
 
 function actsOn(user, sessions, me) {
   const self = user.id === me.id;
   const out = self ? ' This is your own account, so you are signed out here, too.' : '';
-  const who = user.email;
+  const who = user.email ?? user.subject;
   const admin = user.roles.includes('admin');
   const roles = admin ? user.roles.filter((role) => role !== 'admin') : [...user.roles, 'admin'];
   const endAll = change(

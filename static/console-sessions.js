@@ -69,7 +69,7 @@ export function whereOf(session) {
   return lines(placeOf(now) || 'unknown place', [networkOf(now), first && `signed in from ${first}`].filter(Boolean).join(' · '));
 }
 
-export const whoOf = (session) => link(at('person', { id: session.user_id }), said(session.user_email ?? session.user_id));
+export const whoOf = (session) => link(at('person', { id: session.user_id }), said(session.user_email || session.user_id));
 
 function addressOf({ ip, sign_in_ip: first }) {
   if (!ip) return nothing();

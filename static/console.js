@@ -47,15 +47,15 @@ async function enter() {
 }
 
 function admit(who) {
-  byId('me').textContent = who.email;
-  byId('step-up-username').value = who.email;
+  byId('me').textContent = who.email ?? who.subject;
+  byId('step-up-username').value = who.email ?? '';
   byId('sign-out').hidden = false;
   if (who.roles.includes('admin')) {
     user = who;
     byId('ways').hidden = false;
     go();
   } else {
-    byId('refused-who').textContent = who.email;
+    byId('refused-who').textContent = who.email ?? who.subject;
     settled();
     reveal('refused', 'For administrators');
   }

@@ -72,7 +72,7 @@ async function skipIfSignedIn() {
 function sayWho(user) {
   say(notice, '');
   for (const { section } of Object.values(views)) section.hidden = true;
-  document.getElementById('already-who').textContent = user.email;
+  document.getElementById('already-who').textContent = user.email ?? user.subject;
   document.getElementById('already-go-on').href = onward;
   already.hidden = false;
   document.title = 'Signed in · sessiond';

@@ -14,7 +14,7 @@
  * @module sessiond
  */
 
-/** @typedef {{ id: string, email: string, email_verified: boolean, name: string | null, roles: string[], created_at: string }} User */
+/** @typedef {{ id: string, email: string | null, email_verified: boolean, name: string | null, roles: string[], subject: string | null, claims: Record<string, unknown> | null, created_at: string }} User */
 /** @typedef {{ browser: string | null, os: string | null, kind: 'desktop' | 'mobile' | 'program' | 'unknown' }} Device */
 /**
  * A session as its owner sees it; times are RFC 3339.

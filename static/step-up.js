@@ -41,6 +41,16 @@ export async function withProof(change) {
   }
 }
 
+/** Whom an application verifies has no password here: the prompt says where to prove who it is. */
+export function knowUser({ subject }) {
+  const isElsewhere = subject !== null;
+  const say = (id, here, elsewhere) => { document.getElementById(id).textContent = isElsewhere ? elsewhere : here; };
+  say('step-up-title', 'Confirm your password', 'Sign in again');
+  say('step-up-text', 'You signed in a while ago. Enter your password to continue.',
+    'You signed in a while ago. Sign in again in the application that you came from, then try again here.');
+  for (const part of [form.querySelector('.field'), document.getElementById('step-up-yes')]) part.hidden = isElsewhere;
+}
+
 /** Takes the prompt away, unanswered. */
 export const dismiss = () => dialog.close('');
 

@@ -44,8 +44,20 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms of the service, the lowest first: each may import those before it.
-const ROOMS: &[&str] =
-    &["core", "audit", "events", "fence", "sessions", "risk", "near_cache", "check", "sign_in", "users", "jobs"];
+const ROOMS: &[&str] = &[
+    "core",
+    "audit",
+    "events",
+    "fence",
+    "sessions",
+    "risk",
+    "near_cache",
+    "check",
+    "credentials",
+    "sign_in",
+    "users",
+    "jobs",
+];
 
 /// Where a foreign crate may be named: a layer, or one module of it.
 const HOMES: &[(&str, &[&str])] = &[

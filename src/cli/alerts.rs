@@ -12,9 +12,9 @@ use crate::domain::{AlertId, UserId};
 use crate::server;
 use crate::service::{AlertError, AlertState, AlertView, App, AuditContext};
 
+use super::account;
 use super::failure::Failure;
 use super::output::Output;
-use super::users;
 
 /// Alerts read from the ledger at a time.
 const PAGE: i64 = 200;
@@ -82,7 +82,7 @@ async fn whom(app: &App, user: &str) -> Result<UserId, Failure> {
     {
         return Ok(id);
     }
-    users::find(app, user).await.map(|account| account.id)
+    account::find(app, user).await.map(|account| account.id)
 }
 
 async fn list(

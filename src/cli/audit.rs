@@ -14,9 +14,9 @@ use crate::domain::{SessionId, Timestamp, UserId};
 use crate::server;
 use crate::service::{App, EventFilter, EventView};
 
+use super::account;
 use super::failure::Failure;
 use super::output::Output;
-use super::users;
 
 /// Lines read from the ledger at a time.
 const PAGE: usize = 500;
@@ -143,7 +143,7 @@ async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(
 async fn account(app: &App, user: &str) -> Result<UserId, Failure> {
     match UserId::parse(user) {
         Some(id) => Ok(id),
-        None => users::find(app, user).await.map(|account| account.id),
+        None => account::find(app, user).await.map(|account| account.id),
     }
 }
 

@@ -119,6 +119,9 @@ impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::UnknownUser => Self::failed("The account no longer exists."),
+            AdminError::IsSubject => {
+                Self::failed("An application verifies this user, so there is no password here to set.")
+            }
             AdminError::LastAdministrator => Self::failed(
                 "This is the last administrator: make another one first (`sessiond user grant`), or use --force.",
             ),

@@ -4,6 +4,7 @@
 //! a setting is wrong. Must never decide what the service layer decides: a command is one use case, called with
 //! [`AuditContext::command_line`](crate::service::AuditContext::command_line).
 
+mod account;
 mod alerts;
 mod audit;
 mod failure;
@@ -11,6 +12,7 @@ mod ledger;
 mod output;
 mod password;
 mod serve;
+mod services;
 mod sessions;
 mod users;
 mod webhook;
@@ -67,6 +69,9 @@ enum Command {
     /// List and end sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Sessions(Box<sessions::Command>),
+    /// Add, list and remove services: applications that have the sessions of their own users here
+    #[command(subcommand, disable_help_subcommand = true)]
+    Service(services::Command),
     /// List and acknowledge alerts about unusual sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
@@ -93,6 +98,7 @@ impl Command {
         match self {
             Self::User(command) => command.changes(),
             Self::Sessions(command) => command.changes(),
+            Self::Service(command) => command.changes(),
             Self::Alerts(command) => matches!(command, alerts::Command::Acknowledge { .. }),
             Self::Ledger(_) => true,
             Self::Migrate | Self::Audit(_) | Self::Webhook(_) | Self::CheckConfig { .. } => false,
@@ -187,6 +193,7 @@ fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) 
         Command::Migrate => block_on(migrate(config, out)),
         Command::User(command) => block_on(users::run(command, config, out)),
         Command::Sessions(command) => block_on(sessions::run(*command, config, out)),
+        Command::Service(command) => block_on(services::run(command, config, out)),
         Command::Alerts(command) => block_on(alerts::run(command, config, out)),
         Command::Audit(command) => block_on(audit::run(command, config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, config, out)),

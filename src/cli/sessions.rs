@@ -13,9 +13,9 @@ use crate::domain::{Device, Filter, SessionId, UserId};
 use crate::server;
 use crate::service::{App, AuditContext, FoundSession, Matching, Outcome, SessionDetail, Wanted};
 
+use super::account;
 use super::failure::Failure;
 use super::output::Output;
-use super::users;
 
 /// Sessions read from the ledger at a time.
 const PAGE: usize = 200;
@@ -111,7 +111,7 @@ impl Which {
     /// The filter, in the interface's words.
     async fn filter(&self, app: &App) -> Result<Filter, Failure> {
         let user = match &self.user {
-            Some(text) if UserId::parse(text).is_none() => Some(users::find(app, text).await?.id.to_string()),
+            Some(text) if UserId::parse(text).is_none() => Some(account::find(app, text).await?.id.to_string()),
             other => other.clone(),
         };
         let fields = [

@@ -13,6 +13,7 @@ use crate::domain::{Email, Role, Roles, Timestamp, UserId};
 use crate::server;
 use crate::service::{App, AuditContext, NewUser, UserRow};
 
+use super::account::{Account, find, known_or_deleted, lockable};
 use super::failure::Failure;
 use super::output::Output;
 use super::password;
@@ -85,7 +86,7 @@ impl Command {
 /// An account.
 #[derive(Args)]
 pub struct Named {
-    /// The account's address or id
+    /// The account's address or id, or an application's subject
     user: String,
     /// Print what was done as one JSON object
     #[arg(long)]
@@ -144,7 +145,7 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
             tell_link(&link, &account, account.locked || lock, json, out)
         }
         Command::Lock(wanted) => {
-            let account = find(&app, &wanted.what.user).await?;
+            let account = lockable(&app, &wanted.what.user).await?;
             let ended = app.users.lock_user(account.id, &wanted.context()).await?;
             let what = format!("is locked until a new password is set; live sessions ended: {ended}.");
             done(&wanted.what, account, Some(ended), &what, out)
@@ -190,24 +191,6 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     }
 }
 
-/// An account that a command acts on, as stored: the typed address may have another spelling.
-pub struct Account {
-    /// Its id.
-    pub id: UserId,
-    /// Its address; `None` if the account was deleted.
-    email: Option<String>,
-    roles: Vec<Role>,
-    locked: bool,
-    disabled: bool,
-}
-
-impl Account {
-    /// Its name in a sentence.
-    fn name(&self) -> String {
-        self.email.clone().unwrap_or_else(|| self.id.to_string())
-    }
-}
-
 /// The answer to a change with `--json`.
 #[derive(Serialize)]
 struct Changed {
@@ -231,30 +214,6 @@ fn done(
     out.line(&format!("{} {what}", account.name()))
 }
 
-/// The account with this address or id.
-pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
-    let (row, kind) = match UserId::parse(user) {
-        Some(id) => (app.users.find_user_by_id(id).await?, "id"),
-        None => (app.users.find_user(user).await?, "address"),
-    };
-    let account = row.map(|row| Account {
-        id: row.user.id,
-        email: Some(row.user.email),
-        roles: row.user.roles,
-        locked: row.locked,
-        disabled: row.disabled_at.is_some(),
-    });
-    account.ok_or_else(|| Failure::failed(format!("There is no account with the {kind} {user:?}.")))
-}
-
-/// As [`find`], but an id may also name a deleted account: its deletion may have been interrupted.
-async fn known_or_deleted(app: &App, user: &str) -> Result<Account, Failure> {
-    match (find(app, user).await, UserId::parse(user)) {
-        (Err(_), Some(id)) => Ok(Account { id, email: None, roles: Vec::new(), locked: false, disabled: false }),
-        (found, _) => found,
-    }
-}
-
 struct Wanted {
     email: String,
     name: Option<String>,
@@ -275,7 +234,7 @@ async fn add(app: &App, wanted: Wanted, json: bool, out: &mut Output<impl Write>
     if json {
         return out.json(&user);
     }
-    out.line(&format!("{} can sign in now, with the roles: {}.", user.email, names(&user.roles)))
+    out.line(&format!("{} can sign in now, with the roles: {}.", user.known_as(), names(&user.roles)))
 }
 
 async fn list(app: &App, query: &str, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
@@ -307,7 +266,7 @@ async fn list(app: &App, query: &str, json: bool, out: &mut Output<impl Write>) 
 fn cells(row: &UserRow) -> [String; 7] {
     let user = &row.user;
     [
-        user.email.clone(),
+        cut(user.known_as()),
         user.name.clone().unwrap_or_else(|| "-".to_owned()),
         names(&user.roles),
         state(row).to_owned(),
@@ -317,9 +276,19 @@ fn cells(row: &UserRow) -> [String; 7] {
     ]
 }
 
+/// A subject may be long.
+fn cut(text: &str) -> String {
+    const MOST: usize = 64;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.split_at(end).0),
+        None => text.to_owned(),
+    }
+}
+
 fn state(row: &UserRow) -> &'static str {
     match (row.disabled_at, row.locked) {
         (Some(_), _) => "disabled",
+        (None, _) if row.user.subject.is_some() => "of a service",
         (None, true) => "locked",
         (None, false) => "active",
     }

@@ -3,7 +3,7 @@
 //! Owns the closed list of event types, in the words of OWASP's logging vocabulary where it has one, and the actors who
 //! cause them. Must never carry a token, a password or typed text.
 
-use super::UserId;
+use super::{ServiceName, UserId};
 
 /// A security event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,12 @@ pub enum Event {
     AlertAcknowledged,
     /// A restored copy of the ledger was declared to be the ledger; every session ended.
     LedgerRestored,
+    /// An application may have sessions of its users here.
+    ServiceAdded,
+    /// A service got another secret.
+    ServiceSecretRotated,
+    /// A service's secrets open nothing any more.
+    ServiceRemoved,
 }
 
 impl Event {
@@ -91,6 +97,9 @@ impl Event {
         Self::AlertOpened,
         Self::AlertAcknowledged,
         Self::LedgerRestored,
+        Self::ServiceAdded,
+        Self::ServiceSecretRotated,
+        Self::ServiceRemoved,
     ];
 
     /// The event of this name.
@@ -127,6 +136,9 @@ impl Event {
             Self::AlertOpened => "alert_opened",
             Self::AlertAcknowledged => "alert_acknowledged",
             Self::LedgerRestored => "sys_ledger_restored",
+            Self::ServiceAdded => "service_added",
+            Self::ServiceSecretRotated => "service_secret_rotated",
+            Self::ServiceRemoved => "service_removed",
         }
     }
 }
@@ -138,6 +150,8 @@ pub enum Actor {
     User(UserId),
     /// The holder of a link or a password, not signed in.
     Anonymous,
+    /// An application, with its secret.
+    Service(ServiceName),
     /// An operator at the command line.
     CommandLine,
     /// The server, by one of its own rules.
@@ -150,6 +164,7 @@ impl Actor {
         match self {
             Self::User(id) => id.to_string(),
             Self::Anonymous => "anonymous".to_owned(),
+            Self::Service(name) => format!("service {name}"),
             Self::CommandLine => "command line".to_owned(),
             Self::Server => "server".to_owned(),
         }

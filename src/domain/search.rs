@@ -16,7 +16,7 @@ use super::email::in_letters;
 const MAX_PARTS: usize = 8;
 
 /// The names of an account, each once.
-pub fn names(email_key: &str, name: Option<&str>) -> BTreeSet<String> {
+pub fn names(email_key: &str, name: Option<&str>, subject: Option<&str>) -> BTreeSet<String> {
     let (local, host) = email_key.rsplit_once('@').unwrap_or((email_key, ""));
     let name = fold(name.unwrap_or_default());
     // The host as people write it, beside its compared form.
@@ -24,8 +24,9 @@ pub fn names(email_key: &str, name: Option<&str>) -> BTreeSet<String> {
     let (address, letters) = written.unwrap_or_default();
     let parts = local.split(['.', '_', '-', '+']).skip(1).take(MAX_PARTS);
     let words = name.split_whitespace().take(MAX_PARTS);
-    let all = [email_key, host, &address, &letters, &name].into_iter().chain(parts).chain(words);
-    all.map(fold).filter(|name| !name.is_empty()).collect()
+    let all =
+        [email_key, host, &address, &letters, &name, subject.unwrap_or_default()].into_iter().chain(parts).chain(words);
+    all.map(fold).filter(|name| !name.trim().is_empty()).collect()
 }
 
 /// A query in the form that names are compared in; `None` if it asks for all. `@example.org` asks for the host.
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     fn finds(query: &str) -> bool {
-        let names = names("ana.silva+news@mail.example.org", Some("  Ána  Lía da Silva "));
+        let names = names("ana.silva+news@mail.example.org", Some("  Ána  Lía da Silva "), Some("User-4711"));
         prefix(query).is_none_or(|prefix| names.iter().any(|name| name.starts_with(&prefix)))
     }
 
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_domain_is_found_in_its_letters_and_as_it_is_compared() {
-        let names = names("ben@xn--kln-sna.example", None);
+        let names = names("ben@xn--kln-sna.example", None, None);
         for query in ["ben@k\u{f6}ln", "K\u{d6}LN", "@xn--kln", "ben@xn--kln-sna.example"] {
             let prefix = prefix(query).unwrap();
             assert!(names.iter().any(|name| name.starts_with(&prefix)), "{query}: {names:?}");

@@ -148,6 +148,8 @@ pub enum Counts {
     Choices,
     /// Changes to an account without a password: the name, and ending sessions where there are none.
     Changes,
+    /// Sessions that a service had issued to all of its users.
+    Issues,
 }
 
 /// The usual span.
@@ -162,18 +164,21 @@ impl Counts {
             Self::Guesses | Self::Registrations => 1,
             Self::Choices => 3,
             // Enough for a whole office at nine o'clock.
-            Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes => 20,
+            Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes | Self::Issues => 20,
         }
     }
 
     /// The limits of an account, a session or a device; wrong passwords have another limit.
     pub fn of_account(self) -> &'static [Window] {
         const PROOFS: [Window; 2] = [Window { limit: 60, length: TEN_MINUTES }, Window { limit: 1_000, length: DAY }];
+        // A hundred a second: a service that sends more has a loop, or a thief.
+        const ISSUES: [Window; 1] = [Window { limit: 60_000, length: TEN_MINUTES }];
         const CHOICES: [Window; 1] = [Window { limit: 20, length: TEN_MINUTES }];
         match self {
             Self::Guesses | Self::Registrations => &[],
             Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes => &PROOFS,
             Self::Choices => &CHOICES,
+            Self::Issues => &ISSUES,
         }
     }
 
@@ -187,6 +192,7 @@ impl Counts {
             Self::DeviceProofs => "device proofs",
             Self::Choices => "choices",
             Self::Changes => "changes",
+            Self::Issues => "issues",
         }
     }
 }

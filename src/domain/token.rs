@@ -25,6 +25,11 @@ impl Token {
         Self(random::bytes(random))
     }
 
+    /// A token that was derived from a secret key and something unique: as unpredictable as the key.
+    pub fn derived(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// Parses the hyphenated lower-case UUID form and no other.
     pub fn parse(text: &str) -> Option<Self> {
         ids::parse_hyphenated(text).map(|uuid| Self(uuid.into_bytes()))

@@ -2,6 +2,8 @@
 //!
 //! Owns [`AccessLevel`]: the route table sets it, and the session layer enforces it.
 
+use crate::domain::Scope;
+
 /// Who may reach a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessLevel {
@@ -18,6 +20,8 @@ pub enum AccessLevel {
     /// As `Account`, for a route that may renew the session's token or start another session: actix-session sets the
     /// cookie. On other routes actix-session would double the cost of the check and do nothing.
     Renewal,
+    /// Services with this scope, which show a secret: no session, and no browser.
+    Service(Scope),
     /// Every route of another application, which asks for `Identity` where it needs one.
     Embedded,
 }

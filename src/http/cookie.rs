@@ -11,6 +11,8 @@ use std::time::Duration;
 use actix_web::cookie::{Cookie, Key};
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
+use super::issued_cookie::IssuedCookie;
+use super::problem::Problem;
 use super::removal::removal;
 use super::signature::{DecodedCookie, Verifier};
 use super::stale_cookies::StaleCookies;
@@ -159,6 +161,17 @@ impl SessionCookie {
         let mut ours = pairs(headers).filter(|pair| self.is_ours(pair));
         let (pair, None) = (ours.next()?, ours.next()) else { return None };
         DecodedCookie::of(split(pair)?.1)
+    }
+
+    /// The token in a cookie's value, decoded or as the browser sends it, if we signed it.
+    pub fn token_in(&self, value: &str) -> Option<Token> {
+        // A form that was not escaped turns a plus into a space; a value of ours has none.
+        self.verifier.token(&DecodedCookie::of(&value.replace(' ', "+"))?)
+    }
+
+    /// The cookie for a session that was issued to a service.
+    pub fn issued(&self, token: &Token, lasts: Option<Duration>) -> Result<IssuedCookie, Problem> {
+        IssuedCookie::new((self.name, self.domain(), &self.key), token, lasts.map(|age| age.min(MAX_AGE)))
     }
 
     /// What a decoded cookie is.

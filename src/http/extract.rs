@@ -17,6 +17,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, web};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use sha2::{Digest, Sha256};
 
 use super::context::{self, Context};
 use super::csrf::is_json;
@@ -44,8 +45,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         let payload = payload.take();
         Box::pin(async move {
             judged?;
-            let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
-            named_fields::from_slice(&body.map_err(|_| Problem::request_timeout())??).map(Self)
+            named_fields::from_slice(&arrived(payload).await?).map(Self)
         })
     }
 }
@@ -61,6 +61,31 @@ fn judge(request: &HttpRequest) -> Result<(), Problem> {
         return Err(Problem::body_too_large());
     }
     Ok(())
+}
+
+/// A JSON body, and the SHA-256 of its bytes.
+#[derive(Debug)]
+pub struct JsonAsSent<T>(pub T, pub [u8; 32]);
+
+impl<T: DeserializeOwned> FromRequest for JsonAsSent<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let judged = judge(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            judged?;
+            let body = arrived(payload).await?;
+            named_fields::from_slice(&body).map(|read| Self(read, Sha256::digest(&body).into()))
+        })
+    }
+}
+
+/// The whole body, once it has arrived in time.
+pub async fn arrived(payload: Payload) -> Result<web::BytesMut, Problem> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await;
+    body.map_err(|_| Problem::request_timeout())?
 }
 
 async fn collect(mut payload: Payload) -> Result<web::BytesMut, Problem> {
@@ -92,6 +117,11 @@ impl<'de> Deserialize<'de> for Text {
         let text = String::deserialize(deserializer)?;
         if text.contains('\0') { Err(de::Error::custom("a text with a NUL")) } else { Ok(Self(text)) }
     }
+}
+
+/// Reads a field that may be missing or null, and tells the two apart: for `#[serde(default, deserialize_with)]`.
+pub fn told<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// Reads a field that may be null but must be there (serde takes a missing `Option` for null).

@@ -3,6 +3,7 @@
 //! Owns the one place that maps failures to problems. Must never tell more than the problem's own words.
 
 use super::problem::Problem;
+use crate::domain::Terms;
 use crate::service::{
     AdminError, ChangePasswordError, DataError, Denied, IssueError, ReauthenticateError, RegisterError, RenameError,
     ResetError, SignInError, Unavailable,
@@ -36,6 +37,8 @@ impl From<AdminError> for Problem {
         match error {
             AdminError::UnknownUser => Self::not_found(),
             AdminError::LastAdministrator => Self::last_administrator(),
+            // Only where links are made, which has no route.
+            AdminError::IsSubject => Self::forbidden(),
             AdminError::Denied(denied) => denied.into(),
         }
     }
@@ -66,6 +69,12 @@ impl From<IssueError> for Problem {
         match error {
             IssueError::UnknownUser => Self::unauthenticated(),
             IssueError::TooManySessions => Self::too_many_sessions(),
+            IssueError::UnknownService => Self::unknown_service(),
+            IssueError::TooLong(Terms { idle, absolute }) => Self::invalid_field(
+                "idle_timeout",
+                format!("At most {} seconds, and absolute_timeout at most {}.", idle.as_secs(), absolute.as_secs()),
+            ),
+            IssueError::KeyReused => Self::key_reused(),
             IssueError::Denied(denied) => denied.into(),
         }
     }

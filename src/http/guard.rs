@@ -183,7 +183,7 @@ impl SessionLayer {
                     found => Some(found?),
                 }
             }
-            AccessLevel::Public | AccessLevel::Embedded => None,
+            AccessLevel::Public | AccessLevel::Embedded | AccessLevel::Service(_) => None,
         };
         // On sign-in routes; read before cookies are removed.
         let device = match self.level {
@@ -197,7 +197,11 @@ impl SessionLayer {
             AccessLevel::Renewal => Some(LetThrough::Session),
             AccessLevel::Embedded => Some(LetThrough::All),
             // Nothing behind this layer reads a cookie.
-            AccessLevel::Anyone | AccessLevel::Account | AccessLevel::Background | AccessLevel::Administrator => None,
+            AccessLevel::Anyone
+            | AccessLevel::Account
+            | AccessLevel::Background
+            | AccessLevel::Administrator
+            | AccessLevel::Service(_) => None,
         };
         if let Some(through) = through {
             self.site.cookie.let_through(request.headers_mut(), &presented, through);

@@ -69,7 +69,9 @@ impl AnswerHeaders {
     /// Whether the path is not canonical: the router would decode it, and no rule of a proxy in front would match it.
     /// Below the gateways' route, paths belong to other servers, which may spell them differently.
     fn is_misspelt(&self, path: &str) -> bool {
-        !forwarded_request::is_route(&self.base_path, path) && canonical_path::is_not(path)
+        // A subject may be spelled in any way: the route needs a secret that no rule of a proxy knows.
+        let of_subject = path.strip_prefix(self.base_path.as_str()).is_some_and(|path| path.starts_with("/subjects/"));
+        !of_subject && !forwarded_request::is_route(&self.base_path, path) && canonical_path::is_not(path)
     }
 
     /// Whether the answer is a gateway's 200: the handler has set all that a gateway reads. A gateway may pass every other

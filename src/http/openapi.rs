@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Required, Server};
 
 use super::forwarded_request::FORWARD;
@@ -20,7 +20,7 @@ use super::openapi_common::AccessLevels;
 use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
 use super::{account, admin, events, gateway, openapi_common, openapi_examples, openapi_problems};
-use super::{operator, reauthenticate, sessions, sign_in};
+use super::{operator, reauthenticate, services, sessions, sign_in, subjects};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,7 @@ use super::{operator, reauthenticate, sessions, sign_in};
         (name = "signed in", description = "The user's own account and sessions."),
         (name = "administrators", description = "All accounts and sessions, alerts and the audit log."),
         (name = "gateways", description = "What reverse proxies call."),
+        (name = "services", description = "What applications with users of their own call, from their servers."),
         (name = "operators", description = "Health checks, and this document."),
     ),
     paths(
@@ -45,6 +46,8 @@ use super::{operator, reauthenticate, sessions, sign_in};
         admin::sessions::revoke_matching, admin::sessions::revoke,
         admin::audit_log::list,
         gateway::forward,
+        services::issue, services::introspect,
+        subjects::list, subjects::revoke_all, subjects::revoke, subjects::disable, subjects::enable,
         operator::live, operator::ready, serve,
     ),
     components(schemas(ProblemBody<'_>, FieldError, StepUp)),
@@ -73,6 +76,11 @@ impl Document {
         let cookie = ApiKeyValue::with_description(cookie, "Set by POST /login. Secure and HttpOnly.");
         let scheme = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
         document.components.get_or_insert_default().add_security_scheme("session", scheme);
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A service's secret, from `sessiond service add`. Never from a browser."));
+        let bearer = SecurityScheme::Http(bearer.build());
+        document.components.get_or_insert_default().add_security_scheme("service", bearer);
         openapi_common::complete(&mut document, &self.levels);
         openapi_problems::complete(&mut document);
         let mut document = serde_json::to_value(document).unwrap_or_default();

@@ -38,6 +38,15 @@ impl Form {
         self.needs_session() || self.level == Some(AccessLevel::Anyone)
     }
 
+    fn is_for_services(&self) -> bool {
+        matches!(self.level, Some(AccessLevel::Service(_)))
+    }
+
+    /// A browser may send it.
+    fn changes_by_browser(&self) -> bool {
+        self.mutates && !self.is_for_services()
+    }
+
     fn is_administration(&self) -> bool {
         self.level == Some(AccessLevel::Administrator)
     }
@@ -52,12 +61,15 @@ const REFUSALS: &[Refusal] = &[
     ("401", Form::needs_session, "Not signed in, or the session has ended (`unauthenticated`)."),
     ("403", Form::is_administration, "Not an administrator (`forbidden`)."),
     ("403", |form| form.is_administration() && form.mutates, "The proof of identity is too old (`step-up-required`)."),
-    ("403", |form| form.mutates, "The request may come from another site's page (`forbidden-origin`)."),
-    ("403", |form| form.mutates, "The CSRF token belongs to another session (`wrong-csrf-token`)."),
+    ("401", Form::is_for_services, "No secret of a service, or one that opens nothing (`unknown-service`)."),
+    ("403", Form::is_for_services, "The service lacks the scope (`insufficient-scope`)."),
+    ("403", Form::is_for_services, "A browser sent it (`from-browser`)."),
+    ("403", Form::changes_by_browser, "The request may come from another site's page (`forbidden-origin`)."),
+    ("403", Form::changes_by_browser, "The CSRF token belongs to another session (`wrong-csrf-token`)."),
     ("404", |form| form.has_id, "Nothing has this id (`not-found`)."),
     ("408", |form| form.has_body, "The body did not arrive in time (`request-timeout`)."),
     ("413", |form| form.has_body, "The body is too large (`body-too-large`)."),
-    ("415", |form| form.has_body, "The body is not declared as JSON (`unsupported-media-type`)."),
+    ("415", |form| form.has_body, "The body is not declared in its media type (`unsupported-media-type`)."),
     ("422", |form| form.has_body, "A field is invalid (`invalid-body`)."),
     ("422", |form| form.has_query || form.mutates, "A query parameter is invalid (`invalid-body`)."),
     ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
@@ -132,7 +144,7 @@ fn add_headers(operation: &mut Operation, form: &Form) {
         operation.parameters.get_or_insert_default().push(RefOr::T(header));
     };
     let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-    if form.mutates {
+    if form.changes_by_browser() {
         let description = "The session's CSRF token, from GET /me. Optional, but a wrong one is refused.";
         takes("X-CSRF-Token", Required::False, description, text());
         if !form.has_body {

@@ -23,7 +23,7 @@ pub fn complete(document: &mut Value) {
         let in_path = |it: &&mut Map<String, Value>| it.get("in").is_some_and(|place| place == "path");
         for id in parameters.into_iter().flatten().filter_map(Value::as_object_mut).filter(in_path) {
             let schema = id.get("schema").cloned().unwrap_or_default();
-            id.insert("example".to_owned(), example(&schema, &schemas));
+            id.entry("example").or_insert_with(|| example(&schema, &schemas));
         }
     }
 }

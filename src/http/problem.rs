@@ -20,7 +20,7 @@ use crate::service::Outcome;
 /// Media type of every error answer.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
-/// Not `Basic` or `Bearer`: `Basic` makes browsers open a dialog, and `Bearer` is not accepted here.
+/// Not `Basic` or `Bearer`: `Basic` makes browsers open a dialog, and `Bearer` is for services.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"sessiond\"");
 
 /// Where a signed-in user proves their identity again.
@@ -43,7 +43,7 @@ pub struct Kind {
 
 macro_rules! kinds {
     ($($name:ident = $slug:literal $status:ident $title:literal;)*) => {
-        $(const $name: Kind = Kind { slug: $slug, status: StatusCode::$status, title: $title };)*
+        $(pub(super) const $name: Kind = Kind { slug: $slug, status: StatusCode::$status, title: $title };)*
 
         /// Every kind of problem. The document names them all.
         pub const KINDS: &[&Kind] = &[$(&$name),*];
@@ -52,6 +52,7 @@ macro_rules! kinds {
 
 kinds! {
     NOT_JSON = "invalid-body" BAD_REQUEST "The request cannot be read";
+    UNKNOWN_SERVICE = "unknown-service" UNAUTHORIZED "Unknown service";
     UNAUTHENTICATED = "unauthenticated" UNAUTHORIZED "Not signed in";
     WRONG_CREDENTIALS = "wrong-credentials" UNAUTHORIZED "Wrong e-mail address or password";
     WRONG_PASSWORD = "wrong-password" FORBIDDEN "Wrong password";
@@ -59,6 +60,9 @@ kinds! {
     STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "Recent sign-in required";
     WRONG_CSRF_TOKEN = "wrong-csrf-token" FORBIDDEN "Wrong CSRF token";
     FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
+    FROM_BROWSER = "from-browser" FORBIDDEN "Not for browsers";
+    INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The service may not do this";
+    USER_DISABLED = "user-disabled" FORBIDDEN "The user is disabled";
     REGISTRATION_CLOSED = "registration-closed" FORBIDDEN "Registration is closed";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";
     METHOD_NOT_ALLOWED = "method-not-allowed" METHOD_NOT_ALLOWED "Method not allowed";
@@ -68,8 +72,9 @@ kinds! {
     TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Too many sessions";
     BODY_TOO_LARGE = "body-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     TOO_MANY_ATTEMPTS = "too-many-attempts" TOO_MANY_REQUESTS "Too many attempts";
-    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "The body must be JSON";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "Wrong media type of the body";
     INVALID_BODY = "invalid-body" UNPROCESSABLE_ENTITY "Invalid field";
+    KEY_REUSED = "idempotency-key-reused" UNPROCESSABLE_ENTITY "Idempotency key already used";
     INTERNAL = "internal" INTERNAL_SERVER_ERROR "Something went wrong";
     UNAVAILABLE = "unavailable" SERVICE_UNAVAILABLE "Temporarily unavailable";
     BUSY = "busy" SERVICE_UNAVAILABLE "Too busy";
@@ -97,7 +102,7 @@ struct Inner {
 }
 
 impl Problem {
-    fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         let (detail, instance) = (detail.into(), request_id::current());
         let (errors, headers) = (Vec::new(), Vec::new());
         Self(Box::new(Inner { kind, detail, errors, step_up: None, outcome: None, headers, instance }))
@@ -199,6 +204,16 @@ impl Problem {
     /// The body is not declared as JSON.
     pub fn unsupported_media_type() -> Self {
         Self::new(&UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.")
+    }
+
+    /// The body is not declared as a form.
+    pub fn not_a_form() -> Self {
+        Self::new(&UNSUPPORTED_MEDIA_TYPE, "Send the body as application/x-www-form-urlencoded.")
+    }
+
+    /// A form that cannot be read: a field is missing, unknown or given twice.
+    pub fn unreadable_form() -> Self {
+        Self::new(&NOT_JSON, "The form lacks a field, or has one twice or with a wrong value.")
     }
 
     /// The body is not JSON, or not a JSON object.

@@ -17,9 +17,10 @@ use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::site::Site;
 use super::{
-    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate, sessions,
-    sign_in, unknown_query,
+    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate,
+    service_guard, services, sessions, sign_in, subjects, unknown_query,
 };
+use crate::domain::Scope;
 
 /// The `Allow` header of a route that takes any method.
 const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
@@ -55,6 +56,13 @@ pub fn table() -> Vec<Path> {
         administrator("/admin/alerts").get(admin::alerts::list),
         administrator("/admin/alerts/{id}/acknowledge").post(admin::alerts::acknowledge),
         administrator("/admin/audit").get(admin::audit_log::list),
+
+        service("/issue", Scope::Issue).post(services::issue),
+        service("/introspect", Scope::Introspect).post(services::introspect),
+        service("/subjects/{subject}/sessions", Scope::Revoke).get(subjects::list).delete(subjects::revoke_all),
+        service("/subjects/{subject}/sessions/{id}", Scope::Revoke).delete(subjects::revoke),
+        service("/subjects/{subject}/disable", Scope::Revoke).post(subjects::disable),
+        service("/subjects/{subject}/enable", Scope::Revoke).post(subjects::enable),
 
         // HAProxy asks with OPTIONS.
         open("/health/live").get(operator::live).on(Method::OPTIONS, web::to(operator::live)),
@@ -147,6 +155,11 @@ fn administrator(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Administrator))
 }
 
+/// A route for services with this scope.
+fn service(path: &'static str, scope: Scope) -> Path {
+    Path::new(path, Some(AccessLevel::Service(scope)))
+}
+
 /// A route for signed-in users that can give the session a new token.
 fn renewal(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Renewal))
@@ -182,8 +195,10 @@ impl Path {
 
     fn new(path: &'static str, level: Option<AccessLevel>) -> Self {
         let (methods, documented, routes) = (Vec::new(), Vec::new(), Vec::new());
-        // Administrators' routes are not shared: a hole in another application's page must not reach that far.
-        let shared = level.is_some_and(|level| level != AccessLevel::Administrator);
+        // Administrators' routes are not shared: a hole in another application's page must not reach that far. Those of
+        // services are for no page at all.
+        let closed = |level| matches!(level, AccessLevel::Administrator | AccessLevel::Service(_));
+        let shared = level.is_some_and(|level| !closed(level));
         Self { path, level, methods, documented, takes_any: false, shared, knows: &[], routes }
     }
 
@@ -266,6 +281,10 @@ impl Path {
                 | AccessLevel::Background
                 | AccessLevel::Administrator),
             ) => service.service(resource.wrap(strict).wrap(CheckLayer(layer(level))).wrap(sharing)),
+            Some(AccessLevel::Service(scope)) => {
+                let admit = from_fn(move |request, next| service_guard::admit(scope, request, next));
+                service.service(resource.wrap(strict).wrap(admit))
+            }
             Some(level) => service.service(resource.wrap(strict).wrap(layer(level)).wrap(sharing)),
             None if self.shared => service.service(resource.wrap(sharing)),
             None => service.service(resource),

@@ -18,6 +18,7 @@ use super::csrf_token::CsrfTokens;
 use super::forwarded_method::ForwardedMethod;
 use super::forwarded_request;
 use super::headers::AnswerHeaders;
+use super::idempotency::IdempotencyKeys;
 use super::next::Destinations;
 use super::problem::Problem;
 use super::request_id::{self, RequestIds};
@@ -41,6 +42,8 @@ pub struct Site {
     pub clear_site_data: Option<HeaderValue>,
     /// Issues and verifies CSRF tokens.
     pub csrf_tokens: Arc<CsrfTokens>,
+    /// The tokens of sessions that are issued under a key.
+    pub idempotency_keys: Arc<IdempotencyKeys>,
     /// Which of the requests that gateways ask about need a CSRF token.
     pub forwarded_method: Arc<ForwardedMethod>,
     /// The proxies that may report a client's address.
@@ -61,6 +64,7 @@ impl Site {
         Ok(Self {
             app: app.clone(),
             csrf_tokens: Arc::new(CsrfTokens::new(cookie.key(), Arc::clone(&random))),
+            idempotency_keys: Arc::new(IdempotencyKeys::new(cookie.key())),
             forwarded_method: Arc::new(ForwardedMethod::new(config)),
             cookie: Arc::new(cookie),
             origins: Arc::new(Origins::new(config)),

@@ -62,7 +62,7 @@ pub enum AlertState {
 }
 
 type Row = (String, i64, String, i64, String, String, Option<i64>, Option<String>);
-type Listed = (Row, Option<String>);
+type Listed = (Row, Option<(String, Option<String>)>);
 
 /// Opens an alert.
 pub fn open(db: &mut Db, alert: &Alert) -> Result<(), LedgerError> {
@@ -122,7 +122,7 @@ pub fn page(
     macro_rules! load {
         ($rows:expr) => {{
             let rows = $rows.order(alerts::id.desc()).limit(limit);
-            let rows = rows.select((alerts::all_columns, users::email.nullable())).into_boxed();
+            let rows = rows.select((alerts::all_columns, (users::email, users::subject).nullable())).into_boxed();
             match user {
                 Some(user) => rows.filter(alerts::user_id.eq(user.to_string())).load(db)?,
                 None => rows.load(db)?,
@@ -171,7 +171,8 @@ fn with_sessions(db: &mut Db, rows: Vec<Listed>) -> Result<Vec<Alert>, LedgerErr
         .order((alert_sessions::alert_id, alert_sessions::session_id))
         .select(alert_sessions::all_columns)
         .load(db)?;
-    let alert = |(row, email): Listed| {
+    let alert = |(row, owner): Listed| {
+        let (email, subject) = owner.unwrap_or_default();
         let (id, opened_at, user, risk, action, signals, acknowledged_at, acknowledged_by) = row;
         let sessions = named.iter().filter(|(alert, _)| *alert == id).map(|(_, session)| {
             SessionId::parse(session).ok_or_else(|| LedgerError::Corrupt(format!("session id {session:?}")))
@@ -181,7 +182,7 @@ fn with_sessions(db: &mut Db, rows: Vec<Listed>) -> Result<Vec<Alert>, LedgerErr
             opened_at: Timestamp::from_ms(opened_at),
             user: user_id(&user)?,
             // A deleted account has an empty address.
-            email: email.filter(|email| !email.is_empty()),
+            email: Some(email).filter(|email| !email.is_empty()).or(subject),
             risk,
             action,
             signals: serde_json::from_str(&signals)

@@ -27,6 +27,7 @@ pub fn delete(db: &mut Db, id: UserId, at: Timestamp) -> Result<(), LedgerError>
             users::name.eq(None::<String>),
             users::password_hash.eq(""),
             users::roles.eq("user"),
+            (users::subject.eq(None::<String>), users::claims.eq(None::<String>)),
             users::disabled_at.eq(Some(at.ms())),
             users::deleted_at.eq(Some(at.ms())),
         ))

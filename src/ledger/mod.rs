@@ -17,6 +17,7 @@ mod db;
 pub mod erasure;
 mod error;
 mod file;
+pub mod issued_keys;
 pub mod last_seen;
 pub mod lineage;
 pub mod live_store;
@@ -36,12 +37,14 @@ pub mod resets;
 pub mod retention;
 mod schema;
 pub mod search;
+pub mod services;
 pub mod session_data;
 pub mod session_history;
 pub mod session_location;
 mod session_row;
 pub mod sessions;
 pub mod stream_queries;
+pub mod subjects;
 pub mod timeline;
 pub mod tokens;
 pub mod user_names;
@@ -70,8 +73,7 @@ use users::User;
 
 use crate::domain::SessionId;
 
-/// The answer to come. In a box: a question is rare and slow beside an allocation, and its future is large; without the
-/// box every request that might ask would carry its room.
+/// The answer to come. In a box: a question is slow beside an allocation, and every request would have room for its future.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
 
 /// Handle to the ledger; cheap to clone.

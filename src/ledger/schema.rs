@@ -42,6 +42,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    issued_keys (name) {
+        name -> Binary,
+        request -> Binary,
+        session_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     lineage (id) {
         id -> Integer,
         ledger -> Text,
@@ -93,6 +102,24 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    service_credentials (id) {
+        id -> Text,
+        service -> Text,
+        secret_hash -> Binary,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    services (name) {
+        name -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
     }
 }
 
@@ -161,6 +188,8 @@ diesel::table! {
         created_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
         erased_at -> Nullable<BigInt>,
+        subject -> Nullable<Text>,
+        claims -> Nullable<Text>,
     }
 }
 
@@ -184,6 +213,7 @@ diesel::table! {
 diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(former_tokens -> sessions (session_id));
 diesel::joinable!(password_resets -> users (user_id));
+diesel::joinable!(service_credentials -> services (service));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(user_names -> users (user_id));
 
@@ -192,11 +222,14 @@ diesel::allow_tables_to_appear_in_same_query!(
     alerts,
     audit,
     former_tokens,
+    issued_keys,
     lineage,
     live_store,
     node_leases,
     nodes,
     password_resets,
+    service_credentials,
+    services,
     sessions,
     pending_invalidations,
     user_names,

@@ -40,6 +40,10 @@ pub struct User {
     pub created_at: Timestamp,
     deleted_at: Option<i64>,
     _erased_at: Option<i64>,
+    /// The name that an application gave to a user whom it has verified; none for an account of this service.
+    pub subject: Option<String>,
+    /// What that application says about the user: a JSON object.
+    pub claims: Option<String>,
 }
 
 impl User {
@@ -60,12 +64,22 @@ impl User {
 
     /// Whether no password opens the account until a new one is set.
     pub fn is_locked(&self) -> bool {
-        self.password_hash == LOCKED
+        self.password_hash == LOCKED && self.subject.is_none()
     }
 
-    /// Whether the account is an administrator.
+    /// The address as it is compared; empty without one. That of a subject opens nothing, so it is not in `email_key`.
+    pub fn address_key(&self) -> String {
+        match (&self.subject, self.email.is_empty()) {
+            (None, _) => self.email_key.clone(),
+            (Some(_), true) => String::new(),
+            (Some(_), false) => Email::key_of(&self.email),
+        }
+    }
+
+    /// Whether the account is an administrator. A subject does not count: whether it can sign in is not known here.
     pub fn is_administrator(&self) -> bool {
-        !self.is_disabled() && !self.is_deleted() && !self.is_locked() && self.roles.has(Role::Admin)
+        let can_sign_in = !self.is_disabled() && !self.is_deleted() && self.password_hash != LOCKED;
+        can_sign_in && self.subject.is_none() && self.roles.has(Role::Admin)
     }
 }
 
@@ -102,7 +116,7 @@ pub fn insert(db: &mut Db, user: &NewUser) -> Result<bool, LedgerError> {
         .do_nothing()
         .execute(c))?;
     if inserted == 1 {
-        user_names::set(db, user.id, user.email.key(), user.name.as_deref())?;
+        user_names::set(db, user.id, user.email.key(), user.name.as_deref(), None)?;
     }
     Ok(inserted == 1)
 }
@@ -112,11 +126,13 @@ pub fn find(db: &mut Db, id: UserId) -> Result<Option<User>, LedgerError> {
     Ok(users::table.find(id.to_string()).select(users::all_columns).get_result(db).optional()?)
 }
 
-/// The addresses of these users, as typed.
+/// The addresses of these users, as typed; of a subject without one, the subject.
 pub fn emails(db: &mut Db, ids: &[UserId]) -> Result<Vec<(UserId, String)>, LedgerError> {
     let rows = users::table.filter(users::id.eq_any(ids.iter().map(UserId::to_string)));
-    let rows: Vec<(String, String)> = rows.select((users::id, users::email)).load(db)?;
-    let read = |(id, email): (String, String)| {
+    let rows: Vec<(String, String, Option<String>)> =
+        rows.select((users::id, users::email, users::subject)).load(db)?;
+    let read = |(id, email, subject): (String, String, Option<String>)| {
+        let email = if email.is_empty() { subject.unwrap_or_default() } else { email };
         UserId::parse(&id).map(|known| (known, email)).ok_or_else(|| LedgerError::Corrupt(format!("user id {id:?}")))
     };
     rows.into_iter().map(read).collect()
@@ -195,7 +211,7 @@ pub fn set_name(db: &mut Db, id: UserId, name: Option<&str>) -> Result<Option<Us
     diesel::update(users::table.find(id.to_string())).set(users::name.eq(name)).execute(db)?;
     let user = find(db, id)?;
     if let Some(user) = &user {
-        user_names::set(db, id, &user.email_key, name)?;
+        user_names::set(db, id, &user.address_key(), name, user.subject.as_deref())?;
     }
     Ok(user)
 }

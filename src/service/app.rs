@@ -18,6 +18,8 @@ use super::core::location::Locator;
 use super::core::policy::Policy;
 use super::core::throttle::Throttle;
 use super::core::webhook_client::WebhookClient;
+use super::credentials::Credentials;
+use super::credentials::directory::Directory;
 use super::events::Events;
 use super::events::hub::Hub;
 use super::fence::Fence;
@@ -84,6 +86,8 @@ pub struct App {
     pub near_cache: Arc<NearCache>,
     /// The question that every request asks.
     pub check: Arc<Check>,
+    /// Services and their secrets.
+    pub credentials: Arc<Credentials>,
     /// The sign-in use cases.
     pub sign_in: Arc<SignIns>,
     /// Accounts.
@@ -112,6 +116,7 @@ struct States {
     probing: Arc<Probing>,
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
+    directory: Arc<Directory>,
 }
 
 impl App {
@@ -140,6 +145,7 @@ impl App {
             probing: Arc::default(),
             hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
+            directory: Arc::default(),
         };
         let core = Core {
             last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
@@ -167,14 +173,7 @@ impl App {
         let audit = Arc::new(Audit { core: Arc::clone(&core), refusals: Arc::clone(&states.refusals) });
         let events = Arc::new(Events { core: Arc::clone(&core), hub: Arc::clone(&states.hub) });
         let fence = Self::fence(&core, &states);
-        let sessions = Arc::new(Sessions {
-            core: Arc::clone(&core),
-            audit: Arc::clone(&audit),
-            events: Arc::clone(&events),
-            fence: Arc::clone(&fence),
-            lease_grace: Arc::clone(&states.lease_grace),
-            acknowledgements: Arc::clone(&states.acknowledgements),
-        });
+        let sessions = Arc::new(Self::sessions(&core, &audit, &events, &fence, &states));
         let risk = Arc::new(Risk {
             core: Arc::clone(&core),
             audit: Arc::clone(&audit),
@@ -194,15 +193,8 @@ impl App {
             device_changes: Arc::clone(&states.device_changes),
             probing: Arc::clone(&states.probing),
         });
-        let sign_in = Arc::new(SignIns {
-            core: Arc::clone(&core),
-            audit: Arc::clone(&audit),
-            events: Arc::clone(&events),
-            sessions: Arc::clone(&sessions),
-            risk: Arc::clone(&risk),
-            hash_pool: Arc::clone(&states.hash_pool),
-            password_judge: Arc::clone(&states.password_judge),
-        });
+        let credentials = Arc::new(Self::credentials(&core, &audit, &states));
+        let sign_in = Arc::new(Self::sign_in(&core, &audit, &events, &sessions, &risk, &states));
         let users = Arc::new(Users {
             core: Arc::clone(&core),
             audit: Arc::clone(&audit),
@@ -221,7 +213,21 @@ impl App {
             check: Arc::clone(&check),
             users: Arc::clone(&users),
         });
-        Self { core, audit, events, fence, sessions, risk, near_cache, check, sign_in, users, jobs, states }
+        Self {
+            core,
+            audit,
+            events,
+            fence,
+            sessions,
+            risk,
+            near_cache,
+            check,
+            credentials,
+            sign_in,
+            users,
+            jobs,
+            states,
+        }
     }
 
     fn fence(core: &Arc<Core>, states: &States) -> Arc<Fence> {
@@ -235,6 +241,46 @@ impl App {
             lease_watch: Arc::clone(&states.lease_watch),
             lease_turn: Arc::clone(&states.lease_turn),
         })
+    }
+
+    fn sessions(
+        core: &Arc<Core>,
+        audit: &Arc<Audit>,
+        events: &Arc<Events>,
+        fence: &Arc<Fence>,
+        states: &States,
+    ) -> Sessions {
+        Sessions {
+            core: Arc::clone(core),
+            audit: Arc::clone(audit),
+            events: Arc::clone(events),
+            fence: Arc::clone(fence),
+            lease_grace: Arc::clone(&states.lease_grace),
+            acknowledgements: Arc::clone(&states.acknowledgements),
+        }
+    }
+
+    fn sign_in(
+        core: &Arc<Core>,
+        audit: &Arc<Audit>,
+        events: &Arc<Events>,
+        sessions: &Arc<Sessions>,
+        risk: &Arc<Risk>,
+        states: &States,
+    ) -> SignIns {
+        SignIns {
+            core: Arc::clone(core),
+            audit: Arc::clone(audit),
+            events: Arc::clone(events),
+            sessions: Arc::clone(sessions),
+            risk: Arc::clone(risk),
+            hash_pool: Arc::clone(&states.hash_pool),
+            password_judge: Arc::clone(&states.password_judge),
+        }
+    }
+
+    fn credentials(core: &Arc<Core>, audit: &Arc<Audit>, states: &States) -> Credentials {
+        Credentials { core: Arc::clone(core), audit: Arc::clone(audit), directory: Arc::clone(&states.directory) }
     }
 
     fn near_cache(core: &Arc<Core>, fence: &Arc<Fence>, states: &States) -> NearCache {

@@ -16,6 +16,8 @@ mod near_cache;
 
 mod check;
 
+mod credentials;
+
 mod sign_in;
 
 mod users;
@@ -37,6 +39,8 @@ pub use core::start_error::StartError;
 pub use core::throttled::{Quota, Throttled};
 pub use core::unavailable::Unavailable;
 pub use core::views::{Me, Renewed, SessionView, UserRow, UserView};
+pub use credentials::directory::Caller;
+pub use credentials::manage::CredentialError;
 pub use events::hub::EventStream;
 pub use events::mailbox::Notice;
 pub use events::pending::{Pending, PendingNotice};
@@ -55,6 +59,7 @@ pub use sessions::find::{FoundPage, FoundSession, Wanted};
 pub use sessions::revoke_matching::{Matching, Outcome};
 pub use sign_in::hash_pool::Hashing;
 pub use sign_in::issue::{IssueError, SignIn, SignInError, SignedIn};
+pub use sign_in::issue_to_subject::{IssueRequest, Issued};
 pub use sign_in::reauthenticate::ReauthenticateError;
 pub use sign_in::session_data::{DataError, SessionData};
 pub use users::account::{ChangePasswordError, RenameError};

@@ -64,7 +64,12 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
     let (visitor, id) = (server.anonymous(), &who.user_id);
     match event {
         // The last one ends everybody's sessions: at the end.
-        Event::UserCreated | Event::LoginSuccess | Event::LedgerRestored => return vec![],
+        Event::UserCreated
+        | Event::LoginSuccess
+        | Event::LedgerRestored
+        | Event::ServiceAdded
+        | Event::ServiceSecretRotated
+        | Event::ServiceRemoved => return vec![],
         Event::LoginFail => drop(visitor.login(&who.email, WRONG).await.assert_status(401)),
         Event::LoginFailMax => {
             guess_too_often(&visitor, &who.email).await;

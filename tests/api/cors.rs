@@ -34,7 +34,7 @@ const STRANGERS: [&[&str]; 16] = [
 
 fn is_shared(operation: &Operation) -> bool {
     let alone = ["/admin/", "/auth/", "/health/", "/openapi.json"];
-    !alone.iter().any(|prefix| operation.template.starts_with(prefix))
+    !operation.is_for_services() && !alone.iter().any(|prefix| operation.template.starts_with(prefix))
 }
 
 #[track_caller]

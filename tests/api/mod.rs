@@ -48,6 +48,8 @@ mod retention;
 mod risk;
 mod second_attempts;
 mod secrets;
+mod service_secrets;
+mod services;
 mod slips;
 mod step_up;
 mod throttle;

@@ -33,9 +33,14 @@ impl Operation {
         self.template.replace("{id}", NOBODY).replace("{page}", "a/page")
     }
 
-    /// Whether it changes anything.
+    /// Whether a browser may change anything with it.
     pub fn mutates(&self) -> bool {
-        self.method != Method::GET
+        self.method != Method::GET && !self.is_for_services()
+    }
+
+    /// Whether only a service may call it, with a secret.
+    pub fn is_for_services(&self) -> bool {
+        ["/issue", "/introspect"].contains(&self.template.as_str()) || self.template.starts_with("/subjects/")
     }
 }
 

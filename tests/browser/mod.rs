@@ -24,6 +24,7 @@ mod paths;
 mod quality;
 mod reset;
 mod step_up;
+mod subject;
 mod tabs;
 mod ways_in;
 mod window;

@@ -34,7 +34,7 @@ export async function walkThrough(email: string, password: string): Promise<stri
   const { id } = signedIn.data.session;
 
   const somebody = await GET('/session');
-  const who: string | undefined = somebody.data?.user.email;
+  const who: string | null | undefined = somebody.data?.user.email;
 
   const { data } = await GET('/sessions', { params: { header: { 'X-No-Touch': '1' } } });
   const others = (data?.sessions ?? []).filter(({ current }) => !current);

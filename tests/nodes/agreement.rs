@@ -123,6 +123,7 @@ async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
     let stores = Stores::new(Backend::Production);
     let settings = stores.settings();
     let mut node = start(&settings).await.expect("the first one");
+    let steps = stores.database.count("__diesel_schema_migrations", "1 = 1");
     // As if an earlier version had made the tables: to make them twice fails.
     stores.database.execute(
         "UPDATE __diesel_schema_migrations SET version = '20200101000000' WHERE version IN (SELECT min(version) FROM \
@@ -140,7 +141,7 @@ async fn a_node_that_differs_does_not_bring_the_tables_up_to_date() {
     stores.database.execute("CREATE SCHEMA public");
     let (_, other) = others(&settings).remove(0);
     start(&other).await.expect("nobody is there");
-    assert_eq!(stores.database.count("__diesel_schema_migrations", "1 = 1"), 2);
+    assert_eq!(stores.database.count("__diesel_schema_migrations", "1 = 1"), steps);
 }
 
 /// It could not say that it stops.

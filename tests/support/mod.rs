@@ -23,6 +23,7 @@ pub mod record;
 pub mod redis;
 pub mod requests;
 pub mod server;
+pub mod service;
 pub mod settings;
 pub mod tls;
 pub mod topologies;

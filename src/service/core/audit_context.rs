@@ -3,7 +3,7 @@
 //! Owns [`AuditContext`]. Must never be guessed: the caller of the service provides it.
 
 use crate::domain::event::Actor;
-use crate::domain::{Client, Role, UserId};
+use crate::domain::{Client, Role, ServiceName, UserId};
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
 
@@ -51,6 +51,16 @@ impl AuditContext {
     /// A request of a client that is not signed in.
     pub fn anonymous(client: &Client) -> Self {
         Self { actor: Actor::Anonymous, client: Some(client.clone()), authority: None, forced: false }
+    }
+
+    /// A service's request, for one of its users.
+    pub fn service(service: ServiceName, client: &Client) -> Self {
+        Self { actor: Actor::Service(service), client: Some(client.clone()), authority: None, forced: false }
+    }
+
+    /// What a service does by itself.
+    pub(in crate::service) fn service_alone(service: ServiceName) -> Self {
+        Self { actor: Actor::Service(service), client: None, authority: None, forced: false }
     }
 
     /// The command line.

@@ -17,9 +17,9 @@ pub struct UserView {
     /// The user's public id, a UUIDv7.
     #[schema(value_type = Uuid)]
     pub id: UserId,
-    /// The address as typed at registration.
+    /// The address as typed at registration, or as an application gave it; null if it gave none.
     #[schema(example = "ana@example.org")]
-    pub email: String,
+    pub email: Option<String>,
     /// Whether the owner has confirmed the address. Always false: this service sends no mail, so the address proves
     /// nothing to an application.
     pub email_verified: bool,
@@ -28,19 +28,34 @@ pub struct UserView {
     pub name: Option<String>,
     /// The user's roles.
     pub roles: Vec<Role>,
+    /// An application's own name for a user whom it has verified; null for an account of this server.
+    #[schema(example = "user-4711")]
+    pub subject: Option<String>,
+    /// What that application says about the user, a JSON object.
+    #[schema(value_type = Option<Object>, example = json!({ "plan": "gold" }))]
+    pub claims: Option<serde_json::Value>,
     /// When the account was created, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+}
+
+impl UserView {
+    /// How people recognise the user: by the address, or by the application's name for them.
+    pub fn known_as(&self) -> &str {
+        self.email.as_deref().or(self.subject.as_deref()).unwrap_or_default()
+    }
 }
 
 impl From<&User> for UserView {
     fn from(user: &User) -> Self {
         Self {
             id: user.id,
-            email: user.email.clone(),
+            email: (!user.email.is_empty()).then(|| user.email.clone()),
             email_verified: false,
             name: user.name.clone(),
             roles: user.roles.to_vec(),
+            subject: user.subject.clone(),
+            claims: user.claims.as_deref().and_then(|json| serde_json::from_str(json).ok()),
             created_at: user.created_at,
         }
     }

@@ -116,6 +116,7 @@ fn by(context: &AuditContext, owner: UserId) -> &'static str {
         Actor::User(id) if id == owner => "owner",
         Actor::User(_) => "administrator",
         Actor::Anonymous => "anonymous",
+        Actor::Service(_) => "service",
         Actor::CommandLine => "command_line",
         Actor::Server => "server",
     }

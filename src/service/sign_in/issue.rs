@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
 use crate::domain::password::Verdict;
-use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Token, TokenHash, UserId};
+use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Terms, Token, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Session, Which};
@@ -24,6 +24,7 @@ use crate::service::core::views::{SessionView, UserView};
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
 use crate::service::sign_in::hash_pool::Source;
+use crate::service::sign_in::identity::{Found, Identity, Proven, answered_before};
 use crate::service::sign_in::session_limit::SessionLimit;
 
 /// How long a sign-in waits until the end of the session that it replaces is confirmed. The row has ended, and the
@@ -84,6 +85,15 @@ pub enum IssueError {
     /// The user has as many sessions as allowed.
     #[error("the user has too many sessions")]
     TooManySessions,
+    /// The service's secret was removed meanwhile.
+    #[error("the service's secret was removed")]
+    UnknownService,
+    /// The service asks for a longer life than the operator's, which are these.
+    #[error("the session would last longer than this server allows")]
+    TooLong(Terms),
+    /// The key that makes the request repeatable came with another request, or its session is over.
+    #[error("the key was used with another request, or its session is over")]
+    KeyReused,
     /// A reason that use cases share.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -91,23 +101,8 @@ pub enum IssueError {
 
 /// The decision of the transaction.
 enum Admission {
-    Admitted { user: Box<User>, ended: Vec<PendingInvalidation> },
-    Refused,
-    Full,
-}
-
-/// A user with a proven identity, and how it was proven.
-#[derive(Clone)]
-struct Proven {
-    user: UserId,
-    /// The epoch under which the password was verified; none when the application identified the user.
-    epoch: Option<i64>,
-    /// The stored hash, and a stronger one of the same password to replace it.
-    upgrade: Option<(String, String)>,
-    /// The tokens that the browser already has.
-    replaces: Vec<TokenHash>,
-    /// More input for the risk rules.
-    entry: Entry,
+    Admitted { user: Box<User>, session: Box<Session>, ended: Vec<PendingInvalidation> },
+    Not(IssueError),
 }
 
 /// The transaction's input, drawn completely before it starts, so that it can run again.
@@ -165,10 +160,13 @@ impl SignIns {
         };
         let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
         fault_point::reach("sign-in: verified");
-        let proven = Proven { user: user.id, epoch: Some(user.epoch), upgrade, replaces: request.replaces, entry };
+        let identity = Identity::User(user.id, Some(user.epoch));
+        let proven = Proven { identity, upgrade, replaces: request.replaces, entry };
+        let terms = (self.terms(request.remember), request.remember);
         // On the heap: most requests of a flood end before this point, but would reserve stack for it.
-        Box::pin(self.enter(proven, request.remember, client)).await.map_err(|error| match error {
-            IssueError::UnknownUser => {
+        Box::pin(self.enter(proven, terms, self.fresh(), client)).await.map_err(|error| match error {
+            // The last three are about services.
+            IssueError::UnknownUser | IssueError::UnknownService | IssueError::TooLong(_) | IssueError::KeyReused => {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
             }
@@ -197,27 +195,32 @@ impl SignIns {
         replaces: &[TokenHash],
         client: &Client,
     ) -> Result<SignedIn, IssueError> {
-        let replaces = replaces.to_vec();
-        self.enter(Proven { user, epoch: None, upgrade: None, replaces, entry: Entry::default() }, remember, client)
-            .await
+        let (identity, replaces) = (Identity::User(user, None), replaces.to_vec());
+        let proven = Proven { identity, upgrade: None, replaces, entry: Entry::default() };
+        self.enter(proven, (self.terms(remember), remember), self.fresh(), client).await
     }
 
-    async fn enter(&self, proven: Proven, remember: bool, client: &Client) -> Result<SignedIn, IssueError> {
-        let token = Token::generate(self.core.random());
-        let session = self.new_session(proven.user, &token, remember, client);
+    /// Issues a session with these terms and this token.
+    pub(in crate::service) async fn enter(
+        &self,
+        proven: Proven,
+        terms: (Terms, bool),
+        (id, token): (SessionId, Token),
+        client: &Client,
+    ) -> Result<SignedIn, IssueError> {
+        let session = self.new_session(&proven.identity, (id, token.hash()), terms, client);
         let policy = &self.core.policy;
         let entrance = Entrance {
             proven,
-            session: session.clone(),
+            session,
             limit: SessionLimit { most: policy.max_sessions, at_limit: policy.at_limit },
             client: client.clone(),
         };
         let room = self.clone();
         let admission = self.core.write(move |db| room.admit(db, &entrance)).await;
         match admission.map_err(Denied::from)? {
-            Admission::Refused => Err(IssueError::UnknownUser),
-            Admission::Full => Err(IssueError::TooManySessions),
-            Admission::Admitted { user, ended } => {
+            Admission::Not(why) => Err(why),
+            Admission::Admitted { user, session, ended } => {
                 fault_point::reach("sign-in: committed");
                 self.events.spread(session.id);
                 if let Err(error) = self.sessions.invalidate_within(&ended, REPLACED_WAIT).await {
@@ -230,12 +233,31 @@ impl SignIns {
         }
     }
 
-    fn new_session(&self, user: UserId, token: &Token, remember: bool, client: &Client) -> Session {
-        let policy = &self.core.policy;
-        let terms = if remember { policy.remember_terms } else { policy.terms };
+    /// How long a session lasts.
+    pub(in crate::service) fn terms(&self, remember: bool) -> Terms {
+        if remember { self.core.policy.remember_terms } else { self.core.policy.terms }
+    }
+
+    /// The id and the token of a new session.
+    pub(in crate::service) fn fresh(&self) -> (SessionId, Token) {
+        let random = self.core.random();
+        (SessionId::generate(self.core.clock().now(), random), Token::generate(random))
+    }
+
+    fn new_session(
+        &self,
+        of: &Identity,
+        (id, token): (SessionId, TokenHash),
+        terms: (Terms, bool),
+        client: &Client,
+    ) -> Session {
         let now = self.core.clock().now();
-        let id = SessionId::generate(now, self.core.random());
-        let mut session = Session::new(id, user, token.hash(), (terms, remember), client, now);
+        let user = match of {
+            Identity::User(user, _) => *user,
+            // Until the transaction knows.
+            Identity::Vouched(vouched) => vouched.new,
+        };
+        let mut session = Session::new(id, user, token, terms, client, now);
         self.risk.arrive(&mut session, client);
         session
     }
@@ -243,22 +265,32 @@ impl SignIns {
     /// The transaction. It first locks the user's row, together with the owners of the sessions that the browser had:
     /// this orders the sign-in against any end of all of the user's sessions.
     fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
-        let shown = &entrance.proven.replaces;
+        let Entrance { proven, client, .. } = entrance;
+        let mut session = match self.owned(db, &proven.identity, entrance.session.clone())? {
+            Ok(session) => session,
+            Err(why) => return Ok(Admission::Not(why)),
+        };
+        let shown = &proven.replaces;
         let replaced = (!shown.is_empty()).then(|| Which::Tokens(shown.clone()));
-        let mut owners = vec![entrance.proven.user];
+        let mut owners = vec![session.user_id];
         let mut going = Vec::new();
         if let Some(which) = &replaced {
             owners.extend(sessions::owners(db, which)?);
             going.extend(tokens::sessions_of(db, shown)?.into_iter().map(|(_, session)| session));
         }
         let locked = locks::users(db, &owners)?;
-        let Some(user) = locked.user(entrance.proven.user).cloned() else { return Ok(Admission::Refused) };
-        if user.is_disabled() || entrance.proven.epoch.is_some_and(|epoch| epoch != user.epoch) {
-            return Ok(Admission::Refused);
+        let user = locked.user(session.user_id).filter(|user| !user.is_disabled() && !proven.is_outdated(user));
+        let Some(user) = user.cloned() else { return Ok(Admission::Not(IssueError::UnknownUser)) };
+        if let Identity::Vouched(vouched) = &proven.identity
+            && let Some(before) = answered_before(db, vouched)?
+        {
+            return self.repeat(user, before);
         }
-        let server = AuditContext::server(Some(entrance.client.clone()));
+        let server = AuditContext::server(Some(client.clone()));
         // Before any session ends: a refused sign-in changes nothing.
-        let Some(room) = entrance.limit.make_room(db, &entrance.session, &going)? else { return Ok(Admission::Full) };
+        let Some(room) = entrance.limit.make_room(db, &session, &going)? else {
+            return Ok(Admission::Not(IssueError::TooManySessions));
+        };
         let mut ended = Vec::new();
         if let Some(which) = &replaced {
             ended.extend(self.sessions.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
@@ -270,22 +302,55 @@ impl SignIns {
             );
             fault_point::reach("sign-in: oldest session ended");
         }
-        if let Some((old, new)) = &entrance.proven.upgrade {
+        if let Some((old, new)) = &proven.upgrade {
             users::upgrade_hash(db, user.id, old, new)?;
             fault_point::reach("sign-in: hash upgraded");
         }
-        let mut session = entrance.session.clone();
-        let found = self.risk.judge_arrival(db, &session, entrance.proven.entry, &room.staying)?;
+        let found = self.risk.judge_arrival(db, &session, proven.entry, &room.staying)?;
         session.risk = found.risk().into();
-        sessions::insert(db, session)?;
+        sessions::insert(db, session.clone())?;
         fault_point::reach("sign-in: session inserted");
-        let context = AuditContext::user(user.id, &entrance.client);
-        audit::append(db, &self.audit.entry(Event::LoginSuccess, &context, Some(user.id), Some(entrance.session.id)))?;
+        let (user, context) = match &proven.identity {
+            Identity::User(..) => (user, AuditContext::user(session.user_id, client)),
+            Identity::Vouched(vouched) => (self.describe(db, vouched, user, &session)?, vouched.context(client)),
+        };
+        audit::append(db, &self.audit.entry(Event::LoginSuccess, &context, Some(user.id), Some(session.id)))?;
         fault_point::reach("sign-in: line written");
-        self.events.tell_session_created(db, &entrance.session)?;
+        self.events.tell_session_created(db, &session)?;
         if !found.is_empty() {
             ended.extend(self.risk.settle(db, &locked, user.id, &found, &server)?);
         }
-        Ok(Admission::Admitted { user: Box::new(user), ended })
+        Ok(Admission::Admitted { user: Box::new(user), session: Box::new(session), ended })
+    }
+
+    /// The session with its owner, or the one that the very same request made before.
+    fn owned(
+        &self,
+        db: &mut Db,
+        identity: &Identity,
+        mut session: Session,
+    ) -> Result<Result<Session, IssueError>, LedgerError> {
+        if let Identity::Vouched(vouched) = identity {
+            match self.find_vouched(db, vouched)? {
+                Found::User(user) => session.user_id = user,
+                Found::Before(before) => session = *before,
+                Found::OtherRequest => return Ok(Err(IssueError::KeyReused)),
+                Found::Unknown => return Ok(Err(IssueError::UnknownService)),
+            }
+        }
+        Ok(Ok(session))
+    }
+
+    /// The answer to a request that was answered before, if its session lives.
+    fn repeat(&self, user: User, before: Found) -> Result<Admission, LedgerError> {
+        let now = self.core.clock().now();
+        match before {
+            Found::Before(session) if session.user_id == user.id && session.deadlines().hold(now) => {
+                Ok(Admission::Admitted { user: Box::new(user), session, ended: Vec::new() })
+            }
+            Found::Before(_) => Ok(Admission::Not(IssueError::KeyReused)),
+            // It came since this transaction looked, which may have added a subject: nothing of that stays.
+            _ => Err(LedgerError::Conflict("an idempotency key".to_owned())),
+        }
     }
 }

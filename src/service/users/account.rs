@@ -87,6 +87,8 @@ impl Users {
         let counted = counted.map_err(Denied::from)?;
         let (room, user, by) = (self.clone(), checked.user, Authority::unchallenged(checked));
         let renamed = self.core.write(move |db| match room.core.lock(db, Some(&by), &[])? {
+            // A subject's name is what its application says.
+            Ok(locked) if locked.user(user).is_some_and(|user| user.subject.is_some()) => Ok(Err(Denied::Forbidden)),
             Ok(_) => users::set_name(db, user, name.as_deref()).map(Ok),
             Err(unproven) => Ok(Err(unproven)),
         });

@@ -5,11 +5,11 @@
 
 use crate::domain::event::Event;
 use crate::domain::password::LOCKED;
-use crate::domain::{Email, EndReason, Password, Role, Roles, UserId};
+use crate::domain::{Email, EndReason, Password, Role, Roles, Subject, UserId};
 use crate::fault_point;
 use crate::ledger::sessions::Which;
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, pending_invalidations};
+use crate::ledger::{Db, LedgerError, audit, pending_invalidations, subjects};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
@@ -36,6 +36,9 @@ pub enum AdminError {
     /// The user does not exist.
     #[error("there is no such user")]
     UnknownUser,
+    /// An application verifies the user: there is no password here.
+    #[error("an application verifies this user, so there is no password here")]
+    IsSubject,
     /// Nobody could administer any more. Nothing has happened.
     #[error("no other administrator can sign in")]
     LastAdministrator,
@@ -88,6 +91,12 @@ impl Users {
             user.map(|user| room.user_row(db, &user)).transpose()
         });
         Ok(row.await?)
+    }
+
+    /// The user whom an application calls so.
+    pub async fn find_subject(&self, subject: Subject) -> Result<Option<UserId>, Unavailable> {
+        let user = self.core.ledger.read(move |db| subjects::find(db, &subject)).await?;
+        Ok(user.map(|user| user.id))
     }
 
     fn user_row(&self, db: &mut Db, user: &User) -> Result<UserRow, LedgerError> {

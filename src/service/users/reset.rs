@@ -77,6 +77,9 @@ impl Users {
             let Some(row) = locked.user(user).filter(|row| !row.is_deleted()) else {
                 return Ok(Err(AdminError::UnknownUser));
             };
+            if row.subject.is_some() {
+                return Ok(Err(AdminError::IsSubject));
+            }
             if row.is_disabled() {
                 return Ok(Ok(None));
             }

@@ -1,0 +1,46 @@
+//! Problems of services: what only an application with a secret is told.
+//!
+//! Owns their words. Must never tell why a secret opens nothing.
+
+use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
+
+use super::problem::{FROM_BROWSER, INSUFFICIENT_SCOPE, KEY_REUSED, Problem, UNKNOWN_SERVICE, USER_DISABLED};
+use crate::domain::Scope;
+
+impl Problem {
+    /// No secret of a service, or one that opens nothing: one answer for all.
+    pub fn unknown_service() -> Self {
+        let challenge = HeaderValue::from_static("Bearer realm=\"sessiond\"");
+        let detail = "Send the service's secret: Authorization: Bearer sd_svc_…";
+        Self::new(&UNKNOWN_SERVICE, detail).with_header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// The service lacks a scope.
+    pub fn insufficient_scope(scope: Scope) -> Self {
+        let name = scope.name();
+        let challenge = format!("Bearer realm=\"sessiond\", error=\"insufficient_scope\", scope=\"{name}\"");
+        let problem = Self::new(&INSUFFICIENT_SCOPE, format!("This service lacks the scope \"{name}\"."));
+        match HeaderValue::from_str(&challenge) {
+            Ok(challenge) => problem.with_header(WWW_AUTHENTICATE, challenge),
+            Err(_) => problem,
+        }
+    }
+
+    /// A browser sent what only a service may send.
+    pub fn from_browser() -> Self {
+        Self::new(
+            &FROM_BROWSER,
+            "Only services call this, from their own servers: a browser must never have their secret.",
+        )
+    }
+
+    /// The service's user is disabled.
+    pub fn user_disabled() -> Self {
+        Self::new(&USER_DISABLED, "The user is disabled here: no session is issued.")
+    }
+
+    /// The idempotency key came with another request, or its session is over.
+    pub fn key_reused() -> Self {
+        Self::new(&KEY_REUSED, "This key was used for another request, or the session that it made is over.")
+    }
+}

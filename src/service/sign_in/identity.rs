@@ -1,0 +1,119 @@
+//! Identity: who gets a session, and who says so.
+//!
+//! Owns the first half of the transaction for a user whom an application has verified: the service's secret still counts,
+//! the user is found or added, and what the application says about them is written. [`super::issue`] does the rest, as for
+//! any sign-in.
+
+use crate::domain::event::Event;
+use crate::domain::{Client, Profile, Repeatable, Subject, TokenHash, UserId};
+use crate::ledger::sessions::{self, Session};
+use crate::ledger::users::{self, User};
+use crate::ledger::{Db, LedgerError, audit, issued_keys, services, subjects};
+use crate::service::core::audit_context::AuditContext;
+use crate::service::credentials::directory::Caller;
+use crate::service::risk::judge::Entry;
+use crate::service::sign_in::SignIns;
+
+/// Who it is, and who says so.
+#[derive(Clone)]
+pub(in crate::service) enum Identity {
+    /// The user, and the epoch under which the password was verified; none when the embedding application says so.
+    User(UserId, Option<i64>),
+    /// A user of a service.
+    Vouched(Box<Vouched>),
+}
+
+/// A user with a proven identity, and how it was proven.
+#[derive(Clone)]
+pub(in crate::service) struct Proven {
+    pub(in crate::service) identity: Identity,
+    /// The stored hash, and a stronger one of the same password to replace it.
+    pub(in crate::service) upgrade: Option<(String, String)>,
+    /// The tokens that the browser already has.
+    pub(in crate::service) replaces: Vec<TokenHash>,
+    /// More input for the risk rules.
+    pub(in crate::service) entry: Entry,
+}
+
+/// A user of a service, as the transaction needs it.
+#[derive(Clone)]
+pub(in crate::service) struct Vouched {
+    pub(in crate::service) by: Caller,
+    pub(in crate::service) subject: Subject,
+    pub(in crate::service) profile: Profile,
+    /// The user's id, if there is none yet.
+    pub(in crate::service) new: UserId,
+    pub(in crate::service) repeatable: Option<Repeatable>,
+}
+
+/// Whose session it will be.
+pub(in crate::service) enum Found {
+    User(UserId),
+    /// The very same request was answered before, with this session.
+    Before(Box<Session>),
+    /// Another request had the same key.
+    OtherRequest,
+    /// The service's secret does not count any more.
+    Unknown,
+}
+
+impl SignIns {
+    /// Before the locks: whose session it will be.
+    pub(in crate::service) fn find_vouched(&self, db: &mut Db, vouched: &Vouched) -> Result<Found, LedgerError> {
+        let now = self.core.clock().now();
+        // A removal waits for this transaction, or this transaction sees it.
+        if !services::holds(db, &vouched.by.credential, now)? {
+            return Ok(Found::Unknown);
+        }
+        if let Some(found) = answered_before(db, vouched)? {
+            return Ok(found);
+        }
+        let (user, is_new) = subjects::find_or_add(db, &vouched.subject, vouched.new, now)?;
+        if is_new {
+            let context = AuditContext::service_alone(vouched.by.service);
+            audit::append(db, &self.audit.entry(Event::UserCreated, &context, Some(user), None))?;
+        }
+        Ok(Found::User(user))
+    }
+
+    /// Under the lock: writes what the application says about the user, and under which key. Returns the user as described.
+    pub(in crate::service) fn describe(
+        &self,
+        db: &mut Db,
+        vouched: &Vouched,
+        user: User,
+        session: &Session,
+    ) -> Result<User, LedgerError> {
+        if let Some(key) = &vouched.repeatable {
+            issued_keys::add(db, key, session.id, session.created_at)?;
+        }
+        match subjects::set_profile(db, &user, &vouched.profile)? {
+            true => Ok(users::find(db, user.id)?.unwrap_or(user)),
+            false => Ok(user),
+        }
+    }
+}
+
+impl Proven {
+    /// Whether sessions of this user were ended since the password was verified.
+    pub(in crate::service) fn is_outdated(&self, user: &User) -> bool {
+        matches!(self.identity, Identity::User(_, Some(epoch)) if epoch != user.epoch)
+    }
+}
+
+impl Vouched {
+    /// The service, from where its user comes.
+    pub(in crate::service) fn context(&self, client: &Client) -> AuditContext {
+        AuditContext::service(self.by.service, client)
+    }
+}
+
+/// The session that was issued under this key, if any. Requests of one subject come one after another under its lock;
+/// of others with the same key, one has to run again.
+pub(in crate::service) fn answered_before(db: &mut Db, vouched: &Vouched) -> Result<Option<Found>, LedgerError> {
+    let Some(key) = &vouched.repeatable else { return Ok(None) };
+    let Some((request, id)) = issued_keys::find(db, key)? else { return Ok(None) };
+    let lives = |session: &Session| session.ended_at.is_none() && session.token_hash == key.token(id).hash();
+    let session = sessions::find(db, id)?.filter(lives).filter(|_| request == key.request());
+    Ok(Some(session.map_or(Found::OtherRequest, |session| Found::Before(Box::new(session)))))
+}
