@@ -38,9 +38,9 @@ impl Repeatable {
     /// The token of the session that the request made.
     pub fn token(&self, session: SessionId) -> Token {
         let mac = self.keyed.clone().chain_update(b"token").chain_update(session.uuid().as_bytes()).finalize();
-        let bytes: [u8; 32] = mac.into_bytes().into();
-        let (token, _) = bytes.split_first_chunk().unwrap_or((&[0; 16], &[]));
-        Token::derived(*token)
+        let mut token = [0; 16];
+        token.iter_mut().zip(mac.into_bytes()).for_each(|(place, byte)| *place = byte);
+        Token::derived(token)
     }
 }
 

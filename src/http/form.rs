@@ -1,6 +1,6 @@
 //! Bodies in the form that HTML forms have, as RFC 7662 asks for.
 //!
-//! Owns their reading: as strict as that of JSON, and never longer than [`MAX_BODY`].
+//! Owns their reading: as strict as that of JSON, and as bounded.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 
-use super::extract::{MAX_BODY, arrived};
+use super::extract::arrived;
 use super::media_type::is_media_type;
 use super::problem::Problem;
 
@@ -31,7 +31,6 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
                 return Err(Problem::not_a_form());
             }
             let body = arrived(payload).await?;
-            debug_assert!(body.len() <= MAX_BODY);
             let text = std::str::from_utf8(&body).map_err(|_| Problem::unreadable_form())?;
             let read = web::Query::<T>::from_query(text).map_err(|_| Problem::unreadable_form())?;
             Ok(Self(read.into_inner()))

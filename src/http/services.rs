@@ -4,6 +4,7 @@
 //! and comes back in a question of a service that has it from a browser.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -19,7 +20,7 @@ use super::issued_cookie::IssuedCookie;
 use super::problem::Problem;
 use super::service_guard::FromService;
 use super::site::Site;
-use crate::domain::{Claims, Client, Email, Profile, Role, Subject, Timestamp, device, name};
+use crate::domain::{Claims, Client, Email, Profile, Role, Subject, Timestamp, Token, device, name};
 use crate::service::{Activity, Checked, IssueError, IssueRequest, SessionView, UserView};
 
 /// A user whom the application has verified, and where they are.
@@ -53,11 +54,11 @@ pub struct Issue {
     #[schema(required = false)]
     remember: bool,
     /// Seconds that the session may stay unused; at most this server's setting, which is the default.
-    #[schema(minimum = 1)]
-    idle_timeout: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    idle_timeout: Option<NonZeroU32>,
     /// Seconds that the session lasts; at most this server's setting, which is the default.
-    #[schema(minimum = 1)]
-    absolute_timeout: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    absolute_timeout: Option<NonZeroU32>,
     /// The value of the session cookie that the browser already has, if any: that session ends.
     #[schema(value_type = Option<String>)]
     replaces: Option<Text>,
@@ -161,17 +162,14 @@ pub async fn issue(
     let user_agent = body.user_agent.as_ref().map(|text| device::cut(&text.0).to_owned());
     let client = Client { ip: body.ip.to_canonical(), user_agent, request_id: site.request_id() };
     let replaces = body.replaces.as_ref().and_then(|value| site.cookie.token_in(&value.0));
-    let seconds = |of: Option<u32>, field| match of {
-        Some(0) => Err(Problem::invalid_field(field, "At least one second.")),
-        other => Ok(other.map(|seconds| Duration::from_secs(seconds.into()))),
-    };
+    let seconds = |of: NonZeroU32| Duration::from_secs(of.get().into());
     let asked = IssueRequest {
         by,
         subject: subject(&body.subject.0)?,
-        idle: seconds(body.idle_timeout, "idle_timeout")?,
-        absolute: seconds(body.absolute_timeout, "absolute_timeout")?,
+        idle: body.idle_timeout.map(seconds),
+        absolute: body.absolute_timeout.map(seconds),
         remember: body.remember,
-        replaces: replaces.iter().map(crate::domain::Token::hash).collect(),
+        replaces: replaces.iter().map(Token::hash).collect(),
         repeatable,
         profile: profile(body.email, body.name, body.claims)?,
     };

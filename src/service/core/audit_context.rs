@@ -58,11 +58,6 @@ impl AuditContext {
         Self { actor: Actor::Service(service), client: Some(client.clone()), authority: None, forced: false }
     }
 
-    /// What a service does by itself.
-    pub(in crate::service) fn service_alone(service: ServiceName) -> Self {
-        Self { actor: Actor::Service(service), client: None, authority: None, forced: false }
-    }
-
     /// The command line.
     pub fn command_line() -> Self {
         Self { actor: Actor::CommandLine, client: None, authority: None, forced: false }

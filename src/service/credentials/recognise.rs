@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::Credentials;
 use super::directory::{Caller, Known, TRUST};
 use crate::domain::{Clock, ServiceSecret};
@@ -13,6 +15,8 @@ use crate::service::core::unavailable::Unavailable;
 
 /// From this age on the list is read again in the background.
 const STALE: Duration = Duration::from_secs(1);
+/// How long a request waits while another one reads: a database that hangs must not make a line of them.
+const TURN_WAIT: Duration = Duration::from_secs(2);
 
 impl Credentials {
     /// The service that shows this secret; none when it opens nothing.
@@ -44,7 +48,8 @@ impl Credentials {
         if let Some(known) = self.read_after(moment) {
             return Ok(known);
         }
-        let _turn = self.directory.reading.lock().await;
+        let turn = timeout(TURN_WAIT, self.directory.reading.lock()).await;
+        let _turn = turn.map_err(|_| Unavailable::Store("the list of services is not read in time".to_owned()))?;
         // Another request may have read it meanwhile.
         match self.read_after(moment) {
             Some(known) => Ok(known),

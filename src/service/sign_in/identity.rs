@@ -49,9 +49,7 @@ pub(in crate::service) struct Vouched {
 /// Whose session it will be.
 pub(in crate::service) enum Found {
     User(UserId),
-    /// The very same request was answered before, with this session.
-    Before(Box<Session>),
-    /// Another request had the same key.
+    /// Another request had the same key, or its session is over.
     OtherRequest,
     /// The service's secret does not count any more.
     Unknown,
@@ -59,19 +57,25 @@ pub(in crate::service) enum Found {
 
 impl SignIns {
     /// Before the locks: whose session it will be.
-    pub(in crate::service) fn find_vouched(&self, db: &mut Db, vouched: &Vouched) -> Result<Found, LedgerError> {
+    pub(in crate::service) fn find_vouched(
+        &self,
+        db: &mut Db,
+        vouched: &Vouched,
+        client: &Client,
+    ) -> Result<Found, LedgerError> {
         let now = self.core.clock().now();
         // A removal waits for this transaction, or this transaction sees it.
         if !services::holds(db, &vouched.by.credential, now)? {
             return Ok(Found::Unknown);
         }
-        if let Some(found) = answered_before(db, vouched)? {
-            return Ok(found);
+        // Before a subject is added. The look that counts follows under the lock.
+        if let Some(before) = answered_before(db, vouched)? {
+            return Ok(before.map_or(Found::OtherRequest, |session| Found::User(session.user_id)));
         }
         let (user, is_new) = subjects::find_or_add(db, &vouched.subject, vouched.new, now)?;
         if is_new {
-            let context = AuditContext::service_alone(vouched.by.service);
-            audit::append(db, &self.audit.entry(Event::UserCreated, &context, Some(user), None))?;
+            let line = self.audit.entry(Event::UserCreated, &vouched.context(client), Some(user), None);
+            audit::append(db, &line)?;
         }
         Ok(Found::User(user))
     }
@@ -108,12 +112,15 @@ impl Vouched {
     }
 }
 
-/// The session that was issued under this key, if any. Requests of one subject come one after another under its lock;
-/// of others with the same key, one has to run again.
-pub(in crate::service) fn answered_before(db: &mut Db, vouched: &Vouched) -> Result<Option<Found>, LedgerError> {
+/// The session that this request made before, if its key was used; none in it when that was another request, or the
+/// session is over. Requests of one subject come one after another under its lock; of others with the same key, one has
+/// to run again.
+pub(in crate::service) fn answered_before(
+    db: &mut Db,
+    vouched: &Vouched,
+) -> Result<Option<Option<Session>>, LedgerError> {
     let Some(key) = &vouched.repeatable else { return Ok(None) };
     let Some((request, id)) = issued_keys::find(db, key)? else { return Ok(None) };
     let lives = |session: &Session| session.ended_at.is_none() && session.token_hash == key.token(id).hash();
-    let session = sessions::find(db, id)?.filter(lives).filter(|_| request == key.request());
-    Ok(Some(session.map_or(Found::OtherRequest, |session| Found::Before(Box::new(session)))))
+    Ok(Some(sessions::find(db, id)?.filter(lives).filter(|_| request == key.request())))
 }

@@ -266,7 +266,7 @@ impl SignIns {
     /// this orders the sign-in against any end of all of the user's sessions.
     fn admit(&self, db: &mut Db, entrance: &Entrance) -> Result<Admission, LedgerError> {
         let Entrance { proven, client, .. } = entrance;
-        let mut session = match self.owned(db, &proven.identity, entrance.session.clone())? {
+        let mut session = match self.owned(db, &proven.identity, entrance.session.clone(), client)? {
             Ok(session) => session,
             Err(why) => return Ok(Admission::Not(why)),
         };
@@ -323,17 +323,17 @@ impl SignIns {
         Ok(Admission::Admitted { user: Box::new(user), session: Box::new(session), ended })
     }
 
-    /// The session with its owner, or the one that the very same request made before.
+    /// The session with its owner.
     fn owned(
         &self,
         db: &mut Db,
         identity: &Identity,
         mut session: Session,
+        client: &Client,
     ) -> Result<Result<Session, IssueError>, LedgerError> {
         if let Identity::Vouched(vouched) = identity {
-            match self.find_vouched(db, vouched)? {
+            match self.find_vouched(db, vouched, client)? {
                 Found::User(user) => session.user_id = user,
-                Found::Before(before) => session = *before,
                 Found::OtherRequest => return Ok(Err(IssueError::KeyReused)),
                 Found::Unknown => return Ok(Err(IssueError::UnknownService)),
             }
@@ -342,15 +342,12 @@ impl SignIns {
     }
 
     /// The answer to a request that was answered before, if its session lives.
-    fn repeat(&self, user: User, before: Found) -> Result<Admission, LedgerError> {
-        let now = self.core.clock().now();
-        match before {
-            Found::Before(session) if session.user_id == user.id && session.deadlines().hold(now) => {
-                Ok(Admission::Admitted { user: Box::new(user), session, ended: Vec::new() })
-            }
-            Found::Before(_) => Ok(Admission::Not(IssueError::KeyReused)),
-            // It came since this transaction looked, which may have added a subject: nothing of that stays.
-            _ => Err(LedgerError::Conflict("an idempotency key".to_owned())),
+    fn repeat(&self, user: User, before: Option<Session>) -> Result<Admission, LedgerError> {
+        // It came since this transaction looked, which may have added a subject: nothing of that stays.
+        let Some(session) = before else { return Err(LedgerError::Conflict("an idempotency key".to_owned())) };
+        match session.user_id == user.id && session.deadlines().hold(self.core.clock().now()) {
+            true => Ok(Admission::Admitted { user: Box::new(user), session: Box::new(session), ended: Vec::new() }),
+            false => Ok(Admission::Not(IssueError::KeyReused)),
         }
     }
 }
