@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::api::services::{World, on_both};
+use crate::api::services::{ALL, World, on_both};
 use crate::support::process::{Process, command_line, command_line_ok};
 use crate::support::requests::{Call, Requests};
-use crate::support::server::Backend;
+use crate::support::server::{Backend, TestServer};
 use crate::support::service::{FORM, Service, token, user};
 
 on_both! {
@@ -147,6 +147,20 @@ async fn a_slow_request_does_not_outlive_its_secret() {
     };
     let (answer, ()) = tokio::join!(call.send(), removing);
     answer.assert_problem(401, "unknown-service");
+}
+
+/// A node may go by what it has read for three seconds: nothing is issued meanwhile.
+#[tokio::test]
+async fn a_secret_that_was_removed_a_moment_ago_issues_nothing() {
+    let server = TestServer::start(Backend::Embedded).await;
+    // From now on the node's stopwatch stands still, so what it reads stays young.
+    server.clock.advance(std::time::Duration::from_secs(10));
+    let shop = Service::add(&server.settings, &server.url(), "shop", ALL);
+    let session = shop.session_of("user-1").await;
+    server.stores.database.execute("DELETE FROM service_credentials");
+    assert_eq!(shop.introspect(&session.cookie, "").await.status, 200, "the node still knows it");
+    shop.issue(&user("user-2")).await.assert_problem(401, "unknown-service");
+    assert_eq!(server.stores.database.count("users", "subject = 'user-2'"), 0);
 }
 
 /// A refused rotation ends nothing, and one without an overlap is never refused.
