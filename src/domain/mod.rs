@@ -11,6 +11,7 @@ pub mod email;
 pub mod event;
 pub mod filter;
 pub mod ids;
+pub mod jwt_crypto;
 pub mod ledger_clock;
 pub mod lineage;
 pub mod name;
