@@ -9,6 +9,7 @@ mod cookie_key;
 mod csrf;
 mod effective;
 mod given;
+mod jwt;
 mod network;
 mod origin;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::domain::{AtLimit, OnDeviceChange, Registration, RiskPolicy, Terms};
 pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
 pub use given::ConfigError;
+pub use jwt::Jwt;
 pub use origin::Origin;
 pub(crate) use origin::{MAX_BASE_SEGMENTS, is_public_suffix};
 pub use settings::Settings;
@@ -114,6 +116,8 @@ pub struct Config {
     /// The receiver of session events, if any.
     #[doc(hidden)]
     pub webhook: Option<Webhook>,
+    /// Tokens for services, if they are issued.
+    pub(crate) jwt: Option<Jwt>,
     /// Whether anyone may register.
     pub(crate) registration: Registration,
     /// How long the audit log keeps its lines.
@@ -221,6 +225,7 @@ impl Config {
             risk: risk::policy(&settings)?,
             password_min_length: password_min_length.number(LEAST_PASSWORD_MIN_LENGTH, MOST_PASSWORD_MIN_LENGTH)?,
             webhook: webhook::webhook(&settings, secrets != Secrets::None, &mut secrets_of_group)?,
+            jwt: jwt::jwt(&settings)?,
             registration: registration.choice(&REGISTRATIONS)?,
             audit_retention: retention::audit(&settings)?,
             ended_session_retention: retention::ended_sessions(&settings)?,

@@ -66,6 +66,8 @@ pub enum Event {
     ServiceSecretRotated,
     /// A service's secrets open nothing any more.
     ServiceRemoved,
+    /// The keys that sign tokens for services were replaced.
+    SigningKeysRotated,
 }
 
 impl Event {
@@ -100,6 +102,7 @@ impl Event {
         Self::ServiceAdded,
         Self::ServiceSecretRotated,
         Self::ServiceRemoved,
+        Self::SigningKeysRotated,
     ];
 
     /// The event of this name.
@@ -139,6 +142,7 @@ impl Event {
             Self::ServiceAdded => "service_added",
             Self::ServiceSecretRotated => "service_secret_rotated",
             Self::ServiceRemoved => "service_removed",
+            Self::SigningKeysRotated => "signing_keys_rotated",
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::slice;
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
@@ -34,7 +34,8 @@ const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
 #[utoipa::path(
     get, path = "/auth/forward", operation_id = "forward_auth", tag = "gateways",
     responses(
-        (status = 200, description = "Signed in. The body is empty.", headers(
+        (status = 200, description = "Signed in. The body is empty. With `SESSIOND_JWT_HEADER` that header has a token for \
+            services, too.", headers(
             ("X-Session-User" = uuid::Uuid, description = "The user's id."),
             ("X-Session-Id" = uuid::Uuid, description = "The session's id."),
             ("X-Session-Authenticated-At" = i64, description = "When the user last proved their identity, in seconds \
@@ -113,6 +114,12 @@ async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Prob
     let proven_at = checked.proven_at.map_or(0, |at| at.ms().div_euclid(1_000));
     response.insert_header((AUTHENTICATED_AT, HeaderValue::from(proven_at)));
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    if let Some(name) = &site.token_header
+        && let Some(token) = site.app.access_tokens.access_token(&checked, None, None)?
+    {
+        let token = if name == AUTHORIZATION { format!("Bearer {token}").into() } else { token };
+        response.insert_header((name.clone(), HeaderValue::from_str(&token).map_err(Problem::internal)?));
+    }
     if request.headers().contains_key(REQUEST_ID) {
         response.insert_header((REQUEST_ID, id_value(site.request_id())?));
     }

@@ -52,6 +52,7 @@ macro_rules! kinds {
 
 kinds! {
     NOT_JSON = "invalid-body" BAD_REQUEST "The request cannot be read";
+    NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE "No answer of this kind";
     UNKNOWN_SERVICE = "unknown-service" UNAUTHORIZED "Unknown service";
     UNAUTHENTICATED = "unauthenticated" UNAUTHORIZED "Not signed in";
     WRONG_CREDENTIALS = "wrong-credentials" UNAUTHORIZED "Wrong e-mail address or password";

@@ -17,7 +17,7 @@ use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::site::Site;
 use super::{
-    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate,
+    account, admin, bounce, cors, events, gateway, go_on, headers, jwks, openapi, operator, pages, reauthenticate,
     service_guard, services, sessions, sign_in, subjects, unknown_query,
 };
 use crate::domain::Scope;
@@ -68,6 +68,7 @@ pub fn table() -> Vec<Path> {
         open("/health/live").get(operator::live).on(Method::OPTIONS, web::to(operator::live)),
         open("/health/ready").get(operator::ready).on(Method::OPTIONS, web::to(operator::ready)),
         open("/openapi.json").get(openapi::serve),
+        open("/.well-known/jwks.json").get(jwks::keys),
 
         open("/").page(bounce::front),
         open("/bounce").page(bounce::bounce),

@@ -4,7 +4,9 @@
 
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use super::problem::{FROM_BROWSER, INSUFFICIENT_SCOPE, KEY_REUSED, Problem, UNKNOWN_SERVICE, USER_DISABLED};
+use super::problem::{
+    FROM_BROWSER, INSUFFICIENT_SCOPE, KEY_REUSED, NOT_ACCEPTABLE, Problem, UNKNOWN_SERVICE, USER_DISABLED,
+};
 use crate::domain::Scope;
 
 impl Problem {
@@ -42,5 +44,10 @@ impl Problem {
     /// The idempotency key came with another request, or its session is over.
     pub fn key_reused() -> Self {
         Self::new(&KEY_REUSED, "This key was used for another request, or the session that it made is over.")
+    }
+
+    /// A service asks for a token alone, and none are issued.
+    pub fn tokens_are_off() -> Self {
+        Self::new(&NOT_ACCEPTABLE, "No tokens are issued here: accept application/json, or set SESSIOND_JWT_ISSUER.")
     }
 }

@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Json, JsonAsSent, Text, told};
+use super::extract::{JsonAsSent, Text, told};
 use super::form::Form;
+use super::introspection_format::{ACCESS_TOKEN, Format, SIGNED};
 use super::issued_cookie::IssuedCookie;
 use super::problem::Problem;
 use super::service_guard::FromService;
@@ -204,6 +205,9 @@ fn refusal(error: IssueError) -> Problem {
 }
 
 /// Tells whose session a token opens (RFC 7662). Counts as a use of the session.
+///
+/// With `SESSIOND_JWT_ISSUER`, `Accept: application/jwt` asks for an access token that other services verify by themselves,
+/// and `Accept: application/token-introspection+jwt` for the answer in a signed form (RFC 9701).
 #[utoipa::path(
     post, path = "/introspect", operation_id = "introspect_token", tag = "services", security(("service" = [])),
     request_body(content = Introspect, content_type = "application/x-www-form-urlencoded"),
@@ -213,7 +217,9 @@ fn refusal(error: IssueError) -> Problem {
          example = json!({ "active": true, "sub": "0198c0de-0000-7000-8000-000000000001",
             "sid": "0198c0de-0000-7000-8000-000000000002", "exp": 1_796_083_200, "iat": 1_796_040_000,
             "auth_time": 1_796_040_000 })),
+        (status = 204, description = "With `Accept: application/jwt`: inactive."),
         (status = 400, description = "The form cannot be read (`invalid-body`)."),
+        (status = 406, description = "A token was asked for, and none are issued (`not-acceptable`)."),
         (status = 503, description = "A store does not answer (`unavailable`), or the server is overloaded (`busy`). Never \
             take it for inactive."),
     )
@@ -221,25 +227,51 @@ fn refusal(error: IssueError) -> Problem {
 pub async fn introspect(
     site: Data<Site>,
     FromService(by): FromService,
+    request: HttpRequest,
     Form(body): Form<Introspect>,
-) -> Result<Json<IntrospectAnswer>, Problem> {
+) -> Result<HttpResponse, Problem> {
+    let tokens = &site.app.access_tokens;
+    let format = Format::wanted(&request, tokens.are_on())?;
     // The body may have come slowly.
     if !site.app.credentials.still_knows(&by).await? {
         return Err(Problem::unknown_service());
     }
-    let Some(token) = site.cookie.token_in(&body.token) else { return Ok(Json(IntrospectAnswer::default())) };
+    let found = found(&site, &body).await?;
+    let signed = |kind, token: &str| HttpResponse::Ok().content_type(kind).body(token.to_owned());
+    match (format, found) {
+        (Format::AccessToken, Some((checked, user))) => {
+            let token = tokens.access_token(&checked, Some(by.service), user.as_ref())?;
+            Ok(signed(ACCESS_TOKEN, &token.ok_or_else(Problem::tokens_are_off)?))
+        }
+        (Format::AccessToken, None) => Ok(HttpResponse::NoContent().finish()),
+        (Format::Signed, found) => {
+            let token = tokens.introspection_token(by.service, &about(found))?;
+            Ok(signed(SIGNED, &token.ok_or_else(Problem::tokens_are_off)?))
+        }
+        (Format::Json, found) => Ok(HttpResponse::Ok().json(about(found))),
+    }
+}
+
+/// The live session that the token opens, and its user if that was asked for.
+async fn found(site: &Site, body: &Introspect) -> Result<Option<(Checked, Option<UserView>)>, Problem> {
+    let Some(token) = site.cookie.token_in(&body.token) else { return Ok(None) };
     let from = body.ip.map(|ip| ip.to_canonical());
-    let Some(checked) = site.app.check.authenticate(&token, from, Activity::Active).await? else {
-        return Ok(Json(IntrospectAnswer::default()));
-    };
+    let Some(checked) = site.app.check.authenticate(&token, from, Activity::Active).await? else { return Ok(None) };
+    if !body.claims {
+        return Ok(Some((checked, None)));
+    }
+    let me = site.app.users.me(&checked).await?;
+    Ok(me.map(|me| (checked, Some(me.user))))
+}
+
+fn about(found: Option<(Checked, Option<UserView>)>) -> IntrospectAnswer {
+    let Some((checked, user)) = found else { return IntrospectAnswer::default() };
     let mut answer = of_session(&checked);
-    if body.claims {
-        let Some(me) = site.app.users.me(&checked).await? else { return Ok(Json(IntrospectAnswer::default())) };
-        let UserView { email, subject, name, roles, claims, .. } = me.user;
+    if let Some(UserView { email, subject, name, roles, claims, .. }) = user {
         (answer.username, answer.subject, answer.name) = (email.or_else(|| subject.clone()), subject, name);
         (answer.roles, answer.claims) = (Some(roles), claims);
     }
-    Ok(Json(answer))
+    answer
 }
 
 fn of_session(checked: &Checked) -> IntrospectAnswer {

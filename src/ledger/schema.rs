@@ -210,6 +210,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    signing_keys (id) {
+        id -> Text,
+        public_key -> Binary,
+        sealed_key -> Binary,
+        created_at -> BigInt,
+        signs_from -> BigInt,
+        signs_until -> Nullable<BigInt>,
+        published_until -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(former_tokens -> sessions (session_id));
 diesel::joinable!(password_resets -> users (user_id));
@@ -231,6 +243,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     service_credentials,
     services,
     sessions,
+    signing_keys,
     pending_invalidations,
     user_names,
     users,

@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use super::access_tokens::AccessTokens;
+use super::access_tokens::issuer::Issuer;
+use super::access_tokens::rules::TokenRules;
 use super::audit::Audit;
 use super::audit::refusal_counters::RefusalCounters;
 use super::check::devices::DealtWith;
@@ -65,6 +68,8 @@ pub struct Parts {
     pub webhook: Option<Sender>,
     /// The location files, if there are any.
     pub locator: Option<Locator>,
+    /// What the operator says about tokens for services, if they are issued.
+    pub tokens: Option<TokenRules>,
 }
 
 /// The service, by its rooms; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -88,6 +93,8 @@ pub struct App {
     pub check: Arc<Check>,
     /// Services and their secrets.
     pub credentials: Arc<Credentials>,
+    /// Tokens for services that cannot ask.
+    pub access_tokens: Arc<AccessTokens>,
     /// The sign-in use cases.
     pub sign_in: Arc<SignIns>,
     /// Accounts.
@@ -117,6 +124,7 @@ struct States {
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
     directory: Arc<Directory>,
+    issuer: Option<Arc<Issuer>>,
 }
 
 impl App {
@@ -146,6 +154,7 @@ impl App {
             hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
             directory: Arc::default(),
+            issuer: parts.tokens.map(|rules| Arc::new(Issuer::new(rules))),
         };
         let core = Core {
             last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
@@ -194,6 +203,11 @@ impl App {
             probing: Arc::clone(&states.probing),
         });
         let credentials = Arc::new(Self::credentials(&core, &audit, &states));
+        let access_tokens = Arc::new(AccessTokens {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            issuer: states.issuer.clone(),
+        });
         let sign_in = Arc::new(Self::sign_in(&core, &audit, &events, &sessions, &risk, &states));
         let users = Arc::new(Users {
             core: Arc::clone(&core),
@@ -223,6 +237,7 @@ impl App {
             near_cache,
             check,
             credentials,
+            access_tokens,
             sign_in,
             users,
             jobs,
@@ -314,6 +329,9 @@ impl App {
             tasks.push(tokio::spawn(jobs().keep_files(stop.clone())));
             tasks.push(tokio::spawn(own().follow_moves(stop.clone())));
             tasks.push(tokio::spawn(own().make_rounds(stop.clone())));
+        }
+        if self.access_tokens.are_on() {
+            tasks.push(tokio::spawn(Arc::clone(&self.access_tokens).keep_keys(stop.clone())));
         }
         if self.core.live.is_some() {
             tasks.push(tokio::spawn(self.for_worker().events.hear_others(stop.clone())));

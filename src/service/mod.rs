@@ -18,6 +18,8 @@ mod check;
 
 mod credentials;
 
+mod access_tokens;
+
 mod sign_in;
 
 mod users;
@@ -26,6 +28,8 @@ mod jobs;
 
 mod app;
 
+pub use access_tokens::LONGEST as LONGEST_ACCESS_TOKEN;
+pub use access_tokens::rules::TokenRules;
 pub use app::{App, Parts};
 pub use audit::read::EventFilter;
 pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};

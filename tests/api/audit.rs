@@ -69,7 +69,8 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         | Event::LedgerRestored
         | Event::ServiceAdded
         | Event::ServiceSecretRotated
-        | Event::ServiceRemoved => return vec![],
+        | Event::ServiceRemoved
+        | Event::SigningKeysRotated => return vec![],
         Event::LoginFail => drop(visitor.login(&who.email, WRONG).await.assert_status(401)),
         Event::LoginFailMax => {
             guess_too_often(&visitor, &who.email).await;

@@ -3,6 +3,7 @@
 //!
 //! One file for each idea. Only what is about Redis runs on one backend.
 
+mod access_tokens;
 mod accounts;
 mod admin_routes;
 mod admin_sessions;
