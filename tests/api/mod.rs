@@ -4,6 +4,7 @@
 //! One file for each idea. Only what is about Redis runs on one backend.
 
 mod accounts;
+mod acting;
 mod admin_routes;
 mod admin_sessions;
 mod administration;
@@ -30,6 +31,7 @@ mod forgery;
 mod half_close;
 mod headers;
 mod hot_path;
+mod impersonation;
 mod invariants;
 mod locations;
 mod log_lines;

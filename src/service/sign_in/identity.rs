@@ -5,14 +5,16 @@
 //! any sign-in.
 
 use crate::domain::event::Event;
-use crate::domain::{Client, Profile, Repeatable, Subject, TokenHash, UserId};
+use crate::domain::{Acting, Client, Profile, Repeatable, Role, Subject, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, issued_keys, services, subjects};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::authority::Authority;
 use crate::service::credentials::directory::Caller;
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
+use crate::service::sign_in::issue::IssueError;
 
 /// Who it is, and who says so.
 #[derive(Clone)]
@@ -21,6 +23,27 @@ pub(in crate::service) enum Identity {
     User(UserId, Option<i64>),
     /// A user of a service.
     Vouched(Box<Vouched>),
+    /// A user for whom this administrator wants to act.
+    Impersonated(UserId, Box<AuditContext>),
+}
+
+impl Identity {
+    /// The session by which an administrator acts, and what it must show under the locks.
+    pub(in crate::service) fn authority(&self) -> Option<&Authority> {
+        match self {
+            Self::Impersonated(_, by) => by.authority.as_ref(),
+            Self::User(..) | Self::Vouched(_) => None,
+        }
+    }
+
+    /// Who causes the session, from where.
+    pub(in crate::service) fn context(&self, user: UserId, client: &Client) -> AuditContext {
+        match self {
+            Self::User(..) => AuditContext::user(user, client),
+            Self::Vouched(vouched) => vouched.context(client),
+            Self::Impersonated(_, by) => by.as_ref().clone(),
+        }
+    }
 }
 
 /// A user with a proven identity, and how it was proven.
@@ -33,6 +56,8 @@ pub(in crate::service) struct Proven {
     pub(in crate::service) replaces: Vec<TokenHash>,
     /// More input for the risk rules.
     pub(in crate::service) entry: Entry,
+    /// Who will act in the session for the user.
+    pub(in crate::service) acting: Option<Acting>,
 }
 
 /// A user of a service, as the transaction needs it.
@@ -99,8 +124,19 @@ impl SignIns {
 }
 
 impl Proven {
+    /// The locked user, if the session may begin.
+    pub(in crate::service) fn admits<'a>(&self, user: Option<&'a User>) -> Result<&'a User, IssueError> {
+        let user = user.filter(|user| !user.is_disabled() && !user.is_deleted() && !self.is_outdated(user));
+        match (user, &self.identity) {
+            (None, _) => Err(IssueError::UnknownUser),
+            // Or a role would reach further than it was given to.
+            (Some(user), Identity::Impersonated(..)) if user.roles.has(Role::Admin) => Err(IssueError::Administrator),
+            (Some(user), _) => Ok(user),
+        }
+    }
+
     /// Whether sessions of this user were ended since the password was verified.
-    pub(in crate::service) fn is_outdated(&self, user: &User) -> bool {
+    fn is_outdated(&self, user: &User) -> bool {
         matches!(self.identity, Identity::User(_, Some(epoch)) if epoch != user.epoch)
     }
 }
