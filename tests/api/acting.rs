@@ -209,15 +209,15 @@ on_each_backend! {
             ("actor", json!({ "kind": "agent", "id": "a b" }), "actor.id"),
             ("actor", json!({ "kind": "agent", "id": "ä" }), "actor.id"),
             ("actor", json!({ "kind": "agent", "id": "x".repeat(65) }), "actor.id"),
-            ("actor", json!({ "kind": "robot", "id": "x" }), "actor.kind"),
-            ("actor", json!({ "kind": "agent" }), "actor.id"),
-            ("actor", json!({ "kind": "agent", "id": "x", "reason": "y" }), "actor.reason"),
+            ("actor", json!({ "kind": "robot", "id": "x" }), "actor"),
+            ("actor", json!({ "kind": "agent" }), "actor"),
+            ("actor", json!({ "kind": "agent", "id": "x", "reason": "y" }), "actor"),
         ] {
             let mut wrong = agent("user-1");
             wrong[field] = value;
             let refusal = shop.issue(&wrong).await;
             let told = refusal.assert_problem(422, "invalid-body").json()["errors"][0]["field"].clone();
-            assert!(told == named || told == named.split('.').next_back().unwrap_or_default(), "{field}: {refusal}");
+            assert_eq!(told, named, "{field}: {refusal}");
         }
     }
 
@@ -361,9 +361,10 @@ mod records {
         }
         let ledger = server.node().app().core.ledger().clone();
         let mut least = u64::MAX;
-        for _ in 0..10 {
+        // Short windows: what the node asks by itself is in some of them, and not in all.
+        for _ in 0..40 {
             let before = ledger.statements();
-            for _ in 0..10 {
+            for _ in 0..3 {
                 browser.get("/auth/forward").await.assert_status(200);
                 shop.introspect(&session.cookie, "").await.assert_status(200);
             }

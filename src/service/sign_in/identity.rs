@@ -5,7 +5,7 @@
 //! any sign-in.
 
 use crate::domain::event::Event;
-use crate::domain::{Acting, Client, Profile, Repeatable, Role, Subject, TokenHash, UserId};
+use crate::domain::{Acting, Client, Profile, Repeatable, Subject, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, issued_keys, services, subjects};
@@ -14,7 +14,6 @@ use crate::service::core::authority::Authority;
 use crate::service::credentials::directory::Caller;
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
-use crate::service::sign_in::issue::IssueError;
 
 /// Who it is, and who says so.
 #[derive(Clone)]
@@ -124,19 +123,8 @@ impl SignIns {
 }
 
 impl Proven {
-    /// The locked user, if the session may begin.
-    pub(in crate::service) fn admits<'a>(&self, user: Option<&'a User>) -> Result<&'a User, IssueError> {
-        let user = user.filter(|user| !user.is_disabled() && !user.is_deleted() && !self.is_outdated(user));
-        match (user, &self.identity) {
-            (None, _) => Err(IssueError::UnknownUser),
-            // Or a role would reach further than it was given to.
-            (Some(user), Identity::Impersonated(..)) if user.roles.has(Role::Admin) => Err(IssueError::Administrator),
-            (Some(user), _) => Ok(user),
-        }
-    }
-
     /// Whether sessions of this user were ended since the password was verified.
-    fn is_outdated(&self, user: &User) -> bool {
+    pub(in crate::service) fn is_outdated(&self, user: &User) -> bool {
         matches!(self.identity, Identity::User(_, Some(epoch)) if epoch != user.epoch)
     }
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
 use crate::domain::password::Verdict;
-use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Terms, Token, TokenHash, UserId};
+use crate::domain::{
+    Client, DeviceCookie, Email, EndReason, Password, Role, SessionId, Terms, Token, TokenHash, UserId,
+};
 use crate::fault_point;
 use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Session, Which};
@@ -290,7 +292,7 @@ impl SignIns {
             Ok(locked) => locked,
             Err(denied) => return Ok(Admission::Not(denied.into())),
         };
-        let user = match proven.admits(locked.user(session.user_id)) {
+        let user = match admitted(proven, locked.user(session.user_id)) {
             Ok(user) => user.clone(),
             Err(why) => return Ok(Admission::Not(why)),
         };
@@ -371,5 +373,16 @@ impl SignIns {
             true => Ok(Admission::Admitted { user: Box::new(user), session: Box::new(session), ended: Vec::new() }),
             false => Ok(Admission::Not(IssueError::KeyReused)),
         }
+    }
+}
+
+/// The locked user, if the session may begin.
+fn admitted<'a>(proven: &Proven, user: Option<&'a User>) -> Result<&'a User, IssueError> {
+    let user = user.filter(|user| !user.is_disabled() && !user.is_deleted() && !proven.is_outdated(user));
+    match (user, &proven.identity) {
+        (None, _) => Err(IssueError::UnknownUser),
+        // Or a role would reach further than it was given to.
+        (Some(user), Identity::Impersonated(..)) if user.roles.has(Role::Admin) => Err(IssueError::Administrator),
+        (Some(user), _) => Ok(user),
     }
 }
