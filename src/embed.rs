@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::domain::{SessionId, UserId};
 use crate::http::{self, ServiceError, SessionLayer};
 use crate::server::{self, Parts};
-use crate::service::{App, AuditContext, Background, SessionView, StartError};
+use crate::service::{App, AuditContext, Background, SessionView, StartError, Those};
 
 /// Opens the stores that the settings name and starts the background tasks on the current Tokio runtime. Creates or
 /// migrates the tables in the database.
@@ -87,6 +87,6 @@ impl Service {
     /// # Errors
     /// As [`Service::end_session`].
     pub async fn end_sessions(&self, user: UserId) -> Result<usize, ServiceError> {
-        Ok(self.app.sessions.revoke_all_of(user, &AuditContext::server(None)).await?.unwrap_or(0))
+        Ok(self.app.sessions.revoke_all_of(user, Those::All(None), &AuditContext::server(None)).await?.unwrap_or(0))
     }
 }

@@ -129,13 +129,13 @@
 #[doc(inline)]
 pub use config::{Config, ConfigError};
 #[doc(inline)]
-pub use domain::{Device, DeviceKind, SessionId, Timestamp, UserId};
+pub use domain::{ActorKind, Device, DeviceKind, SessionId, Timestamp, UserId};
 #[doc(inline)]
 pub use embed::{Service, open};
 #[doc(inline)]
 pub use http::{Origins, ServiceError, SessionLayer, remember_me};
 #[doc(inline)]
-pub use service::{Background, SessionView, StartError};
+pub use service::{ActorView, Background, SessionView, StartError};
 
 // Internal, without any promise of stability. Documented with `--cfg internals` (docs/contributing.md).
 #[cfg_attr(not(internals), doc(hidden))]

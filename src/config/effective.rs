@@ -30,6 +30,7 @@ impl Config {
             (var::ABSOLUTE_TIMEOUT, Some(terms::text(self.terms.absolute))),
             (var::REMEMBER_IDLE_TIMEOUT, Some(terms::text(self.remember_terms.idle))),
             (var::REMEMBER_ABSOLUTE_TIMEOUT, Some(terms::text(self.remember_terms.absolute))),
+            (var::ACTING_TIMEOUT, Some(terms::text(self.acting_terms.absolute))),
             (var::LAST_SEEN_RESOLUTION, Some(terms::text(self.last_seen_resolution))),
             (var::MAX_SESSIONS, Some(self.max_sessions.to_string())),
             (var::MAX_SESSIONS_POLICY, word(self.max_sessions_policy, &POLICIES)),

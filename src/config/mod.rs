@@ -93,6 +93,8 @@ pub struct Config {
     /// Timeouts of remembered sessions.
     #[doc(hidden)]
     pub remember_terms: Terms,
+    /// Timeouts of sessions in which somebody acts for the user.
+    pub(crate) acting_terms: Terms,
     /// How old a last-seen time must be before it is written again.
     pub(crate) last_seen_resolution: Duration,
     /// Most sessions of one user at a time, at least one.
@@ -214,6 +216,7 @@ impl Config {
             hsts: settings.given(var::HSTS).choice(&HSTS)?,
             csrf_method_header: csrf::method_header(&settings)?,
             clear_site_data: clear_site_data::clear_site_data(&settings)?,
+            acting_terms: terms::acting(&settings, terms)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(&POLICIES)?,

@@ -160,6 +160,10 @@ settings! {
     /// The absolute timeout of users who chose to be remembered
     REMEMBER_ABSOLUTE_TIMEOUT = "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT", "DURATION", default("30d");
 
+    /// A session in which an agent or an administrator acts for the user ends this long after it was issued; at most the
+    /// absolute timeout
+    ACTING_TIMEOUT = "SESSIOND_ACTING_TIMEOUT", "DURATION", default("1h");
+
     /// How old a last-seen time must be before it is written again; more than a twentieth of the idle timeout counts as that
     /// twentieth
     LAST_SEEN_RESOLUTION = "SESSIOND_LAST_SEEN_RESOLUTION", "DURATION", default("10s");

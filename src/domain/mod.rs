@@ -3,6 +3,7 @@
 //! Owns every decision that needs only its arguments. Must never do I/O, await, or import anything else of this crate:
 //! time and randomness come in through [`Clock`] and [`Random`].
 
+pub mod acting_party;
 pub mod binding;
 pub mod client;
 pub mod clock;
@@ -39,6 +40,7 @@ pub mod token;
 pub mod webhook;
 pub mod webhook_url;
 
+pub use acting_party::{Acting, ActingParty, ActorKind, InvalidActor, Reason};
 pub use binding::DeviceMark;
 pub use client::Client;
 pub use clock::{Clock, MovableClock, SystemClock, Timestamp};

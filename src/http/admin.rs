@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod audit_log;
+pub mod impersonate;
 pub mod sessions;
 pub mod users;
 

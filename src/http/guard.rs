@@ -41,7 +41,7 @@ use crate::service::{Activity, App, Checked, Denied};
 /// When the cookie's key cannot be read, or its domain does not fit into a header.
 pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, InvalidCookie> {
     let site = Site::new(app, config, Arc::new(SystemRandom))?;
-    Ok(SessionLayer { site, level: AccessLevel::Embedded })
+    Ok(SessionLayer { site, level: AccessLevel::Embedded, acting: false })
 }
 
 /// The session layer: an actix middleware that gives routes their sessions.
@@ -53,19 +53,25 @@ pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, Invalid
 pub struct SessionLayer {
     site: Site,
     level: AccessLevel,
+    acting: bool,
 }
 
 impl SessionLayer {
     /// The layer for routes of this access level.
     pub(super) fn new(site: &Site, level: AccessLevel) -> Self {
-        Self { site: site.clone(), level }
+        Self { site: site.clone(), level, acting: false }
+    }
+
+    /// The same, with or without sessions that read here in their user's place.
+    pub(super) fn with_acting(self, acting: bool) -> Self {
+        Self { acting, ..self }
     }
 
     /// The same for one worker, with connections of its own.
     #[doc(hidden)]
     #[must_use]
     pub fn for_worker(&self) -> Self {
-        Self { site: self.site.for_worker(), level: self.level }
+        Self { site: self.site.for_worker(), ..self.clone() }
     }
 
     /// Fixes cookie attributes and lifetime; the store has its own deadlines and ignores the TTL. The cookie lasts for
@@ -191,6 +197,7 @@ impl SessionLayer {
             _ => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
+        self.judge_actor(request, &client, checked.as_ref())?;
         self.judge_role(request, &client, checked.as_ref()).await?;
         let through = match self.level {
             AccessLevel::Public => Some(LetThrough::Nothing),
@@ -243,6 +250,20 @@ impl SessionLayer {
         Ok(())
     }
 
+    /// A session in which somebody acts for the user only reads, and only where the route says so: whatever it could change
+    /// here, the password, other sessions, other accounts, is the user's alone.
+    fn judge_actor(&self, request: &ServiceRequest, client: &Client, checked: Option<&Checked>) -> Result<(), Problem> {
+        let Some((checked, party)) = checked.and_then(|checked| Some((checked, checked.acting.as_deref()?))) else {
+            return Ok(());
+        };
+        if self.acting && request.method().is_safe() {
+            return Ok(());
+        }
+        let why = format_args!("{party} acts for the user");
+        note_access(&self.site.app, client, checked, route(request, &self.site.base_path), &why);
+        Err(Problem::acting_session())
+    }
+
     fn activity(&self, method: &Method, headers: &HeaderMap) -> Activity {
         match self.level {
             AccessLevel::Background => Activity::Background,
@@ -262,7 +283,8 @@ impl SessionLayer {
         }
         let checked = checked.ok_or_else(Problem::unauthenticated)?;
         if !self.site.app.users.has_role(checked.user, Role::Admin).await? {
-            note_access(&self.site.app, client, checked, route(request, &self.site.base_path));
+            let route = route(request, &self.site.base_path);
+            note_access(&self.site.app, client, checked, route, &"not an administrator");
             return Err(Problem::forbidden());
         }
         Ok(())

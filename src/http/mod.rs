@@ -6,6 +6,7 @@
 
 pub mod access_level;
 pub mod account;
+pub mod acting_problem;
 pub mod admin;
 mod bounce;
 pub mod bridge;

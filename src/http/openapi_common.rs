@@ -14,8 +14,8 @@ use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 
 use super::access_level::AccessLevel;
 
-/// Paths and their access levels.
-pub type AccessLevels = [(&'static str, Option<AccessLevel>)];
+/// Paths, their access levels, and whether sessions may read there in which somebody acts for the user.
+pub type AccessLevels = [(&'static str, Option<AccessLevel>, bool)];
 
 /// What an operation looks like from outside.
 struct Form {
@@ -24,6 +24,7 @@ struct Form {
     has_query: bool,
     mutates: bool,
     level: Option<AccessLevel>,
+    acting: bool,
 }
 
 impl Form {
@@ -36,6 +37,11 @@ impl Form {
     /// The operation reads a session, if there is one.
     fn looks_at_session(&self) -> bool {
         self.needs_session() || self.level == Some(AccessLevel::Anyone)
+    }
+
+    /// The operation is refused to sessions in which somebody acts for the user.
+    fn is_for_owners(&self) -> bool {
+        self.needs_session() && (self.mutates || !self.acting)
     }
 
     fn is_for_services(&self) -> bool {
@@ -59,6 +65,7 @@ const REFUSALS: &[Refusal] = &[
     ("400", |form| form.has_body, "The body is not a JSON object (`invalid-body`)."),
     ("400", |form| form.has_query, "A query parameter has an invalid value (`invalid-body`)."),
     ("401", Form::needs_session, "Not signed in, or the session has ended (`unauthenticated`)."),
+    ("403", Form::is_for_owners, "An agent or an administrator acts in this session for the user (`acting-session`)."),
     ("403", Form::is_administration, "Not an administrator (`forbidden`)."),
     ("403", |form| form.is_administration() && form.mutates, "The proof of identity is too old (`step-up-required`)."),
     ("401", Form::is_for_services, "No secret of a service, or one that opens nothing (`unknown-service`)."),
@@ -79,11 +86,12 @@ const REFUSALS: &[Refusal] = &[
 /// Adds headers and refusals to every operation.
 pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
     for (path, item) in &mut document.paths.paths {
-        let level = levels.iter().find(|(known, _)| known == path).and_then(|(_, level)| *level);
+        let found = levels.iter().find(|(known, ..)| known == path);
+        let (level, acting) = found.map_or((None, false), |(_, level, acting)| (*level, *acting));
         for (operation, mutates) in operations(item) {
             let has_query = has_query(operation);
             let (has_body, has_id) = (operation.request_body.is_some(), path.contains("{id}"));
-            let form = Form { has_body, has_id, has_query, mutates, level };
+            let form = Form { has_body, has_id, has_query, mutates, level, acting };
             add_refusals(operation, &form);
             add_removal(operation, &form);
             open_to_all(operation);

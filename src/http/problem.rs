@@ -61,6 +61,8 @@ kinds! {
     STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "Recent sign-in required";
     WRONG_CSRF_TOKEN = "wrong-csrf-token" FORBIDDEN "Wrong CSRF token";
     FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
+    ACTING_SESSION = "acting-session" FORBIDDEN "Only for the user";
+    CANNOT_IMPERSONATE = "cannot-impersonate" FORBIDDEN "This user cannot be impersonated";
     FROM_BROWSER = "from-browser" FORBIDDEN "Not for browsers";
     INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The service may not do this";
     USER_DISABLED = "user-disabled" FORBIDDEN "The user is disabled";

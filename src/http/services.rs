@@ -21,7 +21,9 @@ use super::issued_cookie::IssuedCookie;
 use super::problem::Problem;
 use super::service_guard::FromService;
 use super::site::Site;
-use crate::domain::{Claims, Client, Email, Profile, Role, Subject, Timestamp, Token, device, name};
+use crate::domain::{
+    ActingParty, ActorKind, Claims, Client, Email, Profile, Role, Subject, Timestamp, Token, device, name,
+};
 use crate::service::{Activity, Checked, IssueError, IssueRequest, SessionView, UserView};
 
 /// A user whom the application has verified, and where they are.
@@ -63,6 +65,21 @@ pub struct Issue {
     /// The value of the session cookie that the browser already has, if any: that session ends.
     #[schema(value_type = Option<String>)]
     replaces: Option<Text>,
+    /// Who acts in this session for the user; missing for a session of the user's own. Such a session is short
+    /// (`SESSIOND_ACTING_TIMEOUT`), is never remembered, and changes nothing of the account.
+    #[schema(required = false)]
+    actor: Option<ActorBody>,
+}
+
+/// Who acts for the user.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActorBody {
+    /// An agent (a program), or an administrator of the application.
+    kind: ActorKind,
+    /// The application's own name for it: visible ASCII characters.
+    #[schema(value_type = String, example = "assistant-7", min_length = 1, max_length = 64)]
+    id: Text,
 }
 
 /// A session that was issued.
@@ -116,6 +133,10 @@ pub struct IntrospectAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false)]
     pub auth_time: Option<i64>,
+    /// Who acts in the session for the user (RFC 8693); missing in the user's own sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ActingParty, required = false)]
+    pub act: Option<ActingParty>,
     /// With `claims=true`: the application's own name for the user; missing for an account of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
@@ -172,6 +193,7 @@ pub async fn issue(
         remember: body.remember,
         replaces: replaces.iter().map(Token::hash).collect(),
         repeatable,
+        actor: body.actor.map(|actor| acting(&actor, body.remember)).transpose()?,
         profile: profile(body.email, body.name, body.claims)?,
     };
     let issued = site.app.sign_in.issue_to_subject(asked, &client).await.map_err(refusal)?;
@@ -181,6 +203,16 @@ pub async fn issue(
 
 fn subject(text: &str) -> Result<Subject, Problem> {
     Subject::parse(text).map_err(|invalid| Problem::invalid_field("subject", invalid.0))
+}
+
+fn acting(actor: &ActorBody, remember: bool) -> Result<ActingParty, Problem> {
+    if remember {
+        return Err(Problem::invalid_field(
+            "remember",
+            "A session in which somebody acts for the user is not remembered.",
+        ));
+    }
+    ActingParty::new(actor.kind, &actor.id.0).map_err(|invalid| Problem::invalid_field("actor.id", invalid.0))
 }
 
 fn profile(
@@ -283,6 +315,7 @@ fn of_session(checked: &Checked) -> IntrospectAnswer {
         exp: Some(seconds(checked.deadlines.idle_expires())),
         iat: Some(seconds(checked.session.made_at())),
         auth_time: checked.proven_at.map(seconds),
+        act: checked.acting.as_deref().cloned(),
         ..IntrospectAnswer::default()
     }
 }

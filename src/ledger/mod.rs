@@ -10,6 +10,7 @@
 //!
 //! While there is a [`Refusal`], the ledger answers no call: every query and change passes here, so none is missed.
 
+pub mod acting_sessions;
 pub mod alerts;
 mod asked;
 pub mod audit;
@@ -388,12 +389,11 @@ impl Ledger {
     pub fn connection_bound(&self) -> usize {
         self.reads.bound() + self.entrance.bound() + self.writes.bound()
     }
+
     /// How many threads it may block at once. A worker's own blocking threads may be fewer, and a frozen server that
     /// holds them all would leave it without SQL.
     pub fn thread_bound(&self) -> usize {
-        [&self.reads, &self.entrance, &self.watch, &self.writes, &self.lease]
-            .iter()
-            .map(|pool| pool.thread_bound())
-            .sum()
+        let pools = [&self.reads, &self.entrance, &self.watch, &self.writes, &self.lease];
+        pools.iter().map(|pool| pool.thread_bound()).sum()
     }
 }

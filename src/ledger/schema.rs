@@ -156,6 +156,7 @@ diesel::table! {
         last_city -> Nullable<Text>,
         last_asn -> Nullable<BigInt>,
         last_network -> Nullable<Text>,
+        actor -> Nullable<Text>,
     }
 }
 
@@ -226,6 +227,7 @@ diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(former_tokens -> sessions (session_id));
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(service_credentials -> services (service));
+diesel::joinable!(pending_invalidations -> sessions (session_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(user_names -> users (user_id));
 

@@ -181,6 +181,7 @@ impl From<&Config> for Policy {
         Self {
             terms: config.terms,
             remember_terms: config.remember_terms,
+            acting_terms: config.acting_terms,
             last_seen_resolution: config.last_seen_resolution,
             max_sessions: config.max_sessions,
             at_limit: config.max_sessions_policy,

@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod accounts;
+mod acting;
 mod admin_routes;
 mod admin_sessions;
 mod administration;
@@ -31,6 +32,7 @@ mod forgery;
 mod half_close;
 mod headers;
 mod hot_path;
+mod impersonation;
 mod invariants;
 mod locations;
 mod log_lines;

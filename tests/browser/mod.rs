@@ -4,6 +4,7 @@
 
 mod accessibility;
 mod account;
+mod acting;
 mod application;
 mod console;
 mod console_page;

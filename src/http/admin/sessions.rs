@@ -14,7 +14,7 @@ use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
-use crate::service::{AuditContext, FoundSession, Matching, Outcome, SessionDetail, Wanted};
+use crate::service::{AuditContext, FoundSession, Matching, Outcome, SessionDetail, Those, Wanted};
 
 /// Most sessions that one request ends by default.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -158,7 +158,8 @@ pub async fn revoke_of_user(
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
     let context = AuditContext::administrator(&checked, visit.client());
-    let revoked = site.app.sessions.revoke_all_of(user, &context).await.map_err(|error| site.refusal(error))?;
+    let revoked =
+        site.app.sessions.revoke_all_of(user, Those::All(None), &context).await.map_err(|error| site.refusal(error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
     Ok(without_cookie_if(user == checked.user, &site, answer))
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::AccessTokens;
 use super::issuer::Minted;
 use super::key_list::{ALGORITHM, Pair};
-use crate::domain::{Role, ServiceName, Timestamp, random};
+use crate::domain::{ActingParty, Role, ServiceName, Timestamp, random};
 use crate::service::core::checked::Checked;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::UserView;
@@ -35,6 +35,9 @@ struct AccessClaims<'a> {
     sid: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
+    /// Who acts for the user (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a ActingParty>,
     #[serde(flatten)]
     user: Option<UserClaims<'a>>,
 }
@@ -99,6 +102,7 @@ impl AccessTokens {
             jti: Uuid::from_bytes(random::bytes(self.core.random())),
             sid: checked.session.uuid(),
             auth_time: checked.proven_at.map(seconds),
+            act: checked.acting.as_deref(),
             user: about.map(UserClaims::of),
         };
         let text: Arc<str> = sign("at+jwt", &claims, pair)?.into();

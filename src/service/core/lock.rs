@@ -9,7 +9,7 @@ use crate::domain::UserId;
 use crate::fault_point;
 use crate::ledger::locks::{self, Locked};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, proofs};
+use crate::ledger::{Db, LedgerError, acting_sessions, proofs};
 use crate::service::core::Core;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::{Authority, Granted};
@@ -31,6 +31,19 @@ impl Core {
             None => Ok(()),
         };
         Ok(judged.map(|()| locked))
+    }
+
+    /// The same for a change that ends all sessions of `user`, who may be an administrator: those in which the user acts for
+    /// others end with them, so their owners are locked, too.
+    pub(in crate::service) fn lock_with_acted(
+        &self,
+        db: &mut Db,
+        by: Option<&Authority>,
+        user: UserId,
+        upon: &[UserId],
+    ) -> Result<Granted<Locked>, LedgerError> {
+        let acted_for = acting_sessions::acted_for(db, user)?;
+        self.lock(db, by, &[&[user], upon, acted_for.as_slice()].concat())
     }
 
     /// Judges without locks, so that a request that may not act is refused before any work. The judgement that counts

@@ -5,11 +5,12 @@
 //! any sign-in.
 
 use crate::domain::event::Event;
-use crate::domain::{Client, Profile, Repeatable, Subject, TokenHash, UserId};
+use crate::domain::{Acting, Client, Profile, Repeatable, Subject, TokenHash, UserId};
 use crate::ledger::sessions::{self, Session};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, issued_keys, services, subjects};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::authority::Authority;
 use crate::service::credentials::directory::Caller;
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
@@ -21,6 +22,27 @@ pub(in crate::service) enum Identity {
     User(UserId, Option<i64>),
     /// A user of a service.
     Vouched(Box<Vouched>),
+    /// A user for whom this administrator wants to act.
+    Impersonated(UserId, Box<AuditContext>),
+}
+
+impl Identity {
+    /// The session by which an administrator acts, and what it must show under the locks.
+    pub(in crate::service) fn authority(&self) -> Option<&Authority> {
+        match self {
+            Self::Impersonated(_, by) => by.authority.as_ref(),
+            Self::User(..) | Self::Vouched(_) => None,
+        }
+    }
+
+    /// Who causes the session, from where.
+    pub(in crate::service) fn context(&self, user: UserId, client: &Client) -> AuditContext {
+        match self {
+            Self::User(..) => AuditContext::user(user, client),
+            Self::Vouched(vouched) => vouched.context(client),
+            Self::Impersonated(_, by) => by.as_ref().clone(),
+        }
+    }
 }
 
 /// A user with a proven identity, and how it was proven.
@@ -33,6 +55,8 @@ pub(in crate::service) struct Proven {
     pub(in crate::service) replaces: Vec<TokenHash>,
     /// More input for the risk rules.
     pub(in crate::service) entry: Entry,
+    /// Who will act in the session for the user.
+    pub(in crate::service) acting: Option<Acting>,
 }
 
 /// A user of a service, as the transaction needs it.

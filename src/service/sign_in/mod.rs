@@ -7,6 +7,7 @@ pub(in crate::service) mod attempt;
 pub(in crate::service) mod hash_new_password;
 pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod identity;
+pub(in crate::service) mod impersonate;
 pub(in crate::service) mod issue;
 pub(in crate::service) mod issue_to_subject;
 pub(in crate::service) mod reauthenticate;

@@ -31,6 +31,10 @@ impl SignIns {
         password: Password,
         client: &Client,
     ) -> Result<User, NotProven> {
+        // Whoever acts for the owner may have the password, and is still not the owner.
+        if checked.acting.is_some() {
+            return Err(Denied::Forbidden.into());
+        }
         let user = checked.user;
         let found = self.core.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Denied::from)?;
         let user = found.ok_or(Denied::Ended)?;
