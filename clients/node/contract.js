@@ -81,7 +81,7 @@ const listening = (server) =>
 const faces = { fetch: byFetch, http: over(await listening(plain)), express: over(await listening(createServer(app))) };
 
 async function run(command) {
-  const values = { ...command, filler: "a".repeat(4096) };
+  const values = { ...command, filler: "=".repeat(6000) };
   const sessions = client(command);
   const tell = (told) => process.stdout.write(`${JSON.stringify(told)}\n`);
   await Promise.all(vectors.flatMap(({ name, state, cookie, max_age: maxAge }, number) => {

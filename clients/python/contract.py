@@ -105,7 +105,7 @@ def tell(told: dict[str, Any]) -> None:
 
 
 async def run(command: dict[str, Any]) -> None:
-    values = command | {"filler": "a" * 4096}
+    values = command | {"filler": "=" * 6000}
 
     async def one(number: int, vector: dict[str, Any], face: str) -> None:
         lines = [re.sub(r"\{(\w+)\}", lambda found: values[found[1]], line) for line in vector["cookie"]]

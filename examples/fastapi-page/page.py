@@ -14,11 +14,12 @@ import html
 import os
 import secrets
 import sqlite3
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.middleware.base import RequestResponseEndpoint
 
 from sessiond_client import Session, SessiondError, Sessions, SignedIn, SignedOut
 from sessiond_client.fastapi import Refused, refused, require
@@ -83,7 +84,7 @@ def page(body: str, status: int = 200) -> HTMLResponse:
 
 
 @app.middleware("http")
-async def guarded(request: Request, call_next) -> Response:
+async def guarded(request: Request, call_next: RequestResponseEndpoint) -> Response:
     # No page of others signs anybody in or out here.
     if request.method == "POST" and request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return Response("From another site.", 403)
@@ -123,7 +124,7 @@ async def sign_in(request: Request) -> Response:
     issued = await sessions.issue({
         "subject": f"page-{number}",
         "name": name,
-        "ip": request.client.host,
+        "ip": request.scope["client"][0],
         "user_agent": request.headers.get("user-agent"),
         "replaces": sessions.token(request.scope),
     })
@@ -140,10 +141,10 @@ async def sign_out(session: Signed) -> Response:
 
 
 @app.get("/orders")
-async def orders(session: Signed):
+async def orders(session: Signed) -> dict[str, Any]:
     return {"name": name_of(session), "orders": [{"id": 1, "what": "A teapot"}]}
 
 
 @app.get("/address")
-async def address(session: SignedRecently):
+async def address(session: SignedRecently) -> dict[str, Any]:
     return {"name": name_of(session), "address": "Rua das Flores 7, Porto"}
