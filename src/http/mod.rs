@@ -7,6 +7,7 @@
 pub mod access_level;
 pub mod account;
 pub mod admin;
+mod administrator;
 mod bounce;
 pub mod bridge;
 mod canonical_path;

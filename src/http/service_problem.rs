@@ -30,7 +30,7 @@ impl Problem {
     pub fn from_browser() -> Self {
         Self::new(
             &FROM_BROWSER,
-            "Only services call this, from their own servers: a browser must never have their secret.",
+            "A browser must never have a service's secret: services send it from their own servers, without a cookie.",
         )
     }
 

@@ -30,7 +30,7 @@ pub use app::{App, Parts};
 pub use audit::read::EventFilter;
 pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
 pub use core::audit_context::AuditContext;
-pub use core::authority::Authority;
+pub use core::authority::{Authority, SessionAuthority};
 pub use core::checked::{Activity, Checked};
 pub use core::denied::{Denied, StepUpRequired};
 pub use core::location::Locator;

@@ -33,6 +33,7 @@ mod hot_path;
 mod invariants;
 mod locations;
 mod log_lines;
+mod machines;
 mod mailboxes;
 mod old_tokens;
 mod outages;

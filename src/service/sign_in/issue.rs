@@ -287,11 +287,12 @@ impl SignIns {
             return self.repeat(user, before);
         }
         let server = AuditContext::server(Some(client.clone()));
+        // Other roles end all sessions, so there is room afterwards.
+        let (user, mut ended) = self.set_roles(db, &locked, user, &proven.identity, client)?;
         // Before any session ends: a refused sign-in changes nothing.
         let Some(room) = entrance.limit.make_room(db, &session, &going)? else {
             return Ok(Admission::Not(IssueError::TooManySessions));
         };
-        let mut ended = Vec::new();
         if let Some(which) = &replaced {
             ended.extend(self.sessions.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
             fault_point::reach("sign-in: replaced session ended");

@@ -1,12 +1,12 @@
 //! Issue to a subject: a service has verified its user, who gets a session.
 //!
-//! Owns what a service may ask for. Must never give a subject more than the operator's rules do: neither a role nor a
-//! longer life.
+//! Owns what a service may ask for. Must never give a subject a longer life than the operator's rules do. Roles are given
+//! as asked: the caller has judged whether the service may.
 
 use std::time::Duration;
 
 use crate::domain::throttle::Counts;
-use crate::domain::{Client, Profile, Repeatable, Subject, Terms, Token, TokenHash, UserId};
+use crate::domain::{Client, Profile, Repeatable, Roles, Subject, Terms, Token, TokenHash, UserId};
 use crate::service::core::denied::Denied;
 use crate::service::core::views::{SessionView, UserView};
 use crate::service::credentials::directory::Caller;
@@ -24,6 +24,8 @@ pub struct IssueRequest {
     pub subject: Subject,
     /// What it says about the user.
     pub profile: Profile,
+    /// All roles that the user is to have; none: they stay.
+    pub roles: Option<Roles>,
     /// Whether the session should outlive the browser.
     pub remember: bool,
     /// How long it may stay unused, if shorter than usual.
@@ -65,6 +67,7 @@ impl SignIns {
             by: request.by,
             subject: request.subject,
             profile: request.profile,
+            roles: request.roles,
             new,
             repeatable: key.clone(),
         };
