@@ -40,6 +40,7 @@ use super::sessions::Sessions;
 use super::sessions::acknowledgements::Acknowledgements;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
+use super::sign_in::decoys::Decoys;
 use super::sign_in::hash_pool::HashPool;
 use super::users::Users;
 use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
@@ -116,6 +117,7 @@ struct States {
     probing: Arc<Probing>,
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
+    decoys: Arc<Decoys>,
     directory: Arc<Directory>,
 }
 
@@ -146,6 +148,7 @@ impl App {
             hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
             directory: Arc::default(),
+            decoys: Arc::default(),
         };
         let core = Core {
             last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
@@ -276,6 +279,7 @@ impl App {
             risk: Arc::clone(risk),
             hash_pool: Arc::clone(&states.hash_pool),
             password_judge: Arc::clone(&states.password_judge),
+            decoys: Arc::clone(&states.decoys),
         }
     }
 

@@ -119,6 +119,7 @@ impl SignIns {
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         Email::check_visible(&request.email)?;
         let key = Email::key_of(&request.email);
+        let decoy = self.decoy(&key);
         // A device cookie with a valid signature is worth the query whether it still counts.
         let shown = request.device.as_ref().is_some_and(|it| self.core.throttle.key.recognise(it, &key).is_some());
         let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
@@ -139,7 +140,7 @@ impl SignIns {
         let verdict = match &known {
             Ok(user) => {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
-                self.hash_pool.verify(source, request.password.clone(), stored).await
+                self.hash_pool.verify(source, request.password.clone(), stored, decoy).await
             }
             Err(error) => Err(error.clone()),
         };
