@@ -8,6 +8,7 @@ mod account;
 mod alerts;
 mod audit;
 mod failure;
+mod import;
 mod ledger;
 mod output;
 mod password;

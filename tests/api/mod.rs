@@ -30,6 +30,7 @@ mod forgery;
 mod half_close;
 mod headers;
 mod hot_path;
+mod import;
 mod invariants;
 mod locations;
 mod log_lines;
