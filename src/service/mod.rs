@@ -65,6 +65,7 @@ pub use sign_in::session_data::{DataError, SessionData};
 pub use users::account::{ChangePasswordError, RenameError};
 pub use users::admin::{AdminError, NewUser};
 pub use users::directory::UserPosition;
+pub use users::ensure::EnsureError;
 pub use users::import::ImportedUser;
 pub use users::register::{NewAccount, RegisterError};
 pub use users::reset::{IssuedReset, ResetError};
