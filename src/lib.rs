@@ -14,7 +14,8 @@
 //! | give routes their sessions | [`Service::session_layer`] |
 //! | sign in and out | `Identity::login`, `Identity::logout`; [`remember_me`] for a cookie that outlives the browser |
 //! | refuse requests that another site forged | [`Origins`] |
-//! | create an account | [`Service::create_user`] |
+//! | find or make a user | [`Service::ensure_user`] |
+//! | create an account with an address of its own | [`Service::create_user`] |
 //! | list and end sessions | [`Service::sessions`], [`Service::end_session`], [`Service::end_sessions`] |
 //!
 //! These are the names of this page. All other modules are internal: they are public for the program, the tests and the

@@ -8,6 +8,7 @@ mod account;
 mod alerts;
 mod audit;
 mod failure;
+mod import;
 mod keys;
 mod ledger;
 mod output;

@@ -30,6 +30,7 @@ use super::no_touch;
 use super::problem::Problem;
 use super::request_id;
 use super::security_log::{Refused, note, note_access};
+use super::service_guard;
 use super::site::Site;
 use crate::config::Config;
 use crate::domain::{Client, Role, SystemRandom};
@@ -170,6 +171,9 @@ impl SessionLayer {
     /// Admits the request or returns the refusal. Changes the request only here, before any code can hold a clone of it
     /// (actix panics when a cloned request is changed or routed).
     async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
+        if self.level == AccessLevel::Administrator && service_guard::shows_secret(request.headers()) {
+            return self.admit_service(request).await;
+        }
         let headers = request.headers();
         if self.level != AccessLevel::Embedded && !self.site.origins.allow(request.method(), headers) {
             return Err(self.forbid_origin(request));
@@ -215,6 +219,13 @@ impl SessionLayer {
         }
         let activity = self.activity(request.method(), request.headers());
         Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
+    }
+
+    /// A service administers: its secret takes the place of session, role, origin and proof.
+    async fn admit_service(&self, request: &ServiceRequest) -> Result<Context, Problem> {
+        let service = service_guard::administers(&self.site, request).await?;
+        let client = self.site.client(request.peer_addr(), request.headers());
+        Ok(Context::new(client, Presented::Nothing, None).by_service(service))
     }
 
     /// Tells which origin it was, and which setting would name it.

@@ -8,6 +8,7 @@ pub mod access_level;
 pub mod account;
 pub mod acting_problem;
 pub mod admin;
+mod administrator;
 mod bounce;
 pub mod bridge;
 mod canonical_path;

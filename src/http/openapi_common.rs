@@ -56,6 +56,11 @@ impl Form {
     fn is_administration(&self) -> bool {
         self.level == Some(AccessLevel::Administrator)
     }
+
+    /// A service may send it, with its secret.
+    fn may_be_a_service(&self) -> bool {
+        self.is_for_services() || self.is_administration()
+    }
 }
 
 /// A refusal: its status, the operations it applies to, and a sentence that names the kind of problem.
@@ -68,9 +73,9 @@ const REFUSALS: &[Refusal] = &[
     ("403", Form::is_for_owners, "An agent or an administrator acts in this session for the user (`acting-session`)."),
     ("403", Form::is_administration, "Not an administrator (`forbidden`)."),
     ("403", |form| form.is_administration() && form.mutates, "The proof of identity is too old (`step-up-required`)."),
-    ("401", Form::is_for_services, "No secret of a service, or one that opens nothing (`unknown-service`)."),
-    ("403", Form::is_for_services, "The service lacks the scope (`insufficient-scope`)."),
-    ("403", Form::is_for_services, "A browser sent it (`from-browser`)."),
+    ("401", Form::may_be_a_service, "No secret of a service, or one that opens nothing (`unknown-service`)."),
+    ("403", Form::may_be_a_service, "The service lacks the scope (`insufficient-scope`)."),
+    ("403", Form::may_be_a_service, "A service's secret came from a browser (`from-browser`)."),
     ("403", Form::changes_by_browser, "The request may come from another site's page (`forbidden-origin`)."),
     ("403", Form::changes_by_browser, "The CSRF token belongs to another session (`wrong-csrf-token`)."),
     ("404", |form| form.has_id, "Nothing has this id (`not-found`)."),
@@ -79,6 +84,7 @@ const REFUSALS: &[Refusal] = &[
     ("415", |form| form.has_body, "The body is not declared in its media type (`unsupported-media-type`)."),
     ("422", |form| form.has_body, "A field is invalid (`invalid-body`)."),
     ("422", |form| form.has_query || form.mutates, "A query parameter is invalid (`invalid-body`)."),
+    ("429", Form::is_administration, "Too many requests of this service (`too-many-attempts`)."),
     ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
     ("503", |form| form.level.is_some(), "The server is overloaded (`busy`)."),
 ];
@@ -95,6 +101,7 @@ pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
             add_refusals(operation, &form);
             add_removal(operation, &form);
             open_to_all(operation);
+            open_to_services(operation, &form);
             add_headers(operation, &form);
         }
     }
@@ -111,6 +118,14 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, 
 fn open_to_all(operation: &mut Operation) {
     if let Some(security) = operation.security.as_mut().filter(|it| **it == [SecurityRequirement::default()]) {
         security.clear();
+    }
+}
+
+/// A person administers with a session, a service with its secret.
+fn open_to_services(operation: &mut Operation, form: &Form) {
+    if form.is_administration() {
+        let one_of = ["session", "service"].map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
+        operation.security = Some(one_of.to_vec());
     }
 }
 

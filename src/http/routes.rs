@@ -152,7 +152,7 @@ fn background(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Background))
 }
 
-/// A route for administrators.
+/// A route for administrators, and for services that may administer.
 fn administrator(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Administrator))
 }

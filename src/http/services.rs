@@ -19,10 +19,10 @@ use super::form::Form;
 use super::introspection_format::{ACCESS_TOKEN, Format, SIGNED};
 use super::issued_cookie::IssuedCookie;
 use super::problem::Problem;
-use super::service_guard::FromService;
+use super::service_guard::{self, FromService};
 use super::site::Site;
 use crate::domain::{
-    ActingParty, ActorKind, Claims, Client, Email, Profile, Role, Subject, Timestamp, Token, device, name,
+    ActingParty, ActorKind, Claims, Client, Email, Profile, Role, Roles, Scope, Subject, Timestamp, Token, device, name,
 };
 use crate::service::{Activity, Checked, IssueError, IssueRequest, SessionView, UserView};
 
@@ -45,6 +45,11 @@ pub struct Issue {
     #[serde(default, deserialize_with = "told")]
     #[schema(value_type = Option<Object>, required = false, example = json!({ "plan": "gold" }))]
     claims: Option<Option<Map<String, Value>>>,
+    /// All roles of the user here; wants the scope `admin.write`, too. `user` is always included and need not be named. A
+    /// change ends the user's other sessions. Missing: stay as they are.
+    #[serde(default, deserialize_with = "super::extract::present")]
+    #[schema(value_type = Vec<Role>, required = false, example = json!(["admin"]))]
+    roles: Option<Vec<Role>>,
     /// The user's address, as the application sees it.
     #[schema(value_type = String, example = "192.0.2.7")]
     ip: IpAddr,
@@ -167,7 +172,8 @@ pub struct IntrospectAnswer {
         same request with the same key gets the same session again.", example = "0198c0de-0000-7000-8000-00000000000a")),
     responses(
         (status = 201, description = "Issued. The cookie is only for the user's browser.", body = IssueAnswer),
-        (status = 403, description = "The user is disabled (`user-disabled`)."),
+        (status = 403, description = "The user is disabled (`user-disabled`); or `roles` without the scope for it \
+            (`insufficient-scope`)."),
         (status = 409, description = "The user has too many sessions (`too-many-sessions`)."),
         (status = 429, description = "Too many sessions of this subject, or of this service (`too-many-attempts`)."),
         (status = 422, description = "The key came with another request, or its session is over \
@@ -180,6 +186,9 @@ pub async fn issue(
     request: HttpRequest,
     JsonAsSent(body, digest): JsonAsSent<Issue>,
 ) -> Result<HttpResponse, Problem> {
+    if body.roles.is_some() {
+        service_guard::require(&site, &by, Scope::AdminWrite, &request)?;
+    }
     let repeatable = site.idempotency_keys.read(by.service, request.headers(), digest)?;
     let user_agent = body.user_agent.as_ref().map(|text| device::cut(&text.0).to_owned());
     let client = Client { ip: body.ip.to_canonical(), user_agent, request_id: site.request_id() };
@@ -195,6 +204,7 @@ pub async fn issue(
         repeatable,
         actor: body.actor.map(|actor| acting(&actor, body.remember)).transpose()?,
         profile: profile(body.email, body.name, body.claims)?,
+        roles: body.roles.map(|roles| roles.into_iter().fold(Roles::new_account(), Roles::with)),
     };
     let issued = site.app.sign_in.issue_to_subject(asked, &client).await.map_err(refusal)?;
     let cookie = site.cookie.issued(&issued.token, issued.lasts)?;

@@ -43,6 +43,7 @@ use super::sessions::Sessions;
 use super::sessions::acknowledgements::Acknowledgements;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
+use super::sign_in::decoys::Decoys;
 use super::sign_in::hash_pool::HashPool;
 use super::users::Users;
 use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
@@ -123,6 +124,7 @@ struct States {
     probing: Arc<Probing>,
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
+    decoys: Arc<Decoys>,
     directory: Arc<Directory>,
     issuer: Option<Arc<Issuer>>,
 }
@@ -155,6 +157,7 @@ impl App {
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
             directory: Arc::default(),
             issuer: parts.tokens.map(|rules| Arc::new(Issuer::new(rules))),
+            decoys: Arc::default(),
         };
         let core = Core {
             last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
@@ -291,6 +294,7 @@ impl App {
             risk: Arc::clone(risk),
             hash_pool: Arc::clone(&states.hash_pool),
             password_judge: Arc::clone(&states.password_judge),
+            decoys: Arc::clone(&states.decoys),
         }
     }
 

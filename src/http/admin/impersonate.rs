@@ -9,7 +9,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::{Reason, UserId};
-use crate::http::extract::{Json, PathId, SignedIn, Text, Visit};
+use crate::http::administrator::Administrator;
+use crate::http::extract::{Json, PathId, Text, Visit};
 use crate::http::problem::Problem;
 use crate::http::sign_in::SignedInAnswer;
 use crate::http::site::Site;
@@ -41,13 +42,14 @@ pub struct ImpersonateBody {
 pub async fn impersonate(
     site: Data<Site>,
     visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
     Json(body): Json<ImpersonateBody>,
 ) -> Result<HttpResponse, Problem> {
     let reason = Reason::parse(&body.reason.0).map_err(|invalid| Problem::invalid_field("reason", invalid.0))?;
+    let checked = by.person()?;
     let asked = Impersonate { user, reason, replaces: visit.presented_hashes() };
-    let issued = site.app.sign_in.impersonate(asked, &checked, visit.client()).await.map_err(|error| match error {
+    let issued = site.app.sign_in.impersonate(asked, checked, visit.client()).await.map_err(|error| match error {
         IssueError::UnknownUser => Problem::not_found(),
         other => site.refusal(other),
     })?;

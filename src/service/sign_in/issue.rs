@@ -124,6 +124,7 @@ impl SignIns {
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         Email::check_visible(&request.email)?;
         let key = Email::key_of(&request.email);
+        let decoy = self.decoy(&key);
         // A device cookie with a valid signature is worth the query whether it still counts.
         let shown = request.device.as_ref().is_some_and(|it| self.core.throttle.key.recognise(it, &key).is_some());
         let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
@@ -144,7 +145,7 @@ impl SignIns {
         let verdict = match &known {
             Ok(user) => {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
-                self.hash_pool.verify(source, request.password.clone(), stored).await
+                self.hash_pool.verify(source, request.password.clone(), stored, decoy).await
             }
             Err(error) => Err(error.clone()),
         };
@@ -302,11 +303,12 @@ impl SignIns {
             return self.repeat(user, before);
         }
         let server = AuditContext::server(Some(client.clone()));
+        // Other roles end all sessions, so there is room afterwards.
+        let (user, mut ended) = self.set_roles(db, &locked, user, &proven.identity, client)?;
         // Before any session ends: a refused sign-in changes nothing.
         let Some(room) = entrance.limit.make_room(db, &session, &going)? else {
             return Ok(Admission::Not(IssueError::TooManySessions));
         };
-        let mut ended = Vec::new();
         if let Some(which) = &replaced {
             ended.extend(self.sessions.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
             fault_point::reach("sign-in: replaced session ended");

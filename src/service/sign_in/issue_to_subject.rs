@@ -1,12 +1,14 @@
 //! Issue to a subject: a service has verified its user, who gets a session.
 //!
-//! Owns what a service may ask for. Must never give a subject more than the operator's rules do: neither a role nor a
-//! longer life.
+//! Owns what a service may ask for. Must never give a subject a longer life than the operator's rules do. Roles are given
+//! as asked: the caller has judged whether the service may.
 
 use std::time::Duration;
 
 use crate::domain::throttle::Counts;
-use crate::domain::{Acting, ActingParty, Client, Profile, Repeatable, Subject, Terms, Token, TokenHash, UserId};
+use crate::domain::{
+    Acting, ActingParty, Client, Profile, Repeatable, Roles, Subject, Terms, Token, TokenHash, UserId,
+};
 use crate::service::core::denied::Denied;
 use crate::service::core::views::{SessionView, UserView};
 use crate::service::credentials::directory::Caller;
@@ -26,6 +28,8 @@ pub struct IssueRequest {
     pub profile: Profile,
     /// Who will act in the session for the user; none in a session of the user's own.
     pub actor: Option<ActingParty>,
+    /// All roles that the user is to have; none: they stay.
+    pub roles: Option<Roles>,
     /// Whether the session should outlive the browser.
     pub remember: bool,
     /// How long it may stay unused, if shorter than usual.
@@ -69,6 +73,7 @@ impl SignIns {
             by: request.by,
             subject: request.subject,
             profile: request.profile,
+            roles: request.roles,
             new,
             repeatable: key.clone(),
         };

@@ -42,7 +42,8 @@ impl SignIns {
         let attempt = attempt
             .inspect_err(|throttled| self.audit.note_throttled(&user.email_key, throttled, client))
             .map_err(Denied::from)?;
-        let verdict = self.hash_pool.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;
+        let stored = Some(user.password_hash.clone());
+        let verdict = self.hash_pool.verify(Source::familiar(client), password, stored, None).await;
         match attempt.settle(verdict, true).await.map_err(Denied::from)? {
             Verdict::Match { .. } => Ok(user),
             Verdict::Mismatch | Verdict::Unusable => {
