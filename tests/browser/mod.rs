@@ -5,6 +5,7 @@
 mod accessibility;
 mod account;
 mod application;
+mod back_ends;
 mod console;
 mod console_page;
 mod cookie;
