@@ -11,6 +11,7 @@ mod admin_sessions;
 mod administration;
 mod alerts;
 mod audit;
+mod back_ends;
 mod bodies;
 mod client_address;
 mod clients;

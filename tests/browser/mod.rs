@@ -6,6 +6,7 @@ mod accessibility;
 mod account;
 mod acting;
 mod application;
+mod back_ends;
 mod console;
 mod console_page;
 mod cookie;
