@@ -134,7 +134,7 @@ function showActor({ user, session: { actor, expires_at: until } }) {
   document.querySelector('.ways').hidden = acting;
   if (!acting) return;
   byId('acting-who').textContent = user.name ?? user.email ?? user.subject;
-  byId('acting-why').textContent = `${actor.reason ?? ''} Until ${clock.format(new Date(until))} at the latest.`.trim();
+  byId('acting-why').textContent = [actor.reason, `until ${clock.format(new Date(until))} at the latest`].filter(Boolean).join(' · ');
 }
 
 /** The list as it is now. A line that is there stays where it is, with the focus it may have; what is new comes last. */

@@ -104,7 +104,7 @@ impl Shown {
         };
         let told: BTreeMap<_, _> = seen.iter().filter_map(about_sessions).collect();
         let names: Vec<_> = told.keys().map(String::as_str).collect();
-        assert_eq!(names, ["AUTHENTICATED_AT", "CSRF", "ID", "USER"], "{what}: {seen:?}");
+        assert_eq!(names, ["ACTOR", "AUTHENTICATED_AT", "CSRF", "ID", "USER"], "{what}: {seen:?}");
         assert_eq!(told.get("USER"), Some(&self.owner.user_id), "{what}");
         assert_eq!(told.get("ID"), Some(&self.owner.session_id), "{what}");
         assert_eq!(told.get("CSRF").map(String::as_str), Some("none"), "{what}");

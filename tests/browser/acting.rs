@@ -73,7 +73,7 @@ async fn an_administrator_acts_as_a_user_and_stops() {
     window.click("#ask-yes").await;
     window.arrives_at("/account").await;
     window.says("#acting-who", &owner.email).await;
-    assert!(window.text("#acting-why").await.starts_with("Ticket 4711: the invoice does not open Until "));
+    assert!(window.text("#acting-why").await.starts_with("Ticket 4711: the invoice does not open · until "));
     for css in [".ledger", ".aside", "#sign-out", "#to-console"] {
         assert!(!window.sees(css).await, "{css}");
     }
