@@ -3,11 +3,12 @@
 //! Owns the order and the words. Must never print a secret.
 
 use super::settings::var;
-use super::{Config, DEVICE_CHANGES, HSTS, LOG_FORMATS, POLICIES, REGISTRATIONS, Redis, list, risk, terms};
+use super::{Config, DEVICE_CHANGES, Exchange, HSTS, LOG_FORMATS, POLICIES, REGISTRATIONS, Redis, list, risk, terms};
 
 impl Config {
     /// Every variable with its effective value, secrets masked; `None` if nothing is set.
     pub(crate) fn effective(&self) -> Vec<(&'static str, Option<String>)> {
+        let exchange = |show: fn(&Exchange) -> Option<String>| self.exchange.as_ref().and_then(show);
         let redis = |show: fn(&Redis) -> String| self.redis.as_ref().map(show).filter(|text| !text.is_empty());
         vec![
             (var::LISTEN, Some(self.listen.to_string())),
@@ -44,6 +45,11 @@ impl Config {
             (var::PASSWORD_MIN_LENGTH, Some(self.password_min_length.to_string())),
             (var::WEBHOOK_URL, self.webhook.as_ref().map(|webhook| webhook.url.to_string())),
             (var::WEBHOOK_SECRET, self.webhook.as_ref().map(|_| "***".to_owned())),
+            (var::EXCHANGE_ISSUER, exchange(|it| Some(it.rules.issuer.clone()))),
+            (var::EXCHANGE_AUDIENCE, exchange(|it| Some(it.rules.audience.clone()))),
+            (var::EXCHANGE_SUBJECT_CLAIM, exchange(|it| Some(it.rules.subject_claim.clone()))),
+            (var::EXCHANGE_COOKIE, exchange(|it| it.cookie.clone())),
+            (var::EXCHANGE_UNTIL, exchange(|it| Some(it.until.to_rfc3339()))),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
             (var::AUDIT_RETENTION, Some(terms::text(self.audit_retention))),
             (var::ENDED_SESSION_RETENTION, Some(terms::text(self.ended_session_retention))),

@@ -8,6 +8,7 @@ mod clear_site_data;
 mod cookie_key;
 mod csrf;
 mod effective;
+mod exchange;
 mod given;
 mod network;
 mod origin;
@@ -36,6 +37,7 @@ use crate::domain::{AtLimit, OnDeviceChange, Registration, RiskPolicy, Terms};
 
 pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
+pub use exchange::Exchange;
 pub use given::ConfigError;
 pub use origin::Origin;
 pub(crate) use origin::{MAX_BASE_SEGMENTS, is_public_suffix};
@@ -114,6 +116,8 @@ pub struct Config {
     /// The receiver of session events, if any.
     #[doc(hidden)]
     pub webhook: Option<Webhook>,
+    /// The exchange of an application's old tokens, if any.
+    pub(crate) exchange: Option<Exchange>,
     /// Whether anyone may register.
     pub(crate) registration: Registration,
     /// How long the audit log keeps its lines.
@@ -221,6 +225,7 @@ impl Config {
             risk: risk::policy(&settings)?,
             password_min_length: password_min_length.number(LEAST_PASSWORD_MIN_LENGTH, MOST_PASSWORD_MIN_LENGTH)?,
             webhook: webhook::webhook(&settings, secrets != Secrets::None, &mut secrets_of_group)?,
+            exchange: exchange::exchange(&settings, secrets == Secrets::All, &mut secrets_of_group)?,
             registration: registration.choice(&REGISTRATIONS)?,
             audit_retention: retention::audit(&settings)?,
             ended_session_retention: retention::ended_sessions(&settings)?,

@@ -66,6 +66,10 @@ pub enum Event {
     ServiceSecretRotated,
     /// A service's secrets open nothing any more.
     ServiceRemoved,
+    /// An application's old token was exchanged for a session.
+    TokenExchanged,
+    /// Such a token was refused.
+    TokenExchangeFail,
 }
 
 impl Event {
@@ -100,6 +104,8 @@ impl Event {
         Self::ServiceAdded,
         Self::ServiceSecretRotated,
         Self::ServiceRemoved,
+        Self::TokenExchanged,
+        Self::TokenExchangeFail,
     ];
 
     /// The event of this name.
@@ -139,6 +145,8 @@ impl Event {
             Self::ServiceAdded => "service_added",
             Self::ServiceSecretRotated => "service_secret_rotated",
             Self::ServiceRemoved => "service_removed",
+            Self::TokenExchanged => "authn_token_exchange",
+            Self::TokenExchangeFail => "authn_token_exchange_fail",
         }
     }
 }

@@ -75,6 +75,8 @@ impl From<IssueError> for Problem {
                 format!("At most {} seconds, and absolute_timeout at most {}.", idle.as_secs(), absolute.as_secs()),
             ),
             IssueError::KeyReused => Self::key_reused(),
+            // Of the route that exchanges tokens, which has its own words for it.
+            IssueError::TokenUsed => Self::unauthenticated(),
             IssueError::Denied(denied) => denied.into(),
         }
     }

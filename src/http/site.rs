@@ -44,6 +44,8 @@ pub struct Site {
     pub csrf_tokens: Arc<CsrfTokens>,
     /// The tokens of sessions that are issued under a key.
     pub idempotency_keys: Arc<IdempotencyKeys>,
+    /// The cookie that may hold an old token, empty if none does; none if no token is exchanged.
+    pub old_token_cookie: Option<Arc<str>>,
     /// Which of the requests that gateways ask about need a CSRF token.
     pub forwarded_method: Arc<ForwardedMethod>,
     /// The proxies that may report a client's address.
@@ -65,6 +67,7 @@ impl Site {
             app: app.clone(),
             csrf_tokens: Arc::new(CsrfTokens::new(cookie.key(), Arc::clone(&random))),
             idempotency_keys: Arc::new(IdempotencyKeys::new(cookie.key())),
+            old_token_cookie: config.exchange.as_ref().map(|it| it.cookie.as_deref().unwrap_or_default().into()),
             forwarded_method: Arc::new(ForwardedMethod::new(config)),
             cookie: Arc::new(cookie),
             origins: Arc::new(Origins::new(config)),

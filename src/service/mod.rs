@@ -27,7 +27,7 @@ mod jobs;
 mod app;
 
 pub use app::{App, Parts};
-pub use audit::read::EventFilter;
+pub use audit::read::{EventFilter, Exchanges};
 pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
 pub use core::audit_context::AuditContext;
 pub use core::authority::Authority;
@@ -57,10 +57,13 @@ pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView}
 pub use sessions::end::Existed;
 pub use sessions::find::{FoundPage, FoundSession, Wanted};
 pub use sessions::revoke_matching::{Matching, Outcome};
+pub use sign_in::exchange::ExchangeError;
+pub use sign_in::exchange_rules::ExchangeRules;
 pub use sign_in::hash_pool::Hashing;
 pub use sign_in::issue::{IssueError, SignIn, SignInError, SignedIn};
 pub use sign_in::issue_to_subject::{IssueRequest, Issued};
 pub use sign_in::reauthenticate::ReauthenticateError;
+pub use sign_in::revoked_tokens::RevokedTokens;
 pub use sign_in::session_data::{DataError, SessionData};
 pub use users::account::{ChangePasswordError, RenameError};
 pub use users::admin::{AdminError, NewUser};

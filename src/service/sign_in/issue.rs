@@ -94,6 +94,9 @@ pub enum IssueError {
     /// The key that makes the request repeatable came with another request, or its session is over.
     #[error("the key was used with another request, or its session is over")]
     KeyReused,
+    /// The old token was exchanged before.
+    #[error("the token was exchanged before")]
+    TokenUsed,
     /// A reason that use cases share.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -165,8 +168,12 @@ impl SignIns {
         let terms = (self.terms(request.remember), request.remember);
         // On the heap: most requests of a flood end before this point, but would reserve stack for it.
         Box::pin(self.enter(proven, terms, self.fresh(), client)).await.map_err(|error| match error {
-            // The last three are about services.
-            IssueError::UnknownUser | IssueError::UnknownService | IssueError::TooLong(_) | IssueError::KeyReused => {
+            // All but the first are about users of applications.
+            IssueError::UnknownUser
+            | IssueError::UnknownService
+            | IssueError::TooLong(_)
+            | IssueError::KeyReused
+            | IssueError::TokenUsed => {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
             }
@@ -258,6 +265,7 @@ impl SignIns {
             Identity::Vouched(vouched) => vouched.new,
         };
         let mut session = Session::new(id, user, token, terms, client, now);
+        session.authenticated_at = of.proven_at().unwrap_or(now);
         self.risk.arrive(&mut session, client);
         session
     }
@@ -312,7 +320,9 @@ impl SignIns {
         fault_point::reach("sign-in: session inserted");
         let (user, context) = match &proven.identity {
             Identity::User(..) => (user, AuditContext::user(session.user_id, client)),
-            Identity::Vouched(vouched) => (self.describe(db, vouched, user, &session)?, vouched.context(client)),
+            Identity::Vouched(vouched) => {
+                (self.describe(db, vouched, user, &session, client)?, vouched.context(session.user_id, client))
+            }
         };
         audit::append(db, &self.audit.entry(Event::LoginSuccess, &context, Some(user.id), Some(session.id)))?;
         fault_point::reach("sign-in: line written");
@@ -336,6 +346,7 @@ impl SignIns {
                 Found::User(user) => session.user_id = user,
                 Found::OtherRequest => return Ok(Err(IssueError::KeyReused)),
                 Found::Unknown => return Ok(Err(IssueError::UnknownService)),
+                Found::Used => return Ok(Err(IssueError::TokenUsed)),
             }
         }
         Ok(Ok(session))

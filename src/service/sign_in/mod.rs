@@ -4,12 +4,15 @@
 //! committed.
 
 pub(in crate::service) mod attempt;
+pub(in crate::service) mod exchange;
+pub(in crate::service) mod exchange_rules;
 pub(in crate::service) mod hash_new_password;
 pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod identity;
 pub(in crate::service) mod issue;
 pub(in crate::service) mod issue_to_subject;
 pub(in crate::service) mod reauthenticate;
+pub(in crate::service) mod revoked_tokens;
 pub(in crate::service) mod session_data;
 pub(in crate::service) mod session_limit;
 pub(in crate::service) mod token_renewal;
@@ -17,6 +20,7 @@ pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;
 
+use exchange_rules::ExchangeRules;
 use hash_pool::{HashPool, Hashing};
 
 use crate::service::audit::Audit;
@@ -33,6 +37,8 @@ pub struct SignIns {
     pub(in crate::service) events: Arc<Events>,
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
+    /// What old tokens are exchanged, if any.
+    pub(in crate::service) exchange: Option<Arc<ExchangeRules>>,
     pub(in crate::service) hash_pool: Arc<HashPool>,
     /// Judges new passwords.
     pub(in crate::service) password_judge: Arc<HashPool>,

@@ -297,6 +297,7 @@ impl Stray {
             throttle_key: ThrottleKey::derive(&[7; 64]),
             webhook: None,
             locator: None,
+            exchange: None,
         });
         let (run_id, replid, prefix) = ("a".repeat(40), "b".repeat(40), String::new());
         let redis = Process { run_id, replid, database: 0, prefix, shard: None };
