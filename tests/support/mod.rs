@@ -14,6 +14,7 @@ pub mod issue;
 pub mod mmdb;
 pub mod monitor;
 pub mod node;
+pub mod old_tokens;
 pub mod ports;
 pub mod postgres_server;
 pub mod process;
