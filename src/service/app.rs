@@ -44,6 +44,7 @@ use super::sessions::acknowledgements::Acknowledgements;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
 use super::sign_in::decoys::Decoys;
+use super::sign_in::exchange_rules::ExchangeRules;
 use super::sign_in::hash_pool::HashPool;
 use super::users::Users;
 use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
@@ -71,6 +72,8 @@ pub struct Parts {
     pub locator: Option<Locator>,
     /// What the operator says about tokens for services, if they are issued.
     pub tokens: Option<TokenRules>,
+    /// What old tokens are exchanged, if any.
+    pub exchange: Option<ExchangeRules>,
 }
 
 /// The service, by its rooms; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -122,6 +125,7 @@ struct States {
     single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
     probing: Arc<Probing>,
+    exchange: Option<Arc<ExchangeRules>>,
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
     decoys: Arc<Decoys>,
@@ -153,6 +157,7 @@ impl App {
             single_flight: Arc::default(),
             device_changes: Arc::default(),
             probing: Arc::default(),
+            exchange: parts.exchange.map(Arc::new),
             hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
             directory: Arc::default(),
@@ -292,6 +297,7 @@ impl App {
             events: Arc::clone(events),
             sessions: Arc::clone(sessions),
             risk: Arc::clone(risk),
+            exchange: states.exchange.clone(),
             hash_pool: Arc::clone(&states.hash_pool),
             password_judge: Arc::clone(&states.password_judge),
             decoys: Arc::clone(&states.decoys),

@@ -98,6 +98,8 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         Event::GuessingFlood | Event::TokenFail => return vec![],
         // It takes somebody who is somewhere: tests/api/risk.rs and tests/api/alerts.rs.
         Event::AlertOpened | Event::AlertAcknowledged => return vec![],
+        // It takes an application's key: tests/api/exchange.rs.
+        Event::TokenExchanged | Event::TokenExchangeFail => return vec![],
         Event::SessionRenewed => renew(server, who).await,
         Event::DeviceChanged => {
             for user_agent in [FIREFOX, CHROME, CHROME] {

@@ -99,6 +99,9 @@ pub enum IssueError {
     /// The key that makes the request repeatable came with another request, or its session is over.
     #[error("the key was used with another request, or its session is over")]
     KeyReused,
+    /// The old token was exchanged before.
+    #[error("the token was exchanged before")]
+    TokenUsed,
     /// A reason that use cases share.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -176,7 +179,8 @@ impl SignIns {
             | IssueError::UnknownService
             | IssueError::TooLong(_)
             | IssueError::Administrator
-            | IssueError::KeyReused => {
+            | IssueError::KeyReused
+            | IssueError::TokenUsed => {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
             }
@@ -269,6 +273,7 @@ impl SignIns {
             Identity::Vouched(vouched) => vouched.new,
         };
         let mut session = Session::new(id, user, token, terms, client, now);
+        session.authenticated_at = of.proven_at().unwrap_or(now);
         self.risk.arrive(&mut session, client);
         session
     }
@@ -328,7 +333,7 @@ impl SignIns {
         sessions::insert(db, session.clone())?;
         fault_point::reach("sign-in: session inserted");
         let user = match &proven.identity {
-            Identity::Vouched(vouched) => self.describe(db, vouched, user, &session)?,
+            Identity::Vouched(vouched) => self.describe(db, vouched, user, &session, client)?,
             Identity::User(..) | Identity::Impersonated(..) => user,
         };
         self.tell(db, proven, &session, client)?;
@@ -362,6 +367,7 @@ impl SignIns {
                 Found::User(user) => session.user_id = user,
                 Found::OtherRequest => return Ok(Err(IssueError::KeyReused)),
                 Found::Unknown => return Ok(Err(IssueError::UnknownService)),
+                Found::Used => return Ok(Err(IssueError::TokenUsed)),
             }
         }
         Ok(Ok(session))
