@@ -22,25 +22,19 @@ use super::{Random, random};
 pub use cost::{CHEAP_VARIABLE, hash_at_full_cost, is_cheap};
 pub use stored::{StoredHash, UnusableHash};
 
-use stored::Recipe;
+use stored::{LANES, NOBODYS_SALT, Recipe, SALT};
 
 /// Fewest code points of a new password, even if the settings say less.
 pub const MIN_CHARS: usize = 8;
 /// Most code points of a password.
 pub const MAX_CHARS: usize = 256;
 
-const LANES: u32 = 1;
-/// The length of our salts.
-const SALT: usize = 16;
 /// Most bytes of a password that bcrypt reads, the NUL at its end included.
 const BCRYPT_READS: usize = 72;
 
 /// Stored in place of a hash while no password opens the account; it is not the hash of any password. A comparison with
 /// it costs as much as a mismatch.
 pub const LOCKED: &str = "!locked";
-
-/// Salt of the hash that is computed for an unknown user. Its output is discarded.
-const NOBODYS_SALT: [u8; SALT] = *b"nobody at all...";
 
 /// A password as typed, composed (NFC) so that one password has one byte form. Wiped from memory when dropped; never
 /// printed.

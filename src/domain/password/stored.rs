@@ -14,7 +14,14 @@ use base64::Engine;
 use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::{LANES, NOBODYS_SALT, SALT, cost};
+use super::cost;
+
+/// The lanes of our hashes.
+pub(super) const LANES: u32 = 1;
+/// The length of our salts.
+pub(super) const SALT: usize = 16;
+/// Salt of the hash that is computed for an unknown user. Its output is discarded.
+pub(super) const NOBODYS_SALT: [u8; SALT] = *b"nobody at all...";
 
 /// Most memory of one hash.
 const MAX_MEMORY_KIB: u32 = 65_536;
