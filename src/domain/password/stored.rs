@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::cost;
+use super::cost::today;
 
 /// The lanes of our hashes.
 pub(super) const LANES: u32 = 1;
@@ -118,7 +118,7 @@ impl StoredHash {
     /// Whether a right password should be hashed again: another system made the hash, or it costs less or more than ours
     /// do today. One that costs more would tell by its time that the account exists.
     pub fn is_outdated(&self) -> bool {
-        let cost = cost::today();
+        let cost = today();
         let Recipe::Argon2(Algorithm::Argon2id, Version::V0x13, params) = &self.recipe else { return true };
         let is_ours = self.salt.len() == SALT && self.output.len() == 32 && params.p_cost() == LANES;
         !is_ours || params.m_cost() != cost.memory_kib || params.t_cost() != cost.passes
