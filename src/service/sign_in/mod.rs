@@ -18,6 +18,7 @@ pub(in crate::service) mod revoked_tokens;
 pub(in crate::service) mod session_data;
 pub(in crate::service) mod session_limit;
 pub(in crate::service) mod token_renewal;
+pub(in crate::service) mod unknown_address;
 pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;
