@@ -211,11 +211,7 @@ impl App {
             probing: Arc::clone(&states.probing),
         });
         let credentials = Arc::new(Self::credentials(&core, &audit, &states));
-        let access_tokens = Arc::new(AccessTokens {
-            core: Arc::clone(&core),
-            audit: Arc::clone(&audit),
-            issuer: states.issuer.clone(),
-        });
+        let access_tokens = Arc::new(Self::access_tokens(&core, &audit, &states));
         let sign_in = Arc::new(Self::sign_in(&core, &audit, &events, &sessions, &risk, &states));
         let users = Arc::new(Users {
             core: Arc::clone(&core),
@@ -306,6 +302,10 @@ impl App {
 
     fn credentials(core: &Arc<Core>, audit: &Arc<Audit>, states: &States) -> Credentials {
         Credentials { core: Arc::clone(core), audit: Arc::clone(audit), directory: Arc::clone(&states.directory) }
+    }
+
+    fn access_tokens(core: &Arc<Core>, audit: &Arc<Audit>, states: &States) -> AccessTokens {
+        AccessTokens { core: Arc::clone(core), audit: Arc::clone(audit), issuer: states.issuer.clone() }
     }
 
     fn near_cache(core: &Arc<Core>, fence: &Arc<Fence>, states: &States) -> NearCache {

@@ -173,7 +173,18 @@ impl SignIns {
         let proven = Proven { identity, upgrade, replaces: request.replaces, entry, acting: None };
         let terms = (self.terms(request.remember), request.remember);
         // On the heap: most requests of a flood end before this point, but would reserve stack for it.
-        Box::pin(self.enter(proven, terms, self.fresh(), client)).await.map_err(|error| match error {
+        let entered = Box::pin(self.enter(proven, terms, self.fresh(), client)).await;
+        entered.map_err(|error| self.not_entered(error, id, client))
+    }
+
+    /// Why a right password opens no session.
+    fn not_entered(&self, error: IssueError, id: Option<UserId>, client: &Client) -> SignInError {
+        match error {
+            IssueError::TooManySessions => {
+                self.audit.note_login_failure(id, client, Some("too many sessions"));
+                SignInError::TooManySessions
+            }
+            IssueError::Denied(denied) => SignInError::Denied(denied),
             // Only the first is about sign-ins.
             IssueError::UnknownUser
             | IssueError::UnknownService
@@ -184,12 +195,7 @@ impl SignIns {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
             }
-            IssueError::TooManySessions => {
-                self.audit.note_login_failure(id, client, Some("too many sessions"));
-                SignInError::TooManySessions
-            }
-            IssueError::Denied(denied) => SignInError::Denied(denied),
-        })
+        }
     }
 
     /// The account for the typed address, if there is one.
