@@ -292,7 +292,7 @@ mod tests {
     }
 
     /// Of this password, by other libraries: maker and hash in each line.
-    const HASHES: &str = include_str!("../../../tests/api/import_files/hashes.txt");
+    const HASHES: &str = include_str!("../../tests/api/import_files/hashes.txt");
     const PASSWORD: &str = "trombone café on the 7th floor";
 
     fn verdict(password: &str, stored: &str) -> Verdict {
