@@ -19,7 +19,7 @@ use super::forwarded_request::FORWARD;
 use super::openapi_common::AccessLevels;
 use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
-use super::{account, admin, events, exchange, gateway, openapi_common, openapi_examples, openapi_problems};
+use super::{account, admin, events, exchange, gateway, jwks, openapi_common, openapi_examples, openapi_problems};
 use super::{operator, reauthenticate, services, sessions, sign_in, subjects};
 
 #[derive(OpenApi)]
@@ -47,6 +47,7 @@ use super::{operator, reauthenticate, services, sessions, sign_in, subjects};
         admin::sessions::revoke_matching, admin::sessions::revoke,
         admin::audit_log::list,
         gateway::forward,
+        jwks::keys,
         services::issue, services::introspect,
         subjects::list, subjects::revoke_all, subjects::revoke, subjects::disable, subjects::enable,
         operator::live, operator::ready, serve,

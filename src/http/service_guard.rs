@@ -174,10 +174,12 @@ mod tests {
             }
             shows_secret(&headers)
         };
-        for lines in [&["Bearer sd_svc_"] as &[_], &["bearer  sd_svc_0"], &["Basic eDp5", "Bearer sd_svc_0"]] {
+        let shown: [&[&str]; 3] = [&["Bearer sd_svc_"], &["bearer  sd_svc_0"], &["Basic eDp5", "Bearer sd_svc_0"]];
+        for lines in shown {
             assert!(shows(lines), "{lines:?}");
         }
-        for lines in [&[] as &[_], &["Basic eDp5"], &["Bearer eyJhbGciOiJub25lIn0"], &["sd_svc_0"]] {
+        let not: [&[&str]; 4] = [&[], &["Basic eDp5"], &["Bearer eyJhbGciOiJub25lIn0"], &["sd_svc_0"]];
+        for lines in not {
             assert!(!shows(lines), "{lines:?}");
         }
     }

@@ -46,6 +46,19 @@ pub fn add(db: &mut Db, key: &SigningKey) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Until the end of the transaction nobody else adds a key or lets one end.
+pub fn lock(db: &mut Db) -> Result<(), LedgerError> {
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => {
+            diesel::sql_query("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE").execute(c)?;
+        }
+        // Its transactions follow each other.
+        Db::Sqlite(_) => {}
+    }
+    Ok(())
+}
+
 /// Lets every key end, if it does not end before: it signs until the first time, and is published until the second one.
 /// Forgets those that nobody has to know any more. Returns how many are left to end.
 pub fn end_all(

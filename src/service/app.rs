@@ -191,13 +191,7 @@ impl App {
         let events = Arc::new(Events { core: Arc::clone(&core), hub: Arc::clone(&states.hub) });
         let fence = Self::fence(&core, &states);
         let sessions = Arc::new(Self::sessions(&core, &audit, &events, &fence, &states));
-        let risk = Arc::new(Risk {
-            core: Arc::clone(&core),
-            audit: Arc::clone(&audit),
-            events: Arc::clone(&events),
-            sessions: Arc::clone(&sessions),
-            address_changes: Arc::clone(&states.address_changes),
-        });
+        let risk = Arc::new(Self::risk(&core, &audit, &events, &sessions, &states));
         let near_cache = Arc::new(Self::near_cache(&core, &fence, &states));
         let check = Arc::new(Check {
             core: Arc::clone(&core),
@@ -276,6 +270,22 @@ impl App {
             fence: Arc::clone(fence),
             lease_grace: Arc::clone(&states.lease_grace),
             acknowledgements: Arc::clone(&states.acknowledgements),
+        }
+    }
+
+    fn risk(
+        core: &Arc<Core>,
+        audit: &Arc<Audit>,
+        events: &Arc<Events>,
+        sessions: &Arc<Sessions>,
+        states: &States,
+    ) -> Risk {
+        Risk {
+            core: Arc::clone(core),
+            audit: Arc::clone(audit),
+            events: Arc::clone(events),
+            sessions: Arc::clone(sessions),
+            address_changes: Arc::clone(&states.address_changes),
         }
     }
 

@@ -100,7 +100,7 @@ on_each_backend! {
         assert_eq!([text("sub"), text("sid")], [session.user_id.clone(), session.session_id.clone()]);
         let number = |name: &str| claims[name].as_i64().unwrap_or_else(|| panic!("{name}: {claims}"));
         assert_eq!(number("exp") - number("iat"), 60);
-        assert_eq!(number("auth_time"), number("iat"), "issued a moment ago, by a clock that stands still");
+        assert!((0..10).contains(&(number("iat") - number("auth_time"))), "issued a moment ago: {claims}");
         assert_eq!(text("jti").len(), 36);
         assert!(claims.get("roles").is_none() && claims.get("claims").is_none(), "{claims}");
         // What SQL knows of the user, if that is asked for.

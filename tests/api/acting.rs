@@ -14,7 +14,7 @@ use crate::support::service::{IssuedSession, Service, user};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// What is open to whoever acts: what needs no session, the sign-out, and three ways to look.
-const OPEN: [(&str, &str); 13] = [
+const OPEN: [(&str, &str); 14] = [
     ("GET", "/me"),
     ("GET", "/session"),
     ("GET", "/events"),
@@ -22,6 +22,7 @@ const OPEN: [(&str, &str); 13] = [
     ("GET", "/auth/forward/{page}"),
     ("POST", "/logout"),
     ("POST", "/login"),
+    ("POST", "/exchange"),
     ("POST", "/register"),
     ("POST", "/reset"),
     ("GET", "/health/live"),

@@ -98,10 +98,11 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         // A hundred wrong passwords or unknown tokens in a minute: tests/api/throttle/addresses.rs and tests/api/probing.rs
         // have the time.
         Event::GuessingFlood | Event::TokenFail => return vec![],
-        // It takes somebody who is somewhere: tests/api/risk.rs and tests/api/alerts.rs.
-        Event::AlertOpened | Event::AlertAcknowledged => return vec![],
-        // It takes an application's key: tests/api/exchange.rs.
-        Event::TokenExchanged | Event::TokenExchangeFail => return vec![],
+        // It takes somebody who is somewhere (tests/api/risk.rs, tests/api/alerts.rs), or an application's key
+        // (tests/api/exchange).
+        Event::AlertOpened | Event::AlertAcknowledged | Event::TokenExchanged | Event::TokenExchangeFail => {
+            return vec![];
+        }
         Event::SessionRenewed => renew(server, who).await,
         Event::DeviceChanged => {
             for user_agent in [FIREFOX, CHROME, CHROME] {

@@ -1,7 +1,7 @@
 //! P2: losing all of Redis logs nobody out, and while it is down sessions are checked against SQL.
 #![cfg(feature = "postgres")]
 
-use crate::promises::origin::{Origin, People, for_both_origins};
+use crate::promises::origin::{People, for_both_origins};
 use crate::support::client::SignedIn;
 use crate::support::process::Process;
 use crate::support::requests::Requests;

@@ -1,7 +1,7 @@
 //! P3: a sick store is 503 with Retry-After, never 401, and never a cookie that is cleared.
 #![cfg(feature = "postgres")]
 
-use crate::promises::origin::{Origin, People, for_both_origins};
+use crate::promises::origin::{People, for_both_origins};
 use crate::support::database::Database;
 use crate::support::process::Process;
 use crate::support::redis::PrivateRedis;
@@ -36,7 +36,7 @@ for_both_origins! {
         assert_honest(&person.get("/session").await, "whether somebody is signed in");
         assert_honest(&unseen.get("/session").await, "the same, without a record");
         assert_honest(&person.end_session(&unseen.session_id).await, "a revocation");
-        assert_honest(&server.anonymous().login(&person.email, &person.password).await, "a sign-in");
+        assert_honest(&server.anonymous().login("somebody@example.com", "a password").await, "a sign-in");
         proxy.pass();
         crate::support::wait::until("SQL is back", std::time::Duration::from_secs(15), || async {
             person.me().await.status == 200

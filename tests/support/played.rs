@@ -55,13 +55,15 @@ async fn answer(mut stream: TcpStream, answers: Vec<Answer>, otherwise: Answer) 
     let number = path.split('/').nth(1).and_then(|part| part.parse::<usize>().ok());
     let chosen = number.and_then(|number| answers.get(number)).unwrap_or(&otherwise);
     stream.write_all(&chosen.bytes).await.ok()?;
-    while chosen.then != Then::Close {
+    if chosen.then == Then::Close {
+        return stream.shutdown().await.ok();
+    }
+    loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         if chosen.then == Then::Drip {
             stream.write_all(b" ").await.ok()?;
         }
     }
-    stream.shutdown().await.ok()
 }
 
 /// The path of a request that has come to its end.

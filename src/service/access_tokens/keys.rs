@@ -57,11 +57,12 @@ impl AccessTokens {
         KeyList::new(rows, &issuer.rules.seal).ok_or_else(corrupt)
     }
 
-    /// Two nodes may each make one at the same moment: both are published, and all nodes use the same one.
     async fn make_key(&self, issuer: &Arc<Issuer>) -> Result<(), LedgerError> {
         let (issuer, now) = (Arc::clone(issuer), self.core.clock().now());
         let random = Arc::clone(&self.core.random);
         let make = move |db: &mut _| {
+            // Of several nodes one makes it.
+            signing_keys::lock(db)?;
             let seal = &issuer.rules.seal;
             let list = KeyList::new(signing_keys::all(db, now)?, seal).ok_or_else(corrupt)?;
             if list.is_enough() {

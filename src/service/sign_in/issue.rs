@@ -185,13 +185,8 @@ impl SignIns {
                 SignInError::TooManySessions
             }
             IssueError::Denied(denied) => SignInError::Denied(denied),
-            // Only the first is about sign-ins.
-            IssueError::UnknownUser
-            | IssueError::UnknownService
-            | IssueError::TooLong(_)
-            | IssueError::Administrator
-            | IssueError::KeyReused
-            | IssueError::TokenUsed => {
+            // Of the others, only a user who has changed meanwhile is about sign-ins.
+            _ => {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
             }
