@@ -34,6 +34,7 @@ mod invariants;
 mod locations;
 mod log_lines;
 mod mailboxes;
+mod moving;
 mod old_tokens;
 mod outages;
 mod password_gate;
