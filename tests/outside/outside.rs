@@ -7,6 +7,8 @@
 mod application;
 #[cfg(test)]
 mod browser;
+#[cfg(test)]
+mod moving;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,6 @@
 //!
 //! `SHOP_KEY=… ANAS_PASSWORD=… before 3000`; the key has at least 64 bytes.
 
-#[path = "users.rs"]
 mod users;
 
 use std::env;
