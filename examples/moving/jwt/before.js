@@ -2,6 +2,7 @@
 //
 //   JWT_SECRET=… ANAS_PASSWORD=… node before.js 3000
 
+import { randomUUID } from "node:crypto";
 import express from "express";
 import { jwtVerify, SignJWT } from "jose";
 import { userOf, verified } from "../users.js";
@@ -17,7 +18,7 @@ app.use(express.urlencoded({ extended: false, limit: "4kb" }));
 app.post("/sign-in", async (request, response) => {
   const user = await verified(request.body);
   if (!user) return response.status(401).send("Wrong address or password.");
-  const token = await new SignJWT().setProtectedHeader({ alg: "HS256" })
+  const token = await new SignJWT().setProtectedHeader({ alg: "HS256" }).setJti(randomUUID())
     .setIssuer(ISSUER).setAudience(AUDIENCE).setSubject(user.id).setIssuedAt().setExpirationTime("30d").sign(KEY);
   response.cookie("token", token, { ...COOKIE, maxAge: 30 * 24 * 3600 * 1000 }).redirect(303, "/orders");
 });
