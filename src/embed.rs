@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::domain::{SessionId, UserId};
 use crate::http::{self, ServiceError, SessionLayer};
 use crate::server::{self, Parts};
-use crate::service::{App, AuditContext, Background, SessionView, StartError};
+use crate::service::{App, AuditContext, Background, SessionView, StartError, Those};
 
 /// Opens the stores that the settings name and starts the background tasks on the current Tokio runtime. Creates or
 /// migrates the tables in the database.
@@ -44,8 +44,28 @@ impl Service {
         self.layer.for_worker()
     }
 
-    /// Creates the account that the sessions of a user belong to. Call it once for each user of your application, and keep
-    /// the id beside that user. Never look an account up by its address: sessiond does not verify addresses, and where
+    /// The user that the sessions of one of your users belong to: found by your own name for that user, or made now. Call
+    /// it at every sign-in; two calls at once make one user.
+    ///
+    /// `key` is an id that never changes and is never given to another person: 1 to 255 bytes, compared byte by byte. The
+    /// address and the name are what you say about the user. Given ones replace the stored ones, `None` leaves them as they
+    /// are. They open nothing and may be those of another account. No password opens the user.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvalidKey`], [`ServiceError::InvalidEmail`] or [`ServiceError::InvalidName`] if one of them is not
+    /// acceptable, [`ServiceError::Unavailable`] if the database does not answer: call it again.
+    pub async fn ensure_user(
+        &self,
+        key: &str,
+        email: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<UserId, ServiceError> {
+        Ok(self.app.users.ensure_user(key, email, name, AuditContext::server(None)).await?)
+    }
+
+    /// Creates an account with an address of its own, for users who are also to sign in at sessiond's own pages. For all
+    /// others, [`Service::ensure_user`] is simpler. Call it once for each user of your application, and keep the id beside
+    /// that user. Never look an account up by its address: sessiond does not verify addresses, and where
     /// registration is open, anyone can register any address.
     ///
     /// No password opens the account, because the application signs its users in. `sessiond user reset` can give it one,
@@ -87,6 +107,6 @@ impl Service {
     /// # Errors
     /// As [`Service::end_session`].
     pub async fn end_sessions(&self, user: UserId) -> Result<usize, ServiceError> {
-        Ok(self.app.sessions.revoke_all_of(user, &AuditContext::server(None)).await?.unwrap_or(0))
+        Ok(self.app.sessions.revoke_all_of(user, Those::All(None), &AuditContext::server(None)).await?.unwrap_or(0))
     }
 }

@@ -14,7 +14,8 @@
 //! | give routes their sessions | [`Service::session_layer`] |
 //! | sign in and out | `Identity::login`, `Identity::logout`; [`remember_me`] for a cookie that outlives the browser |
 //! | refuse requests that another site forged | [`Origins`] |
-//! | create an account | [`Service::create_user`] |
+//! | find or make a user | [`Service::ensure_user`] |
+//! | create an account with an address of its own | [`Service::create_user`] |
 //! | list and end sessions | [`Service::sessions`], [`Service::end_session`], [`Service::end_sessions`] |
 //!
 //! These are the names of this page. All other modules are internal: they are public for the program, the tests and the
@@ -129,13 +130,13 @@
 #[doc(inline)]
 pub use config::{Config, ConfigError};
 #[doc(inline)]
-pub use domain::{Device, DeviceKind, SessionId, Timestamp, UserId};
+pub use domain::{ActorKind, Device, DeviceKind, SessionId, Timestamp, UserId};
 #[doc(inline)]
 pub use embed::{Service, open};
 #[doc(inline)]
 pub use http::{Origins, ServiceError, SessionLayer, remember_me};
 #[doc(inline)]
-pub use service::{Background, SessionView, StartError};
+pub use service::{ActorView, Background, SessionView, StartError};
 
 // Internal, without any promise of stability. Documented with `--cfg internals` (docs/contributing.md).
 #[cfg_attr(not(internals), doc(hidden))]

@@ -2,7 +2,7 @@
 // Must never show an account without having asked for it, nor text from the service other than as text; nor keep somebody
 // signed in by what it asks of its own accord.
 
-import { changePassword, me, onSessionsChanged, rename, revoke, revokeOthers, sessions } from './sessiond.js';
+import { changePassword, me, onSessionsChanged, rename, revoke, revokeAgents, revokeOthers, sessions } from './sessiond.js';
 import { beforeTheEnd, beginAgain, isOver, signOut } from './ending.js';
 import { clear, say, wire } from './form.js';
 import { dismiss, knowUser, withProof } from './step-up.js';
@@ -17,6 +17,7 @@ const UNITS = [['year', 31_536_000], ['month', 2_592_000], ['day', 86_400], ['ho
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 const absolute = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'long' });
 const countries = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'code' });
+const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' });
 const dayOnly = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long' });
 
 const account = byId('account');
@@ -28,9 +29,13 @@ const waiting = { onWait: (text) => say(notice, text) };
 let turn = 0;
 let following = null;
 let missed = false;
+/** Whoever acts for the user sees who that is, and no list. */
+let acting = false;
 
 byId('sign-out').addEventListener('click', alone(() => signOut(waiting)));
 byId('end-others').addEventListener('click', alone(endOthers));
+byId('end-agents').addEventListener('click', alone(endAgents));
+byId('acting-stop').addEventListener('click', alone(() => signOut(waiting)));
 byId('confirm-yes').addEventListener('click', () => byId('confirm').close('yes'));
 byId('confirm-no').addEventListener('click', () => byId('confirm').close('no'));
 
@@ -72,12 +77,13 @@ async function load() {
   const mine = (turn += 1);
   try {
     const who = await me(waiting);
-    const list = await sessions(waiting);
+    const list = who.session.actor === null ? await sessions(waiting) : null;
     if (mine !== turn) return;
     say(notice, '');
     beginAgain();
     showUser(who.user);
-    showSessions(list.sessions);
+    showActor(who);
+    if (list !== null) showSessions(list.sessions);
     account.hidden = false;
     byId('sign-out').hidden = false;
     byId('loading').hidden = true;
@@ -96,7 +102,7 @@ function conceal() {
   byId('to-console').hidden = true;
   byId('loading').hidden = false;
   byId('sessions').replaceChildren();
-  for (const id of ['who', 'email', 'since', 'password-username']) byId(id).textContent = '';
+  for (const id of ['who', 'email', 'since', 'password-username', 'acting-who', 'acting-why']) byId(id).textContent = '';
   [nameForm, passwordForm].forEach(clear);
   byId('confirm').close('no');
   byId('step-up-username').value = '';
@@ -118,6 +124,19 @@ function showUser(user) {
   nameForm.elements.namedItem('name').value = user.name ?? '';
 }
 
+/** Who acts for the user can look, and stop: everything else on this page is the user's alone. */
+function showActor({ user, session: { actor, expires_at: until } }) {
+  acting = actor !== null;
+  byId('acting').hidden = !acting;
+  account.querySelector('.ledger').hidden = acting;
+  account.querySelector('.aside').hidden = acting;
+  // Its own button says what it is about.
+  document.querySelector('.ways').hidden = acting;
+  if (!acting) return;
+  byId('acting-who').textContent = user.name ?? user.email ?? user.subject;
+  byId('acting-why').textContent = [actor.reason, `until ${clock.format(new Date(until))} at the latest`].filter(Boolean).join(' · ');
+}
+
 /** The list as it is now. A line that is there stays where it is, with the focus it may have; what is new comes last. */
 function showSessions(list) {
   const place = byId('sessions');
@@ -132,6 +151,7 @@ function showSessions(list) {
   place.append(...rows.filter((row) => row.parentElement !== place));
   byId('session-count').textContent = rows.length === 1 ? 'Only this one' : `${rows.length} places`;
   byId('end-others').hidden = rows.length < 2;
+  byId('end-agents').hidden = !list.some(({ actor }) => actor?.kind === 'agent');
   showElapsed();
 }
 
@@ -150,6 +170,10 @@ function fill(row, session) {
   part('icon').firstElementChild.setAttribute('href', `#icon-${kind}`);
   part('device').textContent = device;
   part('this-one').hidden = !session.current;
+  part('actor').hidden = session.actor === null;
+  part('actor').textContent = session.actor === null ? '' : actorName(session.actor);
+  part('why').hidden = !session.actor?.reason;
+  part('why').textContent = session.actor?.reason ? `acts as you: ${session.actor.reason}` : '';
   part('kind').textContent = KINDS[kind];
   part('kind').hidden = kind === 'unknown' || device === KINDS[kind];
   part('ip').textContent = session.ip ?? 'address unknown';
@@ -161,6 +185,11 @@ function fill(row, session) {
   part('end').hidden = session.current;
   part('end').setAttribute('aria-label', `End the session of ${device}, ${session.ip ?? 'address unknown'}`);
   return row;
+}
+
+/** Whoever acts: an agent has a name for people, an administrator has none. */
+function actorName({ kind, id }) {
+  return kind === 'admin' ? 'An administrator' : `Agent ${id}`;
 }
 
 /** `Lisbon, Portugal` for `Lisbon, PT`. */
@@ -212,6 +241,13 @@ async function endOthers() {
   await afterEnding('All other sessions have ended.');
 }
 
+async function endAgents() {
+  const sure = await ask('End all agents?', 'All sessions in which an agent acts for you end at once.', 'End all agents');
+  if (!sure) return;
+  if (!(await withProof(() => revokeAgents(waiting)))) return;
+  await afterEnding('All agents are signed out.');
+}
+
 async function afterEnding(text) {
   say(sessionsResult, text, 'good');
   byId('sessions-title').focus();
@@ -228,6 +264,7 @@ async function refreshSessions() {
 
 /** The list once more, because it may be another one: asked for by the page, not by the person. One question at a time. */
 function follow() {
+  if (acting) return;
   // What is just being fetched for the first time may be older than the news.
   missed = account.hidden;
   if (missed) return;

@@ -16,6 +16,9 @@ export const user = (whom, options) => call('GET', `admin/users/${id(whom)}`, op
 /** Lets an account sign in, or ends its sessions and does not. */
 export const setEnabled = (whom, enabled, options) => call('POST', `admin/users/${id(whom)}/${enabled ? 'enable' : 'disable'}`, options);
 
+/** Acts for a user, and says why: the browser's session is the user's then. */
+export const impersonate = (whom, reason, options) => call('POST', `admin/users/${id(whom)}/impersonate`, { ...options, onlyOnce: true, body: { reason } });
+
 /** Says what an account may do; its sessions end. */
 export const setRoles = (whom, roles, options) => call('PUT', `admin/users/${id(whom)}/roles`, { ...options, body: { roles } });
 

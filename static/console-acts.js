@@ -10,6 +10,7 @@ const notice = byId('notice');
 const dialog = byId('ask');
 const form = byId('ask-form');
 const typed = byId('ask-typed');
+const why = byId('ask-reason');
 let expected = null;
 
 /** For every request: a pause is announced. */
@@ -17,30 +18,40 @@ export const waiting = { onWait: (text) => say(notice, text) };
 
 byId('ask-no').addEventListener('click', () => dialog.close(''));
 
-wire(form, async ({ typed: text }) => {
+wire(form, async ({ typed: text, reason }) => {
   if (expected !== null && text.trim() !== expected) {
     showFieldError(form, 'typed', `Type ${expected}, letter by letter.`);
     typed.focus();
     return;
   }
+  if (why.required && reason.trim() === '') {
+    showFieldError(form, 'reason', why.dataset.missing);
+    why.focus();
+    return;
+  }
   dialog.close('yes');
 });
 
-/** Resolves to whether the person confirmed; Escape and "Cancel" do not. With `type`, it has to be typed. */
-export function ask({ title, text, action, type = null }) {
+/**
+ * Resolves to whether the person confirmed; Escape and "Cancel" do not. With `type`, it has to be typed; with `reason`, the
+ * answer is the reason that was given.
+ */
+export function ask({ title, text, action, type = null, reason = false }) {
   expected = type;
   clear(form);
   byId('ask-title').textContent = title;
   byId('ask-text').textContent = text;
   byId('ask-type').hidden = type === null;
   typed.required = type !== null;
+  byId('ask-why').hidden = !reason;
+  why.required = reason;
   byId('ask-word').textContent = type ?? '';
   byId('ask-yes').textContent = action;
   dialog.returnValue = '';
   dialog.showModal();
-  (type === null ? byId('ask-no') : typed).focus();
+  (reason ? why : type === null ? byId('ask-no') : typed).focus();
   return new Promise((answer) => {
-    dialog.addEventListener('close', () => answer(dialog.returnValue === 'yes'), { once: true });
+    dialog.addEventListener('close', () => answer(dialog.returnValue === 'yes' && (reason ? why.value.trim() : true)), { once: true });
   });
 }
 
@@ -76,10 +87,17 @@ export function alone(action) {
   };
 }
 
+/** Acts for a user from now on: this browser is in the user's account. */
+export const actAs = (question, begin) => alone(async () => {
+  const reason = await ask({ ...question, reason: true });
+  if (!reason) return;
+  if (await withProof(() => begin(reason))) leaveFor('account');
+});
+
 /** Who is out, or is no administrator any more, is shown the way; anything else is said. */
 export function complain(error) {
   if (error.status === 401) isOver() || leave();
-  else if (error.slug === 'forbidden') location.reload();
+  else if (['forbidden', 'acting-session'].includes(error.slug)) location.reload();
   else say(notice, error.message, 'bad');
 }
 

@@ -2,8 +2,8 @@
 // Must never delete an account whose address was not typed.
 
 import { say } from './form.js';
-import { alerts, deleteUser, endSessionsOf, setEnabled, setRoles, user as ask } from './admin-api.js';
-import { change, unlessGone, waiting } from './console-acts.js';
+import { alerts, deleteUser, endSessionsOf, impersonate, setEnabled, setRoles, user as ask } from './admin-api.js';
+import { actAs, change, unlessGone, waiting } from './console-acts.js';
 import { alertList } from './console-alerts.js';
 import { badgesOf } from './console-people.js';
 import { sessionTable, whereOf } from './console-sessions.js';
@@ -68,7 +68,16 @@ function actsOn(user, sessions, me) {
     { title: 'Delete this account?', text: `Every session of ${who} ends, and all data of this person is deleted. This cannot be undone.${out}`, action: 'Delete for good', type: who },
     async () => { await unlessGone(deleteUser(user.id, waiting)); open(at('people')); }, `${who} is deleted.`,
   );
+  const act = actAs(
+    {
+      title: `Act as ${who}?`,
+      text: 'You see what this user sees, for an hour at most, and cannot change the account. The user sees that you do, and why. Your own session ends: sign in again afterwards.',
+      action: 'Act as this user',
+    },
+    (reason) => impersonate(user.id, reason, waiting),
+  );
   return [
+    ...(admin || user.disabled_at ? [] : [button('Act as this user…', act)]),
     ...(sessions.length > 0 ? [button('End all sessions', endAll, { danger: true })] : []),
     user.disabled_at ? button('Enable', enable) : button('Disable', disable, { danger: true }),
     button(admin ? 'Remove administrator role' : 'Make administrator', grant),

@@ -50,7 +50,7 @@ export function sessionTable(caption, sessions, { whose = true, marked = [] } = 
   const columns = [
     ['Where', whereOf],
     ['Address', addressOf],
-    ['Device', (session) => lines(deviceOf(session), session.remember ? 'stays signed in' : '')],
+    ['Device', (session) => lines(deviceOf(session), actorOf(session.actor) || (session.remember ? 'stays signed in' : ''))],
     ['Last seen', (session) => time(session.last_seen_at)],
     ['Signed in', (session) => time(session.created_at)],
     ['Risk', (session) => riskOf(session.risk)],
@@ -58,6 +58,11 @@ export function sessionTable(caption, sessions, { whose = true, marked = [] } = 
   ];
   if (whose) columns.unshift(['Who', whoOf]);
   return table(caption, columns, sessions, { mark: (session) => marked.includes(session.id) });
+}
+
+/** Who acts in it for the user, and why; empty in the user's own sessions. */
+function actorOf(actor) {
+  return actor ? [`${actor.kind} ${actor.id} acts`, actor.reason].filter(Boolean).join(': ') : '';
 }
 
 /** Where it is; and where it was signed in, if that is another country or network. */

@@ -25,6 +25,7 @@ let shown = null;
 byId('zone').textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
 byId('sign-out').addEventListener('click', alone(() => signOut(waiting)));
 byId('refused-sign-out').addEventListener('click', alone(() => signOut(waiting)));
+byId('acting-stop').addEventListener('click', alone(() => signOut(waiting)));
 byId('ended-sign-in').addEventListener('click', leave);
 beforeTheEnd(() => { conceal(); settled(); });
 addEventListener('hashchange', () => user && go());
@@ -40,17 +41,21 @@ async function enter() {
     if (options.signal.aborted) return;
     say(notice, '');
     beginAgain();
-    admit(who.user);
+    admit(who.user, who.session.actor);
   } catch (error) {
     if (!options.signal.aborted) complain(error);
   }
 }
 
-function admit(who) {
+function admit(who, actor) {
   byId('me').textContent = who.email ?? who.subject;
   byId('step-up-username').value = who.email ?? '';
   byId('sign-out').hidden = false;
-  if (who.roles.includes('admin')) {
+  if (actor !== null) {
+    byId('acting-who').textContent = who.name ?? who.email ?? who.subject;
+    settled();
+    reveal('acting', 'Acting for a user');
+  } else if (who.roles.includes('admin')) {
     user = who;
     byId('ways').hidden = false;
     go();
@@ -77,7 +82,7 @@ async function go() {
     reveal(`${name}-view`, title);
   } catch (error) {
     if (options.signal.aborted) return;
-    if (error.status === 401 || error.slug === 'forbidden') complain(error);
+    if (error.status === 401 || ['forbidden', 'acting-session'].includes(error.slug)) complain(error);
     else fail(error);
   } finally {
     if (!options.signal.aborted) settled();

@@ -22,7 +22,7 @@ const REASONS = {
 const UNKNOWN = 'Your session has ended.';
 
 const panel = document.getElementById('ended');
-const buttons = document.querySelectorAll('#sign-out, #refused-sign-out');
+const buttons = document.querySelectorAll('#sign-out, #refused-sign-out, #acting-stop');
 const title = document.title;
 let conceal = () => {};
 let leaving = false;

@@ -15,6 +15,7 @@
  */
 
 /** @typedef {{ id: string, email: string | null, email_verified: boolean, name: string | null, roles: string[], subject: string | null, claims: Record<string, unknown> | null, created_at: string }} User */
+/** @typedef {{ kind: 'agent' | 'admin', id: string, reason: string | null }} Actor */
 /** @typedef {{ browser: string | null, os: string | null, kind: 'desktop' | 'mobile' | 'program' | 'unknown' }} Device */
 /**
  * A session as its owner sees it; times are RFC 3339.
@@ -30,6 +31,7 @@
  * @property {string | null} location where it was signed in from (`Lisbon, PT`), when known
  * @property {Device} device
  * @property {boolean} remember whether its cookie outlives the browser
+ * @property {Actor | null} actor who acts in it for the user; null in the user's own sessions
  */
 /** @typedef {{ field: string, detail: string }} FieldError */
 /**
@@ -65,6 +67,8 @@ const WORDS = {
   'step-up-required': 'Please confirm with your password first.',
   'forbidden-origin': 'This page was opened from an address the service does not accept. Open it from its usual address.',
   'forbidden': 'Your account is not allowed to do this.',
+  'acting-session': 'This is for the user alone: somebody acts for the user in this session.',
+  'cannot-impersonate': 'Administrators cannot be impersonated.',
   'registration-closed': 'Registration is closed at the moment.',
   'not-found': 'This no longer exists.',
   'last-administrator': 'This is the last administrator who can sign in. Make another user an administrator first.',
@@ -191,6 +195,9 @@ export const revoke = (id, options) => call('DELETE', `sessions/${encodeURICompo
 
 /** Ends every session but this one; `revoked` is how many the last attempt ended. @param {Options} [options] @returns {Promise<{ revoked: number }>} */
 export const revokeOthers = (options) => call('DELETE', 'sessions', options);
+
+/** Ends every session in which an agent acts for the user. @param {Options} [options] @returns {Promise<{ revoked: number }>} */
+export const revokeAgents = (options) => call('DELETE', 'sessions?actor=agent', options);
 
 /** Changes the display name; null removes it. @param {string | null} name @param {Options} [options] @returns {Promise<{ user: User }>} */
 export const rename = (name, options) => call('PATCH', 'me', { ...options, body: { name } });

@@ -54,6 +54,7 @@ const ROOMS: &[&str] = &[
     "near_cache",
     "check",
     "credentials",
+    "access_tokens",
     "sign_in",
     "users",
     "jobs",

@@ -25,6 +25,9 @@ pub const FORWARD: &str = "sessiond, /auth/forward";
 pub const HIT: &str = "sessiond, /auth/forward, near cache";
 pub const MISS: &str = "sessiond, /auth/forward, near cache, miss";
 pub const ME: &str = "sessiond, /me";
+/// A back end asks with its secret: about the session, and for a token that others verify.
+pub const INTROSPECT: &str = "sessiond, /introspect";
+pub const PHANTOM: &str = "sessiond, /introspect, JWT";
 /// An application of its own on the session layer.
 pub const EMBEDDING: &str = "sessiond in actix-session";
 pub const HS256: &str = "JWT, HS256";
@@ -133,7 +136,7 @@ const ENTRIES: [&str; 2] = ["10000", "1"];
 /// A node serves for this long before it keeps copies.
 const UNTIL_COPIES: Duration = Duration::from_secs(12);
 
-async fn sessiond(stores: &Stores) -> Result<[Contender; 5]> {
+async fn sessiond(stores: &Stores) -> Result<Vec<Contender>> {
     let database = stores.folder.path().join("ledger.db");
     let mut population = Population::create(&database).await?;
     let users = population.users(USERS)?;
@@ -146,6 +149,9 @@ async fn sessiond(stores: &Stores) -> Result<[Contender; 5]> {
     });
     let [hit, miss] = near;
     let (hit, miss) = (hit?, miss?);
+    let issuer = [("SESSIOND_JWT_ISSUER", "https://example.org")];
+    let issuer = std::rc::Rc::new(Server::start_with(cpu::SERVER, &database, Some(stores.redis.url()), &issuer)?);
+    let secret = service_secret(&database)?;
     let embedding = std::rc::Rc::new(Server::start_embedding(&database, stores.redis.url())?);
     tokio::time::sleep(UNTIL_COPIES).await;
     let key = cookie_key();
@@ -157,10 +163,43 @@ async fn sessiond(stores: &Stores) -> Result<[Contender; 5]> {
         (ME, "/me", &server),
         (EMBEDDING, "/who", &embedding),
     ];
-    Ok(contenders.map(|(name, path, server)| Contender {
+    let contender = |name, server: &std::rc::Rc<Server>, requests| Contender {
         name,
         address: server.address.clone(),
-        requests: cookies.iter().map(|cookie| request("GET", path, cookie)).collect(),
+        requests,
         process: Running::Sessiond(std::rc::Rc::clone(server)),
-    }))
+    };
+    let by_cookie = |path| cookies.iter().map(|cookie| request("GET", path, cookie)).collect();
+    let by_secret = |accept| cookies.iter().map(|cookie| question(cookie, &secret, accept)).collect();
+    let mut all: Vec<_> =
+        contenders.into_iter().map(|(name, path, server)| contender(name, server, by_cookie(path))).collect();
+    all.push(contender(INTROSPECT, &server, by_secret("application/json")));
+    all.push(contender(PHANTOM, &issuer, by_secret("application/jwt")));
+    Ok(all)
+}
+
+/// The secret of a service that may introspect, made at the command line.
+fn service_secret(database: &Path) -> Result<String> {
+    let made = Command::new(env!("CARGO_BIN_EXE_sessiond"))
+        .args(["service", "add", "bench", "--scope", "introspect"])
+        .env_clear()
+        .env("DATABASE_URL", format!("sqlite://{}", database.display()))
+        .output()?;
+    ensure!(made.status.success(), "no service is made: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(String::from_utf8(made.stdout)?.trim().to_owned())
+}
+
+/// What a back end asks about a cookie.
+fn question(cookie: &str, secret: &str, accept: &str) -> Vec<u8> {
+    let value = cookie.split_once('=').map_or(cookie, |(_, value)| value);
+    let body = format!("token={}", value.replace('%', "%25"));
+    let lines = [
+        "POST /introspect HTTP/1.1".to_owned(),
+        "Host: localhost:8080".to_owned(),
+        format!("Authorization: Bearer {secret}"),
+        format!("Accept: {accept}"),
+        "Content-Type: application/x-www-form-urlencoded".to_owned(),
+        format!("Content-Length: {}", body.len()),
+    ];
+    (lines.join("\r\n") + "\r\n\r\n" + &body).into_bytes()
 }

@@ -85,6 +85,8 @@ impl Report {
             named("Redis", contenders::FORWARD, contenders::STOCK_SLIDING, redis),
             named("Redis", contenders::FORWARD, contenders::STOCK, redis),
             named("server", contenders::ME, contenders::FORWARD, server),
+            named("server", contenders::INTROSPECT, contenders::FORWARD, server),
+            named("server", contenders::PHANTOM, contenders::INTROSPECT, server),
             named("server", contenders::EMBEDDING, contenders::FORWARD, server),
             named("server", contenders::EMBEDDING, contenders::STOCK_SLIDING, server),
         ];

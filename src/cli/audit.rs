@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use crate::config::Config;
 use crate::domain::event::Event;
-use crate::domain::{SessionId, Timestamp, UserId};
+use crate::domain::{ServiceName, SessionId, Timestamp, UserId};
 use crate::server;
 use crate::service::{App, EventFilter, EventView};
 
@@ -41,7 +41,7 @@ pub struct Asked {
     /// About this session, by its id
     #[arg(long, value_name = "ID", value_parser = session)]
     session: Option<SessionId>,
-    /// Done by this account (its address or id), or by `anonymous`, `command line` or `server`
+    /// Done by this account (its address or id), or by `anonymous`, `command line`, `server`, or `service` and a name
     #[arg(long, value_name = "EMAIL|ID|WHO")]
     actor: Option<String>,
     /// Of this event type, such as authn_login_success
@@ -101,13 +101,18 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
     list(&app, asked, out).await
 }
 
+/// A service's own spelling in the log: no address and no subject has a space after this word and a name.
+fn is_service(who: &str) -> bool {
+    who.strip_prefix("service ").is_some_and(|name| name.parse::<ServiceName>().is_ok())
+}
+
 async fn list(app: &App, asked: Asked, out: &mut Output<impl Write>) -> Result<(), Failure> {
     let user = match &asked.user {
         Some(user) => Some(account(app, user).await?),
         None => None,
     };
     let actor = match &asked.actor {
-        Some(who) if NOBODY.contains(&who.as_str()) => Some(who.clone()),
+        Some(who) if NOBODY.contains(&who.as_str()) || is_service(who) => Some(who.clone()),
         Some(who) => Some(account(app, who).await?.to_string()),
         None => None,
     };

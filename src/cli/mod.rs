@@ -8,6 +8,8 @@ mod account;
 mod alerts;
 mod audit;
 mod failure;
+mod import;
+mod keys;
 mod ledger;
 mod output;
 mod password;
@@ -72,6 +74,9 @@ enum Command {
     /// Add, list and remove services: applications that have the sessions of their own users here
     #[command(subcommand, disable_help_subcommand = true)]
     Service(services::Command),
+    /// List and replace the keys that sign tokens for services behind a gateway
+    #[command(subcommand, disable_help_subcommand = true)]
+    Keys(keys::Command),
     /// List and acknowledge alerts about unusual sessions
     #[command(subcommand, disable_help_subcommand = true)]
     Alerts(alerts::Command),
@@ -99,6 +104,7 @@ impl Command {
             Self::User(command) => command.changes(),
             Self::Sessions(command) => command.changes(),
             Self::Service(command) => command.changes(),
+            Self::Keys(command) => command.changes(),
             Self::Alerts(command) => matches!(command, alerts::Command::Acknowledge { .. }),
             Self::Ledger(_) => true,
             Self::Migrate | Self::Audit(_) | Self::Webhook(_) | Self::CheckConfig { .. } => false,
@@ -194,6 +200,7 @@ fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) 
         Command::User(command) => block_on(users::run(command, config, out)),
         Command::Sessions(command) => block_on(sessions::run(*command, config, out)),
         Command::Service(command) => block_on(services::run(command, config, out)),
+        Command::Keys(command) => block_on(keys::run(command, config, out)),
         Command::Alerts(command) => block_on(alerts::run(command, config, out)),
         Command::Audit(command) => block_on(audit::run(command, config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, config, out)),

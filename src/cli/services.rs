@@ -27,7 +27,7 @@ pub enum Command {
     Add {
         /// Its name: lower-case letters, digits, dots, dashes and underscores. The audit log shows it
         name: ServiceName,
-        /// What it may do: issue, introspect, revoke
+        /// What it may do: issue, introspect, revoke, admin.read, admin.write
         #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', required = true)]
         scopes: Vec<Scope>,
         /// Print the secret as one JSON object

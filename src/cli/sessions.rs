@@ -105,6 +105,9 @@ pub struct Which {
     /// With at least this risk score
     #[arg(long, value_name = "WEIGHT")]
     risk: Option<String>,
+    /// In which an agent or an administrator acts for the user: agent or admin
+    #[arg(long, value_name = "KIND")]
+    actor: Option<String>,
 }
 
 impl Which {
@@ -127,6 +130,7 @@ impl Which {
             ("last_seen_before", self.last_seen_before.as_deref()),
             ("last_seen_after", self.last_seen_after.as_deref()),
             ("risk", self.risk.as_deref()),
+            ("actor", self.actor.as_deref()),
         ];
         let given = fields.into_iter().filter_map(|(field, value)| Some((field, value?)));
         Filter::parse(given, Moments::OrBackFrom(app.core.clock().now()))
@@ -166,7 +170,8 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
 }
 
 async fn list(app: &App, filter: Filter, json: bool, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    let head = ["ID", "USER", "DEVICE", "IP", "FROM", "SIGNED IN", "LAST SEEN", "ENDS", "RISK"].map(str::to_owned);
+    let head =
+        ["ID", "USER", "DEVICE", "IP", "FROM", "SIGNED IN", "LAST SEEN", "ENDS", "RISK", "ACTOR"].map(str::to_owned);
     let (mut after, mut none_yet) = (None, true);
     loop {
         let page =
@@ -187,7 +192,7 @@ async fn list(app: &App, filter: Filter, json: bool, out: &mut Output<impl Write
     if none_yet && !json { out.line("No live session matches.") } else { Ok(()) }
 }
 
-fn cells(found: &FoundSession) -> [String; 9] {
+fn cells(found: &FoundSession) -> [String; 10] {
     let (detail, session) = (&found.detail, &found.detail.session);
     [
         session.id.to_string(),
@@ -199,6 +204,7 @@ fn cells(found: &FoundSession) -> [String; 9] {
         session.last_seen_at.to_rfc3339(),
         session.idle_expires_at.min(session.expires_at).to_rfc3339(),
         detail.risk.to_string(),
+        session.actor.as_ref().map(|actor| format!("{}:{}", actor.kind.name(), actor.id)).unwrap_or_default(),
     ]
 }
 

@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::domain::{Email, Role, Roles, Timestamp, UserId};
 use crate::server;
-use crate::service::{App, AuditContext, NewUser, UserRow};
+use crate::service::{App, AuditContext, NewUser, StartError, UserRow};
 
 use super::account::{Account, find, known_or_deleted, lockable};
 use super::failure::Failure;
+use super::import;
 use super::output::Output;
 use super::password;
 
@@ -38,6 +39,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Import users of another system with their passwords' hashes, from lines of JSON
+    Import(import::Import),
     /// List all accounts, or those that match a query
     List {
         /// The start of an address, of a part of it, of its host, of a name or of a word in a name
@@ -79,7 +82,7 @@ pub enum Command {
 impl Command {
     /// Whether it changes any account.
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::List { .. })
+        !matches!(self, Self::List { .. } | Self::Import(import::Import { dry_run: true, .. }))
     }
 }
 
@@ -130,14 +133,11 @@ fn extra_role(text: &str) -> Result<Role, String> {
 
 /// Runs the command.
 pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>) -> Result<(), Failure> {
-    // The first account may also create the database.
-    let app = match &command {
-        Command::Add { .. } => server::open_ledger(config).await?,
-        _ => server::open_existing_ledger(config).await?,
-    };
+    let app = opened(&command, config).await?;
     let context = AuditContext::command_line();
     match command {
         Command::Add { email, name, roles, json } => add(&app, Wanted { email, name, roles }, json, out).await,
+        Command::Import(wanted) => import::run(&app, &wanted, out).await,
         Command::List { query, json } => list(&app, query.as_deref().unwrap_or_default(), json, out).await,
         Command::Reset { user, lock, force, json } => {
             let account = find(&app, &user).await?;
@@ -188,6 +188,16 @@ pub async fn run(command: Command, config: &Config, out: &mut Output<impl Write>
             };
             done(named, account, None, &what, out)
         }
+    }
+}
+
+/// The first accounts may also create the database.
+async fn opened(command: &Command, config: &Config) -> Result<App, StartError> {
+    match command {
+        Command::Add { .. } | Command::Import(import::Import { dry_run: false, .. }) => {
+            server::open_ledger(config).await
+        }
+        _ => server::open_existing_ledger(config).await,
     }
 }
 

@@ -9,6 +9,7 @@ mod cookie_key;
 mod csrf;
 mod effective;
 mod given;
+mod jwt;
 mod network;
 mod origin;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::domain::{AtLimit, OnDeviceChange, Registration, RiskPolicy, Terms};
 pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
 pub use given::ConfigError;
+pub use jwt::Jwt;
 pub use origin::Origin;
 pub(crate) use origin::{MAX_BASE_SEGMENTS, is_public_suffix};
 pub use settings::Settings;
@@ -91,6 +93,8 @@ pub struct Config {
     /// Timeouts of remembered sessions.
     #[doc(hidden)]
     pub remember_terms: Terms,
+    /// Timeouts of sessions in which somebody acts for the user.
+    pub(crate) acting_terms: Terms,
     /// How old a last-seen time must be before it is written again.
     pub(crate) last_seen_resolution: Duration,
     /// Most sessions of one user at a time, at least one.
@@ -114,6 +118,8 @@ pub struct Config {
     /// The receiver of session events, if any.
     #[doc(hidden)]
     pub webhook: Option<Webhook>,
+    /// Tokens for services, if they are issued.
+    pub(crate) jwt: Option<Jwt>,
     /// Whether anyone may register.
     pub(crate) registration: Registration,
     /// How long the audit log keeps its lines.
@@ -210,6 +216,7 @@ impl Config {
             hsts: settings.given(var::HSTS).choice(&HSTS)?,
             csrf_method_header: csrf::method_header(&settings)?,
             clear_site_data: clear_site_data::clear_site_data(&settings)?,
+            acting_terms: terms::acting(&settings, terms)?,
             last_seen_resolution: terms::last_seen_resolution(&settings)?,
             max_sessions: max_sessions.number(1, MOST_SESSIONS)?,
             max_sessions_policy: policy.choice(&POLICIES)?,
@@ -221,6 +228,7 @@ impl Config {
             risk: risk::policy(&settings)?,
             password_min_length: password_min_length.number(LEAST_PASSWORD_MIN_LENGTH, MOST_PASSWORD_MIN_LENGTH)?,
             webhook: webhook::webhook(&settings, secrets != Secrets::None, &mut secrets_of_group)?,
+            jwt: jwt::jwt(&settings)?,
             registration: registration.choice(&REGISTRATIONS)?,
             audit_retention: retention::audit(&settings)?,
             ended_session_retention: retention::ended_sessions(&settings)?,

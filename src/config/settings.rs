@@ -160,6 +160,10 @@ settings! {
     /// The absolute timeout of users who chose to be remembered
     REMEMBER_ABSOLUTE_TIMEOUT = "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT", "DURATION", default("30d");
 
+    /// A session in which an agent or an administrator acts for the user ends this long after it was issued; at most the
+    /// absolute timeout
+    ACTING_TIMEOUT = "SESSIOND_ACTING_TIMEOUT", "DURATION", default("1h");
+
     /// How old a last-seen time must be before it is written again; more than a twentieth of the idle timeout counts as that
     /// twentieth
     LAST_SEEN_RESOLUTION = "SESSIOND_LAST_SEEN_RESOLUTION", "DURATION", default("10s");
@@ -207,6 +211,18 @@ settings! {
 
     /// A file that contains those secrets, instead of the secrets themselves
     WEBHOOK_SECRET_FILE = "SESSIOND_WEBHOOK_SECRET_FILE", "FILE";
+
+    /// Issue short-lived JSON Web Tokens to services behind a gateway, as this issuer: the URL of this server
+    JWT_ISSUER = "SESSIOND_JWT_ISSUER", "URL", in_words("no tokens");
+
+    /// Who may accept these tokens
+    JWT_AUDIENCE = "SESSIOND_JWT_AUDIENCE", "TEXT", in_words("the issuer");
+
+    /// How long these tokens live, at most a minute: nobody can take one back
+    JWT_LIFETIME = "SESSIOND_JWT_LIFETIME", "DURATION", default("1m");
+
+    /// The header of /auth/forward that has such a token; with Authorization, a bearer token
+    JWT_HEADER = "SESSIOND_JWT_HEADER", "HEADER";
 
     /// Whether anyone may register: open or closed
     REGISTRATION = "SESSIOND_REGISTRATION", "STATE", default("open");

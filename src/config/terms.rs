@@ -35,6 +35,18 @@ pub(super) fn both(settings: &Settings) -> Result<(Terms, Terms), ConfigError> {
     Ok((terms, remembered))
 }
 
+/// The timeouts of sessions in which somebody acts for the user: never longer than the user's own. The default is no promise,
+/// so a shorter absolute timeout shortens it.
+pub(super) fn acting(settings: &Settings, plain: Terms) -> Result<Terms, ConfigError> {
+    let given = settings.given(var::ACTING_TIMEOUT);
+    let absolute = duration(&given, SECOND, LONGEST)?;
+    if given.text().is_some() {
+        not_less((PLAIN.absolute, plain.absolute), (var::ACTING_TIMEOUT, absolute))?;
+    }
+    let absolute = absolute.min(plain.absolute);
+    Ok(Terms { idle: plain.idle.min(absolute), absolute })
+}
+
 /// How old a last-seen time must be before it is written again.
 pub(super) fn last_seen_resolution(settings: &Settings) -> Result<Duration, ConfigError> {
     let given = settings.given(var::LAST_SEEN_RESOLUTION);

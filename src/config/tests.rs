@@ -44,6 +44,7 @@ fn everything_has_a_default() {
     SESSIOND_ABSOLUTE_TIMEOUT=12h
     SESSIOND_REMEMBER_IDLE_TIMEOUT=14d
     SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT=30d
+    SESSIOND_ACTING_TIMEOUT=1h
     SESSIOND_LAST_SEEN_RESOLUTION=10s
     SESSIOND_MAX_SESSIONS=100
     SESSIOND_MAX_SESSIONS_POLICY=evict_oldest
@@ -58,6 +59,10 @@ fn everything_has_a_default() {
     SESSIOND_PASSWORD_MIN_LENGTH=8
     SESSIOND_WEBHOOK_URL=-
     SESSIOND_WEBHOOK_SECRET=-
+    SESSIOND_JWT_ISSUER=-
+    SESSIOND_JWT_AUDIENCE=-
+    SESSIOND_JWT_LIFETIME=-
+    SESSIOND_JWT_HEADER=-
     SESSIOND_REGISTRATION=open
     SESSIOND_AUDIT_RETENTION=400d
     SESSIOND_ENDED_SESSION_RETENTION=90d
@@ -201,6 +206,13 @@ fn contradictions_are_one_sentence() {
         "SESSIOND_REMEMBER_ABSOLUTE_TIMEOUT is 30d, which is less than SESSIOND_ABSOLUTE_TIMEOUT (60d): raise the \
          first or lower the second."
     );
+    assert_eq!(
+        refused([(var::ACTING_TIMEOUT, "13h")]),
+        "SESSIOND_ABSOLUTE_TIMEOUT is 12h, which is less than SESSIOND_ACTING_TIMEOUT (13h): raise the first or lower the \
+         second."
+    );
+    let brief = good([(var::IDLE_TIMEOUT, "10m"), (var::ABSOLUTE_TIMEOUT, "20m")]).acting_terms;
+    assert_eq!((brief.idle.as_secs(), brief.absolute.as_secs()), (600, 1_200), "never longer than the user's own");
     assert!(
         refused([(var::CLIENT_IP_HEADER, "X-Real-IP")])
             .starts_with("SESSIOND_CLIENT_IP_HEADER is set without SESSIOND_TRUSTED_PROXIES, so any client")

@@ -12,6 +12,8 @@ pub enum Event {
     UserCreated,
     /// A user signed in; a session was issued.
     LoginSuccess,
+    /// Somebody got a session in which to act for a user: an agent, or an administrator with a reason.
+    ActingSessionIssued,
     /// A sign-in was refused: wrong address, wrong password, or a disabled account.
     LoginFail,
     /// Too many wrong passwords: the password was not compared. One line counts the refusals of a minute.
@@ -66,6 +68,8 @@ pub enum Event {
     ServiceSecretRotated,
     /// A service's secrets open nothing any more.
     ServiceRemoved,
+    /// The keys that sign tokens for services were replaced.
+    SigningKeysRotated,
 }
 
 impl Event {
@@ -73,6 +77,7 @@ impl Event {
     pub const ALL: &[Self] = &[
         Self::UserCreated,
         Self::LoginSuccess,
+        Self::ActingSessionIssued,
         Self::LoginFail,
         Self::LoginFailMax,
         Self::PasswordFail,
@@ -100,6 +105,7 @@ impl Event {
         Self::ServiceAdded,
         Self::ServiceSecretRotated,
         Self::ServiceRemoved,
+        Self::SigningKeysRotated,
     ];
 
     /// The event of this name.
@@ -112,6 +118,7 @@ impl Event {
         match self {
             Self::UserCreated => "user_created",
             Self::LoginSuccess => "authn_login_success",
+            Self::ActingSessionIssued => "acting_session_issued",
             Self::LoginFail => "authn_login_fail",
             Self::LoginFailMax => "authn_login_fail_max",
             Self::PasswordFail => "authn_password_fail",
@@ -139,6 +146,7 @@ impl Event {
             Self::ServiceAdded => "service_added",
             Self::ServiceSecretRotated => "service_secret_rotated",
             Self::ServiceRemoved => "service_removed",
+            Self::SigningKeysRotated => "signing_keys_rotated",
         }
     }
 }

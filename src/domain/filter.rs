@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use ipnet::IpNet;
 
-use super::{Place, Timestamp, UserId};
+use super::{ActorKind, Place, Timestamp, UserId};
 
 /// Longest name of a browser or a system.
 const LONGEST_NAME: usize = 64;
@@ -43,6 +43,8 @@ pub struct Filter {
     pub last_seen_after: Option<Timestamp>,
     /// The weight of their signals is at least this.
     pub risk: Option<i64>,
+    /// A party of this kind acts in them for the user.
+    pub actor: Option<ActorKind>,
 }
 
 /// A refused field and the reason.
@@ -65,6 +67,7 @@ const NO_ASN: &str = "An AS number is from 0 to 4294967295, such as 64496.";
 const NO_NAME: &str = "A name has 1 to 64 characters and no control characters.";
 const NO_MOMENT: &str = "Write an RFC 3339 time, such as 2026-11-22T07:00:00Z.";
 const NO_MOMENT_NOR_AGE: &str = "Write an RFC 3339 time (2026-11-22T07:00:00Z) or an age (30d).";
+const NO_ACTOR: &str = "An actor is agent or admin.";
 const NO_WEIGHT: &str = "A risk is a whole number from 0 to 1000000.";
 
 /// Largest weight that a filter may contain.
@@ -111,6 +114,7 @@ impl Filter {
             "last_seen_before" => once(&mut self.last_seen_before, moments.parse(value)),
             "last_seen_after" => once(&mut self.last_seen_after, moments.parse(value)),
             "risk" => once(&mut self.risk, risk(value)),
+            "actor" => once(&mut self.actor, ActorKind::parse(value).ok_or(NO_ACTOR)),
             _ => Err(UNKNOWN),
         }
     }
@@ -155,6 +159,7 @@ impl fmt::Display for Filter {
             ("last_seen_before", moment(self.last_seen_before)),
             ("last_seen_after", moment(self.last_seen_after)),
             ("risk", self.risk.map(|weight| weight.to_string())),
+            ("actor", self.actor.map(|kind| kind.name().to_owned())),
         ];
         let given: Vec<_> =
             fields.into_iter().filter_map(|(field, value)| Some(format!("{field}={}", value?))).collect();
@@ -312,6 +317,7 @@ mod tests {
             ("os", "a\0b", "os: A name has 1 to 64 characters and no control characters."),
             ("last_seen_before", "30d", "last_seen_before: Write an RFC 3339 time, such as 2026-11-22T07:00:00Z."),
             ("risk", "-1", "risk: A risk is a whole number from 0 to 1000000."),
+            ("actor", "Agent", "actor: An actor is agent or admin."),
             ("contry", "PT", "contry: Unknown filter."),
         ] {
             assert_eq!(parse(field, value).unwrap_err(), sentence, "{value}");

@@ -3,6 +3,7 @@
 //! Owns every decision that needs only its arguments. Must never do I/O, await, or import anything else of this crate:
 //! time and randomness come in through [`Clock`] and [`Random`].
 
+pub mod acting_party;
 pub mod binding;
 pub mod client;
 pub mod clock;
@@ -11,6 +12,7 @@ pub mod email;
 pub mod event;
 pub mod filter;
 pub mod ids;
+pub mod jwt_crypto;
 pub mod ledger_clock;
 pub mod lineage;
 pub mod name;
@@ -25,6 +27,7 @@ pub mod random;
 pub mod repeatable;
 pub mod risk;
 pub mod role;
+pub mod seal;
 pub mod search;
 pub mod service;
 pub mod service_secret;
@@ -37,6 +40,7 @@ pub mod token;
 pub mod webhook;
 pub mod webhook_url;
 
+pub use acting_party::{Acting, ActingParty, ActorKind, InvalidActor, Reason};
 pub use binding::DeviceMark;
 pub use client::Client;
 pub use clock::{Clock, MovableClock, SystemClock, Timestamp};
@@ -57,6 +61,7 @@ pub use random::{Random, SystemRandom};
 pub use repeatable::Repeatable;
 pub use risk::{RiskAction, RiskPolicy};
 pub use role::{Role, Roles};
+pub use seal::Seal;
 pub use service::{Scope, Scopes, ServiceName};
 pub use service_secret::{CredentialId, SecretHash, ServiceSecret};
 pub use session::{EndReason, Terms};

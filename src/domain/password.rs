@@ -1,10 +1,12 @@
-//! Passwords: their rules, and Argon2id.
+//! Passwords: their rules, and their hashes.
 //!
-//! Owns [`Password`] (the secret as typed) and [`Hasher`] (one worker's memory for hashing). Must never print a
-//! password and never obey the cost parameters of a stored hash before bounding them. Sources: OWASP ASVS 5.0
-//! §6.2, OWASP Password Storage (19 MiB, 2 passes, 1 lane), NIST SP 800-63B-4 §3.1.1.2.
+//! Owns [`Password`] (the secret as typed) and [`Hasher`] (one worker's memory for hashing). New hashes are Argon2id; those
+//! that other systems made are verified, too. Must never print a password and never obey the cost parameters of a stored
+//! hash before bounding them. Sources: OWASP ASVS 5.0 §6.2, OWASP Password Storage (19 MiB, 2 passes, 1 lane),
+//! NIST SP 800-63B-4 §3.1.1.2.
 
 mod cost;
+mod stored;
 
 use std::fmt;
 
@@ -18,6 +20,9 @@ use super::{Random, random};
 
 #[cfg(feature = "fault-points")]
 pub use cost::{CHEAP_VARIABLE, hash_at_full_cost, is_cheap};
+pub use stored::{StoredHash, UnusableHash};
+
+use stored::Recipe;
 
 /// Fewest code points of a new password, even if the settings say less.
 pub const MIN_CHARS: usize = 8;
@@ -25,18 +30,17 @@ pub const MIN_CHARS: usize = 8;
 pub const MAX_CHARS: usize = 256;
 
 const LANES: u32 = 1;
-
-/// Upper bounds for a stored hash's parameters: 64 MiB, 10 passes, 4 lanes.
-const MAX_MEMORY_KIB: u32 = 65_536;
-const MAX_PASSES: u32 = 10;
-const MAX_LANES: u32 = 4;
+/// The length of our salts.
+const SALT: usize = 16;
+/// Most bytes of a password that bcrypt reads, the NUL at its end included.
+const BCRYPT_READS: usize = 72;
 
 /// Stored in place of a hash while no password opens the account; it is not the hash of any password. A comparison with
 /// it costs as much as a mismatch.
 pub const LOCKED: &str = "!locked";
 
 /// Salt of the hash that is computed for an unknown user. Its output is discarded.
-const NOBODYS_SALT: [u8; 16] = *b"nobody at all...";
+const NOBODYS_SALT: [u8; SALT] = *b"nobody at all...";
 
 /// A password as typed, composed (NFC) so that one password has one byte form. Wiped from memory when dropped; never
 /// printed.
@@ -87,13 +91,13 @@ impl fmt::Debug for Password {
 pub enum Verdict {
     /// The password is right.
     Match {
-        /// The stored hash has weaker parameters than today's and should be replaced.
+        /// The stored hash is not what one made today would be, and should be replaced.
         outdated: bool,
     },
     /// The password is wrong.
     Mismatch,
-    /// The stored hash is unusable: not Argon2id, or above the bounds. One hash was computed nevertheless, so that this
-    /// costs as much as a mismatch.
+    /// The stored hash is unusable: of no known form, or above the bounds. One hash was computed nevertheless, so that
+    /// this costs as much as a mismatch.
     Unusable,
 }
 
@@ -111,9 +115,9 @@ pub struct Hasher {
 impl Hasher {
     /// Hashes a new password with today's parameters and a fresh salt; returns the PHC string to store.
     pub fn hash(&mut self, password: &Password, random: &dyn Random) -> Result<String, HashingFailed> {
-        let salt: [u8; 16] = random::bytes(random);
+        let salt: [u8; SALT] = random::bytes(random);
         let params = todays_params()?;
-        let output = self.run(password, &salt, &params)?;
+        let output = self.run(password, &salt, &todays_recipe()?, 32)?;
         let phc = PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(Version::V0x13.into()),
@@ -124,39 +128,83 @@ impl Hasher {
         Ok(phc.to_string())
     }
 
-    /// Compares a password with a stored PHC string, in constant time once the hash is computed.
-    pub fn verify(&mut self, password: &Password, stored: &str) -> Result<Verdict, HashingFailed> {
-        let Some((params, salt, expected)) = usable(stored) else {
-            self.verify_nobody(password)?;
+    /// Compares a password with a stored hash, in constant time once the hash is computed. `decoy` is what is computed
+    /// where there is none to compare with.
+    pub fn verify(
+        &mut self,
+        password: &Password,
+        stored: &str,
+        decoy: Option<&StoredHash>,
+    ) -> Result<Verdict, HashingFailed> {
+        let Ok(stored) = StoredHash::parse(stored) else {
+            self.verify_nobody(password, decoy)?;
             return Ok(Verdict::Unusable);
         };
-        let computed = self.run(password, &salt, &params)?;
-        if bool::from(computed.as_slice().ct_eq(expected.as_bytes())) {
-            Ok(Verdict::Match { outdated: is_outdated(&params) })
+        let computed = self.run(password, &stored.salt, &stored.recipe, stored.output.len())?;
+        if bool::from(computed.as_slice().ct_eq(&stored.output)) {
+            Ok(Verdict::Match { outdated: stored.is_outdated() })
         } else {
             Ok(Verdict::Mismatch)
         }
     }
 
-    /// Computes one hash and discards it, so that an unknown user costs as much as a known one.
-    pub fn verify_nobody(&mut self, password: &Password) -> Result<(), HashingFailed> {
-        self.run(password, &NOBODYS_SALT, &todays_params()?).map(drop)
+    /// Computes one hash and discards it, so that an unknown user costs as much as a known one: by today's recipe, or by
+    /// the decoy's.
+    pub fn verify_nobody(&mut self, password: &Password, decoy: Option<&StoredHash>) -> Result<(), HashingFailed> {
+        match decoy {
+            Some(decoy) => self.run(password, &decoy.salt, &decoy.recipe, decoy.output.len()),
+            None => self.run(password, &NOBODYS_SALT, &todays_recipe()?, 32),
+        }
+        .map(drop)
     }
 
-    fn run(&mut self, password: &Password, salt: &[u8], params: &Params) -> Result<Zeroizing<[u8; 32]>, HashingFailed> {
+    fn run(
+        &mut self,
+        password: &Password,
+        salt: &[u8],
+        recipe: &Recipe,
+        length: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, HashingFailed> {
+        let bytes = password.as_bytes();
+        let mut output = Zeroizing::new(vec![0; length]);
+        match recipe {
+            Recipe::Argon2(algorithm, version, params) => {
+                self.argon2(bytes, salt, (*algorithm, *version, params), &mut output)?;
+            }
+            Recipe::Bcrypt(cost) => {
+                let mut read = Zeroizing::new([bytes, b"\0".as_slice()].concat());
+                read.truncate(BCRYPT_READS);
+                let salt = salt.try_into().map_err(failed)?;
+                output = Zeroizing::new(bcrypt::bcrypt(*cost, salt, &read).to_vec());
+                output.truncate(stored::BCRYPT_OUTPUT);
+            }
+            Recipe::Scrypt(params) => scrypt::scrypt(bytes, salt, params, &mut output).map_err(failed)?,
+            Recipe::Pbkdf2(algorithm, params) => {
+                pbkdf2::pbkdf2_hmac_with_params(bytes, salt, *algorithm, *params, &mut output);
+            }
+        }
+        Ok(output)
+    }
+
+    fn argon2(
+        &mut self,
+        password: &[u8],
+        salt: &[u8],
+        (algorithm, version, params): (Algorithm, Version, &Params),
+        output: &mut [u8],
+    ) -> Result<(), HashingFailed> {
         let needed = params.block_count();
         if self.blocks.len() < needed {
             self.blocks.resize(needed, Block::default());
         }
-        let mut output = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-            .hash_password_into_with_memory(password.as_bytes(), salt, output.as_mut_slice(), &mut self.blocks)
+        Argon2::new(algorithm, version, params.clone())
+            .hash_password_into_with_memory(password, salt, output, &mut self.blocks)
             .map_err(failed)?;
         if needed > usual_blocks() {
             // A hash with other parameters took more memory than later ones need: free it.
             self.blocks = Vec::new();
         }
-        Ok(output)
+        Ok(())
     }
 }
 
@@ -170,25 +218,8 @@ fn todays_params() -> Result<Params, HashingFailed> {
     Params::new(cost.memory_kib, cost.passes, LANES, Some(32)).map_err(failed)
 }
 
-/// The parts of a stored hash, if this or an earlier version could have made it: Argon2id, version 19, 32 bytes, within
-/// the bounds.
-fn usable(stored: &str) -> Option<(Params, Vec<u8>, Output)> {
-    let phc = PasswordHash::new(stored).ok()?;
-    let params = Params::try_from(&phc).ok()?;
-    let salt = phc.salt?.as_ref().to_vec();
-    let output = phc.hash?;
-    let ours = phc.algorithm == ARGON2ID_IDENT
-        && phc.version == Some(Version::V0x13.into())
-        && output.len() == 32
-        && params.m_cost() <= MAX_MEMORY_KIB
-        && params.t_cost() <= MAX_PASSES
-        && params.p_cost() <= MAX_LANES;
-    ours.then_some((params, salt, output))
-}
-
-fn is_outdated(params: &Params) -> bool {
-    let cost = cost::today();
-    params.m_cost() < cost.memory_kib || params.t_cost() < cost.passes
+fn todays_recipe() -> Result<Recipe, HashingFailed> {
+    Ok(Recipe::Argon2(Algorithm::Argon2id, Version::V0x13, todays_params()?))
 }
 
 fn failed(error: impl fmt::Display) -> HashingFailed {
@@ -209,15 +240,18 @@ mod tests {
         let mut hasher = Hasher::default();
         let stored = hasher.hash(&password("correct horse"), &SystemRandom).unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert_eq!(hasher.verify(&password("correct horse"), &stored).unwrap(), Verdict::Match { outdated: false });
-        assert_eq!(hasher.verify(&password("Correct horse"), &stored).unwrap(), Verdict::Mismatch);
+        assert_eq!(
+            hasher.verify(&password("correct horse"), &stored, None).unwrap(),
+            Verdict::Match { outdated: false }
+        );
+        assert_eq!(hasher.verify(&password("Correct horse"), &stored, None).unwrap(), Verdict::Mismatch);
     }
 
     #[test]
     fn a_cheaper_hash_verifies_and_is_outdated() {
         let mut hasher = Hasher::default();
         let cheap = cheap_hash("password");
-        assert_eq!(hasher.verify(&password("password"), &cheap).unwrap(), Verdict::Match { outdated: true });
+        assert_eq!(hasher.verify(&password("password"), &cheap, None).unwrap(), Verdict::Match { outdated: true });
     }
 
     #[test]
@@ -227,11 +261,11 @@ mod tests {
         for (what, stored) in [
             ("8 GiB", good.replace("m=1024", "m=8388608")),
             ("passes", good.replace("t=1", "t=4000000000")),
-            ("another algorithm", good.replace("argon2id", "argon2i")),
+            ("another algorithm", good.replace("argon2id", "argon3")),
             ("no hash", "letmein".to_owned()),
             ("nothing", String::new()),
         ] {
-            assert_eq!(hasher.verify(&password("password"), &stored).unwrap(), Verdict::Unusable, "{what}");
+            assert_eq!(hasher.verify(&password("password"), &stored, None).unwrap(), Verdict::Unusable, "{what}");
         }
         assert!(hasher.blocks.len() <= 19_456, "no more memory than one of our own hashes takes");
     }
@@ -242,7 +276,7 @@ mod tests {
         let mut hasher = Hasher::default();
         let long = "x".repeat(199);
         let stored = hasher.hash(&password(&format!("{long}a")), &SystemRandom).unwrap();
-        assert_eq!(hasher.verify(&password(&format!("{long}b")), &stored).unwrap(), Verdict::Mismatch);
+        assert_eq!(hasher.verify(&password(&format!("{long}b")), &stored, None).unwrap(), Verdict::Mismatch);
         assert_ne!(password("a\0bcdefgh"), password("a"));
     }
 
@@ -256,10 +290,10 @@ mod tests {
     #[test]
     fn memory_that_one_stored_hash_asks_for_is_given_back() {
         let mut hasher = Hasher::default();
-        let large = hash_with(&Params::new(MAX_MEMORY_KIB, 1, 1, Some(32)).unwrap(), "password");
-        assert_eq!(hasher.verify(&password("password"), &large).unwrap(), Verdict::Match { outdated: true });
+        let large = hash_with(&Params::new(65_536, 1, 1, Some(32)).unwrap(), "password");
+        assert_eq!(hasher.verify(&password("password"), &large, None).unwrap(), Verdict::Match { outdated: true });
         assert!(hasher.blocks.is_empty(), "{} blocks are kept", hasher.blocks.len());
-        hasher.verify_nobody(&password("password")).unwrap();
+        hasher.verify_nobody(&password("password"), None).unwrap();
         assert_eq!(hasher.blocks.len(), 19_456);
     }
 
@@ -269,7 +303,8 @@ mod tests {
 
     fn hash_with(params: &Params, text: &str) -> String {
         let mut hasher = Hasher::default();
-        let output = hasher.run(&password(text), b"somesaltsomesalt", params).unwrap();
+        let recipe = Recipe::Argon2(Algorithm::Argon2id, Version::V0x13, params.clone());
+        let output = hasher.run(&password(text), b"somesaltsomesalt", &recipe, 32).unwrap();
         PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(19),

@@ -66,11 +66,15 @@ pub enum Scope {
     Introspect,
     /// List and end the sessions of its users, and disable these users.
     Revoke,
+    /// See what administrators see.
+    AdminRead,
+    /// Change what administrators may change; does not include seeing it.
+    AdminWrite,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 3] = [Self::Issue, Self::Introspect, Self::Revoke];
+    pub const ALL: [Self; 5] = [Self::Issue, Self::Introspect, Self::Revoke, Self::AdminRead, Self::AdminWrite];
 
     /// The scope's name.
     pub fn name(self) -> &'static str {
@@ -78,13 +82,15 @@ impl Scope {
             Self::Issue => "issue",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",
+            Self::AdminRead => "admin.read",
+            Self::AdminWrite => "admin.write",
         }
     }
 }
 
 /// The word names no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the scopes are issue, introspect and revoke")]
+#[error("the scopes are issue, introspect, revoke, admin.read and admin.write")]
 pub struct NotAScope;
 
 impl FromStr for Scope {
@@ -147,6 +153,7 @@ mod tests {
         assert_eq!(scopes.to_string(), "issue revoke");
         assert_eq!(Scopes::parse("issue revoke"), scopes);
         assert!(!scopes.has(Scope::Introspect));
-        assert_eq!(Scopes::parse("everything issues  ISSUE"), Scopes::default());
+        assert_eq!(Scopes::parse("everything issues  ISSUE admin"), Scopes::default());
+        assert!(!Scopes::parse("admin.write").has(Scope::AdminRead), "one does not include the other");
     }
 }

@@ -150,6 +150,8 @@ pub enum Counts {
     Changes,
     /// Sessions that a service had issued to all of its users.
     Issues,
+    /// A service's requests to administrators' routes.
+    Administration,
 }
 
 /// The usual span.
@@ -164,7 +166,12 @@ impl Counts {
             Self::Guesses | Self::Registrations => 1,
             Self::Choices => 3,
             // Enough for a whole office at nine o'clock.
-            Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes | Self::Issues => 20,
+            Self::Proofs
+            | Self::SessionProofs
+            | Self::DeviceProofs
+            | Self::Changes
+            | Self::Issues
+            | Self::Administration => 20,
         }
     }
 
@@ -173,12 +180,15 @@ impl Counts {
         const PROOFS: [Window; 2] = [Window { limit: 60, length: TEN_MINUTES }, Window { limit: 1_000, length: DAY }];
         // A hundred a second: a service that sends more has a loop, or a thief.
         const ISSUES: [Window; 1] = [Window { limit: 60_000, length: TEN_MINUTES }];
+        // Ten a second: the searches are dear, and each change is a line.
+        const ADMINISTRATION: [Window; 1] = [Window { limit: 6_000, length: TEN_MINUTES }];
         const CHOICES: [Window; 1] = [Window { limit: 20, length: TEN_MINUTES }];
         match self {
             Self::Guesses | Self::Registrations => &[],
             Self::Proofs | Self::SessionProofs | Self::DeviceProofs | Self::Changes => &PROOFS,
             Self::Choices => &CHOICES,
             Self::Issues => &ISSUES,
+            Self::Administration => &ADMINISTRATION,
         }
     }
 
@@ -193,6 +203,7 @@ impl Counts {
             Self::Choices => "choices",
             Self::Changes => "changes",
             Self::Issues => "issues",
+            Self::Administration => "administration",
         }
     }
 }

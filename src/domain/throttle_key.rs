@@ -172,6 +172,13 @@ impl ThrottleKey {
         self.bucket("devices", &[&epoch.0, email_key.as_bytes()].concat())
     }
 
+    /// Two numbers that belong to an address: which work it costs if it has no account.
+    pub fn decoy(&self, email_key: &str) -> [u64; 2] {
+        let BucketId(id) = self.bucket("decoy", email_key.as_bytes());
+        let both = u128::from_be_bytes(id);
+        [both >> 64, both & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or_default())
+    }
+
     fn device_mac(&self, said: &[u8], email_key: &str) -> Hmac<Sha256> {
         self.keyed.clone().chain_update(b"device cookie\0").chain_update(said).chain_update(email_key)
     }

@@ -15,7 +15,8 @@ pub enum AccessLevel {
     Account,
     /// As `Account`, but the request does not count as use: it does not extend the session.
     Background,
-    /// As `Account`, for current administrators: the role is checked after the session and before the body.
+    /// As `Account`, for current administrators: the role is checked after the session and before the body. Also for
+    /// services with the scope to administer, which show a secret.
     Administrator,
     /// As `Account`, for a route that may renew the session's token or start another session: actix-session sets the
     /// cookie. On other routes actix-session would double the cost of the check and do nothing.

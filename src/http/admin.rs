@@ -1,21 +1,23 @@
 //! Routes for administrators.
 //!
 //! The session layer checks the role on every request, so a role that was taken away is gone with the next request.
-//! Every change needs a recent proof of identity.
+//! Every change needs a recent proof of identity. A service that shows its secret needs neither: its scopes say what it
+//! may do here.
 
 pub mod alerts;
 pub mod audit_log;
+pub mod impersonate;
 pub mod sessions;
 pub mod users;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::extract::{PathId, SignedIn, Visit};
+use super::administrator::Administrator;
+use super::extract::PathId;
 use super::problem::Problem;
 use super::site::Site;
 use crate::domain::UserId;
-use crate::service::AuditContext;
 
 /// Disables an account. Its sessions end, and it cannot sign in.
 #[utoipa::path(
@@ -29,12 +31,11 @@ use crate::service::AuditContext;
 )]
 pub async fn disable(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
-    site.app.users.disable_user(user, &context).await.map_err(|error| site.refusal(error))?;
+    let context = by.context();
+    site.app.users.disable_user(user, &context).await.map_err(|error| by.refusal(&site, error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -48,11 +49,10 @@ pub async fn disable(
 )]
 pub async fn enable(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
-    site.app.users.enable_user(user, &context).await.map_err(|error| site.refusal(error))?;
+    let context = by.context();
+    site.app.users.enable_user(user, &context).await.map_err(|error| by.refusal(&site, error))?;
     Ok(HttpResponse::NoContent().finish())
 }

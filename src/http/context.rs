@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::cookie::{CookieAnswer, Presented};
 use super::problem::Problem;
 use crate::domain::{Client, DeviceCookie, SessionId, Token, TokenHash};
-use crate::service::{Activity, Checked, SessionView};
+use crate::service::{Activity, Caller, Checked, SessionView};
 
 tokio::task_local! {
     static CONTEXT: Rc<Context>;
@@ -46,6 +46,7 @@ pub struct Context {
     client: Client,
     presented: Presented,
     device: Option<DeviceCookie>,
+    service: Option<Caller>,
     activity: Activity,
     checked: RefCell<Option<Checked>>,
     handed_over: RefCell<Option<Token>>,
@@ -63,6 +64,7 @@ impl Context {
             client,
             presented,
             device: None,
+            service: None,
             activity: Activity::Active,
             checked: RefCell::new(checked),
             handed_over: RefCell::new(None),
@@ -78,6 +80,17 @@ impl Context {
     #[must_use]
     pub fn with_device(self, device: Option<DeviceCookie>) -> Self {
         Self { device, ..self }
+    }
+
+    /// The same request, sent by this service.
+    #[must_use]
+    pub fn by_service(self, service: Caller) -> Self {
+        Self { service: Some(service), ..self }
+    }
+
+    /// The service that sent the request with its secret; none for a browser.
+    pub fn service(&self) -> Option<&Caller> {
+        self.service.as_ref()
     }
 
     /// The same request, counted as this activity.

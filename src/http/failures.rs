@@ -74,6 +74,7 @@ impl From<IssueError> for Problem {
                 "idle_timeout",
                 format!("At most {} seconds, and absolute_timeout at most {}.", idle.as_secs(), absolute.as_secs()),
             ),
+            IssueError::Administrator => Self::cannot_impersonate(),
             IssueError::KeyReused => Self::key_reused(),
             IssueError::Denied(denied) => denied.into(),
         }

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use crate::domain::filter::Moments;
 use crate::domain::{Filter, SessionId};
 
-/// Most fields that are read; there are twelve.
+/// Most fields that are read; there are thirteen.
 const MOST_FIELDS: usize = 32;
 
 /// Which page of which sessions.

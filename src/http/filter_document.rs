@@ -4,6 +4,8 @@
 
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::ActorKind;
+
 /// Selects sessions: every given field must match.
 #[derive(Debug, ToSchema)]
 #[schema(as = SessionFilter)]
@@ -45,6 +47,8 @@ pub struct SessionFilter {
     /// The risk score is at least this.
     #[schema(minimum = 0, maximum = 1_000_000)]
     risk: Option<i64>,
+    /// Only sessions in which an agent or an administrator acts for the user.
+    actor: Option<ActorKind>,
 }
 
 /// The matching sessions. Each field of the filter is a separate parameter.
@@ -88,6 +92,9 @@ pub struct SessionSearch {
     /// The risk score is at least this.
     #[param(rename = "filter[risk]", minimum = 0, maximum = 1_000_000)]
     risk: Option<i64>,
+    /// Only sessions in which an agent or an administrator acts for the user.
+    #[param(rename = "filter[actor]")]
+    actor: Option<ActorKind>,
 }
 
 /// Which page of a list.

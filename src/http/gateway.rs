@@ -6,7 +6,7 @@
 
 use std::slice;
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
@@ -28,19 +28,26 @@ const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 const AUTHENTICATED_AT: HeaderName = HeaderName::from_static("x-session-authenticated-at");
 /// Whether the request's CSRF token is its session's. Always present, so that it overwrites a client's own header.
 const SESSION_CSRF: HeaderName = HeaderName::from_static("x-session-csrf");
+/// Who acts in the session for the user: `agent:assistant-7`. Always present, for the same reason.
+const SESSION_ACTOR: HeaderName = HeaderName::from_static("x-session-actor");
+/// In the user's own sessions. No gateway drops a word, as some do with an empty header.
+const NOBODY: HeaderValue = HeaderValue::from_static("none");
 
 /// Tells a reverse proxy (nginx `auth_request`, Traefik ForwardAuth, Caddy `forward_auth`, Envoy `ext_authz`) whether
 /// its client is signed in. Any method.
 #[utoipa::path(
     get, path = "/auth/forward", operation_id = "forward_auth", tag = "gateways",
     responses(
-        (status = 200, description = "Signed in. The body is empty.", headers(
+        (status = 200, description = "Signed in. The body is empty. With `SESSIOND_JWT_HEADER` that header has a token for \
+            services, too.", headers(
             ("X-Session-User" = uuid::Uuid, description = "The user's id."),
             ("X-Session-Id" = uuid::Uuid, description = "The session's id."),
             ("X-Session-Authenticated-At" = i64, description = "When the user last proved their identity, in seconds \
                 since 1970, like OpenID Connect's `auth_time`; 0 if that proof no longer counts. If you need a recent \
                 proof, let the user POST /reauthenticate first."),
             ("X-Session-Csrf" = String, description = "What X-CSRF-Token holds: `valid`, `invalid` or `none`."),
+            ("X-Session-Actor" = String, description = "Who acts in the session for the user: `agent:` or `admin:` and an \
+                id; `none` in the user's own sessions."),
             ("X-Request-Id" = uuid::Uuid, description = "The request's id, if the request has this header with any \
                 value. Every other answer has it always."),
         )),
@@ -112,11 +119,25 @@ async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Prob
     response.insert_header((SESSION_ID, id_value(checked.session.uuid())?));
     let proven_at = checked.proven_at.map_or(0, |at| at.ms().div_euclid(1_000));
     response.insert_header((AUTHENTICATED_AT, HeaderValue::from(proven_at)));
+    response.insert_header((SESSION_ACTOR, actor_value(&checked)?));
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    if let Some(name) = &site.token_header
+        && let Some(token) = site.app.access_tokens.access_token(&checked, None, None)?
+    {
+        let token = if name == AUTHORIZATION { format!("Bearer {token}").into() } else { token };
+        response.insert_header((name.clone(), HeaderValue::from_str(&token).map_err(Problem::internal)?));
+    }
     if request.headers().contains_key(REQUEST_ID) {
         response.insert_header((REQUEST_ID, id_value(site.request_id())?));
     }
     Ok(response.finish())
+}
+
+fn actor_value(checked: &Checked) -> Result<HeaderValue, Problem> {
+    match &checked.acting {
+        Some(party) => HeaderValue::try_from(party.to_string()).map_err(Problem::internal),
+        None => Ok(NOBODY),
+    }
 }
 
 fn id_value(id: Uuid) -> Result<HeaderValue, Problem> {

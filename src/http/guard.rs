@@ -30,6 +30,7 @@ use super::no_touch;
 use super::problem::Problem;
 use super::request_id;
 use super::security_log::{Refused, note, note_access};
+use super::service_guard;
 use super::site::Site;
 use crate::config::Config;
 use crate::domain::{Client, Role, SystemRandom};
@@ -41,7 +42,7 @@ use crate::service::{Activity, App, Checked, Denied};
 /// When the cookie's key cannot be read, or its domain does not fit into a header.
 pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, InvalidCookie> {
     let site = Site::new(app, config, Arc::new(SystemRandom))?;
-    Ok(SessionLayer { site, level: AccessLevel::Embedded })
+    Ok(SessionLayer { site, level: AccessLevel::Embedded, acting: false })
 }
 
 /// The session layer: an actix middleware that gives routes their sessions.
@@ -53,19 +54,25 @@ pub fn session_layer(app: &App, config: &Config) -> Result<SessionLayer, Invalid
 pub struct SessionLayer {
     site: Site,
     level: AccessLevel,
+    acting: bool,
 }
 
 impl SessionLayer {
     /// The layer for routes of this access level.
     pub(super) fn new(site: &Site, level: AccessLevel) -> Self {
-        Self { site: site.clone(), level }
+        Self { site: site.clone(), level, acting: false }
+    }
+
+    /// The same, with or without sessions that read here in their user's place.
+    pub(super) fn with_acting(self, acting: bool) -> Self {
+        Self { acting, ..self }
     }
 
     /// The same for one worker, with connections of its own.
     #[doc(hidden)]
     #[must_use]
     pub fn for_worker(&self) -> Self {
-        Self { site: self.site.for_worker(), level: self.level }
+        Self { site: self.site.for_worker(), ..self.clone() }
     }
 
     /// Fixes cookie attributes and lifetime; the store has its own deadlines and ignores the TTL. The cookie lasts for
@@ -164,6 +171,9 @@ impl SessionLayer {
     /// Admits the request or returns the refusal. Changes the request only here, before any code can hold a clone of it
     /// (actix panics when a cloned request is changed or routed).
     async fn admit(&self, request: &mut ServiceRequest) -> Result<Context, Problem> {
+        if self.level == AccessLevel::Administrator && service_guard::shows_secret(request.headers()) {
+            return self.admit_service(request).await;
+        }
         let headers = request.headers();
         if self.level != AccessLevel::Embedded && !self.site.origins.allow(request.method(), headers) {
             return Err(self.forbid_origin(request));
@@ -191,6 +201,7 @@ impl SessionLayer {
             _ => None,
         };
         self.judge_csrf_token(request, &presented, &client, checked.as_ref())?;
+        self.judge_actor(request, &client, checked.as_ref())?;
         self.judge_role(request, &client, checked.as_ref()).await?;
         let through = match self.level {
             AccessLevel::Public => Some(LetThrough::Nothing),
@@ -208,6 +219,13 @@ impl SessionLayer {
         }
         let activity = self.activity(request.method(), request.headers());
         Ok(Context::new(client, presented, checked).with_device(device).with_activity(activity))
+    }
+
+    /// A service administers: its secret takes the place of session, role, origin and proof.
+    async fn admit_service(&self, request: &ServiceRequest) -> Result<Context, Problem> {
+        let service = service_guard::administers(&self.site, request).await?;
+        let client = self.site.client(request.peer_addr(), request.headers());
+        Ok(Context::new(client, Presented::Nothing, None).by_service(service))
     }
 
     /// Tells which origin it was, and which setting would name it.
@@ -243,6 +261,20 @@ impl SessionLayer {
         Ok(())
     }
 
+    /// A session in which somebody acts for the user only reads, and only where the route says so: whatever it could change
+    /// here, the password, other sessions, other accounts, is the user's alone.
+    fn judge_actor(&self, request: &ServiceRequest, client: &Client, checked: Option<&Checked>) -> Result<(), Problem> {
+        let Some((checked, party)) = checked.and_then(|checked| Some((checked, checked.acting.as_deref()?))) else {
+            return Ok(());
+        };
+        if self.acting && request.method().is_safe() {
+            return Ok(());
+        }
+        let why = format_args!("{party} acts for the user");
+        note_access(&self.site.app, client, checked, route(request, &self.site.base_path), &why);
+        Err(Problem::acting_session())
+    }
+
     fn activity(&self, method: &Method, headers: &HeaderMap) -> Activity {
         match self.level {
             AccessLevel::Background => Activity::Background,
@@ -262,7 +294,8 @@ impl SessionLayer {
         }
         let checked = checked.ok_or_else(Problem::unauthenticated)?;
         if !self.site.app.users.has_role(checked.user, Role::Admin).await? {
-            note_access(&self.site.app, client, checked, route(request, &self.site.base_path));
+            let route = route(request, &self.site.base_path);
+            note_access(&self.site.app, client, checked, route, &"not an administrator");
             return Err(Problem::forbidden());
         }
         Ok(())

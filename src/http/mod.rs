@@ -6,7 +6,9 @@
 
 pub mod access_level;
 pub mod account;
+pub mod acting_problem;
 pub mod admin;
+mod administrator;
 mod bounce;
 pub mod bridge;
 mod canonical_path;
@@ -33,7 +35,9 @@ mod go_on;
 pub mod guard;
 pub mod headers;
 mod idempotency;
+mod introspection_format;
 mod issued_cookie;
+mod jwks;
 mod listing;
 mod media_type;
 pub mod named_fields;

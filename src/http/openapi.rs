@@ -40,7 +40,7 @@ use super::{operator, reauthenticate, services, sessions, sign_in, subjects};
         sessions::list, sessions::revoke, sessions::revoke_all,
         events::open,
         admin::users::list, admin::users::show, admin::users::put_roles, admin::users::delete,
-        admin::disable, admin::enable,
+        admin::disable, admin::enable, admin::impersonate::impersonate,
         admin::alerts::list, admin::alerts::acknowledge,
         admin::sessions::of_user, admin::sessions::revoke_of_user, admin::sessions::find,
         admin::sessions::revoke_matching, admin::sessions::revoke,
@@ -62,8 +62,10 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document with the access level of each path.
-    pub fn new(levels: impl IntoIterator<Item = (&'static str, Option<super::access_level::AccessLevel>)>) -> Self {
+    /// A document with the access level of each path, and whether acting sessions may read there.
+    pub fn new(
+        levels: impl IntoIterator<Item = (&'static str, Option<super::access_level::AccessLevel>, bool)>,
+    ) -> Self {
         Self { levels: levels.into_iter().collect(), written: OnceCell::new() }
     }
 

@@ -14,8 +14,8 @@ use utoipa::openapi::{OpenApi, RefOr, Required, Response};
 
 use super::access_level::AccessLevel;
 
-/// Paths and their access levels.
-pub type AccessLevels = [(&'static str, Option<AccessLevel>)];
+/// Paths, their access levels, and whether sessions may read there in which somebody acts for the user.
+pub type AccessLevels = [(&'static str, Option<AccessLevel>, bool)];
 
 /// What an operation looks like from outside.
 struct Form {
@@ -24,6 +24,7 @@ struct Form {
     has_query: bool,
     mutates: bool,
     level: Option<AccessLevel>,
+    acting: bool,
 }
 
 impl Form {
@@ -38,6 +39,11 @@ impl Form {
         self.needs_session() || self.level == Some(AccessLevel::Anyone)
     }
 
+    /// The operation is refused to sessions in which somebody acts for the user.
+    fn is_for_owners(&self) -> bool {
+        self.needs_session() && (self.mutates || !self.acting)
+    }
+
     fn is_for_services(&self) -> bool {
         matches!(self.level, Some(AccessLevel::Service(_)))
     }
@@ -50,6 +56,11 @@ impl Form {
     fn is_administration(&self) -> bool {
         self.level == Some(AccessLevel::Administrator)
     }
+
+    /// A service may send it, with its secret.
+    fn may_be_a_service(&self) -> bool {
+        self.is_for_services() || self.is_administration()
+    }
 }
 
 /// A refusal: its status, the operations it applies to, and a sentence that names the kind of problem.
@@ -59,11 +70,12 @@ const REFUSALS: &[Refusal] = &[
     ("400", |form| form.has_body, "The body is not a JSON object (`invalid-body`)."),
     ("400", |form| form.has_query, "A query parameter has an invalid value (`invalid-body`)."),
     ("401", Form::needs_session, "Not signed in, or the session has ended (`unauthenticated`)."),
+    ("403", Form::is_for_owners, "An agent or an administrator acts in this session for the user (`acting-session`)."),
     ("403", Form::is_administration, "Not an administrator (`forbidden`)."),
     ("403", |form| form.is_administration() && form.mutates, "The proof of identity is too old (`step-up-required`)."),
-    ("401", Form::is_for_services, "No secret of a service, or one that opens nothing (`unknown-service`)."),
-    ("403", Form::is_for_services, "The service lacks the scope (`insufficient-scope`)."),
-    ("403", Form::is_for_services, "A browser sent it (`from-browser`)."),
+    ("401", Form::may_be_a_service, "No secret of a service, or one that opens nothing (`unknown-service`)."),
+    ("403", Form::may_be_a_service, "The service lacks the scope (`insufficient-scope`)."),
+    ("403", Form::may_be_a_service, "A service's secret came from a browser (`from-browser`)."),
     ("403", Form::changes_by_browser, "The request may come from another site's page (`forbidden-origin`)."),
     ("403", Form::changes_by_browser, "The CSRF token belongs to another session (`wrong-csrf-token`)."),
     ("404", |form| form.has_id, "Nothing has this id (`not-found`)."),
@@ -72,6 +84,7 @@ const REFUSALS: &[Refusal] = &[
     ("415", |form| form.has_body, "The body is not declared in its media type (`unsupported-media-type`)."),
     ("422", |form| form.has_body, "A field is invalid (`invalid-body`)."),
     ("422", |form| form.has_query || form.mutates, "A query parameter is invalid (`invalid-body`)."),
+    ("429", Form::is_administration, "Too many requests of this service (`too-many-attempts`)."),
     ("503", |form| form.level.is_some(), "A store does not answer (`unavailable`)."),
     ("503", |form| form.level.is_some(), "The server is overloaded (`busy`)."),
 ];
@@ -79,14 +92,16 @@ const REFUSALS: &[Refusal] = &[
 /// Adds headers and refusals to every operation.
 pub fn complete(document: &mut OpenApi, levels: &AccessLevels) {
     for (path, item) in &mut document.paths.paths {
-        let level = levels.iter().find(|(known, _)| known == path).and_then(|(_, level)| *level);
+        let found = levels.iter().find(|(known, ..)| known == path);
+        let (level, acting) = found.map_or((None, false), |(_, level, acting)| (*level, *acting));
         for (operation, mutates) in operations(item) {
             let has_query = has_query(operation);
             let (has_body, has_id) = (operation.request_body.is_some(), path.contains("{id}"));
-            let form = Form { has_body, has_id, has_query, mutates, level };
+            let form = Form { has_body, has_id, has_query, mutates, level, acting };
             add_refusals(operation, &form);
             add_removal(operation, &form);
             open_to_all(operation);
+            open_to_services(operation, &form);
             add_headers(operation, &form);
         }
     }
@@ -103,6 +118,14 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, 
 fn open_to_all(operation: &mut Operation) {
     if let Some(security) = operation.security.as_mut().filter(|it| **it == [SecurityRequirement::default()]) {
         security.clear();
+    }
+}
+
+/// A person administers with a session, a service with its secret.
+fn open_to_services(operation: &mut Operation, form: &Form) {
+    if form.is_administration() {
+        let one_of = ["session", "service"].map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
+        operation.security = Some(one_of.to_vec());
     }
 }
 

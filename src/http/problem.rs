@@ -52,6 +52,7 @@ macro_rules! kinds {
 
 kinds! {
     NOT_JSON = "invalid-body" BAD_REQUEST "The request cannot be read";
+    NOT_ACCEPTABLE = "not-acceptable" NOT_ACCEPTABLE "No answer of this kind";
     UNKNOWN_SERVICE = "unknown-service" UNAUTHORIZED "Unknown service";
     UNAUTHENTICATED = "unauthenticated" UNAUTHORIZED "Not signed in";
     WRONG_CREDENTIALS = "wrong-credentials" UNAUTHORIZED "Wrong e-mail address or password";
@@ -60,6 +61,8 @@ kinds! {
     STEP_UP_REQUIRED = "step-up-required" FORBIDDEN "Recent sign-in required";
     WRONG_CSRF_TOKEN = "wrong-csrf-token" FORBIDDEN "Wrong CSRF token";
     FORBIDDEN = "forbidden" FORBIDDEN "Not allowed";
+    ACTING_SESSION = "acting-session" FORBIDDEN "Only for the user";
+    CANNOT_IMPERSONATE = "cannot-impersonate" FORBIDDEN "This user cannot be impersonated";
     FROM_BROWSER = "from-browser" FORBIDDEN "Not for browsers";
     INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The service may not do this";
     USER_DISABLED = "user-disabled" FORBIDDEN "The user is disabled";

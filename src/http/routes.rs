@@ -17,7 +17,7 @@ use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::site::Site;
 use super::{
-    account, admin, bounce, cors, events, gateway, go_on, headers, openapi, operator, pages, reauthenticate,
+    account, admin, bounce, cors, events, gateway, go_on, headers, jwks, openapi, operator, pages, reauthenticate,
     service_guard, services, sessions, sign_in, subjects, unknown_query,
 };
 use crate::domain::Scope;
@@ -30,8 +30,8 @@ const ANY: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, 
 pub fn table() -> Vec<Path> {
     vec![
         open(FORWARD).any(gateway::forward).documented(Method::GET),
-        account("/me").get(account::me).patch(account::rename),
-        anyone("/session").get(account::session),
+        account("/me").get(account::me).patch(account::rename).acting(),
+        anyone("/session").get(account::session).acting(),
 
         public("/register").post(sign_in::register),
         public("/login").post(sign_in::login),
@@ -40,15 +40,16 @@ pub fn table() -> Vec<Path> {
 
         renewal("/me/password").put(account::change_password),
         renewal(REAUTHENTICATE).post(reauthenticate::reauthenticate),
-        account("/sessions").get(sessions::list).delete(sessions::revoke_all).knows(&["include_current"]),
+        account("/sessions").get(sessions::list).delete(sessions::revoke_all).knows(&["include_current", "actor"]),
         account("/sessions/{id}").delete(sessions::revoke),
-        background("/events").get(events::open),
+        background("/events").get(events::open).acting(),
 
         administrator("/admin/users").get(admin::users::list),
         administrator("/admin/users/{id}").get(admin::users::show).delete(admin::users::delete),
         administrator("/admin/users/{id}/roles").put(admin::users::put_roles),
         administrator("/admin/users/{id}/disable").post(admin::disable),
         administrator("/admin/users/{id}/enable").post(admin::enable),
+        administrator("/admin/users/{id}/impersonate").post(admin::impersonate::impersonate),
         administrator("/admin/users/{id}/sessions").get(admin::sessions::of_user).delete(admin::sessions::revoke_of_user),
         administrator("/admin/sessions").get(admin::sessions::find),
         administrator("/admin/sessions/revoke").post(admin::sessions::revoke_matching),
@@ -59,7 +60,7 @@ pub fn table() -> Vec<Path> {
 
         service("/issue", Scope::Issue).post(services::issue),
         service("/introspect", Scope::Introspect).post(services::introspect),
-        service("/subjects/{subject}/sessions", Scope::Revoke).get(subjects::list).delete(subjects::revoke_all),
+        service("/subjects/{subject}/sessions", Scope::Revoke).get(subjects::list).delete(subjects::revoke_all).knows(&["actor"]),
         service("/subjects/{subject}/sessions/{id}", Scope::Revoke).delete(subjects::revoke),
         service("/subjects/{subject}/disable", Scope::Revoke).post(subjects::disable),
         service("/subjects/{subject}/enable", Scope::Revoke).post(subjects::enable),
@@ -68,6 +69,7 @@ pub fn table() -> Vec<Path> {
         open("/health/live").get(operator::live).on(Method::OPTIONS, web::to(operator::live)),
         open("/health/ready").get(operator::ready).on(Method::OPTIONS, web::to(operator::ready)),
         open("/openapi.json").get(openapi::serve),
+        open("/.well-known/jwks.json").get(jwks::keys),
 
         open("/").page(bounce::front),
         open("/bounce").page(bounce::bounce),
@@ -104,7 +106,7 @@ pub fn application(
 
 /// The OpenAPI document of these routes.
 pub fn document() -> openapi::Document {
-    openapi::Document::new(table().iter().map(|path| (path.path, path.level)))
+    openapi::Document::new(table().iter().map(|path| (path.path, path.level, path.acting)))
 }
 
 /// Redirects the base path itself, as people type it: the pages' addresses are relative to a path with a final slash.
@@ -150,7 +152,7 @@ fn background(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Background))
 }
 
-/// A route for administrators.
+/// A route for administrators, and for services that may administer.
 fn administrator(path: &'static str) -> Path {
     Path::new(path, Some(AccessLevel::Administrator))
 }
@@ -173,6 +175,7 @@ pub struct Path {
     documented: Vec<Method>,
     takes_any: bool,
     shared: bool,
+    acting: bool,
     knows: &'static [&'static str],
     routes: Vec<Route>,
 }
@@ -199,12 +202,18 @@ impl Path {
         // services are for no page at all.
         let closed = |level| matches!(level, AccessLevel::Administrator | AccessLevel::Service(_));
         let shared = level.is_some_and(|level| !closed(level));
-        Self { path, level, methods, documented, takes_any: false, shared, knows: &[], routes }
+        Self { path, level, methods, documented, takes_any: false, shared, acting: false, knows: &[], routes }
     }
 
     /// Lets pages of other configured origins call it, as they may call all other session routes.
     fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+
+    /// Lets sessions read here in which somebody acts for the user. All other routes are closed to them.
+    fn acting(mut self) -> Self {
+        self.acting = true;
         self
     }
 
@@ -265,7 +274,7 @@ impl Path {
     /// signed in or not.
     fn mount(self, service: &mut ServiceConfig, base_path: &str, layer: &dyn Fn(AccessLevel) -> SessionLayer) {
         let at = format!("{base_path}{}", self.path);
-        let level = self.level;
+        let (level, acting) = (self.level, self.acting);
         let (takes_any, methods) = (self.takes_any, self.methods);
         let allow = if takes_any { ANY } else { allow(&methods) };
         let serves = move |method: &Method| if takes_any { *method != Method::TRACE } else { methods.contains(method) };
@@ -280,7 +289,9 @@ impl Path {
                 | AccessLevel::Account
                 | AccessLevel::Background
                 | AccessLevel::Administrator),
-            ) => service.service(resource.wrap(strict).wrap(CheckLayer(layer(level))).wrap(sharing)),
+            ) => {
+                service.service(resource.wrap(strict).wrap(CheckLayer(layer(level).with_acting(acting))).wrap(sharing))
+            }
             Some(AccessLevel::Service(scope)) => {
                 let admit = from_fn(move |request, next| service_guard::admit(scope, request, next));
                 service.service(resource.wrap(strict).wrap(admit))

@@ -57,9 +57,9 @@ pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>
     }
 }
 
-/// The same for a signed-in user who called an administrators' route: `route` is the route as declared.
-pub fn note_access(app: &App, client: &Client, session: &Checked, route: String) {
-    let why = format_args!("{route}: not an administrator");
+/// The same for a signed-in user who called a route for others: `route` is the route as declared.
+pub fn note_access(app: &App, client: &Client, session: &Checked, route: String, why: &dyn fmt::Display) {
+    let why = format_args!("{route}: {why}");
     log::warn!(target: TARGET, "{}", line(Refused::Access, client, Some(session), &why));
     app.audit.note_refusal(Refused::Access.event(), Some(session), client, Some(route));
 }

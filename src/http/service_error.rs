@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::problem::Problem;
-use crate::service::{Denied, RegisterError, Unavailable};
+use crate::service::{Denied, EnsureError, RegisterError, Unavailable};
 
 /// Why a [`Service`](crate::Service) did not do something, or cannot confirm it. A handler that returns it answers with
 /// problem+json and the status of sessiond's own interface: 422, 409 or 503.
@@ -20,6 +20,9 @@ pub enum ServiceError {
     /// The name is not acceptable; one sentence for its owner.
     #[error("{0}")]
     InvalidName(String),
+    /// The key cannot name a user; one sentence about it.
+    #[error("{0}")]
+    InvalidKey(String),
     /// There is an account with this address.
     #[error("there is an account with this address")]
     EmailTaken,
@@ -44,6 +47,17 @@ impl From<RegisterError> for ServiceError {
     }
 }
 
+impl From<EnsureError> for ServiceError {
+    fn from(error: EnsureError) -> Self {
+        match error {
+            EnsureError::InvalidKey(why) => Self::InvalidKey(why.to_string()),
+            EnsureError::InvalidEmail(why) => Self::InvalidEmail(why.to_string()),
+            EnsureError::InvalidName(why) => Self::InvalidName(why),
+            EnsureError::Denied(denied) => denied.into(),
+        }
+    }
+}
+
 impl From<Denied> for ServiceError {
     fn from(error: Denied) -> Self {
         match error {
@@ -64,6 +78,7 @@ impl ServiceError {
         match self {
             Self::InvalidEmail(why) => Problem::invalid_field("email", why),
             Self::InvalidName(why) => Problem::invalid_field("name", why),
+            Self::InvalidKey(why) => Problem::invalid_field("key", why),
             Self::EmailTaken => Problem::email_taken(),
             Self::Unconfirmed(_) => Problem::unconfirmed(),
             Self::Unavailable(_) => Problem::unavailable(),

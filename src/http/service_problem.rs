@@ -4,7 +4,9 @@
 
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 
-use super::problem::{FROM_BROWSER, INSUFFICIENT_SCOPE, KEY_REUSED, Problem, UNKNOWN_SERVICE, USER_DISABLED};
+use super::problem::{
+    FORBIDDEN, FROM_BROWSER, INSUFFICIENT_SCOPE, KEY_REUSED, NOT_ACCEPTABLE, Problem, UNKNOWN_SERVICE, USER_DISABLED,
+};
 use crate::domain::Scope;
 
 impl Problem {
@@ -30,7 +32,7 @@ impl Problem {
     pub fn from_browser() -> Self {
         Self::new(
             &FROM_BROWSER,
-            "Only services call this, from their own servers: a browser must never have their secret.",
+            "A browser must never have a service's secret: services send it from their own servers, without a cookie.",
         )
     }
 
@@ -42,5 +44,15 @@ impl Problem {
     /// The idempotency key came with another request, or its session is over.
     pub fn key_reused() -> Self {
         Self::new(&KEY_REUSED, "This key was used for another request, or the session that it made is over.")
+    }
+
+    /// A service asks to act for a user as a person at the console does.
+    pub fn only_for_people() -> Self {
+        Self::new(&FORBIDDEN, "Only a person does this: a service asks POST /issue for a session with an actor.")
+    }
+
+    /// A service asks for a token alone, and none are issued.
+    pub fn tokens_are_off() -> Self {
+        Self::new(&NOT_ACCEPTABLE, "No tokens are issued here: accept application/json, or set SESSIOND_JWT_ISSUER.")
     }
 }

@@ -14,13 +14,16 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Json, JsonAsSent, Text, told};
+use super::extract::{JsonAsSent, Text, told};
 use super::form::Form;
+use super::introspection_format::{ACCESS_TOKEN, Format, SIGNED};
 use super::issued_cookie::IssuedCookie;
 use super::problem::Problem;
-use super::service_guard::FromService;
+use super::service_guard::{self, FromService};
 use super::site::Site;
-use crate::domain::{Claims, Client, Email, Profile, Role, Subject, Timestamp, Token, device, name};
+use crate::domain::{
+    ActingParty, ActorKind, Claims, Client, Email, Profile, Role, Roles, Scope, Subject, Timestamp, Token, device, name,
+};
 use crate::service::{Activity, Checked, IssueError, IssueRequest, SessionView, UserView};
 
 /// A user whom the application has verified, and where they are.
@@ -42,6 +45,11 @@ pub struct Issue {
     #[serde(default, deserialize_with = "told")]
     #[schema(value_type = Option<Object>, required = false, example = json!({ "plan": "gold" }))]
     claims: Option<Option<Map<String, Value>>>,
+    /// All roles of the user here; wants the scope `admin.write`, too. `user` is always included and need not be named. A
+    /// change ends the user's other sessions. Missing: stay as they are.
+    #[serde(default, deserialize_with = "super::extract::present")]
+    #[schema(value_type = Vec<Role>, required = false, example = json!(["admin"]))]
+    roles: Option<Vec<Role>>,
     /// The user's address, as the application sees it.
     #[schema(value_type = String, example = "192.0.2.7")]
     ip: IpAddr,
@@ -62,6 +70,21 @@ pub struct Issue {
     /// The value of the session cookie that the browser already has, if any: that session ends.
     #[schema(value_type = Option<String>)]
     replaces: Option<Text>,
+    /// Who acts in this session for the user; missing for a session of the user's own. Such a session is short
+    /// (`SESSIOND_ACTING_TIMEOUT`), is never remembered, and changes nothing of the account.
+    #[schema(required = false)]
+    actor: Option<ActorBody>,
+}
+
+/// Who acts for the user.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActorBody {
+    /// An agent (a program), or an administrator of the application.
+    kind: ActorKind,
+    /// The application's own name for it: visible ASCII characters.
+    #[schema(value_type = String, example = "assistant-7", min_length = 1, max_length = 64)]
+    id: Text,
 }
 
 /// A session that was issued.
@@ -115,6 +138,10 @@ pub struct IntrospectAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false)]
     pub auth_time: Option<i64>,
+    /// Who acts in the session for the user (RFC 8693); missing in the user's own sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ActingParty, required = false)]
+    pub act: Option<ActingParty>,
     /// With `claims=true`: the application's own name for the user; missing for an account of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
@@ -145,7 +172,8 @@ pub struct IntrospectAnswer {
         same request with the same key gets the same session again.", example = "0198c0de-0000-7000-8000-00000000000a")),
     responses(
         (status = 201, description = "Issued. The cookie is only for the user's browser.", body = IssueAnswer),
-        (status = 403, description = "The user is disabled (`user-disabled`)."),
+        (status = 403, description = "The user is disabled (`user-disabled`); or `roles` without the scope for it \
+            (`insufficient-scope`)."),
         (status = 409, description = "The user has too many sessions (`too-many-sessions`)."),
         (status = 429, description = "Too many sessions of this subject, or of this service (`too-many-attempts`)."),
         (status = 422, description = "The key came with another request, or its session is over \
@@ -158,6 +186,9 @@ pub async fn issue(
     request: HttpRequest,
     JsonAsSent(body, digest): JsonAsSent<Issue>,
 ) -> Result<HttpResponse, Problem> {
+    if body.roles.is_some() {
+        service_guard::require(&site, &by, Scope::AdminWrite, &request)?;
+    }
     let repeatable = site.idempotency_keys.read(by.service, request.headers(), digest)?;
     let user_agent = body.user_agent.as_ref().map(|text| device::cut(&text.0).to_owned());
     let client = Client { ip: body.ip.to_canonical(), user_agent, request_id: site.request_id() };
@@ -171,7 +202,9 @@ pub async fn issue(
         remember: body.remember,
         replaces: replaces.iter().map(Token::hash).collect(),
         repeatable,
+        actor: body.actor.map(|actor| acting(&actor, body.remember)).transpose()?,
         profile: profile(body.email, body.name, body.claims)?,
+        roles: body.roles.map(|roles| roles.into_iter().fold(Roles::new_account(), Roles::with)),
     };
     let issued = site.app.sign_in.issue_to_subject(asked, &client).await.map_err(refusal)?;
     let cookie = site.cookie.issued(&issued.token, issued.lasts)?;
@@ -180,6 +213,16 @@ pub async fn issue(
 
 fn subject(text: &str) -> Result<Subject, Problem> {
     Subject::parse(text).map_err(|invalid| Problem::invalid_field("subject", invalid.0))
+}
+
+fn acting(actor: &ActorBody, remember: bool) -> Result<ActingParty, Problem> {
+    if remember {
+        return Err(Problem::invalid_field(
+            "remember",
+            "A session in which somebody acts for the user is not remembered.",
+        ));
+    }
+    ActingParty::new(actor.kind, &actor.id.0).map_err(|invalid| Problem::invalid_field("actor.id", invalid.0))
 }
 
 fn profile(
@@ -204,6 +247,9 @@ fn refusal(error: IssueError) -> Problem {
 }
 
 /// Tells whose session a token opens (RFC 7662). Counts as a use of the session.
+///
+/// With `SESSIOND_JWT_ISSUER`, `Accept: application/jwt` asks for an access token that other services verify by themselves,
+/// and `Accept: application/token-introspection+jwt` for the answer in a signed form (RFC 9701).
 #[utoipa::path(
     post, path = "/introspect", operation_id = "introspect_token", tag = "services", security(("service" = [])),
     request_body(content = Introspect, content_type = "application/x-www-form-urlencoded"),
@@ -213,7 +259,9 @@ fn refusal(error: IssueError) -> Problem {
          example = json!({ "active": true, "sub": "0198c0de-0000-7000-8000-000000000001",
             "sid": "0198c0de-0000-7000-8000-000000000002", "exp": 1_796_083_200, "iat": 1_796_040_000,
             "auth_time": 1_796_040_000 })),
+        (status = 204, description = "With `Accept: application/jwt`: inactive."),
         (status = 400, description = "The form cannot be read (`invalid-body`)."),
+        (status = 406, description = "A token was asked for, and none are issued (`not-acceptable`)."),
         (status = 503, description = "A store does not answer (`unavailable`), or the server is overloaded (`busy`). Never \
             take it for inactive."),
     )
@@ -221,25 +269,51 @@ fn refusal(error: IssueError) -> Problem {
 pub async fn introspect(
     site: Data<Site>,
     FromService(by): FromService,
+    request: HttpRequest,
     Form(body): Form<Introspect>,
-) -> Result<Json<IntrospectAnswer>, Problem> {
+) -> Result<HttpResponse, Problem> {
+    let tokens = &site.app.access_tokens;
+    let format = Format::wanted(&request, tokens.are_on())?;
     // The body may have come slowly.
     if !site.app.credentials.still_knows(&by).await? {
         return Err(Problem::unknown_service());
     }
-    let Some(token) = site.cookie.token_in(&body.token) else { return Ok(Json(IntrospectAnswer::default())) };
+    let found = found(&site, &body).await?;
+    let signed = |kind, token: &str| HttpResponse::Ok().content_type(kind).body(token.to_owned());
+    match (format, found) {
+        (Format::AccessToken, Some((checked, user))) => {
+            let token = tokens.access_token(&checked, Some(by.service), user.as_ref())?;
+            Ok(signed(ACCESS_TOKEN, &token.ok_or_else(Problem::tokens_are_off)?))
+        }
+        (Format::AccessToken, None) => Ok(HttpResponse::NoContent().finish()),
+        (Format::Signed, found) => {
+            let token = tokens.introspection_token(by.service, &about(found))?;
+            Ok(signed(SIGNED, &token.ok_or_else(Problem::tokens_are_off)?))
+        }
+        (Format::Json, found) => Ok(HttpResponse::Ok().json(about(found))),
+    }
+}
+
+/// The live session that the token opens, and its user if that was asked for.
+async fn found(site: &Site, body: &Introspect) -> Result<Option<(Checked, Option<UserView>)>, Problem> {
+    let Some(token) = site.cookie.token_in(&body.token) else { return Ok(None) };
     let from = body.ip.map(|ip| ip.to_canonical());
-    let Some(checked) = site.app.check.authenticate(&token, from, Activity::Active).await? else {
-        return Ok(Json(IntrospectAnswer::default()));
-    };
+    let Some(checked) = site.app.check.authenticate(&token, from, Activity::Active).await? else { return Ok(None) };
+    if !body.claims {
+        return Ok(Some((checked, None)));
+    }
+    let me = site.app.users.me(&checked).await?;
+    Ok(me.map(|me| (checked, Some(me.user))))
+}
+
+fn about(found: Option<(Checked, Option<UserView>)>) -> IntrospectAnswer {
+    let Some((checked, user)) = found else { return IntrospectAnswer::default() };
     let mut answer = of_session(&checked);
-    if body.claims {
-        let Some(me) = site.app.users.me(&checked).await? else { return Ok(Json(IntrospectAnswer::default())) };
-        let UserView { email, subject, name, roles, claims, .. } = me.user;
+    if let Some(UserView { email, subject, name, roles, claims, .. }) = user {
         (answer.username, answer.subject, answer.name) = (email.or_else(|| subject.clone()), subject, name);
         (answer.roles, answer.claims) = (Some(roles), claims);
     }
-    Ok(Json(answer))
+    answer
 }
 
 fn of_session(checked: &Checked) -> IntrospectAnswer {
@@ -251,6 +325,7 @@ fn of_session(checked: &Checked) -> IntrospectAnswer {
         exp: Some(seconds(checked.deadlines.idle_expires())),
         iat: Some(seconds(checked.session.made_at())),
         auth_time: checked.proven_at.map(seconds),
+        act: checked.acting.as_deref().cloned(),
         ..IntrospectAnswer::default()
     }
 }

@@ -9,8 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::extract::{Json, PathId, Query, SignedIn, Visit};
 use super::problem::Problem;
 use super::site::Site;
-use crate::domain::SessionId;
-use crate::service::SessionView;
+use crate::domain::{ActorKind, SessionId};
+use crate::service::{SessionView, Those};
 
 /// A user's sessions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +34,9 @@ pub struct Which {
     #[serde(default)]
     #[param(required = false)]
     include_current: bool,
+    /// Only the sessions in which an agent, or an administrator, acts for the user.
+    #[param(required = false)]
+    actor: Option<ActorKind>,
 }
 
 /// Lists the user's sessions.
@@ -76,7 +79,8 @@ pub async fn revoke(
     Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
 }
 
-/// Ends all the user's sessions except this request's; with `include_current`, that one too.
+/// Ends all the user's sessions except this request's; with `include_current`, that one too; with `actor`, only those in
+/// which such a party acts.
 #[utoipa::path(
     delete, path = "/sessions", operation_id = "revoke_sessions", tag = "signed in", params(Which),
     responses(
@@ -94,9 +98,14 @@ pub async fn revoke_all(
     SignedIn(checked): SignedIn,
     Query(which): Query<Which>,
 ) -> Result<HttpResponse, Problem> {
-    let revoked = site.app.sessions.sign_out_sessions(&checked, which.include_current, visit.client()).await;
+    let those = match which.actor {
+        Some(kind) => Those::Of(kind),
+        None => Those::All((!which.include_current).then_some(checked.session)),
+    };
+    let revoked = site.app.sessions.sign_out_sessions(&checked, those, visit.client()).await;
     let revoked = revoked.map_err(|error| site.refusal(error))?;
-    Ok(without_cookie_if(which.include_current, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
+    let ended_itself = which.include_current && which.actor.is_none();
+    Ok(without_cookie_if(ended_itself, &site, HttpResponse::Ok().json(RevokedAnswer { revoked })))
 }
 
 /// Removes the cookie if the user ended the session of this request.

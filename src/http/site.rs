@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
 use uuid::Uuid;
 
 use super::clear_site_data::clearing;
@@ -46,6 +46,8 @@ pub struct Site {
     pub idempotency_keys: Arc<IdempotencyKeys>,
     /// Which of the requests that gateways ask about need a CSRF token.
     pub forwarded_method: Arc<ForwardedMethod>,
+    /// The header of a gateway's answer that has a token for services.
+    pub token_header: Option<HeaderName>,
     /// The proxies that may report a client's address.
     pub proxies: Arc<ProxyTrust>,
     /// The headers of every answer.
@@ -66,6 +68,7 @@ impl Site {
             csrf_tokens: Arc::new(CsrfTokens::new(cookie.key(), Arc::clone(&random))),
             idempotency_keys: Arc::new(IdempotencyKeys::new(cookie.key())),
             forwarded_method: Arc::new(ForwardedMethod::new(config)),
+            token_header: config.jwt.as_ref().and_then(|jwt| HeaderName::try_from(jwt.header.as_deref()?).ok()),
             cookie: Arc::new(cookie),
             origins: Arc::new(Origins::new(config)),
             destinations: Arc::new(Destinations::new(config)),

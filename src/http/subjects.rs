@@ -5,17 +5,17 @@
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::future::{Ready, ready};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Json, PathId};
+use super::extract::{Json, PathId, Query};
 use super::problem::Problem;
 use super::service_guard::FromService;
 use super::sessions::RevokedAnswer;
 use super::site::Site;
-use crate::domain::{SessionId, Subject, UserId};
-use crate::service::{AuditContext, SessionView};
+use crate::domain::{ActorKind, SessionId, Subject, UserId};
+use crate::service::{AuditContext, SessionView, Those};
 
 /// The live sessions of a subject.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,11 +67,20 @@ pub async fn list(
     Ok(Json(SubjectSessionsAnswer { sessions: site.app.sessions.sessions_of(user, None).await? }))
 }
 
-/// Ends all sessions of a subject.
+/// Which of a subject's sessions to end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WhoseEnd {
+    /// Only the sessions in which an agent, or an administrator, acts for the user.
+    #[param(required = false)]
+    actor: Option<ActorKind>,
+}
+
+/// Ends all sessions of a subject; with `actor`, only those in which such a party acts.
 #[utoipa::path(
     delete, path = "/subjects/{subject}/sessions", operation_id = "revoke_subject_sessions", tag = "services",
     security(("service" = [])),
-    params(("subject" = String, Path, description = "The subject, percent-encoded.", example = "user-4711")),
+    params(("subject" = String, Path, description = "The subject, percent-encoded.", example = "user-4711"), WhoseEnd),
     responses(
         (status = 200, description = "The sessions have ended, on every node.", body = RevokedAnswer),
         (status = 404, description = "There is no such subject (`not-found`)."),
@@ -82,10 +91,12 @@ pub async fn revoke_all(
     site: Data<Site>,
     by: FromService,
     OfPath(subject): OfPath,
+    Query(which): Query<WhoseEnd>,
     request: HttpRequest,
 ) -> Result<Json<RevokedAnswer>, Problem> {
     let user = user_of(&site, subject).await?;
-    let ended = site.app.sessions.revoke_all_of(user, &context(&site, &by, &request)).await?;
+    let those = which.actor.map_or(Those::All(None), Those::Of);
+    let ended = site.app.sessions.revoke_all_of(user, those, &context(&site, &by, &request)).await?;
     Ok(Json(RevokedAnswer { revoked: ended.ok_or_else(Problem::not_found)? }))
 }
 

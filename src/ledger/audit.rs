@@ -37,22 +37,54 @@ pub struct Entry {
     pub detail: Option<String>,
 }
 
+/// A line as it is written.
+#[derive(Insertable)]
+#[diesel(table_name = audit)]
+struct Row {
+    id: String,
+    at: i64,
+    event: &'static str,
+    actor: String,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    ip: Option<String>,
+    request_id: Option<String>,
+    detail: Option<String>,
+}
+
+impl From<&Entry> for Row {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            at: entry.at.ms(),
+            event: entry.event.name(),
+            actor: entry.actor.name(),
+            user_id: entry.user.map(|id| id.to_string()),
+            session_id: entry.session.map(|id| id.to_string()),
+            ip: entry.ip.map(|ip| ip.to_string()),
+            request_id: entry.request_id.map(|id| id.to_string()),
+            detail: entry.detail.clone(),
+        }
+    }
+}
+
 /// Adds a line.
 pub fn append(db: &mut Db, entry: &Entry) -> Result<(), LedgerError> {
-    diesel::insert_into(audit::table)
-        .values((
-            audit::id.eq(entry.id.to_string()),
-            audit::at.eq(entry.at.ms()),
-            audit::event.eq(entry.event.name()),
-            audit::actor.eq(entry.actor.name()),
-            audit::user_id.eq(entry.user.map(|id| id.to_string())),
-            audit::session_id.eq(entry.session.map(|id| id.to_string())),
-            audit::ip.eq(entry.ip.map(|ip| ip.to_string())),
-            audit::request_id.eq(entry.request_id.map(|id| id.to_string())),
-            audit::detail.eq(entry.detail.as_deref()),
-        ))
-        .execute(db)?;
+    diesel::insert_into(audit::table).values(Row::from(entry)).execute(db)?;
     Ok(())
+}
+
+/// Adds lines, in one statement where each takes a journey.
+pub fn append_all(db: &mut Db, entries: &[Entry]) -> Result<(), LedgerError> {
+    match db {
+        #[cfg(feature = "postgres")]
+        Db::Pg(c) => {
+            let rows: Vec<Row> = entries.iter().map(Row::from).collect();
+            diesel::insert_into(audit::table).values(rows).execute(c)?;
+            Ok(())
+        }
+        Db::Sqlite(_) => entries.iter().try_for_each(|entry| append(db, entry)),
+    }
 }
 
 /// Adds a line unless it was added before: for a retry whose first result is unknown.

@@ -61,6 +61,7 @@ fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
             (sessions::latitude.eq(None::<f64>), sessions::longitude.eq(None::<f64>)),
             (sessions::last_country.eq(None::<String>), sessions::last_city.eq(None::<String>)),
             (sessions::last_asn.eq(None::<i64>), sessions::last_network.eq(None::<String>)),
+            sessions::actor.eq(None::<String>),
         ))
         .execute(db)?;
     Ok(!ids.is_empty())
@@ -69,7 +70,9 @@ fn erase_sessions(db: &mut Db, id: UserId, limit: i64) -> Result<bool, LedgerErr
 /// The addresses and devices in lines about the account, and in lines of its own actions.
 fn erase_lines(db: &mut Db, user: UserId, limit: i64) -> Result<bool, LedgerError> {
     let id = user.to_string();
-    let device = || audit::event.concat("").eq(Event::DeviceChanged.name()).and(audit::detail.is_not_null());
+    // A device, or an administrator's words about the user.
+    let telling = [Event::DeviceChanged.name(), Event::ActingSessionIssued.name()];
+    let device = || audit::event.concat("").eq_any(telling).and(audit::detail.is_not_null());
     // The address of an administrator who acted on the account is not the account's data.
     let own = [id.clone(), Actor::Anonymous.name(), Actor::Server.name()];
     let from = || audit::ip.is_not_null().and(audit::actor.concat("").eq_any(own.clone()));

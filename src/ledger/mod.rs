@@ -10,7 +10,9 @@
 //!
 //! While there is a [`Refusal`], the ledger answers no call: every query and change passes here, so none is missed.
 
+pub mod acting_sessions;
 pub mod alerts;
+mod asked;
 pub mod audit;
 mod connections;
 mod db;
@@ -43,6 +45,7 @@ pub mod session_history;
 pub mod session_location;
 mod session_row;
 pub mod sessions;
+pub mod signing_keys;
 pub mod stream_queries;
 pub mod subjects;
 pub mod timeline;
@@ -51,11 +54,11 @@ pub mod user_names;
 pub mod user_search;
 pub mod users;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use asked::Asked;
 pub use db::{Database, Db, now_ms};
 pub use error::LedgerError;
 pub use migrate::Tables;
@@ -72,9 +75,6 @@ use sessions::Session;
 use users::User;
 
 use crate::domain::SessionId;
-
-/// The answer to come. In a box: a question is slow beside an allocation, and every request would have room for its future.
-pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
 
 /// Handle to the ledger; cheap to clone.
 #[derive(Clone)]
@@ -389,12 +389,11 @@ impl Ledger {
     pub fn connection_bound(&self) -> usize {
         self.reads.bound() + self.entrance.bound() + self.writes.bound()
     }
+
     /// How many threads it may block at once. A worker's own blocking threads may be fewer, and a frozen server that
     /// holds them all would leave it without SQL.
     pub fn thread_bound(&self) -> usize {
-        [&self.reads, &self.entrance, &self.watch, &self.writes, &self.lease]
-            .iter()
-            .map(|pool| pool.thread_bound())
-            .sum()
+        let pools = [&self.reads, &self.entrance, &self.watch, &self.writes, &self.lease];
+        pools.iter().map(|pool| pool.thread_bound()).sum()
     }
 }

@@ -7,6 +7,7 @@
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use super::acting_sessions::{actor_is, by_administrator};
 use super::db::Db;
 use super::error::LedgerError;
 use super::schema::{pending_invalidations, sessions};
@@ -82,12 +83,17 @@ pub fn token_hashes(db: &mut Db, most: usize) -> Result<Option<Vec<TokenHash>>, 
     hashes.into_iter().map(read).collect::<Result<_, _>>().map(Some)
 }
 
-/// The pending invalidations of a user's sessions.
+/// The pending invalidations of a user's sessions, and of those in which this one acts as an administrator here.
 pub fn of_user(db: &mut Db, user: UserId) -> Result<Vec<PendingInvalidation>, LedgerError> {
     let theirs = sessions::table.filter(sessions::user_id.eq(user.to_string())).select(sessions::id);
     let columns = (pending_invalidations::id, pending_invalidations::token_hash, pending_invalidations::session_id);
     let rows = pending_invalidations::table.filter(pending_invalidations::session_id.eq_any(theirs)).select(columns);
-    rows.load::<(String, Vec<u8>, String)>(db)?.into_iter().map(read).collect()
+    let mut rows: Vec<(String, Vec<u8>, String)> = rows.load(db)?;
+    let acted_in = pending_invalidations::table.inner_join(sessions::table);
+    rows.extend(
+        acted_in.filter(actor_is!(by_administrator(user))).select(columns).load::<(String, Vec<u8>, String)>(db)?,
+    );
+    rows.into_iter().map(read).collect()
 }
 
 /// The pending invalidations of these sessions, and of these token hashes.

@@ -156,6 +156,7 @@ diesel::table! {
         last_city -> Nullable<Text>,
         last_asn -> Nullable<BigInt>,
         last_network -> Nullable<Text>,
+        actor -> Nullable<Text>,
     }
 }
 
@@ -210,10 +211,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    signing_keys (id) {
+        id -> Text,
+        public_key -> Binary,
+        sealed_key -> Binary,
+        created_at -> BigInt,
+        signs_from -> BigInt,
+        signs_until -> Nullable<BigInt>,
+        published_until -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(alert_sessions -> alerts (alert_id));
 diesel::joinable!(former_tokens -> sessions (session_id));
 diesel::joinable!(password_resets -> users (user_id));
 diesel::joinable!(service_credentials -> services (service));
+diesel::joinable!(pending_invalidations -> sessions (session_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(user_names -> users (user_id));
 
@@ -231,6 +245,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     service_credentials,
     services,
     sessions,
+    signing_keys,
     pending_invalidations,
     user_names,
     users,

@@ -1,7 +1,8 @@
 //! Session location: where and with what sessions were used, for the risk rules.
 //!
 //! Owns the column `risk` of `sessions`, except its first value. Every read is bounded and uses an index. Must never
-//! change a row that has ended.
+//! change a row that has ended, nor read a session in which somebody acts for the user: where an agent is says nothing
+//! about the user.
 
 use std::time::Duration;
 
@@ -105,6 +106,7 @@ impl From<&Session> for SessionLocation {
 /// an index for each.
 pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let ended = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_not_null());
+    let ended = ended.filter(sessions::actor.is_null());
     let mut rows = read(ended.order(sessions::ended_at.desc()).limit(limit).select(columns!()).load(db)?)?;
     rows.extend(unended(db, user, limit)?);
     // An id starts with its creation time.
@@ -116,6 +118,7 @@ pub fn history(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocat
 /// A user's newest sessions that were not ended, expired or not.
 pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let rows = sessions::table.filter(sessions::user_id.eq(user.to_string())).filter(sessions::ended_at.is_null());
+    let rows = rows.filter(sessions::actor.is_null());
     read(rows.order(sessions::id.desc()).limit(limit).select(columns!()).load(db)?)
 }
 
@@ -123,6 +126,7 @@ pub fn unended(db: &mut Db, user: UserId, limit: i64) -> Result<Vec<SessionLocat
 pub fn page(db: &mut Db, after: Option<UserId>, limit: i64) -> Result<Vec<SessionLocation>, LedgerError> {
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = sessions::table.filter(sessions::ended_at.is_null()).filter(sessions::user_id.gt(after));
+    let rows = rows.filter(sessions::actor.is_null());
     read(rows.order((sessions::user_id, sessions::id)).limit(limit).select(columns!()).load(db)?)
 }
 

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 
 use super::schema::sessions;
 use crate::domain::session::{Deadlines, Terms};
-use crate::domain::{Client, SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{Acting, Client, SessionId, Timestamp, TokenHash, UserId};
 
 /// A session's row.
 #[derive(Clone, Queryable, Insertable)]
@@ -85,6 +85,8 @@ pub struct Session {
     pub last_asn: Option<i64>,
     /// That network's name.
     pub last_network: Option<String>,
+    /// Who acts in it for its user, as [`Acting`] spells it. With it, the row has as many columns as diesel takes.
+    pub actor: Option<String>,
 }
 
 /// An address as sixteen bytes, IPv4 mapped into IPv6: sorts the addresses of one network together.
@@ -139,7 +141,21 @@ impl Session {
             last_city: None,
             last_asn: None,
             last_network: None,
+            actor: None,
         }
+    }
+
+    /// The same row, of a session in which this party acts. Its owner has proven nothing, and nothing is expected of the
+    /// party: what asks for a proof never gets one.
+    #[must_use]
+    pub fn acted_in(self, by: Option<&Acting>) -> Self {
+        let challenged_at = by.map(|_| self.created_at.ms());
+        Self { actor: by.map(ToString::to_string), challenged_at, ..self }
+    }
+
+    /// Who acts in it for its user; none in an ordinary session.
+    pub fn acting(&self) -> Option<Acting> {
+        self.actor.as_deref().and_then(Acting::parse)
     }
 
     /// When it ends without an action.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use diesel::prelude::*;
 
+use super::acting_sessions::{actor_is, by_administrator, of_kind};
 use super::db::{Db, each};
 use super::error::LedgerError;
 use super::schema::{sessions, users};
@@ -15,7 +16,7 @@ pub use super::session_row::{Session, ip_key};
 use super::tokens;
 use super::users::User;
 use crate::domain::session::Deadlines;
-use crate::domain::{EndReason, Proof, SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{Acting, ActorKind, EndReason, Proof, SessionId, Timestamp, TokenHash, UserId};
 
 /// The columns of a live row that a check needs.
 #[derive(Clone, Debug)]
@@ -34,10 +35,12 @@ pub struct LiveSession {
     pub proof: Proof,
     /// The User-Agent that it is bound to.
     pub user_agent: Option<String>,
+    /// Who acts in it for its user.
+    pub acting: Option<Acting>,
 }
 
 type LiveRow = (String, String, i64, i64, i64, String, bool, ProofRow);
-type ProofRow = (i64, Option<i64>, Option<String>);
+type ProofRow = (i64, Option<i64>, Option<String>, Option<String>);
 
 /// The session with this current token, if it was not ended. The caller judges its deadlines.
 pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<LiveSession>, LedgerError> {
@@ -49,7 +52,7 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<LiveSessi
         sessions::idle_seconds,
         sessions::last_ip,
         sessions::data.is_not_null(),
-        (sessions::authenticated_at, sessions::challenged_at, sessions::user_agent),
+        (sessions::authenticated_at, sessions::challenged_at, sessions::user_agent, sessions::actor),
     );
     let rows = sessions::table.filter(sessions::token_hash.eq(token_hash.as_bytes().to_vec()));
     let row = rows.filter(sessions::ended_at.is_null()).select(columns);
@@ -59,7 +62,7 @@ pub fn find_live(db: &mut Db, token_hash: &TokenHash) -> Result<Option<LiveSessi
 }
 
 fn live(row: LiveRow) -> Result<LiveSession, LedgerError> {
-    let (id, user, last_seen, expires, idle_seconds, ip, has_data, (proven, challenged, user_agent)) = row;
+    let (id, user, last_seen, expires, idle_seconds, ip, has_data, (proven, challenged, user_agent, actor)) = row;
     Ok(LiveSession {
         id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
         user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
@@ -72,7 +75,14 @@ fn live(row: LiveRow) -> Result<LiveSession, LedgerError> {
         has_data,
         proof: Proof { at: Timestamp::from_ms(proven), challenged: challenged.is_some() },
         user_agent,
+        acting: acting(actor)?,
     })
+}
+
+/// A text that cannot be read must not make an ordinary session of it.
+fn acting(actor: Option<String>) -> Result<Option<Acting>, LedgerError> {
+    let read = |text: String| Acting::parse(&text).ok_or_else(|| LedgerError::Corrupt("an acting party".to_owned()));
+    actor.map(read).transpose()
 }
 
 /// Adds a row.
@@ -146,8 +156,10 @@ pub enum Which {
     Any(SessionId),
     /// The sessions that these tokens open, or ever opened.
     Tokens(Vec<TokenHash>),
-    /// All of a user's but the named one.
+    /// All of a user's but the named one; and those of other users in which this one acts as an administrator here.
     OfUser(UserId, Option<SessionId>),
+    /// Those of a user in which a party of this kind acts.
+    OfActors(UserId, ActorKind),
     /// The sessions with these ids, of any users.
     These(Vec<SessionId>),
 }
@@ -164,9 +176,11 @@ pub struct Ended {
     pub token_hash: TokenHash,
     /// When it would have ended without an action.
     pub deadlines: Deadlines,
+    /// Who acted in it for its user.
+    pub acting: Option<Acting>,
 }
 
-type EndedRow = (String, String, Vec<u8>, i64, i64, i64);
+type EndedRow = (String, String, Vec<u8>, i64, i64, i64, Option<String>);
 
 macro_rules! ended_columns {
     () => {
@@ -177,6 +191,7 @@ macro_rules! ended_columns {
             sessions::last_seen_at,
             sessions::expires_at,
             sessions::idle_seconds,
+            sessions::actor,
         )
     };
 }
@@ -185,7 +200,7 @@ macro_rules! ended_columns {
 /// So it can be read before the rows are locked.
 pub fn owners(db: &mut Db, which: &Which) -> Result<Vec<UserId>, LedgerError> {
     let ids = match which {
-        Which::One(_, user) | Which::OfUser(user, _) => return Ok(vec![*user]),
+        Which::One(_, user) | Which::OfUser(user, _) | Which::OfActors(user, _) => return Ok(vec![*user]),
         Which::Any(id) => vec![id.to_string()],
         Which::These(ids) => ids.iter().map(SessionId::to_string).collect(),
         Which::Tokens(hashes) => of_tokens(db, hashes)?,
@@ -219,9 +234,15 @@ pub fn end(db: &mut Db, which: &Which, reason: EndReason, at: Timestamp) -> Resu
             end_where!(sessions::id.eq_any(ids))
         }
         Which::These(ids) => end_where!(sessions::id.eq_any(ids.iter().map(SessionId::to_string))),
-        Which::OfUser(user, None) => end_where!(sessions::user_id.eq(user.to_string())),
-        Which::OfUser(user, Some(except)) => {
-            end_where!(sessions::user_id.eq(user.to_string()).and(sessions::id.ne(except.to_string())))
+        Which::OfUser(user, except) => {
+            let except = except.map(|id| id.to_string()).unwrap_or_default();
+            let theirs = sessions::user_id.eq(user.to_string()).and(sessions::id.ne(except));
+            let mut rows = end_where!(theirs);
+            rows.extend(end_where!(actor_is!(by_administrator(*user))));
+            rows
+        }
+        Which::OfActors(user, kind) => {
+            end_where!(sessions::user_id.eq(user.to_string()).and(actor_is!(of_kind(*kind))))
         }
     };
     rows.into_iter().map(ended).collect()
@@ -257,12 +278,12 @@ pub fn find_ended(db: &mut Db, which: &Which) -> Result<Vec<Ended>, LedgerError>
             select_where!(sessions::id.eq_any(ids))
         }
         // A user's history has no limit: `pending_invalidations` knows the records that may still stand.
-        Which::OfUser(..) | Which::These(_) => Vec::new(),
+        Which::OfUser(..) | Which::OfActors(..) | Which::These(_) => Vec::new(),
     };
     rows.into_iter().map(ended).collect()
 }
 
-fn ended((id, user, hash, last_seen, expires, idle_seconds): EndedRow) -> Result<Ended, LedgerError> {
+fn ended((id, user, hash, last_seen, expires, idle_seconds, actor): EndedRow) -> Result<Ended, LedgerError> {
     Ok(Ended {
         id: SessionId::parse(&id).ok_or_else(|| LedgerError::Corrupt(format!("session id {id:?}")))?,
         user_id: UserId::parse(&user).ok_or_else(|| LedgerError::Corrupt(format!("user id {user:?}")))?,
@@ -272,5 +293,7 @@ fn ended((id, user, hash, last_seen, expires, idle_seconds): EndedRow) -> Result
             idle: idle(idle_seconds),
             expires: Timestamp::from_ms(expires),
         },
+        // It has ended: what cannot be read stops nothing.
+        acting: actor.as_deref().and_then(Acting::parse),
     })
 }

@@ -47,15 +47,18 @@ pub fn find_or_add(db: &mut Db, subject: &Subject, new: UserId, now: Timestamp) 
     Ok((found.id, false))
 }
 
+/// Whether the application says something else about a user than what is stored.
+pub fn changes(user: &User, profile: &Profile) -> bool {
+    let said = said(user, profile);
+    (&said.0, &said.1, &said.2) != (&user.email, &user.name, &user.claims)
+}
+
 /// Sets what the application says about a locked user; what it does not mention stays. False when nothing changed.
 pub fn set_profile(db: &mut Db, user: &User, profile: &Profile) -> Result<bool, LedgerError> {
-    let email = profile.email.as_ref().map_or(user.email.clone(), |email| typed(email.as_ref()).to_owned());
-    let name = profile.name.clone().unwrap_or_else(|| user.name.clone());
-    let claims =
-        profile.claims.as_ref().map_or_else(|| user.claims.clone(), |claims| claims.as_ref().map(ToString::to_string));
-    if (&email, &name, &claims) == (&user.email, &user.name, &user.claims) {
+    if !changes(user, profile) {
         return Ok(false);
     }
+    let (email, name, claims) = said(user, profile);
     diesel::update(users::table.find(user.id.to_string()))
         .set((users::email.eq(&email), users::name.eq(&name), users::claims.eq(&claims)))
         .execute(db)?;
@@ -63,6 +66,15 @@ pub fn set_profile(db: &mut Db, user: &User, profile: &Profile) -> Result<bool, 
     now.email = email;
     user_names::set(db, user.id, &now.address_key(), name.as_deref(), user.subject.as_deref())?;
     Ok(true)
+}
+
+/// The address, the name and the claims as they are to be.
+fn said(user: &User, profile: &Profile) -> (String, Option<String>, Option<String>) {
+    let email = profile.email.as_ref().map_or(user.email.clone(), |email| typed(email.as_ref()).to_owned());
+    let name = profile.name.clone().unwrap_or_else(|| user.name.clone());
+    let claims =
+        profile.claims.as_ref().map_or_else(|| user.claims.clone(), |claims| claims.as_ref().map(ToString::to_string));
+    (email, name, claims)
 }
 
 fn typed(email: Option<&Email>) -> &str {

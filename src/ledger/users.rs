@@ -3,6 +3,9 @@
 //! Owns the `users` table. Code that issues or ends sessions or changes an account must hold the row's lock
 //! ([`super::locks`]) in the same transaction: the lock and the epoch order a sign-in and a revocation.
 
+pub mod import;
+pub mod other_hashes;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;

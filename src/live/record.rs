@@ -3,10 +3,11 @@
 //! Owns the spelling of both, and the strict parser. Must never decide whether to trust a record: that depends on the
 //! connection that it was read over.
 //!
-//! A record is one line of ten fields, split by one space each, so that `redis-cli` shows it:
+//! A record is one line of ten fields, split by one space each, so that `redis-cli` shows it; that of a session in which
+//! somebody acts for its user has an eleventh, the acting party (`agent:assistant-7`):
 //!
 //! ```text
-//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <flags> <ip>
+//! 1 <stamp> <check> <session id> <user id> <last seen, ms> <expires, ms> <idle, s> <flags> <ip> [<kind>:<id>]
 //! ```
 //!
 //! Stamp, check and the two ids are base64url; the check covers the record's token hash and all later fields, so that a
@@ -28,7 +29,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::flags::Flags;
 use crate::domain::session::Deadlines;
-use crate::domain::{DeviceMark, Nonce, SessionId, Stamp, Timestamp, TokenHash, UserId};
+use crate::domain::{ActingParty, DeviceMark, Nonce, SessionId, Stamp, Timestamp, TokenHash, UserId};
 
 const VERSION: &[u8] = b"1";
 
@@ -66,6 +67,8 @@ pub struct Record {
     pub proven_at: Option<Timestamp>,
     /// The address of the last use.
     pub ip: IpAddr,
+    /// Who acts in it for its user; none in an ordinary session.
+    pub acting: Option<Box<ActingParty>>,
 }
 
 /// The ledger's data on a live session: a record without the two fields that depend on its place.
@@ -89,10 +92,12 @@ pub struct NewRecord {
     pub proven_at: Option<Timestamp>,
     /// The address of the last use.
     pub ip: IpAddr,
+    /// Who acts in it for its user; none in an ordinary session.
+    pub acting: Option<Box<ActingParty>>,
 }
 
 impl Record {
-    /// Parses the record of a token hash; none when the text is not exactly one. Allocates nothing.
+    /// Parses the record of a token hash; none when the text is not exactly one. Allocates nothing, except for a party.
     pub fn parse(text: &[u8], hash: &TokenHash) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -114,18 +119,26 @@ impl Record {
         let idle = Duration::from_secs(number(field()?)?);
         let Flags { has_data, device, proven_at } = Flags::parse(field()?, session.made_at())?;
         let (stamp, ip) = (Stamp::from_slice(&stamp)?, address(field()?)?);
-        let record = Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip };
+        let acting = match field() {
+            Some(text) => Some(Box::new(ActingParty::parse(utf8(text)?)?)),
+            None => None,
+        };
+        let record = Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip, acting };
         field().is_none().then_some(record)
     }
 
     /// Formats the record's one spelling, for this token hash. Drops fractions of a second in `idle`: the session may
     /// end earlier, never later.
     pub fn to_text(&self, hash: &TokenHash) -> String {
-        let Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
+        let Self { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip, ref acting } =
+            *self;
         let (last_seen, expires, idle) = (last_seen.ms(), expires.ms(), idle.as_secs());
         let flags = Flags { has_data, device, proven_at }.to_text(session.made_at());
         let [session, user] = [session.uuid(), user.uuid()].map(|id| URL_SAFE_NO_PAD.encode(id.as_bytes()));
-        let said = format!("{session} {user} {last_seen} {expires} {idle} {flags} {ip}");
+        let mut said = format!("{session} {user} {last_seen} {expires} {idle} {flags} {ip}");
+        if let Some(party) = acting {
+            said.push_str(&format!(" {party}"));
+        }
         let stamp = URL_SAFE_NO_PAD.encode(stamp.as_bytes());
         let check = URL_SAFE_NO_PAD.encode(hash.check_of(said.as_bytes()));
         format!("1 {stamp} {check} {said}")
@@ -140,8 +153,9 @@ impl Record {
 impl NewRecord {
     /// The record as it is written to the process with `stamp`.
     pub(super) fn stamped(&self, stamp: Stamp) -> Record {
-        let Self { session, user, last_seen, expires, idle, has_data, device, proven_at, ip } = *self;
-        Record { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip }
+        let Self { session, user, last_seen, expires, idle, has_data, device, proven_at, ip, ref acting } = *self;
+        let acting = acting.clone();
+        Record { stamp, session, user, last_seen, expires, idle, has_data, device, proven_at, ip, acting }
     }
 }
 
@@ -193,7 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::SystemRandom;
+    use crate::domain::{ActorKind, SystemRandom};
 
     const HASH: [u8; 32] = [7; 32];
 
@@ -204,7 +218,8 @@ mod tests {
         let times = (0..=i64::MAX, 0..=i64::MAX, any::<u64>());
         let ids = (any::<[u8; 8]>(), any::<[u8; 16]>(), any::<[u8; 16]>());
         let flags = (any::<bool>(), "[-A-Za-z0-9]{2}", any::<Option<(bool, u32)>>());
-        (ids, times, flags, any::<IpAddr>()).prop_map(|(ids, times, (has_data, device, proven), ip)| {
+        let acting = prop::option::of((prop::sample::select(ActorKind::ALL.to_vec()), "[!-~]{1,64}"));
+        (ids, times, flags, any::<IpAddr>(), acting).prop_map(|(ids, times, (has_data, device, proven), ip, acting)| {
             let session = SessionId::from_bytes(ids.1);
             Record {
                 stamp: Stamp::from_slice(&ids.0).unwrap(),
@@ -220,6 +235,7 @@ mod tests {
                     if before { session.made_at().minus(by) } else { session.made_at().plus(by) }
                 }),
                 ip,
+                acting: acting.map(|(kind, id)| Box::new(ActingParty::new(kind, &id).unwrap())),
             }
         })
     }
@@ -320,6 +336,10 @@ mod tests {
             format!("{TEXT} "),
             format!("{TEXT}\n"),
             format!("{TEXT} more"),
+            format!("{TEXT} agent:"),
+            format!("{TEXT} agent:a "),
+            format!("{TEXT} agent:a agent:b"),
+            format!("{TEXT} agent:{}", "x".repeat(65)),
             other("1 ", "2 "),
             other("1 ", "1  "),
             other(" ", "\t"),

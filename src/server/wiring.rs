@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, ConfigError, CookieKey, Database, Origin, Redis};
-use crate::domain::{Clock, LedgerClock, PasswordRules, Random, SystemClock, SystemRandom, ThrottleKey, random};
+use crate::domain::{Clock, LedgerClock, PasswordRules, Random, Seal, SystemClock, SystemRandom, ThrottleKey, random};
 use crate::ledger::{self, Ledger, Tables};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
-use crate::service::{self, App, Background, Locator, Membership, Policy, Shared, StartError, StoreFence};
+use crate::service::{self, App, Background, Locator, Membership, Policy, Shared, StartError, StoreFence, TokenRules};
 use crate::webhook::Sender;
 
 /// The service's inputs besides its settings.
@@ -67,8 +67,17 @@ async fn over(ledger: Ledger, config: &Config) -> Result<App, StartError> {
     let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
     // It needs no location files either.
     let (policy, webhook) = (Policy::from(config), sender(config));
-    let app =
-        App::new(service::Parts { ledger, live: None, clock, random, policy, throttle_key, webhook, locator: None });
+    let app = App::new(service::Parts {
+        ledger,
+        live: None,
+        clock,
+        random,
+        policy,
+        throttle_key,
+        webhook,
+        locator: None,
+        tokens: None,
+    });
     app.fence.follow_clock().await?;
     Ok(app)
 }
@@ -102,9 +111,19 @@ pub async fn open_to_serve(config: &Config, parts: Parts) -> Result<App, StartEr
         None => config.cookie_key.open(random.as_ref()).map_err(bad_key)?,
     };
     let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
-    let app = App::new(service::Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator });
+    let tokens = token_rules(config, &cookie_key)?;
+    let app = App::new(service::Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator, tokens });
     app.fence.enter(membership).await?;
     Ok(app)
+}
+
+/// The rules of tokens for services, if they are issued. Their keys are sealed under the cookie key.
+fn token_rules(config: &Config, cookie_key: &CookieKey) -> Result<Option<TokenRules>, StartError> {
+    let Some(jwt) = &config.jwt else { return Ok(None) };
+    let seal = Seal::new(cookie_key.as_bytes(), "sessiond: seals the keys that sign tokens");
+    let seal = seal.ok_or_else(|| StartError("The keys that sign tokens cannot be sealed.".to_owned()))?;
+    let (issuer, audience) = (jwt.issuer.clone(), jwt.audience.clone());
+    Ok(Some(TokenRules { issuer, audience, lifetime: jwt.lifetime, seal }))
 }
 
 /// The settings that all nodes on one database must share. An SQLite file without Redis has one node.
@@ -162,6 +181,7 @@ impl From<&Config> for Policy {
         Self {
             terms: config.terms,
             remember_terms: config.remember_terms,
+            acting_terms: config.acting_terms,
             last_seen_resolution: config.last_seen_resolution,
             max_sessions: config.max_sessions,
             at_limit: config.max_sessions_policy,

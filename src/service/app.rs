@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use super::access_tokens::AccessTokens;
+use super::access_tokens::issuer::Issuer;
+use super::access_tokens::rules::TokenRules;
 use super::audit::Audit;
 use super::audit::refusal_counters::RefusalCounters;
 use super::check::devices::DealtWith;
@@ -40,6 +43,7 @@ use super::sessions::Sessions;
 use super::sessions::acknowledgements::Acknowledgements;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
+use super::sign_in::decoys::Decoys;
 use super::sign_in::hash_pool::HashPool;
 use super::users::Users;
 use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
@@ -65,6 +69,8 @@ pub struct Parts {
     pub webhook: Option<Sender>,
     /// The location files, if there are any.
     pub locator: Option<Locator>,
+    /// What the operator says about tokens for services, if they are issued.
+    pub tokens: Option<TokenRules>,
 }
 
 /// The service, by its rooms; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -88,6 +94,8 @@ pub struct App {
     pub check: Arc<Check>,
     /// Services and their secrets.
     pub credentials: Arc<Credentials>,
+    /// Tokens for services that cannot ask.
+    pub access_tokens: Arc<AccessTokens>,
     /// The sign-in use cases.
     pub sign_in: Arc<SignIns>,
     /// Accounts.
@@ -116,7 +124,9 @@ struct States {
     probing: Arc<Probing>,
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
+    decoys: Arc<Decoys>,
     directory: Arc<Directory>,
+    issuer: Option<Arc<Issuer>>,
 }
 
 impl App {
@@ -146,6 +156,8 @@ impl App {
             hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
             directory: Arc::default(),
+            issuer: parts.tokens.map(|rules| Arc::new(Issuer::new(rules))),
+            decoys: Arc::default(),
         };
         let core = Core {
             last_seen: Arc::new(LastSeenBuffer::new(live.is_some())),
@@ -194,6 +206,11 @@ impl App {
             probing: Arc::clone(&states.probing),
         });
         let credentials = Arc::new(Self::credentials(&core, &audit, &states));
+        let access_tokens = Arc::new(AccessTokens {
+            core: Arc::clone(&core),
+            audit: Arc::clone(&audit),
+            issuer: states.issuer.clone(),
+        });
         let sign_in = Arc::new(Self::sign_in(&core, &audit, &events, &sessions, &risk, &states));
         let users = Arc::new(Users {
             core: Arc::clone(&core),
@@ -223,6 +240,7 @@ impl App {
             near_cache,
             check,
             credentials,
+            access_tokens,
             sign_in,
             users,
             jobs,
@@ -276,6 +294,7 @@ impl App {
             risk: Arc::clone(risk),
             hash_pool: Arc::clone(&states.hash_pool),
             password_judge: Arc::clone(&states.password_judge),
+            decoys: Arc::clone(&states.decoys),
         }
     }
 
@@ -314,6 +333,9 @@ impl App {
             tasks.push(tokio::spawn(jobs().keep_files(stop.clone())));
             tasks.push(tokio::spawn(own().follow_moves(stop.clone())));
             tasks.push(tokio::spawn(own().make_rounds(stop.clone())));
+        }
+        if self.access_tokens.are_on() {
+            tasks.push(tokio::spawn(Arc::clone(&self.access_tokens).keep_keys(stop.clone())));
         }
         if self.core.live.is_some() {
             tasks.push(tokio::spawn(self.for_worker().events.hear_others(stop.clone())));

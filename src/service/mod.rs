@@ -18,6 +18,8 @@ mod check;
 
 mod credentials;
 
+mod access_tokens;
+
 mod sign_in;
 
 mod users;
@@ -26,11 +28,13 @@ mod jobs;
 
 mod app;
 
+pub use access_tokens::LONGEST as LONGEST_ACCESS_TOKEN;
+pub use access_tokens::rules::TokenRules;
 pub use app::{App, Parts};
 pub use audit::read::EventFilter;
 pub use core::admin_views::{EndedSessionView, EventView, SessionDetail, UserDetail};
 pub use core::audit_context::AuditContext;
-pub use core::authority::Authority;
+pub use core::authority::{Authority, SessionAuthority};
 pub use core::checked::{Activity, Checked};
 pub use core::denied::{Denied, StepUpRequired};
 pub use core::location::Locator;
@@ -38,7 +42,7 @@ pub use core::policy::Policy;
 pub use core::start_error::StartError;
 pub use core::throttled::{Quota, Throttled};
 pub use core::unavailable::Unavailable;
-pub use core::views::{Me, Renewed, SessionView, UserRow, UserView};
+pub use core::views::{ActorView, Me, Renewed, SessionView, UserRow, UserView};
 pub use credentials::directory::Caller;
 pub use credentials::manage::CredentialError;
 pub use events::hub::EventStream;
@@ -54,10 +58,11 @@ pub use jobs::background::Background;
 pub use near_cache::copies::CopyKey;
 pub use near_cache::figures::NearCacheFigures;
 pub use risk::alerts::{AlertError, AlertState, AlertUser, AlertView, SignalView};
-pub use sessions::end::Existed;
+pub use sessions::end::{Existed, Those};
 pub use sessions::find::{FoundPage, FoundSession, Wanted};
 pub use sessions::revoke_matching::{Matching, Outcome};
 pub use sign_in::hash_pool::Hashing;
+pub use sign_in::impersonate::Impersonate;
 pub use sign_in::issue::{IssueError, SignIn, SignInError, SignedIn};
 pub use sign_in::issue_to_subject::{IssueRequest, Issued};
 pub use sign_in::reauthenticate::ReauthenticateError;
@@ -65,5 +70,7 @@ pub use sign_in::session_data::{DataError, SessionData};
 pub use users::account::{ChangePasswordError, RenameError};
 pub use users::admin::{AdminError, NewUser};
 pub use users::directory::UserPosition;
+pub use users::ensure::EnsureError;
+pub use users::import::ImportedUser;
 pub use users::register::{NewAccount, RegisterError};
 pub use users::reset::{IssuedReset, ResetError};

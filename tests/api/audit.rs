@@ -69,7 +69,13 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         | Event::LedgerRestored
         | Event::ServiceAdded
         | Event::ServiceSecretRotated
-        | Event::ServiceRemoved => return vec![],
+        | Event::ServiceRemoved
+        | Event::SigningKeysRotated => return vec![],
+        Event::ActingSessionIssued => {
+            let path = format!("/admin/users/{id}/impersonate");
+            // The session that asks for it ends.
+            server.admin().await.post_json(&path, &json!({ "reason": "A ticket" })).await.assert_status(200);
+        }
         Event::LoginFail => drop(visitor.login(&who.email, WRONG).await.assert_status(401)),
         Event::LoginFailMax => {
             guess_too_often(&visitor, &who.email).await;

@@ -35,6 +35,7 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
             vec!["current_password", "new_password"],
         ),
         "/reauthenticate" => (json!({ "password": PASSWORD }), vec!["password"]),
+        "/admin/users/{id}/impersonate" => (json!({ "reason": "A ticket" }), vec!["reason"]),
         "/admin/sessions/revoke" => (json!({ "filter": { "country": "PT" }, "dry_run": true }), vec!["filter"]),
         other => panic!("what does {other} take?"),
     };
@@ -49,7 +50,7 @@ async fn takers(server: &TestServer, owner: &SignedIn) -> Vec<Taker> {
             Taker { method: operation.method.to_string(), path: operation.path(), good, required }
         })
         .collect();
-    assert_eq!(takers.len(), 7);
+    assert_eq!(takers.len(), 8);
     takers
 }
 

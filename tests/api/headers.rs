@@ -12,10 +12,11 @@ use crate::support::server::{TestServer, on_each_backend};
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 /// What a gateway reads, and what HTTP itself needs.
-const FOR_A_GATEWAY: [&str; 7] = [
+const FOR_A_GATEWAY: [&str; 8] = [
     "cache-control",
     "content-length",
     "date",
+    "x-session-actor",
     "x-session-authenticated-at",
     "x-session-csrf",
     "x-session-id",

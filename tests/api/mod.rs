@@ -3,12 +3,15 @@
 //!
 //! One file for each idea. Only what is about Redis runs on one backend.
 
+mod access_tokens;
 mod accounts;
+mod acting;
 mod admin_routes;
 mod admin_sessions;
 mod administration;
 mod alerts;
 mod audit;
+mod back_ends;
 mod bodies;
 mod client_address;
 mod clients;
@@ -30,9 +33,12 @@ mod forgery;
 mod half_close;
 mod headers;
 mod hot_path;
+mod impersonation;
+mod import;
 mod invariants;
 mod locations;
 mod log_lines;
+mod machines;
 mod mailboxes;
 mod moving;
 mod old_tokens;

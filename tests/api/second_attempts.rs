@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use sessiond::domain::{Token, UserId};
-use sessiond::service::{Activity, App, Checked, Denied, IssueError};
+use sessiond::service::{Activity, App, Checked, Denied, IssueError, Those};
 
 use crate::api::tools::fingerprint;
 use crate::support::client::{PASSWORD, SignedIn};
@@ -44,7 +44,7 @@ on_each_backend! {
         let session = checked(app, &other).await.expect("a live session").session;
         for attempt in [
             app.sessions.sign_out_session(&before, session, &client()).await.map(|_| ()),
-            app.sessions.sign_out_sessions(&before, true, &client()).await.map(|_| ()),
+            app.sessions.sign_out_sessions(&before, Those::All(None), &client()).await.map(|_| ()),
         ] {
             assert_eq!(attempt, Err(Denied::Ended));
         }

@@ -251,7 +251,7 @@ on_each_backend! {
             good.replace("m=1024", "m=99999999999999999999"),
             good.replace("argon2id", "argon2d"),
             good.replace("v=19", "v=16"),
-            "$2b$12$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu".to_owned(),
+            "$2b$31$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu".to_owned(),
             PASSWORD.to_owned(),
             String::new(),
         ] {

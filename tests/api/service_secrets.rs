@@ -192,7 +192,10 @@ async fn a_wrong_command_is_told_what_is_wrong() {
         (vec!["service", "remove", "two"], "no service of this name"),
         (vec!["service", "add", "shop", "--scope", "issue"], "already a service"),
         (vec!["service", "add", "My Shop", "--scope", "issue"], "lower-case"),
-        (vec!["service", "add", "three", "--scope", "everything"], "issue, introspect and revoke"),
+        (
+            vec!["service", "add", "three", "--scope", "everything"],
+            "issue, introspect, revoke, admin.read and admin.write",
+        ),
         (vec!["service", "add", "three"], "--scope"),
         (vec!["service", "rotate", "shop", "--overlap", "soon"], "15m"),
     ] {

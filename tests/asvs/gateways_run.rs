@@ -30,12 +30,13 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-const IDENTITY: [&str; 4] = ["X-Session-User", "X-Session-Id", "X-Session-Authenticated-At", "X-Session-Csrf"];
+const IDENTITY: [&str; 5] =
+    ["X-Session-User", "X-Session-Id", "X-Session-Authenticated-At", "X-Session-Csrf", "X-Session-Actor"];
 
 /// What is written in front of the headers, so that a proxy drops some of them, or takes the request for another.
 const TRICKS: [&str; 7] = [
     "",
-    "Connection: close, X-Session-User, X-Session-Id, X-Session-Authenticated-At, X-Session-Csrf\r\n",
+    "Connection: close, X-Session-User, X-Session-Id, X-Session-Authenticated-At, X-Session-Csrf, X-Session-Actor\r\n",
     "Connection: close, x_session_user, Cookie-Not, X_Session-Id\r\nKeep-Alive: X-Session-User\r\n",
     "Connection: close\r\nConnection: X-Session-User\r\nConnection: X-Session-Csrf\r\n",
     "Proxy-Connection: X-Session-User\r\nTE: trailers, X-Session-User\r\nTrailer: X-Session-Id\r\n",
@@ -103,7 +104,7 @@ impl Shown {
         };
         let told: BTreeMap<_, _> = seen.iter().filter_map(about_sessions).collect();
         let names: Vec<_> = told.keys().map(String::as_str).collect();
-        assert_eq!(names, ["AUTHENTICATED_AT", "CSRF", "ID", "USER"], "{what}: {seen:?}");
+        assert_eq!(names, ["ACTOR", "AUTHENTICATED_AT", "CSRF", "ID", "USER"], "{what}: {seen:?}");
         assert_eq!(told.get("USER"), Some(&self.owner.user_id), "{what}");
         assert_eq!(told.get("ID"), Some(&self.owner.session_id), "{what}");
         assert_eq!(told.get("CSRF").map(String::as_str), Some("none"), "{what}");

@@ -4,7 +4,9 @@
 
 mod accessibility;
 mod account;
+mod acting;
 mod application;
+mod back_ends;
 mod console;
 mod console_page;
 mod cookie;

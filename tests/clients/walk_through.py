@@ -30,7 +30,7 @@ URL, ADMINISTRATOR, ADMINISTRATORS_PASSWORD = sys.argv[2:]
 # What an answer can have that a client goes by: each is described where it comes.
 HEADERS = {
     "allow", "clear-site-data", "etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "set-cookie",
-    "www-authenticate", "x-request-id", "x-session-authenticated-at", "x-session-csrf", "x-session-id", "x-session-user",
+    "www-authenticate", "x-request-id", "x-session-actor", "x-session-authenticated-at", "x-session-csrf", "x-session-id", "x-session-user",
 }
 
 

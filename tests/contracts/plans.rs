@@ -13,6 +13,7 @@ use sessiond::domain::{SessionId, SystemRandom, Timestamp, UserId};
 use sessiond::ledger::alerts;
 use sessiond::ledger::audit::{self, Filter};
 use sessiond::ledger::user_search::{self, After};
+use sessiond::ledger::users::other_hashes;
 use sessiond::ledger::{Db, Ledger, LedgerError, erasure, retention, session_history, session_location, users};
 
 use super::ledger::target;
@@ -89,6 +90,7 @@ fn reads() -> Vec<(&'static str, &'static str, bool, Read)> {
             true,
             Box::new(move |db| retention::purge_lines(db, moment, 50).map(drop)),
         ),
+        ("other systems' hashes", "users_other_hash", false, Box::new(|db| other_hashes::shares(db).map(drop))),
         ("deletions to finish", "users_deleted", false, Box::new(|db| erasure::unfinished(db, 50).map(drop))),
     ]
 }

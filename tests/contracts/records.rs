@@ -30,6 +30,7 @@ on_each_topology! {
             device: put.device,
             proven_at: put.proven_at,
             ip: put.ip,
+            acting: None,
         };
         assert_eq!(got, expected);
         assert_eq!(world.text(&hash), Some(expected.to_text(&hash)));

@@ -82,6 +82,7 @@ impl World {
             device: DeviceMark::UNKNOWN,
             proven_at: Some(session.made_at()),
             ip: IP,
+            acting: None,
         }
     }
 

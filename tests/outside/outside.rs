@@ -9,11 +9,14 @@ mod application;
 mod browser;
 #[cfg(test)]
 mod moving;
+#[cfg(test)]
+mod whole;
 
 #[cfg(test)]
 mod tests {
     use std::error::Error;
 
+    use futures_util::future::join_all;
     use sessiond::{Background, Config, Service, ServiceError, UserId};
     use tempfile::TempDir;
 
@@ -128,6 +131,38 @@ mod tests {
         let mut browser = program.signed_in(program.ana().await?).await?;
         assert_eq!(browser.post("/sign-out", EVIL_PAGE).await?.status, 403);
         assert_eq!(browser.get("/").await?.status, 200);
+        program.stop().await;
+        Ok(())
+    }
+
+    #[actix_web::test]
+    async fn one_call_finds_or_makes_a_user_also_twice_at_once() -> Result<(), Box<dyn Error>> {
+        let program = Program::start().await?;
+        let service = &program.service;
+        let ensure = |email: Option<&'static str>| service.ensure_user("shop-4711", email, Some("Ana"));
+        let ana = "ana@example.org";
+        let all = join_all([Some(ana), None, Some("a@example.org"), Some(ana)].map(ensure)).await;
+        let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let first = *all.first().ok_or("a user")?;
+        assert!(all.iter().all(|user| *user == first), "one user: {all:?}");
+        assert_ne!(service.ensure_user("shop-4712", Some(ana), None).await?, first, "the address names nobody");
+        // An account with that address is another user, before and after.
+        let account = program.ana().await?;
+        assert_ne!(account, first);
+        assert_eq!(ensure(Some(ana)).await?, first);
+
+        let mut browser = program.signed_in(first).await?;
+        assert_eq!(browser.get("/who-am-i").await?.text, first.to_string());
+        assert_eq!(service.end_sessions(first).await?, 1);
+        assert_eq!(browser.get("/").await?.status, 401);
+
+        for key in ["", " a", "a\0b", "x".repeat(256).as_str()] {
+            assert!(matches!(service.ensure_user(key, None, None).await, Err(ServiceError::InvalidKey(_))), "{key:?}");
+        }
+        let address = service.ensure_user("shop-1", Some("no address"), None).await;
+        assert!(matches!(address, Err(ServiceError::InvalidEmail(_))));
+        let name = service.ensure_user("shop-1", None, Some("\u{7}")).await;
+        assert!(matches!(name, Err(ServiceError::InvalidName(_))));
         program.stop().await;
         Ok(())
     }

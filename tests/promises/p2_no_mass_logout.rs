@@ -1,19 +1,20 @@
 //! P2: losing all of Redis logs nobody out, and while it is down sessions are checked against SQL.
 #![cfg(feature = "postgres")]
 
+use crate::promises::origin::{Origin, People, for_both_origins};
 use crate::support::client::SignedIn;
 use crate::support::process::Process;
 use crate::support::requests::Requests;
 use crate::support::server::{Backend, Stores};
 
-async fn people(server: &Process, number: usize) -> Vec<SignedIn> {
-    let mut people = Vec::new();
+async fn several(people: &People, server: &Process, number: usize) -> Vec<SignedIn> {
+    let mut several = Vec::new();
     for _ in 0..number {
-        let person = server.anonymous().sign_up().await;
+        let person = people.somebody(&server.url()).await;
         assert!(person.is_signed_in().await);
-        people.push(person);
+        several.push(person);
     }
-    people
+    several
 }
 
 async fn assert_all_signed_in(people: &[SignedIn], when: &str) {
@@ -23,28 +24,30 @@ async fn assert_all_signed_in(people: &[SignedIn], when: &str) {
     }
 }
 
-#[tokio::test]
-async fn redis_forgets_dies_and_comes_back_empty() {
-    let stores = Stores::new(Backend::Production);
-    let server = Process::start(&stores.settings());
-    let people = people(&server, 20).await;
-    let _ok: String = stores.redis().cli(&["FLUSHALL"]);
-    assert_all_signed_in(&people, "FLUSHALL").await;
-    stores.redis().kill();
-    assert_all_signed_in(&people, "Redis is down").await;
-    let newcomer = server.anonymous().sign_up().await;
-    assert!(newcomer.is_signed_in().await, "signing in needs no Redis");
-    stores.redis().restart();
-    assert_all_signed_in(&people, "Redis is back, empty").await;
-}
+for_both_origins! {
+    async fn redis_forgets_dies_and_comes_back_empty(origin: Origin) {
+        let stores = Stores::new(Backend::Production);
+        let server = Process::start(&stores.settings());
+        let people = People::of(origin, &stores.settings(), &server.url());
+        let several = several(&people, &server, 20).await;
+        let _ok: String = stores.redis().cli(&["FLUSHALL"]);
+        assert_all_signed_in(&several, "FLUSHALL").await;
+        stores.redis().kill();
+        assert_all_signed_in(&several, "Redis is down").await;
+        let newcomer = people.somebody(&server.url()).await;
+        assert!(newcomer.is_signed_in().await, "signing in needs no Redis");
+        stores.redis().restart();
+        assert_all_signed_in(&several, "Redis is back, empty").await;
+    }
 
-#[tokio::test]
-async fn a_redis_that_hangs_is_done_without() {
-    let stores = Stores::new(Backend::Production);
-    let server = Process::start(&stores.settings());
-    let people = people(&server, 3).await;
-    stores.redis().pause();
-    assert_all_signed_in(&people, "Redis hangs").await;
-    stores.redis().resume();
-    assert_all_signed_in(&people, "Redis goes on").await;
+    async fn a_redis_that_hangs_is_done_without(origin: Origin) {
+        let stores = Stores::new(Backend::Production);
+        let server = Process::start(&stores.settings());
+        let people = People::of(origin, &stores.settings(), &server.url());
+        let several = several(&people, &server, 3).await;
+        stores.redis().pause();
+        assert_all_signed_in(&several, "Redis hangs").await;
+        stores.redis().resume();
+        assert_all_signed_in(&several, "Redis goes on").await;
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::promises::origin::{Origin, People};
 use crate::support::client::SignedIn;
 use crate::support::issue::issue_at;
 use crate::support::raw::abandon;
 use crate::support::requests::Requests;
-use crate::support::server::on_each_backend;
+use crate::support::server::{TestServer, on_each_backend};
 use crate::support::wait::stopwatch;
 
 /// People at once, and for how long.
@@ -38,6 +39,18 @@ async fn keep_asking(person: SignedIn, server: String, how_long: Duration) -> us
     answers
 }
 
+/// That every answer is for the person who asked.
+async fn assert_all_their_own(server: &TestServer, people: Vec<SignedIn>, how_long: Duration) {
+    let (address, number) = (server.node().address().to_string(), people.len());
+    let tasks: Vec<_> =
+        people.into_iter().map(|person| tokio::spawn(keep_asking(person, address.clone(), how_long))).collect();
+    let mut answers = 0;
+    for task in tasks {
+        answers += task.await.expect("every answer belongs to its cookie");
+    }
+    println!("{number} people, {answers} answers, all their own");
+}
+
 on_each_backend! {
     async fn clients_that_hang_up_in_the_middle(server: TestServer) {
         let (number, how_long) = size();
@@ -46,13 +59,16 @@ on_each_backend! {
             let owner = server.signed_in().await;
             people.push(issue_at(server.node().app(), &server.settings, &owner, &server.url()).await);
         }
-        let address = server.node().address().to_string();
-        let tasks: Vec<_> =
-            people.into_iter().map(|person| tokio::spawn(keep_asking(person, address.clone(), how_long))).collect();
-        let mut answers = 0;
-        for task in tasks {
-            answers += task.await.expect("every answer belongs to its cookie");
+        assert_all_their_own(&server, people, how_long).await;
+    }
+
+    async fn clients_of_an_application_that_hang_up_in_the_middle(server: TestServer) {
+        let (number, how_long) = size();
+        let issued = People::of(Origin::Issued, &server.settings, &server.url());
+        let mut people = Vec::new();
+        for _ in 0..number {
+            people.push(issued.somebody(&server.url()).await);
         }
-        println!("{number} people, {answers} answers, all their own");
+        assert_all_their_own(&server, people, how_long).await;
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::ports::random;
 use super::process::command_line_ok;
 use super::requests::{Browser, Requests, Response};
+use super::service::IssuedSession;
 use super::settings::Settings;
 
 /// A password that no rule refuses.
@@ -95,6 +96,14 @@ impl SignedIn {
         let id = |of: &str| text(&body, &format!("/{of}/id"));
         let (user_id, session_id) = (id("user"), id("session"));
         Self { browser, email: email.to_owned(), password: password.to_owned(), user_id, session_id }
+    }
+
+    /// A user of an application, which has had this session issued: known by the subject, and without a password.
+    pub fn issued(base: &str, subject: &str, session: &IssuedSession) -> Self {
+        let browser = Browser::at(base);
+        browser.set_cookie(COOKIE, &session.cookie);
+        let (user_id, session_id) = (session.user_id.clone(), session.session_id.clone());
+        Self { browser, email: subject.to_owned(), password: String::new(), user_id, session_id }
     }
 
     /// The same person on another device: a second session.

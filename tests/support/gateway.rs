@@ -128,13 +128,18 @@ fn with(text: &str, part: &str, instead: &str) -> String {
 }
 
 fn nginx(folder: &TempDir, port: u16, http2_port: u16, lines: &str) -> Child {
-    let at = folder.path().display();
     // One page that is never let through, as where the gateway loses the cookie.
     let loses = "location = /loses { internal; proxy_set_header Cookie \"\"; proxy_pass http://sessiond/sessiond/auth/forward; }
         location /never { auth_request /loses; error_page 401 = @sign_in; proxy_pass http://application; }";
     let listens = format!("listen 127.0.0.1:{port}; listen 127.0.0.1:{http2_port} http2; {loses}");
     let lines = with(lines, "listen                  443 ssl;", &listens);
     let lines = with(&lines, "server_name             app.example.com;", "server_name localhost;");
+    nginx_with(folder, &lines)
+}
+
+/// nginx with these lines about hosts.
+pub fn nginx_with(folder: &TempDir, lines: &str) -> Child {
+    let at = folder.path().display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {at}/{kind};"))
         .concat();

@@ -4,6 +4,7 @@
 //! skip a test because something is missing (it panics with one sentence that names `tests/run`), never
 //! touch a server that it did not start, and never hold an assertion about sessiond itself.
 
+pub mod back_end;
 pub mod client;
 pub mod crowd;
 pub mod database;
@@ -14,6 +15,7 @@ pub mod issue;
 pub mod mmdb;
 pub mod monitor;
 pub mod node;
+pub mod played;
 pub mod ports;
 pub mod postgres_server;
 pub mod process;

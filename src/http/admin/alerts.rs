@@ -8,12 +8,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::{AlertId, UserId};
-use crate::http::extract::{Json, PathId, PublicId, SignedIn, Visit};
+use crate::http::administrator::Administrator;
+use crate::http::extract::{Json, PathId, PublicId};
 use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
-use crate::service::{AlertError, AlertState, AlertView, AuditContext};
+use crate::service::{AlertError, AlertState, AlertView};
 
 /// A page of alerts, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,12 +89,11 @@ pub async fn list(site: Data<Site>, mut asked: Parameters) -> Result<Json<Alerts
 )]
 pub async fn acknowledge(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(alert): PathId<AlertId>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
-    site.app.risk.acknowledge_alert(alert, &context).await.map_err(|error| site.refusal(error))?;
+    let context = by.context();
+    site.app.risk.acknowledge_alert(alert, &context).await.map_err(|error| by.refusal(&site, error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::event::Event;
-use crate::domain::{SessionId, UserId};
+use crate::domain::{ServiceName, SessionId, UserId};
 use crate::http::extract::Json;
 use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor};
@@ -24,7 +24,7 @@ pub struct AuditAnswer {
 }
 
 const NO_ID: &str = "Not an id: copy it as the lists show it.";
-const NO_ACTOR: &str = "Must be a user's id, `anonymous`, `command line` or `server`.";
+const NO_ACTOR: &str = "Must be a user's id, `anonymous`, `command line`, `server`, or `service` and a name.";
 const NO_EVENT: &str = "Unknown event: the log shows the names.";
 
 /// Lists the audit log, newest first.
@@ -33,8 +33,8 @@ const NO_EVENT: &str = "Unknown event: the log shows the names.";
     params(
         ("filter[user]" = Option<Uuid>, Query, description = "About this user."),
         ("filter[session]" = Option<Uuid>, Query, description = "About this session."),
-        ("filter[actor]" = Option<String>, Query, description = "The actor: a user's id, `anonymous`, `command line` \
-            or `server`."),
+        ("filter[actor]" = Option<String>, Query, description = "The actor: a user's id, `anonymous`, `command line`, \
+            `server`, or `service` and a name."),
         ("filter[event]" = Option<String>, Query, description = "What happened, such as `authn_login_success`."),
         ("filter[after]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "At this time or later."),
         ("filter[before]" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Before this time."),
@@ -69,6 +69,8 @@ fn line(place: &[u8]) -> Option<Uuid> {
 }
 
 fn actor(text: &str) -> Option<String> {
-    let is_known = UserId::parse(text).is_some() || ["anonymous", "command line", "server"].contains(&text);
+    let is_service = text.strip_prefix("service ").is_some_and(|name| name.parse::<ServiceName>().is_ok());
+    let is_known =
+        UserId::parse(text).is_some() || is_service || ["anonymous", "command line", "server"].contains(&text);
     is_known.then(|| text.to_owned())
 }

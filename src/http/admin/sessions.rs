@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::{SessionId, UserId};
-use crate::http::extract::{Json, PathId, SignedIn, Text, Visit};
+use crate::http::administrator::Administrator;
+use crate::http::extract::{Json, PathId, Text};
 use crate::http::filter::{Asked, FilterFields, cursor, read_cursor};
 use crate::http::filter_document::{Page, SessionFilter, SessionSearch};
 use crate::http::listing::Parameters;
 use crate::http::problem::Problem;
 use crate::http::sessions::RevokedAnswer;
 use crate::http::site::Site;
-use crate::service::{AuditContext, FoundSession, Matching, Outcome, SessionDetail, Wanted};
+use crate::service::{FoundSession, Matching, Outcome, SessionDetail, Those, Wanted};
 
 /// Most sessions that one request ends by default.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -81,13 +82,9 @@ pub struct RevokeMatchingAnswer {
         (status = 200, description = "A page of sessions, newest first.", body = FoundAnswer),
     )
 )]
-pub async fn find(
-    site: Data<Site>,
-    SignedIn(checked): SignedIn,
-    parameters: Parameters,
-) -> Result<Json<FoundAnswer>, Problem> {
+pub async fn find(site: Data<Site>, by: Administrator, parameters: Parameters) -> Result<Json<FoundAnswer>, Problem> {
     let asked = Asked::read(parameters)?;
-    let current = Some(checked.session);
+    let current = by.session();
     let page = site.app.sessions.find_sessions(Wanted {
         filter: asked.filter,
         after: asked.after,
@@ -111,16 +108,15 @@ pub async fn find(
 )]
 pub async fn revoke(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(id): PathId<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
-    let existed = site.app.sessions.revoke(id, &context).await.map_err(|error| site.refusal(error))?;
+    let context = by.context();
+    let existed = site.app.sessions.revoke(id, &context).await.map_err(|error| by.refusal(&site, error))?;
     if !existed.0 {
         return Err(Problem::not_found());
     }
-    Ok(without_cookie_if(id == checked.session, &site, HttpResponse::NoContent().finish()))
+    Ok(without_cookie_if(by.session() == Some(id), &site, HttpResponse::NoContent().finish()))
 }
 
 /// Shows a user's live sessions.
@@ -133,10 +129,10 @@ pub async fn revoke(
 )]
 pub async fn of_user(
     site: Data<Site>,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserSessionsAnswer>, Problem> {
-    let sessions = site.app.sessions.sessions_of_user(user, Some(checked.session)).await?;
+    let sessions = site.app.sessions.sessions_of_user(user, by.session()).await?;
     Ok(Json(UserSessionsAnswer { sessions: sessions.ok_or_else(Problem::not_found)? }))
 }
 
@@ -153,14 +149,18 @@ pub async fn of_user(
 )]
 pub async fn revoke_of_user(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
-    let revoked = site.app.sessions.revoke_all_of(user, &context).await.map_err(|error| site.refusal(error))?;
+    let context = by.context();
+    let revoked = site
+        .app
+        .sessions
+        .revoke_all_of(user, Those::All(None), &context)
+        .await
+        .map_err(|error| by.refusal(&site, error))?;
     let answer = HttpResponse::Ok().json(RevokedAnswer { revoked: revoked.ok_or_else(Problem::not_found)? });
-    Ok(without_cookie_if(user == checked.user, &site, answer))
+    Ok(without_cookie_if(by.user() == Some(user), &site, answer))
 }
 
 /// Ends or counts the sessions that match a filter. Repeat the request while `more` is true, with or without the
@@ -177,11 +177,10 @@ pub async fn revoke_of_user(
 )]
 pub async fn revoke_matching(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     Json(body): Json<RevokeMatching>,
 ) -> Result<Json<RevokeMatchingAnswer>, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
+    let context = by.context();
     let filter = body.filter.read()?;
     if filter.is_empty() && !body.all {
         return Err(Problem::invalid_field(
@@ -189,12 +188,14 @@ pub async fn revoke_matching(
             "An empty filter means all sessions of all users: set all to true, or add a field.",
         ));
     }
+    by.require_still(&site).await?;
     if !(1..=LARGEST_LIMIT).contains(&body.limit) {
         return Err(Problem::invalid_field("limit", "Must be a number from 1 to 10000."));
     }
     let after = body.cursor.map(|text| read_cursor(&text.0)).transpose()?;
     let wanted = Matching { filter, dry_run: body.dry_run, limit: body.limit, after };
-    let outcome = site.app.sessions.revoke_matching(wanted, &context).await.map_err(|error| site.refusal(error))?;
+    let outcome =
+        site.app.sessions.revoke_matching(wanted, &context).await.map_err(|error| by.refusal(&site, error))?;
     if outcome.unconfirmed > 0 {
         return Err(Problem::partly_unconfirmed(outcome));
     }

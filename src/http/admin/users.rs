@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::{Role, Roles, UserId};
-use crate::http::extract::{Json, PathId, SignedIn, Visit};
+use crate::http::administrator::Administrator;
+use crate::http::extract::{Json, PathId};
 use crate::http::filter_document::Page;
 use crate::http::listing::{Parameters, cursor, no_cursor};
 use crate::http::problem::Problem;
 use crate::http::site::Site;
-use crate::service::{AuditContext, UserDetail, UserPosition, UserRow};
+use crate::service::{UserDetail, UserPosition, UserRow};
 
 /// Longest query; no address and no name is longer.
 const MAX_QUERY: usize = 256;
@@ -89,10 +90,10 @@ fn position(place: &[u8]) -> Option<UserPosition> {
 )]
 pub async fn show(
     site: Data<Site>,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
 ) -> Result<Json<UserDetail>, Problem> {
-    site.app.users.user_detail(user, checked.session).await?.map(Json).ok_or_else(Problem::not_found)
+    site.app.users.user_detail(user, by.session()).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 /// Replaces a user's roles. If the roles change, the user's sessions end.
@@ -107,14 +108,13 @@ pub async fn show(
 )]
 pub async fn put_roles(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
     Json(body): Json<PutRoles>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
+    let context = by.context();
     let roles = body.roles.into_iter().fold(Roles::new_account(), Roles::with);
-    site.app.users.put_roles(user, roles, &context).await.map_err(|error| site.refusal(error))?;
+    site.app.users.put_roles(user, roles, &context).await.map_err(|error| by.refusal(&site, error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -132,11 +132,10 @@ pub async fn put_roles(
 )]
 pub async fn delete(
     site: Data<Site>,
-    visit: Visit,
-    SignedIn(checked): SignedIn,
+    by: Administrator,
     PathId(user): PathId<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    let context = AuditContext::administrator(&checked, visit.client());
-    site.app.users.delete_user(user, &context).await.map_err(|error| site.refusal(error))?;
+    let context = by.context();
+    site.app.users.delete_user(user, &context).await.map_err(|error| by.refusal(&site, error))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,6 +5,7 @@
 
 use super::statement::{Bind, Statement};
 use crate::domain::{Filter, Network};
+use crate::ledger::acting_sessions::of_kind;
 
 /// How far the ledger's last-seen time may lag; see [`crate::domain::session::ledger_lag`].
 pub(super) const LONGEST_LAG_MS: i64 = 60_000;
@@ -22,6 +23,8 @@ enum Test {
     Between([u8; 16], [u8; 16], Option<([u8; 16], [u8; 16])>),
     AtLeast(i64),
     Before(i64),
+    /// The pattern of the parties that act in it.
+    Actor(String),
     /// The sign-in location, or the present one: the values of one location.
     Place(Vec<Value>),
 }
@@ -44,6 +47,7 @@ pub(super) fn conditions(filter: &Filter) -> Vec<Condition> {
         ("sessions.user_id", user),
         ("sessions.last_ip_key", filter.ip.as_ref().map(network)),
         ("sessions.sign_in_ip_key", filter.sign_in_ip.as_ref().map(network)),
+        ("sessions.actor", filter.actor.map(|kind| Test::Actor(of_kind(kind)))),
         ("sessions.risk", filter.risk.filter(|weight| *weight > 0).map(Test::AtLeast)),
         ("", place(filter)),
         ("sessions.browser", filter.browser.as_ref().map(text)),
@@ -89,7 +93,7 @@ impl Condition {
 
     /// One value of one column.
     pub(super) fn is_value(&self) -> bool {
-        matches!(self.test, Test::Is(_))
+        matches!(self.test, Test::Is(_) | Test::Actor(_))
     }
 
     /// A location.
@@ -119,6 +123,11 @@ impl Statement {
                     // The index's own predicate: a planner cannot derive it from a parameter.
                     self.text.push_str(&format!("{column} > 0"));
                 }
+            }
+            Test::Actor(pattern) => {
+                // The first half is the index' own predicate.
+                self.text.push_str(&format!("{column} IS NOT NULL"));
+                self.text(&format!("{column} LIKE "), Bind::Text(pattern.clone()));
             }
             Test::Before(moment) => self.text(&format!("{column} < "), Bind::Number(*moment)),
             Test::Place(values) => {

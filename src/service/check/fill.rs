@@ -121,6 +121,7 @@ impl Check {
             has_data: row.has_data,
             device: mark_of(row.user_agent.as_deref()),
             proven_at: row.proof.counting(now),
+            acting: row.acting.map(|acting| Box::new(acting.party)),
         })
     }
 
@@ -141,6 +142,7 @@ impl Check {
             device: checked.device,
             proven_at: checked.proven_at,
             ip: used_at.and(from).unwrap_or(checked.ip),
+            acting: checked.acting.clone(),
         };
         // The answer is the same whether or not the record was stored: a revocation may have been faster.
         if let Err(error) = live.put(lease, &record, now).await {

@@ -3,7 +3,7 @@
 //! Owns [`AuditContext`]. Must never be guessed: the caller of the service provides it.
 
 use crate::domain::event::Actor;
-use crate::domain::{Client, Role, ServiceName, UserId};
+use crate::domain::{Client, CredentialId, Role, ServiceName, UserId};
 use crate::service::core::authority::Authority;
 use crate::service::core::checked::Checked;
 
@@ -14,7 +14,8 @@ pub struct AuditContext {
     pub actor: Actor,
     /// The client of the request; none at the command line.
     pub client: Option<Client>,
-    /// The actor's session, and the proof or role that is checked under the locks of the change; none if not required.
+    /// What is checked under the locks of the change: the actor's session with a proof or a role, or a service's secret;
+    /// none if not required.
     pub authority: Option<Authority>,
     /// Whether the change may leave no administrator: only at the command line, where one can make another
     /// administrator.
@@ -56,6 +57,11 @@ impl AuditContext {
     /// A service's request, for one of its users.
     pub fn service(service: ServiceName, client: &Client) -> Self {
         Self { actor: Actor::Service(service), client: Some(client.clone()), authority: None, forced: false }
+    }
+
+    /// A service's request to an administrators' route. The secret must still count when the change is made.
+    pub(in crate::service) fn administering(service: ServiceName, credential: CredentialId, client: &Client) -> Self {
+        Self { authority: Some(Authority::Service(credential)), ..Self::service(service, client) }
     }
 
     /// The command line.

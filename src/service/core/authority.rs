@@ -1,19 +1,28 @@
-//! Authority: the session that an actor uses, and what it must show when the change is made.
+//! Authority: the session or the secret that an actor uses, and what it must show when the change is made.
 //!
 //! Owns the possible requirements, and the reasons to refuse. Only [`super::lock`] may judge an authority.
 
 use std::time::Duration;
 
-use crate::domain::{Proof, Role, Roles, SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{CredentialId, Proof, Role, Roles, SessionId, Timestamp, TokenHash, UserId};
 use crate::service::core::checked::Checked;
 use crate::service::core::denied::{Denied, StepUpRequired};
 
 /// What a transaction did, or why it did nothing.
 pub(in crate::service) type Granted<T> = Result<T, Denied>;
 
+/// By what an actor may make a change.
+#[derive(Clone, Debug)]
+pub enum Authority {
+    /// A live session.
+    Session(SessionAuthority),
+    /// A service's secret, which must still count.
+    Service(CredentialId),
+}
+
 /// An actor's session, and what it must show.
 #[derive(Clone, Copy, Debug)]
-pub struct Authority {
+pub struct SessionAuthority {
     user: UserId,
     session: SessionId,
     token_hash: TokenHash,
@@ -33,29 +42,39 @@ enum Wanted {
 }
 
 impl Authority {
-    fn of(checked: &Checked, proof: Wanted) -> Self {
-        let Checked { user, session, token_hash, .. } = *checked;
-        Self { user, session, token_hash, proof, role: None }
-    }
-
     /// A live session, with or without a proof.
     pub(in crate::service) fn live(checked: &Checked) -> Self {
-        Self::of(checked, Wanted::Any)
+        Self::Session(SessionAuthority::of(checked, Wanted::Any))
     }
 
     /// A live session whose proof counts, at any age.
     pub(in crate::service) fn unchallenged(checked: &Checked) -> Self {
-        Self::of(checked, Wanted::Counting)
+        Self::Session(SessionAuthority::of(checked, Wanted::Counting))
     }
 
     /// A live session with a recent proof.
     pub(in crate::service) fn recent(checked: &Checked) -> Self {
-        Self::of(checked, Wanted::Recent)
+        Self::Session(SessionAuthority::of(checked, Wanted::Recent))
     }
 
     /// A live session with a recent proof, whose owner has this role.
     pub(in crate::service) fn with_role(checked: &Checked, role: Role) -> Self {
-        Self { role: Some(role), ..Self::recent(checked) }
+        Self::Session(SessionAuthority { role: Some(role), ..SessionAuthority::of(checked, Wanted::Recent) })
+    }
+
+    /// The actor's session, if a session is what it uses.
+    pub(in crate::service) fn session(&self) -> Option<&SessionAuthority> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+impl SessionAuthority {
+    fn of(checked: &Checked, proof: Wanted) -> Self {
+        let Checked { user, session, token_hash, .. } = *checked;
+        Self { user, session, token_hash, proof, role: None }
     }
 
     /// The actor.

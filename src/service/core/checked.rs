@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::domain::session::{Deadlines, resolution};
-use crate::domain::{DeviceMark, Proof, SessionId, Timestamp, TokenHash, UserId};
+use crate::domain::{ActingParty, DeviceMark, Proof, SessionId, Timestamp, TokenHash, UserId};
 use crate::live::Record;
 
 /// Whether a request counts as use of the session.
@@ -39,6 +39,8 @@ pub struct Checked {
     /// When its owner last proved their identity, to the second; none when that no longer counts. For applications
     /// only: a change in this service asks the ledger.
     pub proven_at: Option<Timestamp>,
+    /// Who acts in it for its user; none in an ordinary session. In a box: nearly all sessions have none.
+    pub acting: Option<Box<ActingParty>>,
 }
 
 impl Checked {
@@ -52,6 +54,7 @@ impl Checked {
             has_data: record.has_data,
             device: record.device,
             proven_at: record.proven_at.and_then(|at| Proof { at, challenged: false }.counting(now)),
+            acting: record.acting.clone(),
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Policy {
     pub terms: Terms,
     /// How long a session with "remember me" lasts.
     pub remember_terms: Terms,
+    /// How long a session lasts in which somebody acts for the user.
+    pub acting_terms: Terms,
     /// How old a last-seen time gets before it is written again.
     pub last_seen_resolution: Duration,
     /// How many live sessions a user may have.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::session::Deadlines;
-use crate::domain::{Device, DeviceCookie, Place, Role, SessionId, Timestamp, Token, UserId};
+use crate::domain::{Acting, ActorKind, Device, DeviceCookie, Place, Role, SessionId, Timestamp, Token, UserId};
 use crate::ledger::sessions::Session;
 use crate::ledger::users::User;
 use crate::service::core::last_use::LastUse;
@@ -76,6 +76,26 @@ pub struct UserRow {
     pub live_sessions: usize,
 }
 
+/// Who acts in a session for its user.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[non_exhaustive]
+pub struct ActorView {
+    /// An agent (a program), or an administrator.
+    pub kind: ActorKind,
+    /// The id, as whoever issued the session names it; of an administrator of this server the user's id.
+    #[schema(example = "assistant-7")]
+    pub id: String,
+    /// Why, in the words of an administrator of this server; null for all others.
+    pub reason: Option<String>,
+}
+
+impl From<Acting> for ActorView {
+    fn from(Acting { party, reason }: Acting) -> Self {
+        let reason = reason.map(|reason| reason.as_str().to_owned());
+        Self { kind: party.kind(), id: party.id().to_owned(), reason }
+    }
+}
+
 /// A session as shown to its owner. Serializes to the JSON of sessiond's own `GET /sessions`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[non_exhaustive]
@@ -110,6 +130,8 @@ pub struct SessionView {
     pub device: Device,
     /// Whether its cookie survives the end of the browser session.
     pub remember: bool,
+    /// Who acts in it for the user; null in the user's own sessions.
+    pub actor: Option<ActorView>,
 }
 
 impl SessionView {
@@ -128,6 +150,7 @@ impl SessionView {
             location: location(last.place),
             device: Device::from_user_agent(session.user_agent.as_deref()),
             remember: session.remember,
+            actor: session.acting().map(ActorView::from),
         }
     }
 }

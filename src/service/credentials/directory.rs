@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::domain::{CredentialId, Scope, Scopes, ServiceName, ServiceSecret, Timestamp};
+use crate::domain::{Client, CredentialId, Scope, Scopes, ServiceName, ServiceSecret, Timestamp};
 use crate::ledger::services::Service;
+use crate::service::core::audit_context::AuditContext;
 
 /// How old the list may be, counted from before it was read.
 pub(in crate::service) const TRUST: Duration = Duration::from_secs(3);
@@ -27,6 +28,11 @@ impl Caller {
     /// Whether it may do this.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.has(scope)
+    }
+
+    /// Its change to what administrators may change.
+    pub fn administering(&self, client: &Client) -> AuditContext {
+        AuditContext::administering(self.service, self.credential.clone(), client)
     }
 }
 

@@ -9,8 +9,10 @@ use tokio::time::timeout;
 
 use super::Credentials;
 use super::directory::{Caller, Known, TRUST};
+use crate::domain::throttle::Counts;
 use crate::domain::{Clock, ServiceSecret};
 use crate::ledger::services;
+use crate::service::core::denied::Denied;
 use crate::service::core::unavailable::Unavailable;
 
 /// From this age on the list is read again in the background.
@@ -41,6 +43,15 @@ impl Credentials {
     pub async fn still_knows(&self, caller: &Caller) -> Result<bool, Unavailable> {
         let known = self.since(self.core.clock.monotonic().saturating_sub(TRUST)).await?;
         Ok(known.has(caller, self.core.clock().now()))
+    }
+
+    /// Counts a request to an administrators' route.
+    ///
+    /// # Errors
+    /// When the service has sent too many.
+    pub async fn count_administration(&self, caller: &Caller) -> Result<(), Denied> {
+        let spans = self.core.spans_of(&format!("service {}", caller.service), Counts::Administration);
+        Ok(self.core.count_in(&spans).await.map(drop)?)
     }
 
     /// A list that was read after this moment.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::event::Actor;
 use crate::domain::webhook::Notice;
-use crate::domain::{EndReason, SessionId, Timestamp, UserId};
+use crate::domain::{Acting, EndReason, SessionId, Timestamp, UserId};
 use crate::fault_point;
 use crate::ledger::outbox::{self, Message};
 use crate::ledger::sessions::{Ended, Session};
@@ -57,6 +57,7 @@ impl Events {
                 "created_at": session.created_at,
                 "expires_at": session.expires_at,
                 "remember": session.remember,
+                "actor": session.acting().map(actor),
             })
         })
     }
@@ -73,6 +74,7 @@ impl Events {
                 "session_id": session.id,
                 "user_id": session.user_id,
                 "reason": reason.name(),
+                "actor": session.acting.clone().map(actor),
                 // A sign-out requires only the session's own cookie.
                 "by": by(context, session.user_id),
             })
@@ -108,6 +110,11 @@ impl Events {
 
 pub(in crate::service) fn body(notice: Notice, at: Timestamp, data: Value) -> String {
     json!({ "type": notice.name(), "timestamp": at, "data": data }).to_string()
+}
+
+/// Who acts in the session, without the reason: that is for the user.
+fn actor(acting: Acting) -> Value {
+    json!({ "kind": acting.party.kind(), "id": acting.party.id() })
 }
 
 /// The actor, from the affected account's point of view.

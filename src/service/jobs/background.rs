@@ -24,6 +24,8 @@ use crate::service::sessions::invalidate::given_up_after;
 const EVERY: Duration = Duration::from_secs(1);
 /// How soon overdue last-seen times are tried again.
 const OVERDUE_AGAIN: Duration = Duration::from_millis(100);
+/// How soon an interrupted clean-up is tried again.
+const HOUSE_AGAIN: Duration = Duration::from_secs(5);
 /// Records that one sweep handles.
 const BATCH: i64 = 500;
 /// How long stopping waits for the last writes.
@@ -94,8 +96,9 @@ impl Jobs {
     }
 
     pub(in crate::service) async fn housekeep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let (mut log_on_change, mut done) = (LogOnChange::default(), None);
-        while !stopped(&mut stop, EVERY).await {
+        let (mut log_on_change, mut done, mut pause) = (LogOnChange::default(), None, EVERY);
+        while !stopped(&mut stop, pause).await {
+            pause = EVERY;
             let now = self.core.clock().now();
             if done.is_none_or(|at| now < at || now.since(at) >= retention::EVERY) {
                 let kept = tokio::select! {
@@ -103,7 +106,10 @@ impl Jobs {
                     // The next start does the rest.
                     _ = stop.changed() => return,
                 };
-                done = Some(now);
+                match &kept {
+                    None => done = Some(now),
+                    Some(_) => pause = HOUSE_AGAIN,
+                }
                 log_on_change.about("purging old data", kept);
             }
         }

@@ -23,8 +23,9 @@ const KEYS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(in crate::service) const EVERY: Duration = Duration::from_secs(600);
 
 impl Jobs {
-    /// Finishes interrupted deletions, corrects times in the future, and purges old rows.
+    /// Finishes interrupted deletions, corrects times in the future, and purges old rows. Also reads what hashes there are.
     pub(in crate::service) async fn keep_house(&self) -> Result<(), LedgerError> {
+        self.users.sign_in.read_decoys().await?;
         self.mend_times().await?;
         self.users.finish_deletions().await?;
         let policy = &self.core.policy;

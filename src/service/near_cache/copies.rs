@@ -76,9 +76,9 @@ pub(in crate::service) struct Copy {
 }
 
 impl Copy {
-    /// A copy of what a check found. `due`: when the last-seen time has to be written again, on the stopwatch.
+    /// A copy of what a check found in an ordinary session. `due`: when the last-seen time has to be written again, on the stopwatch.
     pub(in crate::service) fn new(checked: Checked, mark: Mark, trust: Arc<StoreLease>, due: Duration) -> Self {
-        let Checked { session, user, token_hash, deadlines, ip, has_data, device, proven_at } = checked;
+        let Checked { session, user, token_hash, deadlines, ip, has_data, device, proven_at, acting: _ } = checked;
         let Deadlines { last_seen, idle, expires } = deadlines;
         let (idle_ms, due_ms) = (whole_ms(idle), whole_ms(due));
         Self {
@@ -110,6 +110,7 @@ impl Copy {
             has_data: self.has_data,
             device: self.device,
             proven_at: self.proven_at,
+            acting: None,
         }
     }
 
@@ -189,6 +190,7 @@ mod tests {
             has_data: false,
             device: DeviceMark::UNKNOWN,
             proven_at: None,
+            acting: None,
         };
         Copy::new(checked, Mark::default(), Arc::clone(trust), Duration::ZERO)
     }

@@ -2,7 +2,8 @@
 //!
 //! Owns both rules. A hit says yes, or nothing: under a running lease, with the mark and the epoch that its fill began
 //! with, while the Redis process is trusted that it was read from, before both deadlines, from the same address, and
-//! before its use has to be written. Must never say no.
+//! before its use has to be written. Must never say no, nor keep a session in which somebody acts for its user: a copy has no
+//! room for the party.
 
 use std::net::IpAddr;
 
@@ -72,7 +73,7 @@ impl NearCache {
         checked: &Checked,
         (from, activity, now): (Option<IpAddr>, Activity, Timestamp),
     ) {
-        let Some(copies) = &self.copies else { return };
+        let Some(copies) = self.copies.as_ref().filter(|_| checked.acting.is_none()) else { return };
         let configured = self.core.policy.last_seen_resolution;
         let mut checked = checked.clone();
         if let Some(used_at) = checked.use_to_write(activity, now, from, configured) {

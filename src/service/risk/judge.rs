@@ -54,7 +54,7 @@ impl Risk {
 
     /// Queues a use from a new address: costs a comparison and, for few requests, a place in the queue.
     pub(in crate::service) fn note_move(&self, checked: &Checked, now: Timestamp, ip: IpAddr) {
-        if ip != checked.ip && self.core.locator.is_some() {
+        if ip != checked.ip && self.core.locator.is_some() && checked.acting.is_none() {
             let (user, session) = (checked.user, checked.session);
             let from = (checked.ip, checked.deadlines.last_seen);
             self.address_changes.note(AddressChange { user, session, from, to: (ip, now) });
@@ -62,7 +62,8 @@ impl Risk {
     }
 
     /// Judges a session before it is created, against earlier sessions and those that stay live, under its owner's
-    /// lock: of two concurrent sign-ins, the second is compared with the first. Data that cannot be read is not judged.
+    /// lock: of two concurrent sign-ins, the second is compared with the first. Data that cannot be read is not judged, nor
+    /// is a session in which somebody acts for the owner: where an agent is says nothing about the owner.
     pub(in crate::service) fn judge_arrival(
         &self,
         db: &mut Db,
@@ -70,6 +71,9 @@ impl Risk {
         entry: Entry,
         staying: &[Session],
     ) -> Result<Assessment, LedgerError> {
+        if new.actor.is_some() {
+            return Ok(Assessment::default());
+        }
         let past = match session_location::history(db, new.user_id, HISTORY) {
             Err(error @ LedgerError::Corrupt(_)) => {
                 log::warn!("a sign-in was not assessed: {error}");

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::event::{Actor, Event};
-use crate::domain::{EndReason, SessionId, TokenHash, UserId};
+use crate::domain::{ActorKind, EndReason, SessionId, TokenHash, UserId};
 use crate::fault_point;
 use crate::ledger::locks::Locked;
 use crate::ledger::pending_invalidations::{self, PendingInvalidation};
@@ -23,6 +23,24 @@ use crate::service::sessions::Sessions;
 /// Whether the session existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Existed(pub bool);
+
+/// Which of a user's sessions to end together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Those {
+    /// All but the named one.
+    All(Option<SessionId>),
+    /// Those in which a party of this kind acts.
+    Of(ActorKind),
+}
+
+impl Those {
+    fn of(self, user: UserId) -> Which {
+        match self {
+            Self::All(except) => Which::OfUser(user, except),
+            Self::Of(kind) => Which::OfActors(user, kind),
+        }
+    }
+}
 
 /// Sessions that a transaction ended.
 #[derive(Clone, Debug, Default)]
@@ -66,9 +84,13 @@ impl Sessions {
     ) -> Result<EndedSessions, LedgerError> {
         let now = self.core.clock().now();
         let ended_now = sessions::end(db, which, reason, now)?;
-        // A bug, so roll back: that lock alone orders this transaction against renewals and sign-ins.
-        if ended_now.iter().any(|session| locked.user(session.user_id).is_none()) {
-            return Err(LedgerError::Corrupt("a session is to end whose owner is not locked".to_owned()));
+        // That lock alone orders this transaction against renewals and sign-ins.
+        if let Some(session) = ended_now.iter().find(|session| locked.user(session.user_id).is_none()) {
+            return Err(match session.acting {
+                // An administrator began to act for this owner since the owners were read: once more.
+                Some(_) => LedgerError::Conflict("a session in which an administrator acts".to_owned()),
+                None => LedgerError::Corrupt("a session is to end whose owner is not locked".to_owned()),
+            });
         }
         fault_point::reach("end: rows ended");
         let mut before = Vec::new();
@@ -106,7 +128,7 @@ impl Sessions {
     ) -> Result<Vec<PendingInvalidation>, LedgerError> {
         let ids: Vec<_> = ended_now.iter().chain(before).map(|session| session.id).collect();
         let mut records = match which {
-            Which::OfUser(user, _) => pending_invalidations::of_user(db, *user)?,
+            Which::OfUser(user, _) | Which::OfActors(user, _) => pending_invalidations::of_user(db, *user)?,
             Which::Tokens(hashes) => pending_invalidations::of_sessions_or_tokens(db, &ids, hashes)?,
             Which::One(..) | Which::Any(_) | Which::These(_) => {
                 pending_invalidations::of_sessions_or_tokens(db, &ids, &[])?
@@ -174,13 +196,13 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends all of a user's sessions but the excepted one, and invalidates their records. Raises the epoch in the same
-    /// transaction: that refuses a sign-in which has verified its password but is not yet admitted. None when there is no
-    /// such user. `throttled` applies only when there is nothing to end.
+    /// Ends all of a user's sessions but the excepted one, or those in which a kind of party acts, and invalidates their
+    /// records. With all, it raises the epoch in the same transaction: that refuses a sign-in which has verified its password
+    /// but is not yet admitted. None when there is no such user. `throttled` applies only when there is nothing to end.
     pub(in crate::service) async fn end_all(
         &self,
         user: UserId,
-        except: Option<SessionId>,
+        those: Those,
         reason: EndReason,
         context: &AuditContext,
         throttled: Option<Throttled>,
@@ -189,19 +211,22 @@ impl Sessions {
         let ended = self
             .core
             .write(move |db| {
-                let locked = match room.core.lock(db, context.authority.as_ref(), &[user])? {
+                let which = those.of(user);
+                let locked = match room.core.lock_with_acted(db, context.authority.as_ref(), user, &[])? {
                     Ok(locked) => locked,
                     Err(unproven) => return Ok(Err(unproven)),
                 };
                 if locked.user(user).is_none_or(User::is_deleted) {
                     return Ok(Ok(None));
                 }
-                let ended = room.end_rows(db, &locked, &Which::OfUser(user, except), reason, &context)?;
+                let ended = room.end_rows(db, &locked, &which, reason, &context)?;
                 if let Some(throttled) = throttled.filter(|_| ended.is_nothing()) {
                     return Ok(Err(Denied::Throttled(throttled)));
                 }
-                users::raise_epoch(db, user)?;
-                fault_point::reach("revoke all: epoch raised");
+                if let Those::All(_) = those {
+                    users::raise_epoch(db, user)?;
+                    fault_point::reach("revoke all: epoch raised");
+                }
                 Ok(Ok(Some(ended)))
             })
             .await??;
@@ -213,10 +238,10 @@ impl Sessions {
 }
 
 /// A client that shows a session's current token to end it counts as the owner; the session's row alone says who that
-/// is. A client that shows a former token does not.
+/// is. A client that shows a former token does not, nor does a party that acts for the owner.
 fn by_whom<'a>(which: &Which, session: &Ended, context: &'a AuditContext) -> Cow<'a, AuditContext> {
     match (which, context.actor) {
-        (Which::Tokens(shown), Actor::Anonymous) if shown.contains(&session.token_hash) => {
+        (Which::Tokens(shown), Actor::Anonymous) if shown.contains(&session.token_hash) && session.acting.is_none() => {
             Cow::Owned(AuditContext { actor: Actor::User(session.user_id), ..context.clone() })
         }
         _ => Cow::Borrowed(context),

@@ -12,7 +12,7 @@ use crate::service::core::last_use::LastUse;
 use crate::service::core::unavailable::Unavailable;
 use crate::service::core::views::SessionView;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::end::Existed;
+use crate::service::sessions::end::{Existed, Those};
 
 impl Sessions {
     /// The user's live sessions, including the current one, the last used first.
@@ -65,19 +65,13 @@ impl Sessions {
         Ok(Existed(ended.found))
     }
 
-    /// Ends all of the user's sessions, with or without the current one. Requires a recent proof. Returns how many were
-    /// live. Never throttled while there is a session to end.
-    pub async fn sign_out_sessions(
-        &self,
-        checked: &Checked,
-        include_current: bool,
-        client: &Client,
-    ) -> Result<usize, Denied> {
-        let except = (!include_current).then_some(checked.session);
+    /// Ends all of these sessions of the user. Requires a recent proof. Returns how many were live. Never throttled while
+    /// there is a session to end.
+    pub async fn sign_out_sessions(&self, checked: &Checked, those: Those, client: &Client) -> Result<usize, Denied> {
         let context = AuditContext::proven(checked, client);
         let counted = self.core.count_in(&self.core.spans_of(&checked.user.to_string(), Counts::Changes)).await;
         let throttled = counted.as_ref().err().copied();
-        let ended = self.end_all(checked.user, except, EndReason::SignedOutElsewhere, &context, throttled).await;
+        let ended = self.end_all(checked.user, those, EndReason::SignedOutElsewhere, &context, throttled).await;
         if let Ok(counted) = &counted
             && !matches!(&ended, Ok(Some(ended)) if ended.is_nothing())
         {

@@ -7,7 +7,7 @@ use crate::ledger::sessions::Which;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::denied::Denied;
 use crate::service::sessions::Sessions;
-use crate::service::sessions::end::Existed;
+use crate::service::sessions::end::{Existed, Those};
 
 impl Sessions {
     /// Ends any session.
@@ -22,8 +22,13 @@ impl Sessions {
         Ok(Existed(ended.found))
     }
 
-    /// Ends all of a user's sessions. How many were live; none when there is no such user.
-    pub async fn revoke_all_of(&self, user: UserId, context: &AuditContext) -> Result<Option<usize>, Denied> {
-        Ok(self.end_all(user, None, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
+    /// Ends all of these sessions of a user. How many were live; none when there is no such user.
+    pub async fn revoke_all_of(
+        &self,
+        user: UserId,
+        those: Those,
+        context: &AuditContext,
+    ) -> Result<Option<usize>, Denied> {
+        Ok(self.end_all(user, those, EndReason::Revoked, context, None).await?.map(|ended| ended.live))
     }
 }

@@ -18,6 +18,7 @@ use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Which};
 use crate::ledger::{LedgerError, search};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::authority::{Authority, SessionAuthority};
 use crate::service::core::denied::Denied;
 use crate::service::sessions::Sessions;
 use crate::service::sessions::end::EndedSessions;
@@ -80,7 +81,7 @@ impl Sessions {
         loop {
             let room = wanted.limit.saturating_sub(so_far.matched).min(PAGE);
             let page = self.fitting(wanted.filter.clone(), so_far.next, room).await?;
-            let own = context.authority.map(|authority| authority.session());
+            let own = context.authority.as_ref().and_then(Authority::session).map(SessionAuthority::session);
             let ids: Vec<_> = page.rows.iter().map(|(row, _)| row.id).filter(|id| Some(*id) != own).collect();
             drop(page.rows);
             if wanted.dry_run {

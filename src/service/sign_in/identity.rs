@@ -1,15 +1,18 @@
 //! Identity: who gets a session, and who says so.
 //!
 //! Owns the first half of the transaction for a user whom an application has verified: the service's secret still counts,
-//! the user is found or added, and what the application says about them is written. [`super::issue`] does the rest, as for
-//! any sign-in.
+//! the user is found or added, and what the application says about them is written, their roles included. [`super::issue`]
+//! does the rest, as for any sign-in.
 
 use crate::domain::event::Event;
-use crate::domain::{Client, Profile, Repeatable, Subject, TokenHash, UserId};
-use crate::ledger::sessions::{self, Session};
+use crate::domain::{Acting, Client, EndReason, Profile, Repeatable, Roles, Subject, TokenHash, UserId};
+use crate::ledger::locks::Locked;
+use crate::ledger::pending_invalidations::PendingInvalidation;
+use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
 use crate::ledger::{Db, LedgerError, audit, issued_keys, services, subjects};
 use crate::service::core::audit_context::AuditContext;
+use crate::service::core::authority::Authority;
 use crate::service::credentials::directory::Caller;
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
@@ -21,6 +24,27 @@ pub(in crate::service) enum Identity {
     User(UserId, Option<i64>),
     /// A user of a service.
     Vouched(Box<Vouched>),
+    /// A user for whom this administrator wants to act.
+    Impersonated(UserId, Box<AuditContext>),
+}
+
+impl Identity {
+    /// The session by which an administrator acts, and what it must show under the locks.
+    pub(in crate::service) fn authority(&self) -> Option<&Authority> {
+        match self {
+            Self::Impersonated(_, by) => by.authority.as_ref(),
+            Self::User(..) | Self::Vouched(_) => None,
+        }
+    }
+
+    /// Who causes the session, from where.
+    pub(in crate::service) fn context(&self, user: UserId, client: &Client) -> AuditContext {
+        match self {
+            Self::User(..) => AuditContext::user(user, client),
+            Self::Vouched(vouched) => vouched.context(client),
+            Self::Impersonated(_, by) => by.as_ref().clone(),
+        }
+    }
 }
 
 /// A user with a proven identity, and how it was proven.
@@ -33,6 +57,8 @@ pub(in crate::service) struct Proven {
     pub(in crate::service) replaces: Vec<TokenHash>,
     /// More input for the risk rules.
     pub(in crate::service) entry: Entry,
+    /// Who will act in the session for the user.
+    pub(in crate::service) acting: Option<Acting>,
 }
 
 /// A user of a service, as the transaction needs it.
@@ -41,6 +67,7 @@ pub(in crate::service) struct Vouched {
     pub(in crate::service) by: Caller,
     pub(in crate::service) subject: Subject,
     pub(in crate::service) profile: Profile,
+    pub(in crate::service) roles: Option<Roles>,
     /// The user's id, if there is none yet.
     pub(in crate::service) new: UserId,
     pub(in crate::service) repeatable: Option<Repeatable>,
@@ -78,6 +105,31 @@ impl SignIns {
             audit::append(db, &line)?;
         }
         Ok(Found::User(user))
+    }
+
+    /// Under the lock, and before the new session: sets the roles that a service has asked for. As for any change of roles,
+    /// every session from before ends, and so does everything else of the old epoch.
+    pub(in crate::service) fn set_roles(
+        &self,
+        db: &mut Db,
+        locked: &Locked,
+        user: User,
+        identity: &Identity,
+        client: &Client,
+    ) -> Result<(User, Vec<PendingInvalidation>), LedgerError> {
+        let Identity::Vouched(vouched) = identity else { return Ok((user, Vec::new())) };
+        let Some(roles) = vouched.roles.as_ref().filter(|roles| **roles != user.roles) else {
+            return Ok((user, Vec::new()));
+        };
+        let context = vouched.context(client);
+        users::set_roles(db, user.id, roles)?;
+        let mut line = self.audit.entry(Event::RolesChanged, &context, Some(user.id), None);
+        line.detail = Some(format!("{} -> {roles}", user.roles));
+        audit::append(db, &line)?;
+        users::raise_epoch(db, user.id)?;
+        let which = Which::OfUser(user.id, None);
+        let ended = self.sessions.end_rows(db, locked, &which, EndReason::RolesChanged, &context)?;
+        Ok((users::find(db, user.id)?.unwrap_or(user), ended.records))
     }
 
     /// Under the lock: writes what the application says about the user, and under which key. Returns the user as described.

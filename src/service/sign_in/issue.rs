@@ -9,12 +9,14 @@ use std::time::Duration;
 use crate::domain::email::InvalidEmail;
 use crate::domain::event::Event;
 use crate::domain::password::Verdict;
-use crate::domain::{Client, DeviceCookie, Email, EndReason, Password, SessionId, Terms, Token, TokenHash, UserId};
+use crate::domain::{
+    Client, DeviceCookie, Email, EndReason, Password, Role, SessionId, Terms, Token, TokenHash, UserId,
+};
 use crate::fault_point;
 use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, locks, tokens};
+use crate::ledger::{Db, LedgerError, audit, tokens};
 use crate::service::audit::security_log::Unanswered;
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::denied::Denied;
@@ -91,6 +93,9 @@ pub enum IssueError {
     /// The service asks for a longer life than the operator's, which are these.
     #[error("the session would last longer than this server allows")]
     TooLong(Terms),
+    /// Administrators act for other users only, never for one another.
+    #[error("an administrator cannot be impersonated")]
+    Administrator,
     /// The key that makes the request repeatable came with another request, or its session is over.
     #[error("the key was used with another request, or its session is over")]
     KeyReused,
@@ -119,6 +124,7 @@ impl SignIns {
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<SignedIn, SignInError> {
         Email::check_visible(&request.email)?;
         let key = Email::key_of(&request.email);
+        let decoy = self.decoy(&key);
         // A device cookie with a valid signature is worth the query whether it still counts.
         let shown = request.device.as_ref().is_some_and(|it| self.core.throttle.key.recognise(it, &key).is_some());
         let early = if shown { Some(self.known(&request.email, key.clone()).await) } else { None };
@@ -139,7 +145,7 @@ impl SignIns {
         let verdict = match &known {
             Ok(user) => {
                 let stored = user.as_ref().map(|user| user.password_hash.clone());
-                self.hash_pool.verify(source, request.password.clone(), stored).await
+                self.hash_pool.verify(source, request.password.clone(), stored, decoy).await
             }
             Err(error) => Err(error.clone()),
         };
@@ -161,12 +167,16 @@ impl SignIns {
         let upgrade = upgrade.map(|stronger| (user.password_hash, stronger));
         fault_point::reach("sign-in: verified");
         let identity = Identity::User(user.id, Some(user.epoch));
-        let proven = Proven { identity, upgrade, replaces: request.replaces, entry };
+        let proven = Proven { identity, upgrade, replaces: request.replaces, entry, acting: None };
         let terms = (self.terms(request.remember), request.remember);
         // On the heap: most requests of a flood end before this point, but would reserve stack for it.
         Box::pin(self.enter(proven, terms, self.fresh(), client)).await.map_err(|error| match error {
-            // The last three are about services.
-            IssueError::UnknownUser | IssueError::UnknownService | IssueError::TooLong(_) | IssueError::KeyReused => {
+            // Only the first is about sign-ins.
+            IssueError::UnknownUser
+            | IssueError::UnknownService
+            | IssueError::TooLong(_)
+            | IssueError::Administrator
+            | IssueError::KeyReused => {
                 self.audit.note_login_failure(id, client, Some("changed meanwhile"));
                 SignInError::Refused
             }
@@ -196,7 +206,7 @@ impl SignIns {
         client: &Client,
     ) -> Result<SignedIn, IssueError> {
         let (identity, replaces) = (Identity::User(user, None), replaces.to_vec());
-        let proven = Proven { identity, upgrade: None, replaces, entry: Entry::default() };
+        let proven = Proven { identity, upgrade: None, replaces, entry: Entry::default(), acting: None };
         self.enter(proven, (self.terms(remember), remember), self.fresh(), client).await
     }
 
@@ -209,6 +219,7 @@ impl SignIns {
         client: &Client,
     ) -> Result<SignedIn, IssueError> {
         let session = self.new_session(&proven.identity, (id, token.hash()), terms, client);
+        let session = session.acted_in(proven.acting.as_ref());
         let policy = &self.core.policy;
         let entrance = Entrance {
             proven,
@@ -253,7 +264,7 @@ impl SignIns {
     ) -> Session {
         let now = self.core.clock().now();
         let user = match of {
-            Identity::User(user, _) => *user,
+            Identity::User(user, _) | Identity::Impersonated(user, _) => *user,
             // Until the transaction knows.
             Identity::Vouched(vouched) => vouched.new,
         };
@@ -278,20 +289,26 @@ impl SignIns {
             owners.extend(sessions::owners(db, which)?);
             going.extend(tokens::sessions_of(db, shown)?.into_iter().map(|(_, session)| session));
         }
-        let locked = locks::users(db, &owners)?;
-        let user = locked.user(session.user_id).filter(|user| !user.is_disabled() && !proven.is_outdated(user));
-        let Some(user) = user.cloned() else { return Ok(Admission::Not(IssueError::UnknownUser)) };
+        let locked = match self.core.lock(db, proven.identity.authority(), &owners)? {
+            Ok(locked) => locked,
+            Err(denied) => return Ok(Admission::Not(denied.into())),
+        };
+        let user = match admitted(proven, locked.user(session.user_id)) {
+            Ok(user) => user.clone(),
+            Err(why) => return Ok(Admission::Not(why)),
+        };
         if let Identity::Vouched(vouched) = &proven.identity
             && let Some(before) = answered_before(db, vouched)?
         {
             return self.repeat(user, before);
         }
         let server = AuditContext::server(Some(client.clone()));
+        // Other roles end all sessions, so there is room afterwards.
+        let (user, mut ended) = self.set_roles(db, &locked, user, &proven.identity, client)?;
         // Before any session ends: a refused sign-in changes nothing.
         let Some(room) = entrance.limit.make_room(db, &session, &going)? else {
             return Ok(Admission::Not(IssueError::TooManySessions));
         };
-        let mut ended = Vec::new();
         if let Some(which) = &replaced {
             ended.extend(self.sessions.end_rows(db, &locked, which, EndReason::Replaced, &server)?.records);
             fault_point::reach("sign-in: replaced session ended");
@@ -310,17 +327,26 @@ impl SignIns {
         session.risk = found.risk().into();
         sessions::insert(db, session.clone())?;
         fault_point::reach("sign-in: session inserted");
-        let (user, context) = match &proven.identity {
-            Identity::User(..) => (user, AuditContext::user(session.user_id, client)),
-            Identity::Vouched(vouched) => (self.describe(db, vouched, user, &session)?, vouched.context(client)),
+        let user = match &proven.identity {
+            Identity::Vouched(vouched) => self.describe(db, vouched, user, &session)?,
+            Identity::User(..) | Identity::Impersonated(..) => user,
         };
-        audit::append(db, &self.audit.entry(Event::LoginSuccess, &context, Some(user.id), Some(session.id)))?;
-        fault_point::reach("sign-in: line written");
-        self.events.tell_session_created(db, &session)?;
+        self.tell(db, proven, &session, client)?;
         if !found.is_empty() {
             ended.extend(self.risk.settle(db, &locked, user.id, &found, &server)?);
         }
         Ok(Admission::Admitted { user: Box::new(user), session: Box::new(session), ended })
+    }
+
+    /// Writes the line and the message about a session that begins.
+    fn tell(&self, db: &mut Db, proven: &Proven, session: &Session, client: &Client) -> Result<(), LedgerError> {
+        let context = proven.identity.context(session.user_id, client);
+        let event = if proven.acting.is_some() { Event::ActingSessionIssued } else { Event::LoginSuccess };
+        let mut line = self.audit.entry(event, &context, Some(session.user_id), Some(session.id));
+        line.detail = proven.acting.as_ref().map(ToString::to_string);
+        audit::append(db, &line)?;
+        fault_point::reach("sign-in: line written");
+        self.events.tell_session_created(db, session)
     }
 
     /// The session with its owner.
@@ -349,5 +375,16 @@ impl SignIns {
             true => Ok(Admission::Admitted { user: Box::new(user), session: Box::new(session), ended: Vec::new() }),
             false => Ok(Admission::Not(IssueError::KeyReused)),
         }
+    }
+}
+
+/// The locked user, if the session may begin.
+fn admitted<'a>(proven: &Proven, user: Option<&'a User>) -> Result<&'a User, IssueError> {
+    let user = user.filter(|user| !user.is_disabled() && !user.is_deleted() && !proven.is_outdated(user));
+    match (user, &proven.identity) {
+        (None, _) => Err(IssueError::UnknownUser),
+        // Or a role would reach further than it was given to.
+        (Some(user), Identity::Impersonated(..)) if user.roles.has(Role::Admin) => Err(IssueError::Administrator),
+        (Some(user), _) => Ok(user),
     }
 }

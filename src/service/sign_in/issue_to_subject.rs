@@ -1,12 +1,14 @@
 //! Issue to a subject: a service has verified its user, who gets a session.
 //!
-//! Owns what a service may ask for. Must never give a subject more than the operator's rules do: neither a role nor a
-//! longer life.
+//! Owns what a service may ask for. Must never give a subject a longer life than the operator's rules do. Roles are given
+//! as asked: the caller has judged whether the service may.
 
 use std::time::Duration;
 
 use crate::domain::throttle::Counts;
-use crate::domain::{Client, Profile, Repeatable, Subject, Terms, Token, TokenHash, UserId};
+use crate::domain::{
+    Acting, ActingParty, Client, Profile, Repeatable, Roles, Subject, Terms, Token, TokenHash, UserId,
+};
 use crate::service::core::denied::Denied;
 use crate::service::core::views::{SessionView, UserView};
 use crate::service::credentials::directory::Caller;
@@ -24,6 +26,10 @@ pub struct IssueRequest {
     pub subject: Subject,
     /// What it says about the user.
     pub profile: Profile,
+    /// Who will act in the session for the user; none in a session of the user's own.
+    pub actor: Option<ActingParty>,
+    /// All roles that the user is to have; none: they stay.
+    pub roles: Option<Roles>,
     /// Whether the session should outlive the browser.
     pub remember: bool,
     /// How long it may stay unused, if shorter than usual.
@@ -53,8 +59,10 @@ impl SignIns {
     /// Issues a session to a user whom an application has verified by its own means.
     pub async fn issue_to_subject(&self, request: IssueRequest, client: &Client) -> Result<Issued, IssueError> {
         let terms = self.shortened(&request)?;
-        // A user's own limit first, so that one user in a loop does not use up the service's.
-        let mut spans = self.core.spans_of(&format!("subject {}", request.subject), Counts::Proofs);
+        // A user's own limit first, so that one user in a loop does not use up the service's; and an agent in a loop not the
+        // user's.
+        let whose = if request.actor.is_some() { "acting for" } else { "subject" };
+        let mut spans = self.core.spans_of(&format!("{whose} {}", request.subject), Counts::Proofs);
         spans.extend(self.core.spans_of(&format!("service {}", request.by.service), Counts::Issues));
         self.core.count_in(&spans).await.map_err(Denied::from)?;
         let new = UserId::generate(self.core.clock().now(), self.core.random());
@@ -65,12 +73,14 @@ impl SignIns {
             by: request.by,
             subject: request.subject,
             profile: request.profile,
+            roles: request.roles,
             new,
             repeatable: key.clone(),
         };
         let identity = Identity::Vouched(Box::new(vouched));
         let (replaces, entry) = (request.replaces, Entry::default());
-        let proven = Proven { identity, upgrade: None, replaces, entry };
+        let acting = request.actor.map(|party| Acting { party, reason: None });
+        let proven = Proven { identity, upgrade: None, replaces, entry, acting };
         let signed_in = self.enter(proven, (terms, request.remember), (id, token), client).await?;
         let lasts = request.remember.then_some(terms.absolute);
         // The one of the session that this request made before.
@@ -79,7 +89,10 @@ impl SignIns {
     }
 
     fn shortened(&self, request: &IssueRequest) -> Result<Terms, IssueError> {
-        let usual = self.terms(request.remember);
+        let usual = match request.actor {
+            Some(_) => self.core.policy.acting_terms,
+            None => self.terms(request.remember),
+        };
         let terms =
             Terms { idle: request.idle.unwrap_or(usual.idle), absolute: request.absolute.unwrap_or(usual.absolute) };
         match terms.idle <= usual.idle && terms.absolute <= usual.absolute {

@@ -4,9 +4,11 @@
 //! committed.
 
 pub(in crate::service) mod attempt;
+pub(in crate::service) mod decoys;
 pub(in crate::service) mod hash_new_password;
 pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod identity;
+pub(in crate::service) mod impersonate;
 pub(in crate::service) mod issue;
 pub(in crate::service) mod issue_to_subject;
 pub(in crate::service) mod reauthenticate;
@@ -17,6 +19,7 @@ pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;
 
+use decoys::Decoys;
 use hash_pool::{HashPool, Hashing};
 
 use crate::service::audit::Audit;
@@ -34,6 +37,8 @@ pub struct SignIns {
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
     pub(in crate::service) hash_pool: Arc<HashPool>,
+    /// What is computed for unknown users.
+    pub(in crate::service) decoys: Arc<Decoys>,
     /// Judges new passwords.
     pub(in crate::service) password_judge: Arc<HashPool>,
 }

@@ -66,7 +66,9 @@ impl SignIns {
         also: impl Fn(&mut Db, &Locked, &AuditContext) -> Result<Vec<PendingInvalidation>, LedgerError>,
     ) -> Result<Option<(Session, Vec<PendingInvalidation>)>, LedgerError> {
         let Checked { user, session, token_hash, .. } = renewal.checked;
-        let Ok(locked) = self.core.lock(db, renewal.context.authority.as_ref(), &[])? else { return Ok(None) };
+        let by = renewal.context.authority.as_ref();
+        // A new password ends other sessions.
+        let Ok(locked) = self.core.lock_with_acted(db, by, user, &[])? else { return Ok(None) };
         let current = locked.user(user).map(|row| row.epoch);
         let now = self.core.clock().now();
         let proven_at = renewal.epoch.map(|_| now);

@@ -31,6 +31,10 @@ impl SignIns {
         password: Password,
         client: &Client,
     ) -> Result<User, NotProven> {
+        // Whoever acts for the owner may have the password, and is still not the owner.
+        if checked.acting.is_some() {
+            return Err(Denied::Forbidden.into());
+        }
         let user = checked.user;
         let found = self.core.ledger.read_at_entrance(move |db| users::find(db, user)).await.map_err(Denied::from)?;
         let user = found.ok_or(Denied::Ended)?;
@@ -38,7 +42,8 @@ impl SignIns {
         let attempt = attempt
             .inspect_err(|throttled| self.audit.note_throttled(&user.email_key, throttled, client))
             .map_err(Denied::from)?;
-        let verdict = self.hash_pool.verify(Source::familiar(client), password, Some(user.password_hash.clone())).await;
+        let stored = Some(user.password_hash.clone());
+        let verdict = self.hash_pool.verify(Source::familiar(client), password, stored, None).await;
         match attempt.settle(verdict, true).await.map_err(Denied::from)? {
             Verdict::Match { .. } => Ok(user),
             Verdict::Mismatch | Verdict::Unusable => {

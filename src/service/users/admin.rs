@@ -194,7 +194,7 @@ impl Users {
         let (room, context) = (self.clone(), context.clone());
         let changed = self.core.write(move |db| {
             let others = if must_leave_one(&context, event) { users::privileged(db)? } else { Vec::new() };
-            let locked = match room.core.lock(db, context.authority.as_ref(), &[&[id], others.as_slice()].concat())? {
+            let locked = match room.core.lock_with_acted(db, context.authority.as_ref(), id, &others)? {
                 Ok(locked) => locked,
                 Err(unproven) => return Ok(Err(AdminError::from(unproven))),
             };

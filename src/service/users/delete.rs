@@ -44,22 +44,23 @@ impl Users {
 
     /// Erases the remaining data of a deleted account.
     async fn erase(&self, id: UserId) -> Result<(), LedgerError> {
+        let room = self.clone();
         // Under its lock, so that only one of several nodes does it.
-        let some = move |db: &mut Db| match locks::users(db, &[id])?.user(id).is_some_and(User::is_deleted) {
-            true => erasure::erase_some(db, id, BATCH),
-            false => Ok(false),
+        let some = move |db: &mut Db| {
+            if !locks::users(db, &[id])?.user(id).is_some_and(User::is_deleted) {
+                return Ok(false);
+            }
+            // Before the search: what is written after it is late, however long the search takes.
+            let now = room.fence.ledger_now(db)?;
+            let found = erasure::erase_some(db, id, BATCH)?;
+            if !found {
+                erasure::finish(db, id, now)?;
+            }
+            Ok(found)
         };
-        while self.core.write(some).await? {
+        while self.core.write(some.clone()).await? {
             fault_point::reach("deletion: some erased");
         }
-        let room = self.clone();
-        self.core
-            .write(move |db| {
-                locks::users(db, &[id])?;
-                let now = room.fence.ledger_now(db)?;
-                erasure::finish(db, id, now)
-            })
-            .await?;
         fault_point::reach("deletion: all erased");
         Ok(())
     }

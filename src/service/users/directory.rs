@@ -54,10 +54,10 @@ impl Users {
         Ok(page.await?)
     }
 
-    /// A user with live and ended sessions; `current` is the session that asks.
-    pub async fn user_detail(&self, id: UserId, current: SessionId) -> Result<Option<UserDetail>, Unavailable> {
+    /// A user with live and ended sessions; `current` is the session that asks, if it is one.
+    pub async fn user_detail(&self, id: UserId, current: Option<SessionId>) -> Result<Option<UserDetail>, Unavailable> {
         let Some(user) = self.find_user_by_id(id).await? else { return Ok(None) };
-        let live = self.sessions.known_sessions(id, Some(current)).await?;
+        let live = self.sessions.known_sessions(id, current).await?;
         let most = i64::try_from(HISTORY + live.len()).unwrap_or(i64::MAX);
         let over = self.core.ledger.read(move |db| {
             let mut rows = session_history::ended_of(db, id, most)?;
@@ -69,7 +69,7 @@ impl Users {
         let mut history: Vec<_> = over.iter().map(EndedSessionView::new).collect();
         history.sort_by_key(|session| Reverse(session.ended_at));
         history.truncate(HISTORY);
-        let sessions = live.into_iter().map(|(row, last, _)| SessionDetail::new(&row, last, Some(current))).collect();
+        let sessions = live.into_iter().map(|(row, last, _)| SessionDetail::new(&row, last, current)).collect();
         Ok(Some(UserDetail { user, sessions, history }))
     }
 

@@ -7,6 +7,8 @@ pub(in crate::service) mod account;
 pub(in crate::service) mod admin;
 pub(in crate::service) mod delete;
 pub(in crate::service) mod directory;
+pub(in crate::service) mod ensure;
+pub(in crate::service) mod import;
 pub(in crate::service) mod register;
 pub(in crate::service) mod reset;
 

@@ -105,7 +105,7 @@ impl Users {
         let password_hash = self.sign_in.hash_new_password(chooser, new, &owner.email, owner.name.as_deref()).await?;
         let (room, context) = (self.clone(), AuditContext::anonymous(client));
         let done = self.core.write(move |db| {
-            let locked = locks::users(db, &[user])?;
+            let Ok(locked) = room.core.lock_with_acted(db, None, user, &[])? else { return Ok(None) };
             let Some(row) = locked.user(user).filter(|row| !row.is_disabled()) else { return Ok(None) };
             // Judge the expiry now: the request may have waited for the hash and for the lock.
             if !resets::consume(db, &hash, room.core.clock().now())? {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sessiond::domain::{Clock, LedgerClock, Process, Stamp, SystemClock, SystemRandom, ThrottleKey, Timestamp, Token};
 use sessiond::ledger::{self, Ledger, Refusal, live_store};
 use sessiond::server::open_ledger;
-use sessiond::service::{Activity, App, Background, Parts, Policy};
+use sessiond::service::{Activity, App, Background, Parts, Policy, Those};
 
 use crate::support::crowd;
 use crate::support::database::Database;
@@ -232,7 +232,7 @@ async fn a_lease_lasts_from_the_start_of_the_read_that_allows_it() {
     assert!(is_live(&other, &victims[0]).await, "another one may speak now");
     let checked =
         other.check.authenticate(&victims[0], IP, Activity::Background).await.expect("an answer").expect("a session");
-    other.sessions.sign_out_sessions(&checked, true, &client()).await.expect("a 2xx");
+    other.sessions.sign_out_sessions(&checked, Those::All(None), &client()).await.expect("a 2xx");
     let (lapsed, told) = victims.split_at(2);
     for victim in lapsed {
         let answer = scene.slow.check.authenticate(victim, IP, Activity::Background).await;
@@ -297,6 +297,7 @@ impl Stray {
             throttle_key: ThrottleKey::derive(&[7; 64]),
             webhook: None,
             locator: None,
+            tokens: None,
         });
         let (run_id, replid, prefix) = ("a".repeat(40), "b".repeat(40), String::new());
         let redis = Process { run_id, replid, database: 0, prefix, shard: None };

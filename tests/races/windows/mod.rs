@@ -124,6 +124,7 @@ fn node(database: &str, redis: Option<&str>, lease: Duration, clock: &Arc<Movabl
         throttle_key: ThrottleKey::derive(&[7; 64]),
         webhook: None,
         locator: None,
+        tokens: None,
     })
 }
 

@@ -19,7 +19,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::domain::password::{HashingFailed, Verdict, WeakPassword};
+use crate::domain::password::{HashingFailed, StoredHash, Verdict, WeakPassword};
 use crate::domain::{Clock, Password, PasswordRules, Random};
 use crate::service::core::unavailable::Unavailable;
 
@@ -107,14 +107,16 @@ impl HashPool {
         self.run(source, move |_| Ok(rules.check(&password, &personal))).await
     }
 
-    /// Compares a password with a stored hash; without one, takes the same time and does not match.
+    /// Compares a password with a stored hash; without one, takes the same time and does not match. `decoy` is the work for
+    /// that, where it is not ours.
     pub(in crate::service) async fn verify(
         &self,
         source: Source,
         password: Password,
         stored: Option<String>,
+        decoy: Option<Arc<StoredHash>>,
     ) -> Result<Verdict, Unavailable> {
-        self.run(source, move |worker| worker.verify(&password, stored.as_deref())).await
+        self.run(source, move |worker| worker.verify(&password, stored.as_deref(), decoy.as_deref())).await
     }
 
     /// The counts so far.

@@ -156,7 +156,7 @@ async fn l_01_no_more_hashes_at_once_than_threads_and_every_one_is_counted() {
     let jobs: Vec<_> = (0..6)
         .map(|number| {
             let hash_pool = Arc::clone(&hash_pool);
-            tokio::spawn(async move { hash_pool.verify(from(number), password(), None).await })
+            tokio::spawn(async move { hash_pool.verify(from(number), password(), None, None).await })
         })
         .collect();
     for job in jobs {

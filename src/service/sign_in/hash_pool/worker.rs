@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::domain::password::{Hasher, HashingFailed, Verdict};
+use crate::domain::password::{Hasher, HashingFailed, StoredHash, Verdict};
 use crate::domain::{Password, Random};
 
 /// The niceness of the threads above the rest of the process: on a busy core they get a quarter of it, on an idle one
@@ -76,11 +76,16 @@ impl<'a> Worker<'a> {
         self.hasher.hash(password, random)
     }
 
-    pub(super) fn verify(&mut self, password: &Password, stored: Option<&str>) -> Result<Verdict, HashingFailed> {
+    pub(super) fn verify(
+        &mut self,
+        password: &Password,
+        stored: Option<&str>,
+        decoy: Option<&StoredHash>,
+    ) -> Result<Verdict, HashingFailed> {
         let _running = self.counts.one_more();
         match stored {
-            Some(stored) => self.hasher.verify(password, stored),
-            None => self.hasher.verify_nobody(password).map(|()| Verdict::Mismatch),
+            Some(stored) => self.hasher.verify(password, stored, decoy),
+            None => self.hasher.verify_nobody(password, decoy).map(|()| Verdict::Mismatch),
         }
     }
 }

@@ -1,0 +1,2 @@
+DROP INDEX sessions_acting;
+ALTER TABLE sessions DROP COLUMN actor;
