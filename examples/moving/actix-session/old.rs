@@ -75,7 +75,7 @@ impl Cookies {
 pub async fn take(
     cookies: web::Data<Cookies>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>> {
     let Some(old) = request.cookie(OLD) else {
         return Ok(next.call(request).await?.map_into_left_body());
@@ -107,7 +107,7 @@ pub async fn take(
 pub async fn sign_in(
     service: web::Data<Service>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>> {
     let state = request.extensions_mut().remove::<State>();
     let user = state.as_ref().and_then(|state| users::with_id(state.0.get("user")?.as_str()?));
