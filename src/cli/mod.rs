@@ -7,6 +7,7 @@
 mod account;
 mod alerts;
 mod audit;
+mod exchange;
 mod failure;
 mod import;
 mod keys;
@@ -83,6 +84,8 @@ enum Command {
     /// Show the audit log: what happened, to whom, and who did it
     #[command(subcommand, disable_help_subcommand = true)]
     Audit(audit::Command),
+    /// Show which clients still exchange old tokens, to see when the last of them is gone
+    Exchange(exchange::Asked),
     /// Report what happened to the database
     #[command(subcommand, disable_help_subcommand = true)]
     Ledger(ledger::Command),
@@ -107,7 +110,7 @@ impl Command {
             Self::Keys(command) => command.changes(),
             Self::Alerts(command) => matches!(command, alerts::Command::Acknowledge { .. }),
             Self::Ledger(_) => true,
-            Self::Migrate | Self::Audit(_) | Self::Webhook(_) | Self::CheckConfig { .. } => false,
+            Self::Migrate | Self::Audit(_) | Self::Exchange(_) | Self::Webhook(_) | Self::CheckConfig { .. } => false,
         }
     }
 }
@@ -203,6 +206,7 @@ fn run_command(command: Command, config: &Config, out: &mut Output<impl Write>) 
         Command::Keys(command) => block_on(keys::run(command, config, out)),
         Command::Alerts(command) => block_on(alerts::run(command, config, out)),
         Command::Audit(command) => block_on(audit::run(command, config, out)),
+        Command::Exchange(asked) => block_on(exchange::run(asked, config, out)),
         Command::Ledger(command) => block_on(ledger::run(command, config, out)),
         Command::Webhook(command) => block_on(webhook::run(command, config, out)),
         Command::CheckConfig { json } => {

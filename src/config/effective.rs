@@ -3,11 +3,12 @@
 //! Owns the order and the words. Must never print a secret.
 
 use super::settings::var;
-use super::{Config, DEVICE_CHANGES, HSTS, LOG_FORMATS, POLICIES, REGISTRATIONS, Redis, list, risk, terms};
+use super::{Config, DEVICE_CHANGES, Exchange, HSTS, LOG_FORMATS, POLICIES, REGISTRATIONS, Redis, list, risk, terms};
 
 impl Config {
     /// Every variable with its effective value, secrets masked; `None` if nothing is set.
     pub(crate) fn effective(&self) -> Vec<(&'static str, Option<String>)> {
+        let exchange = |show: fn(&Exchange) -> Option<String>| self.exchange.as_ref().and_then(show);
         let redis = |show: fn(&Redis) -> String| self.redis.as_ref().map(show).filter(|text| !text.is_empty());
         vec![
             (var::LISTEN, Some(self.listen.to_string())),
@@ -49,6 +50,11 @@ impl Config {
             (var::JWT_AUDIENCE, self.jwt.as_ref().map(|jwt| jwt.audience.clone())),
             (var::JWT_LIFETIME, self.jwt.as_ref().map(|jwt| terms::text(jwt.lifetime))),
             (var::JWT_HEADER, self.jwt.as_ref().and_then(|jwt| jwt.header.clone())),
+            (var::EXCHANGE_ISSUER, exchange(|it| Some(it.rules.issuer.clone()))),
+            (var::EXCHANGE_AUDIENCE, exchange(|it| Some(it.rules.audience.clone()))),
+            (var::EXCHANGE_SUBJECT_CLAIM, exchange(|it| Some(it.rules.subject_claim.clone()))),
+            (var::EXCHANGE_COOKIE, exchange(|it| it.cookie.clone())),
+            (var::EXCHANGE_UNTIL, exchange(|it| Some(it.until.to_rfc3339()))),
             (var::REGISTRATION, word(self.registration, &REGISTRATIONS)),
             (var::AUDIT_RETENTION, Some(terms::text(self.audit_retention))),
             (var::ENDED_SESSION_RETENTION, Some(terms::text(self.ended_session_retention))),

@@ -68,6 +68,14 @@ impl<'a> Given<'a> {
         Ok(file.text)
     }
 
+    /// The content of the file that this names, which all may read but not change.
+    pub fn public_file(&self) -> Result<String, ConfigError> {
+        secret_file::read_public(Path::new(self.text.unwrap_or_default())).map_err(|fault| match fault {
+            Fault::Open => self.bad("names a file that every user can write: run `chmod o-w` on it."),
+            Fault::Unreadable(error) => self.bad(format!("names a file that cannot be read: {error}.")),
+        })
+    }
+
     /// The sentence "VARIABLE problem".
     pub fn bad(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError::new(self.variable, problem)

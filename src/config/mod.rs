@@ -8,6 +8,7 @@ mod clear_site_data;
 mod cookie_key;
 mod csrf;
 mod effective;
+mod exchange;
 mod given;
 mod jwt;
 mod network;
@@ -37,6 +38,7 @@ use crate::domain::{AtLimit, OnDeviceChange, Registration, RiskPolicy, Terms};
 
 pub use clear_site_data::{ClearSiteData, SiteData};
 pub use cookie_key::{CookieKey, CookieKeySource};
+pub use exchange::Exchange;
 pub use given::ConfigError;
 pub use jwt::Jwt;
 pub use origin::Origin;
@@ -120,6 +122,8 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Tokens for services, if they are issued.
     pub(crate) jwt: Option<Jwt>,
+    /// The exchange of an application's old tokens, if any.
+    pub(crate) exchange: Option<Exchange>,
     /// Whether anyone may register.
     pub(crate) registration: Registration,
     /// How long the audit log keeps its lines.
@@ -229,6 +233,7 @@ impl Config {
             password_min_length: password_min_length.number(LEAST_PASSWORD_MIN_LENGTH, MOST_PASSWORD_MIN_LENGTH)?,
             webhook: webhook::webhook(&settings, secrets != Secrets::None, &mut secrets_of_group)?,
             jwt: jwt::jwt(&settings)?,
+            exchange: exchange::exchange(&settings, secrets == Secrets::All, &mut secrets_of_group)?,
             registration: registration.choice(&REGISTRATIONS)?,
             audit_retention: retention::audit(&settings)?,
             ended_session_retention: retention::ended_sessions(&settings)?,

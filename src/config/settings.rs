@@ -224,6 +224,30 @@ settings! {
     /// The header of /auth/forward that has such a token; with Authorization, a bearer token
     JWT_HEADER = "SESSIOND_JWT_HEADER", "HEADER";
 
+    /// The public key of an application's old JWTs, which POST /exchange takes: a file with one key in PEM, or a JWK set
+    EXCHANGE_KEY_FILE = "SESSIOND_EXCHANGE_KEY_FILE", "FILE", in_words("nothing is exchanged");
+
+    /// The shared secret of those tokens (HS256), instead of a public key: a file with at least 32 bytes
+    EXCHANGE_SECRET_FILE = "SESSIOND_EXCHANGE_SECRET_FILE", "FILE", in_words("nothing is exchanged");
+
+    /// The iss of those tokens
+    EXCHANGE_ISSUER = "SESSIOND_EXCHANGE_ISSUER", "TEXT";
+
+    /// The aud of those tokens
+    EXCHANGE_AUDIENCE = "SESSIOND_EXCHANGE_AUDIENCE", "TEXT";
+
+    /// The claim of those tokens that names the user
+    EXCHANGE_SUBJECT_CLAIM = "SESSIOND_EXCHANGE_SUBJECT_CLAIM", "NAME", default("sub");
+
+    /// The cookie that holds such a token, if the Authorization header does not
+    EXCHANGE_COOKIE = "SESSIOND_EXCHANGE_COOKIE", "NAME";
+
+    /// A file with the jti of each of those tokens that is revoked, one a line
+    EXCHANGE_REVOKED_FILE = "SESSIOND_EXCHANGE_REVOKED_FILE", "FILE";
+
+    /// From this date on nothing is exchanged: 2027-03-01 (its midnight in UTC), or a time
+    EXCHANGE_UNTIL = "SESSIOND_EXCHANGE_UNTIL", "DATE";
+
     /// Whether anyone may register: open or closed
     REGISTRATION = "SESSIOND_REGISTRATION", "STATE", default("open");
 

@@ -70,6 +70,10 @@ pub enum Event {
     ServiceRemoved,
     /// The keys that sign tokens for services were replaced.
     SigningKeysRotated,
+    /// An application's old token was exchanged for a session.
+    TokenExchanged,
+    /// Such a token was refused.
+    TokenExchangeFail,
 }
 
 impl Event {
@@ -106,6 +110,8 @@ impl Event {
         Self::ServiceSecretRotated,
         Self::ServiceRemoved,
         Self::SigningKeysRotated,
+        Self::TokenExchanged,
+        Self::TokenExchangeFail,
     ];
 
     /// The event of this name.
@@ -147,6 +153,8 @@ impl Event {
             Self::ServiceSecretRotated => "service_secret_rotated",
             Self::ServiceRemoved => "service_removed",
             Self::SigningKeysRotated => "signing_keys_rotated",
+            Self::TokenExchanged => "authn_token_exchange",
+            Self::TokenExchangeFail => "authn_token_exchange_fail",
         }
     }
 }

@@ -22,25 +22,19 @@ use super::{Random, random};
 pub use cost::{CHEAP_VARIABLE, hash_at_full_cost, is_cheap};
 pub use stored::{StoredHash, UnusableHash};
 
-use stored::Recipe;
+use stored::{LANES, NOBODYS_SALT, Recipe, SALT};
 
 /// Fewest code points of a new password, even if the settings say less.
 pub const MIN_CHARS: usize = 8;
 /// Most code points of a password.
 pub const MAX_CHARS: usize = 256;
 
-const LANES: u32 = 1;
-/// The length of our salts.
-const SALT: usize = 16;
 /// Most bytes of a password that bcrypt reads, the NUL at its end included.
 const BCRYPT_READS: usize = 72;
 
 /// Stored in place of a hash while no password opens the account; it is not the hash of any password. A comparison with
 /// it costs as much as a mismatch.
 pub const LOCKED: &str = "!locked";
-
-/// Salt of the hash that is computed for an unknown user. Its output is discarded.
-const NOBODYS_SALT: [u8; SALT] = *b"nobody at all...";
 
 /// A password as typed, composed (NFC) so that one password has one byte form. Wiped from memory when dropped; never
 /// printed.
@@ -295,6 +289,35 @@ mod tests {
         assert!(hasher.blocks.is_empty(), "{} blocks are kept", hasher.blocks.len());
         hasher.verify_nobody(&password("password"), None).unwrap();
         assert_eq!(hasher.blocks.len(), 19_456);
+    }
+
+    /// Of this password, by other libraries: maker and hash in each line.
+    const HASHES: &str = include_str!("../../tests/api/import_files/hashes.txt");
+    const PASSWORD: &str = "trombone café on the 7th floor";
+
+    fn verdict(password: &str, stored: &str) -> Verdict {
+        Hasher::default().verify(&Password::new(password.to_owned()), stored, None).unwrap()
+    }
+
+    #[test]
+    fn a_hash_of_every_form_knows_its_password_and_no_other() {
+        for (maker, hash) in HASHES.lines().filter_map(|line| line.split_once(' ')) {
+            assert_eq!(verdict(PASSWORD, hash), Verdict::Match { outdated: true }, "{maker}");
+            assert_eq!(verdict("trombone cafe on the 7th floor", hash), Verdict::Mismatch, "{maker}");
+            let decoy = StoredHash::parse(hash).unwrap().decoy();
+            Hasher::default().verify_nobody(&Password::new(PASSWORD.to_owned()), Some(&decoy)).expect(maker);
+            assert!(!decoy.salt.is_empty() && decoy.output.iter().all(|byte| *byte == 0), "{maker}");
+        }
+        assert_eq!(HASHES.lines().count(), 15);
+    }
+
+    /// By bcrypt 5.0 of Python, which refuses longer ones: of 72 times x.
+    #[test]
+    fn bcrypt_reads_the_beginning_of_a_long_password() {
+        let stored = "$2b$04$LraNWqaeM5vFGrKGROz92u3D6IU18gw2pCkXtNvsCOb5NCjGrjheW";
+        assert_eq!(verdict(&"x".repeat(72), stored), Verdict::Match { outdated: true });
+        assert_eq!(verdict(&"x".repeat(80), stored), Verdict::Match { outdated: true });
+        assert_eq!(verdict(&"x".repeat(71), stored), Verdict::Mismatch);
     }
 
     fn cheap_hash(text: &str) -> String {

@@ -19,7 +19,8 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use super::site::Site;
 
 /// Request headers that a page may send, beside those that any form can send.
-const SENT: HeaderValue = HeaderValue::from_static("content-type, x-requested-with, x-csrf-token, x-no-touch");
+const SENT: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, x-requested-with, x-csrf-token, x-no-touch");
 /// Response headers that a page may read, beside those that any page may read.
 const READ: HeaderValue = HeaderValue::from_static("retry-after, x-request-id, etag");
 /// Seconds for which a browser may cache a preflight. No longer: an origin removed from the settings stays allowed for

@@ -76,6 +76,8 @@ impl From<IssueError> for Problem {
             ),
             IssueError::Administrator => Self::cannot_impersonate(),
             IssueError::KeyReused => Self::key_reused(),
+            // Of the route that exchanges tokens, which has its own words for it.
+            IssueError::TokenUsed => Self::unauthenticated(),
             IssueError::Denied(denied) => denied.into(),
         }
     }

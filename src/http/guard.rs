@@ -27,6 +27,7 @@ use super::csrf::shown;
 use super::csrf_token::Shown;
 use super::device_cookie;
 use super::no_touch;
+use super::old_token;
 use super::problem::Problem;
 use super::request_id;
 use super::security_log::{Refused, note, note_access};
@@ -195,6 +196,11 @@ impl SessionLayer {
             }
             AccessLevel::Public | AccessLevel::Embedded | AccessLevel::Service(_) => None,
         };
+        if self.level == AccessLevel::Public
+            && let Some(cookie) = &self.site.old_token_cookie
+        {
+            old_token::keep(cookie, request);
+        }
         // On sign-in routes; read before cookies are removed.
         let device = match self.level {
             AccessLevel::Public => device_cookie::read(headers),

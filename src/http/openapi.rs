@@ -19,7 +19,7 @@ use super::forwarded_request::FORWARD;
 use super::openapi_common::AccessLevels;
 use super::problem_body::{FieldError, ProblemBody, StepUp};
 use super::site::Site;
-use super::{account, admin, events, gateway, openapi_common, openapi_examples, openapi_problems};
+use super::{account, admin, events, exchange, gateway, openapi_common, openapi_examples, openapi_problems};
 use super::{operator, reauthenticate, services, sessions, sign_in, subjects};
 
 #[derive(OpenApi)]
@@ -35,6 +35,7 @@ use super::{operator, reauthenticate, services, sessions, sign_in, subjects};
     ),
     paths(
         sign_in::register, sign_in::login, sign_in::logout, sign_in::reset,
+        exchange::exchange,
         account::me, account::session, account::rename, account::change_password,
         reauthenticate::reauthenticate,
         sessions::list, sessions::revoke, sessions::revoke_all,
@@ -83,6 +84,12 @@ impl Document {
             .description(Some("A service's secret, from `sessiond service add`. Never from a browser."));
         let bearer = SecurityScheme::Http(bearer.build());
         document.components.get_or_insert_default().add_security_scheme("service", bearer);
+        let jwt = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("A token that an application issued before its sessions moved here."));
+        let jwt = SecurityScheme::Http(jwt.build());
+        document.components.get_or_insert_default().add_security_scheme("old_token", jwt);
         openapi_common::complete(&mut document, &self.levels);
         openapi_problems::complete(&mut document);
         let mut document = serde_json::to_value(document).unwrap_or_default();

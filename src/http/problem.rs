@@ -66,6 +66,7 @@ kinds! {
     FROM_BROWSER = "from-browser" FORBIDDEN "Not for browsers";
     INSUFFICIENT_SCOPE = "insufficient-scope" FORBIDDEN "The service may not do this";
     USER_DISABLED = "user-disabled" FORBIDDEN "The user is disabled";
+    TOKEN_REFUSED = "token-refused" UNAUTHORIZED "Token refused";
     REGISTRATION_CLOSED = "registration-closed" FORBIDDEN "Registration is closed";
     NOT_FOUND = "not-found" NOT_FOUND "Not found";
     METHOD_NOT_ALLOWED = "method-not-allowed" METHOD_NOT_ALLOWED "Method not allowed";
@@ -73,6 +74,8 @@ kinds! {
     EMAIL_TAKEN = "email-taken" CONFLICT "E-mail address already in use";
     LAST_ADMINISTRATOR = "last-administrator" CONFLICT "Last administrator";
     TOO_MANY_SESSIONS = "too-many-sessions" CONFLICT "Too many sessions";
+    TOKEN_USED = "token-used" CONFLICT "Token already exchanged";
+    EXCHANGE_OVER = "exchange-over" GONE "Tokens are no longer exchanged";
     BODY_TOO_LARGE = "body-too-large" PAYLOAD_TOO_LARGE "The body is too large";
     TOO_MANY_ATTEMPTS = "too-many-attempts" TOO_MANY_REQUESTS "Too many attempts";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "Wrong media type of the body";
@@ -116,6 +119,10 @@ impl Problem {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
         self
+    }
+
+    pub(super) fn with_challenge(self) -> Self {
+        self.with_header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
     fn retry_soon(self) -> Self {

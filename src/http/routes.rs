@@ -17,8 +17,8 @@ use super::guard::{CheckLayer, SessionLayer};
 use super::problem::{Problem, REAUTHENTICATE};
 use super::site::Site;
 use super::{
-    account, admin, bounce, cors, events, gateway, go_on, headers, jwks, openapi, operator, pages, reauthenticate,
-    service_guard, services, sessions, sign_in, subjects, unknown_query,
+    account, admin, bounce, cors, events, exchange, gateway, go_on, headers, jwks, openapi, operator, pages,
+    reauthenticate, service_guard, services, sessions, sign_in, subjects, unknown_query,
 };
 use crate::domain::Scope;
 
@@ -35,6 +35,7 @@ pub fn table() -> Vec<Path> {
 
         public("/register").post(sign_in::register),
         public("/login").post(sign_in::login),
+        public("/exchange").post(exchange::exchange).knows(&["remember"]),
         public("/logout").post(sign_in::logout),
         public("/reset").post(sign_in::reset).page(pages::reset),
 

@@ -26,6 +26,8 @@ pub enum Refused {
     Access,
     /// A request that another site's page may have made.
     Forgery,
+    /// An old token.
+    Exchange,
 }
 
 impl Refused {
@@ -37,6 +39,7 @@ impl Refused {
             Self::ResetLink => Event::PasswordResetFail,
             Self::Access => Event::AccessFail,
             Self::Forgery => Event::Forgery,
+            Self::Exchange => Event::TokenExchangeFail,
         }
     }
 }
@@ -54,6 +57,7 @@ pub fn note(app: &App, what: Refused, client: &Client, session: Option<&Checked>
         Refused::ResetLink => log::warn!(target: TARGET, "{line}"),
         Refused::Access => log::warn!(target: TARGET, "{line}"),
         Refused::Forgery => log::warn!(target: TARGET, "{line}"),
+        Refused::Exchange => log::warn!(target: TARGET, "{line}"),
     }
 }
 

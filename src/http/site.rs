@@ -44,6 +44,8 @@ pub struct Site {
     pub csrf_tokens: Arc<CsrfTokens>,
     /// The tokens of sessions that are issued under a key.
     pub idempotency_keys: Arc<IdempotencyKeys>,
+    /// The cookie that may hold an old token, empty if none does; none if no token is exchanged.
+    pub old_token_cookie: Option<Arc<str>>,
     /// Which of the requests that gateways ask about need a CSRF token.
     pub forwarded_method: Arc<ForwardedMethod>,
     /// The header of a gateway's answer that has a token for services.
@@ -67,6 +69,7 @@ impl Site {
             app: app.clone(),
             csrf_tokens: Arc::new(CsrfTokens::new(cookie.key(), Arc::clone(&random))),
             idempotency_keys: Arc::new(IdempotencyKeys::new(cookie.key())),
+            old_token_cookie: config.exchange.as_ref().map(|it| it.cookie.as_deref().unwrap_or_default().into()),
             forwarded_method: Arc::new(ForwardedMethod::new(config)),
             token_header: config.jwt.as_ref().and_then(|jwt| HeaderName::try_from(jwt.header.as_deref()?).ok()),
             cookie: Arc::new(cookie),

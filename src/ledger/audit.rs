@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -117,6 +118,19 @@ pub fn details(
         .filter(audit::session_id.eq(session.to_string()))
         .filter(audit::event.concat("").eq(event.name()));
     Ok(rows.order(audit::id).limit(limit).select(audit::detail).load(db)?)
+}
+
+/// A detail, how many lines have it, and when the last of them was written.
+pub type ByDetail = (Option<String>, i64, Option<i64>);
+
+/// The details of an event's lines since then: how many lines have each, and when the last of them was written.
+pub fn by_detail(db: &mut Db, event: Event, since: Timestamp, limit: i64) -> Result<Vec<ByDetail>, LedgerError> {
+    let rows = audit::table
+        .filter(audit::event.eq(event.name()))
+        .filter(audit::id.ge(ids::least_at(since).to_string()))
+        .group_by(audit::detail)
+        .select((audit::detail, count_star(), max(audit::at)));
+    Ok(rows.order(max(audit::at).desc()).limit(limit).load(db)?)
 }
 
 /// A filter: all its conditions must hold.

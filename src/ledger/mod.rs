@@ -18,6 +18,7 @@ mod connections;
 mod db;
 pub mod erasure;
 mod error;
+pub mod exchanged_tokens;
 mod file;
 pub mod issued_keys;
 pub mod last_seen;
@@ -318,8 +319,7 @@ impl Ledger {
         self.refusals.stopwatch()
     }
 
-    /// Whether nodes need a lease for their answers: another server may have taken this one's place. A file has one
-    /// place.
+    /// Whether nodes need a lease for their answers: another server may have taken this one's place, but no other file.
     pub fn needs_lease(&self) -> bool {
         match self.database {
             Database::Sqlite { .. } => false,

@@ -35,6 +35,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    exchanged_tokens (name) {
+        name -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     former_tokens (token_hash) {
         token_hash -> Binary,
         session_id -> Text,
@@ -235,6 +242,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     alert_sessions,
     alerts,
     audit,
+    exchanged_tokens,
     former_tokens,
     issued_keys,
     lineage,

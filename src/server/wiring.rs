@@ -11,7 +11,8 @@ use crate::config::{Config, ConfigError, CookieKey, Database, Origin, Redis};
 use crate::domain::{Clock, LedgerClock, PasswordRules, Random, Seal, SystemClock, SystemRandom, ThrottleKey, random};
 use crate::ledger::{self, Ledger, Tables};
 use crate::live::{Fence, Live, LiveConfig, LiveError};
-use crate::service::{self, App, Background, Locator, Membership, Policy, Shared, StartError, StoreFence, TokenRules};
+use crate::service::{self, App, Background, ExchangeRules, Locator, Membership, Policy, RevokedTokens, Shared};
+use crate::service::{StartError, StoreFence, TokenRules};
 use crate::webhook::Sender;
 
 /// The service's inputs besides its settings.
@@ -67,16 +68,18 @@ async fn over(ledger: Ledger, config: &Config) -> Result<App, StartError> {
     let throttle_key = ThrottleKey::derive(&random::bytes::<64>(random.as_ref()));
     // It needs no location files either.
     let (policy, webhook) = (Policy::from(config), sender(config));
+    let (live, locator, exchange, tokens) = (None, None, None, None);
     let app = App::new(service::Parts {
         ledger,
-        live: None,
+        live,
         clock,
         random,
         policy,
         throttle_key,
         webhook,
-        locator: None,
-        tokens: None,
+        locator,
+        exchange,
+        tokens,
     });
     app.fence.follow_clock().await?;
     Ok(app)
@@ -86,7 +89,7 @@ async fn over(ledger: Ledger, config: &Config) -> Result<App, StartError> {
 /// are not started. Redis need not answer now; if it does and says that the ledger is an older copy, this fails.
 pub async fn open_to_serve(config: &Config, parts: Parts) -> Result<App, StartError> {
     let Parts { clock, random } = parts;
-    let locator = locator(config)?;
+    let (locator, exchange) = (locator(config)?, exchange(config)?);
     let (policy, webhook) = (Policy::from(config), sender(config));
     if let Some(Err(error)) = webhook.as_ref().map(Sender::prepare) {
         return Err(StartError(format!("SESSIOND_WEBHOOK_URL: {error}.")));
@@ -112,7 +115,18 @@ pub async fn open_to_serve(config: &Config, parts: Parts) -> Result<App, StartEr
     };
     let throttle_key = ThrottleKey::derive(cookie_key.as_bytes());
     let tokens = token_rules(config, &cookie_key)?;
-    let app = App::new(service::Parts { ledger, live, clock, random, policy, throttle_key, webhook, locator, tokens });
+    let app = App::new(service::Parts {
+        ledger,
+        live,
+        clock,
+        random,
+        policy,
+        throttle_key,
+        webhook,
+        locator,
+        exchange,
+        tokens,
+    });
     app.fence.enter(membership).await?;
     Ok(app)
 }
@@ -142,9 +156,20 @@ fn locator(config: &Config) -> Result<Option<Locator>, StartError> {
     locator.map_err(|sentence| StartError(format!("SESSIOND_GEOIP_DB: {sentence}")))
 }
 
+/// What old tokens are exchanged, with the list of the revoked ones, which must be there.
+fn exchange(config: &Config) -> Result<Option<ExchangeRules>, StartError> {
+    let rules = config.exchange.as_ref().map(|exchange| {
+        let revoked = exchange.revoked.clone().map(RevokedTokens::open).transpose();
+        let revoked = revoked.map_err(|sentence| StartError(format!("SESSIOND_EXCHANGE_REVOKED_FILE: {sentence}")))?;
+        Ok(ExchangeRules { tokens: exchange.rules.clone(), until: exchange.until, revoked })
+    });
+    rules.transpose()
+}
+
 /// Whether the files in the settings exist and are valid.
 pub fn check_files(config: &Config) -> Result<(), StartError> {
-    locator(config).map(drop)
+    locator(config)?;
+    exchange(config).map(drop)
 }
 
 fn records(

@@ -44,6 +44,7 @@ use super::sessions::acknowledgements::Acknowledgements;
 use super::sessions::lease_grace::LeaseGrace;
 use super::sign_in::SignIns;
 use super::sign_in::decoys::Decoys;
+use super::sign_in::exchange_rules::ExchangeRules;
 use super::sign_in::hash_pool::HashPool;
 use super::users::Users;
 use crate::domain::{Clock, LedgerClock, Random, ThrottleKey};
@@ -71,6 +72,8 @@ pub struct Parts {
     pub locator: Option<Locator>,
     /// What the operator says about tokens for services, if they are issued.
     pub tokens: Option<TokenRules>,
+    /// What old tokens are exchanged, if any.
+    pub exchange: Option<ExchangeRules>,
 }
 
 /// The service, by its rooms; cheap to clone. One for each worker thread (see [`App::for_worker`]).
@@ -122,6 +125,7 @@ struct States {
     single_flight: Arc<SingleFlight<Answer>>,
     device_changes: Arc<DealtWith>,
     probing: Arc<Probing>,
+    exchange: Option<Arc<ExchangeRules>>,
     hash_pool: Arc<HashPool>,
     password_judge: Arc<HashPool>,
     decoys: Arc<Decoys>,
@@ -153,6 +157,7 @@ impl App {
             single_flight: Arc::default(),
             device_changes: Arc::default(),
             probing: Arc::default(),
+            exchange: parts.exchange.map(Arc::new),
             hash_pool: Arc::new(HashPool::start(Arc::clone(&parts.random), Arc::clone(&clock))),
             password_judge: Arc::new(HashPool::to_judge(Arc::clone(&parts.random), clock)),
             directory: Arc::default(),
@@ -206,11 +211,7 @@ impl App {
             probing: Arc::clone(&states.probing),
         });
         let credentials = Arc::new(Self::credentials(&core, &audit, &states));
-        let access_tokens = Arc::new(AccessTokens {
-            core: Arc::clone(&core),
-            audit: Arc::clone(&audit),
-            issuer: states.issuer.clone(),
-        });
+        let access_tokens = Arc::new(Self::access_tokens(&core, &audit, &states));
         let sign_in = Arc::new(Self::sign_in(&core, &audit, &events, &sessions, &risk, &states));
         let users = Arc::new(Users {
             core: Arc::clone(&core),
@@ -292,6 +293,7 @@ impl App {
             events: Arc::clone(events),
             sessions: Arc::clone(sessions),
             risk: Arc::clone(risk),
+            exchange: states.exchange.clone(),
             hash_pool: Arc::clone(&states.hash_pool),
             password_judge: Arc::clone(&states.password_judge),
             decoys: Arc::clone(&states.decoys),
@@ -300,6 +302,10 @@ impl App {
 
     fn credentials(core: &Arc<Core>, audit: &Arc<Audit>, states: &States) -> Credentials {
         Credentials { core: Arc::clone(core), audit: Arc::clone(audit), directory: Arc::clone(&states.directory) }
+    }
+
+    fn access_tokens(core: &Arc<Core>, audit: &Arc<Audit>, states: &States) -> AccessTokens {
+        AccessTokens { core: Arc::clone(core), audit: Arc::clone(audit), issuer: states.issuer.clone() }
     }
 
     fn near_cache(core: &Arc<Core>, fence: &Arc<Fence>, states: &States) -> NearCache {

@@ -59,6 +59,12 @@ async fn shut_out(server: &TestServer, admin: &Admin, event: Event, id: &str) {
     }
 }
 
+/// By an administrator whose session ends for it.
+async fn be_acted_for(server: &TestServer, user: &str) {
+    let path = format!("/admin/users/{user}/impersonate");
+    server.admin().await.post_json(&path, &json!({ "reason": "A ticket" })).await.assert_status(200);
+}
+
 /// Has somebody new, who is signed in, do or suffer what the event is about. What it adds to the log, beside the sign-up.
 async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn) -> Vec<&'static str> {
     let (visitor, id) = (server.anonymous(), &who.user_id);
@@ -71,11 +77,7 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         | Event::ServiceSecretRotated
         | Event::ServiceRemoved
         | Event::SigningKeysRotated => return vec![],
-        Event::ActingSessionIssued => {
-            let path = format!("/admin/users/{id}/impersonate");
-            // The session that asks for it ends.
-            server.admin().await.post_json(&path, &json!({ "reason": "A ticket" })).await.assert_status(200);
-        }
+        Event::ActingSessionIssued => be_acted_for(server, id).await,
         Event::LoginFail => drop(visitor.login(&who.email, WRONG).await.assert_status(401)),
         Event::LoginFailMax => {
             guess_too_often(&visitor, &who.email).await;
@@ -98,6 +100,8 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         Event::GuessingFlood | Event::TokenFail => return vec![],
         // It takes somebody who is somewhere: tests/api/risk.rs and tests/api/alerts.rs.
         Event::AlertOpened | Event::AlertAcknowledged => return vec![],
+        // It takes an application's key: tests/api/exchange.rs.
+        Event::TokenExchanged | Event::TokenExchangeFail => return vec![],
         Event::SessionRenewed => renew(server, who).await,
         Event::DeviceChanged => {
             for user_agent in [FIREFOX, CHROME, CHROME] {

@@ -121,7 +121,7 @@ on_each_backend! {
             assert!(answer.header("set-cookie").is_empty() && answer.header("allow").is_empty(), "{answer:?}");
             assert_eq!(answer.header("access-control-max-age"), ["600"], "{what}");
             let sent = answer.header("access-control-allow-headers").concat();
-            assert_eq!(sent, "content-type, x-requested-with, x-csrf-token, x-no-touch", "{what}");
+            assert_eq!(sent, "authorization, content-type, x-requested-with, x-csrf-token, x-no-touch", "{what}");
             let taken = answer.header("access-control-allow-methods").concat();
             assert!(taken.split(", ").any(|method| method == operation.method.as_str()), "{what}: {taken}");
             assert!(!taken.contains('*') && !taken.contains("OPTIONS"), "{what}: {taken}");

@@ -72,8 +72,7 @@ on_each_backend! {
         assert!(user.is_signed_in().await && other.is_signed_in().await);
         server.stores.database.execute(&format!(
             "UPDATE sessions SET country = 'PT', city = 'Peculiar City', asn = 7, network = 'Peculiar', latitude = 1, longitude = 1, \
-             last_country = 'PT', last_city = 'Peculiar City', last_asn = 7, last_network = 'Peculiar', data = '{{}}', risk = 7, \
-             actor = 'admin:x A peculiar reason' \
+             last_country = 'PT', last_city = 'Peculiar City', last_asn = 7, last_network = 'Peculiar', data = '{{}}', risk = 7, actor = 'admin:x A peculiar reason' \
              WHERE user_id = '{}'",
             user.user_id
         ));

@@ -29,6 +29,7 @@ mod embedding;
 mod enumeration;
 mod event_limits;
 mod events;
+mod exchange;
 mod forgery;
 mod half_close;
 mod headers;

@@ -181,7 +181,7 @@ async fn bodies(backend: Backend) {
         ("idle_timeout", json!(0)),
         ("idle_timeout", json!(1_801)),
         ("absolute_timeout", json!(43_201)),
-        ("roles", json!(["admin"])),
+        ("roles", json!("admin")),
         ("password", json!("x")),
     ] {
         let mut wrong = user("user-9");

@@ -15,6 +15,7 @@ pub mod issue;
 pub mod mmdb;
 pub mod monitor;
 pub mod node;
+pub mod old_tokens;
 pub mod played;
 pub mod ports;
 pub mod postgres_server;

@@ -2,8 +2,11 @@
 //!
 //! Owns how lines are read. Must never write or change one.
 
+use serde::Serialize;
 use uuid::Uuid;
 
+use crate::domain::Timestamp;
+use crate::domain::event::Event;
 use crate::ledger::audit;
 
 pub use crate::ledger::audit::Filter as EventFilter;
@@ -27,4 +30,29 @@ impl Audit {
         let next = cut(&mut lines, limit).and_then(|line| Uuid::try_parse(&line.id).ok());
         Ok((lines.into_iter().map(EventView::from).collect(), next))
     }
+
+    /// Which clients have exchanged old tokens since then, how often, and when last; at most this many, the last first.
+    pub async fn exchanges(&self, since: Timestamp, limit: i64) -> Result<Vec<Exchanges>, Unavailable> {
+        let found = self.core.ledger.read(move |db| audit::by_detail(db, Event::TokenExchanged, since, limit)).await?;
+        let read = |(detail, count, last): (Option<String>, i64, Option<i64>)| {
+            let detail = detail.unwrap_or_default();
+            let (client, browser) = detail.split_once(' ').unwrap_or((detail.as_str(), ""));
+            let last = Timestamp::from_ms(last.unwrap_or_default());
+            Exchanges { client: client.to_owned(), browser: browser.to_owned(), count, last }
+        };
+        Ok(found.into_iter().map(read).collect())
+    }
+}
+
+/// The old tokens of one kind of client that were exchanged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Exchanges {
+    /// The application that got the tokens, as they say; `-` if they do not.
+    pub client: String,
+    /// The family of the browser or program that sent them.
+    pub browser: String,
+    /// How many.
+    pub count: i64,
+    /// When the last one came.
+    pub last: Timestamp,
 }

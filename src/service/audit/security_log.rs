@@ -62,6 +62,12 @@ impl Audit {
         self.note_line(Entry { detail: why.map(ToOwned::to_owned), ..line });
     }
 
+    /// An old token that was not exchanged, and why.
+    pub(in crate::service) fn note_exchange_failure(&self, client: &Client, why: String) {
+        let line = self.entry(Event::TokenExchangeFail, &AuditContext::anonymous(client), None, None);
+        self.note_line(Entry { detail: Some(why), ..line });
+    }
+
     /// Very many wrong passwords in one minute, for any accounts: alerts the operator at once.
     pub(in crate::service) fn note_flood(&self) {
         let said = format!("{MANY} wrong passwords within a minute");

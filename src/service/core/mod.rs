@@ -9,6 +9,7 @@ pub(in crate::service) mod audit_context;
 pub(in crate::service) mod authority;
 pub(in crate::service) mod checked;
 pub(in crate::service) mod denied;
+pub(in crate::service) mod file_identity;
 pub(in crate::service) mod last_seen_buffer;
 pub(in crate::service) mod last_use;
 pub(in crate::service) mod local_attempts;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{MAX_SKEW, SessionId, Timestamp};
 use crate::ledger::sessions::{self, Which};
-use crate::ledger::{Db, LedgerError, issued_keys, locks, pending_invalidations, retention};
+use crate::ledger::{Db, LedgerError, exchanged_tokens, issued_keys, locks, pending_invalidations, retention};
 use crate::service::jobs::Jobs;
 
 /// Rows that one transaction deletes.
@@ -19,6 +19,8 @@ const PART: i64 = 500;
 const PAUSE: Duration = Duration::from_millis(5);
 /// For how long a service may repeat a request.
 const KEYS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long an exchanged token is kept after it has expired: longer than clocks may differ.
+const TOKENS_STAY: Duration = Duration::from_secs(60 * 60);
 /// How often old rows are purged.
 pub(in crate::service) const EVERY: Duration = Duration::from_secs(600);
 
@@ -33,6 +35,7 @@ impl Jobs {
         self.purge(policy.session_retention, retention::purge_sessions).await?;
         self.purge(Duration::ZERO, retention::purge_links).await?;
         self.purge(KEYS_STAY, issued_keys::purge).await?;
+        self.purge(TOKENS_STAY, exchanged_tokens::purge).await?;
         self.purge(Duration::ZERO, |db, _, limit| retention::purge_users(db, limit)).await
     }
 

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::domain::password::StoredHash;
-use crate::ledger::LedgerError;
-use crate::ledger::users::other_hashes;
-use crate::service::sign_in::SignIns;
+use crate::ledger::users::other_hashes::Shares;
 
 /// The shares, as read last.
 #[derive(Default)]
@@ -27,6 +25,22 @@ struct Mix {
     some: Vec<Arc<StoredHash>>,
 }
 
+impl Decoys {
+    /// The work for the address of these numbers; asks for them only where there are such hashes.
+    pub(super) fn decoy(&self, numbers: impl FnOnce() -> [u64; 2]) -> Option<Arc<StoredHash>> {
+        let mix = Arc::clone(&self.0.lock());
+        if mix.of_other_systems == 0 { None } else { mix.decoy(numbers()) }
+    }
+
+    /// Goes by these shares from now on.
+    pub(super) fn set(&self, found: &Shares) {
+        let some = found.some.iter().filter_map(|stored| StoredHash::parse(stored).ok());
+        let some = some.map(|stored| Arc::new(stored.decoy())).collect();
+        let mix = Mix { accounts: found.accounts, of_other_systems: found.of_other_systems, some };
+        *self.0.lock() = Arc::new(mix);
+    }
+}
+
 impl Mix {
     /// By two numbers that belong to the address.
     fn decoy(&self, [share, which]: [u64; 2]) -> Option<Arc<StoredHash>> {
@@ -37,25 +51,6 @@ impl Mix {
         let some = u64::try_from(self.some.len()).ok()?;
         let which = usize::try_from(which.checked_rem(some)?).ok()?;
         self.some.get(which).cloned()
-    }
-}
-
-impl SignIns {
-    /// The work for this address if it has no account, or none that a password opens; none: ours.
-    pub(in crate::service) fn decoy(&self, email_key: &str) -> Option<Arc<StoredHash>> {
-        let mix = Arc::clone(&self.decoys.0.lock());
-        // Where there are no such hashes, it costs nothing.
-        if mix.of_other_systems == 0 { None } else { mix.decoy(self.core.throttle.key.decoy(email_key)) }
-    }
-
-    /// Reads the shares.
-    pub(in crate::service) async fn read_decoys(&self) -> Result<(), LedgerError> {
-        let found = self.core.ledger.read(other_hashes::shares).await?;
-        let some = found.some.iter().filter_map(|stored| StoredHash::parse(stored).ok());
-        let some = some.map(|stored| Arc::new(stored.decoy())).collect();
-        let mix = Mix { accounts: found.accounts, of_other_systems: found.of_other_systems, some };
-        *self.decoys.0.lock() = Arc::new(mix);
-        Ok(())
     }
 }
 

@@ -5,12 +5,15 @@
 //! does the rest, as for any sign-in.
 
 use crate::domain::event::Event;
-use crate::domain::{Acting, Client, EndReason, Profile, Repeatable, Roles, Subject, TokenHash, UserId};
+use crate::domain::old_token::OldToken;
+use crate::domain::{
+    Acting, Client, Device, EndReason, Profile, Repeatable, Roles, Subject, Timestamp, TokenHash, UserId,
+};
 use crate::ledger::locks::Locked;
 use crate::ledger::pending_invalidations::PendingInvalidation;
 use crate::ledger::sessions::{self, Session, Which};
 use crate::ledger::users::{self, User};
-use crate::ledger::{Db, LedgerError, audit, issued_keys, services, subjects};
+use crate::ledger::{Db, LedgerError, audit, exchanged_tokens, issued_keys, services, subjects};
 use crate::service::core::audit_context::AuditContext;
 use crate::service::core::authority::Authority;
 use crate::service::credentials::directory::Caller;
@@ -22,7 +25,7 @@ use crate::service::sign_in::SignIns;
 pub(in crate::service) enum Identity {
     /// The user, and the epoch under which the password was verified; none when the embedding application says so.
     User(UserId, Option<i64>),
-    /// A user of a service.
+    /// A user of an application.
     Vouched(Box<Vouched>),
     /// A user for whom this administrator wants to act.
     Impersonated(UserId, Box<AuditContext>),
@@ -41,7 +44,7 @@ impl Identity {
     pub(in crate::service) fn context(&self, user: UserId, client: &Client) -> AuditContext {
         match self {
             Self::User(..) => AuditContext::user(user, client),
-            Self::Vouched(vouched) => vouched.context(client),
+            Self::Vouched(vouched) => vouched.context(user, client),
             Self::Impersonated(_, by) => by.as_ref().clone(),
         }
     }
@@ -61,10 +64,19 @@ pub(in crate::service) struct Proven {
     pub(in crate::service) acting: Option<Acting>,
 }
 
-/// A user of a service, as the transaction needs it.
+/// Who says who the user of an application is.
+#[derive(Clone)]
+pub(in crate::service) enum Voucher {
+    /// The application itself.
+    Service(Caller),
+    /// An old token of the application, which the user has.
+    OldToken(OldToken),
+}
+
+/// A user of an application, as the transaction needs it.
 #[derive(Clone)]
 pub(in crate::service) struct Vouched {
-    pub(in crate::service) by: Caller,
+    pub(in crate::service) by: Voucher,
     pub(in crate::service) subject: Subject,
     pub(in crate::service) profile: Profile,
     pub(in crate::service) roles: Option<Roles>,
@@ -80,6 +92,8 @@ pub(in crate::service) enum Found {
     OtherRequest,
     /// The service's secret does not count any more.
     Unknown,
+    /// The old token was exchanged before.
+    Used,
 }
 
 impl SignIns {
@@ -91,9 +105,12 @@ impl SignIns {
         client: &Client,
     ) -> Result<Found, LedgerError> {
         let now = self.core.clock().now();
-        // A removal waits for this transaction, or this transaction sees it.
-        if !services::holds(db, &vouched.by.credential, now)? {
-            return Ok(Found::Unknown);
+        match &vouched.by {
+            // A removal waits for this transaction, or this transaction sees it.
+            Voucher::Service(by) if !services::holds(db, &by.credential, now)? => return Ok(Found::Unknown),
+            // The look that counts follows under the lock.
+            Voucher::OldToken(token) if exchanged_tokens::holds(db, &token.name)? => return Ok(Found::Used),
+            Voucher::Service(_) | Voucher::OldToken(_) => {}
         }
         // Before a subject is added. The look that counts follows under the lock.
         if let Some(before) = answered_before(db, vouched)? {
@@ -101,7 +118,7 @@ impl SignIns {
         }
         let (user, is_new) = subjects::find_or_add(db, &vouched.subject, vouched.new, now)?;
         if is_new {
-            let line = self.audit.entry(Event::UserCreated, &vouched.context(client), Some(user), None);
+            let line = self.audit.entry(Event::UserCreated, &vouched.context(user, client), Some(user), None);
             audit::append(db, &line)?;
         }
         Ok(Found::User(user))
@@ -121,7 +138,7 @@ impl SignIns {
         let Some(roles) = vouched.roles.as_ref().filter(|roles| **roles != user.roles) else {
             return Ok((user, Vec::new()));
         };
-        let context = vouched.context(client);
+        let context = vouched.context(user.id, client);
         users::set_roles(db, user.id, roles)?;
         let mut line = self.audit.entry(Event::RolesChanged, &context, Some(user.id), None);
         line.detail = Some(format!("{} -> {roles}", user.roles));
@@ -132,20 +149,41 @@ impl SignIns {
         Ok((users::find(db, user.id)?.unwrap_or(user), ended.records))
     }
 
-    /// Under the lock: writes what the application says about the user, and under which key. Returns the user as described.
+    /// Under the lock: writes what the application says about the user, and under which key, or that its token is used up.
+    /// Returns the user as described.
     pub(in crate::service) fn describe(
         &self,
         db: &mut Db,
         vouched: &Vouched,
         user: User,
         session: &Session,
+        client: &Client,
     ) -> Result<User, LedgerError> {
+        if let Voucher::OldToken(token) = &vouched.by {
+            exchanged_tokens::add(db, &token.name, token.expires_at)?;
+            let context = vouched.context(user.id, client);
+            let line = self.audit.entry(Event::TokenExchanged, &context, Some(user.id), Some(session.id));
+            audit::append(db, &audit::Entry { detail: Some(sender(token, client)), ..line })?;
+        }
         if let Some(key) = &vouched.repeatable {
             issued_keys::add(db, key, session.id, session.created_at)?;
         }
         match subjects::set_profile(db, &user, &vouched.profile)? {
             true => Ok(users::find(db, user.id)?.unwrap_or(user)),
             false => Ok(user),
+        }
+    }
+}
+
+impl Identity {
+    /// When the user last proved who they are, if that is not now.
+    pub(in crate::service) fn proven_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Vouched(vouched) => match &vouched.by {
+                Voucher::OldToken(token) => Some(token.proven_at),
+                Voucher::Service(_) => None,
+            },
+            Self::User(..) | Self::Impersonated(..) => None,
         }
     }
 }
@@ -158,9 +196,12 @@ impl Proven {
 }
 
 impl Vouched {
-    /// The service, from where its user comes.
-    pub(in crate::service) fn context(&self, client: &Client) -> AuditContext {
-        AuditContext::service(self.by.service, client)
+    /// Who acts, from where the user comes.
+    pub(in crate::service) fn context(&self, user: UserId, client: &Client) -> AuditContext {
+        match &self.by {
+            Voucher::Service(by) => AuditContext::service(by.service, client),
+            Voucher::OldToken(_) => AuditContext::user(user, client),
+        }
     }
 }
 
@@ -175,4 +216,12 @@ pub(in crate::service) fn answered_before(
     let Some((request, id)) = issued_keys::find(db, key)? else { return Ok(None) };
     let lives = |session: &Session| session.ended_at.is_none() && session.token_hash == key.token(id).hash();
     Ok(Some(sessions::find(db, id)?.filter(lives).filter(|_| request == key.request())))
+}
+
+/// For the audit log, which client sent a token: its name in the token, a space, and the browser's or program's family.
+fn sender(token: &OldToken, client: &Client) -> String {
+    const LONGEST_FAMILY: usize = 32;
+    let family = Device::from_user_agent(client.user_agent.as_deref()).browser;
+    let family: String = family.as_deref().unwrap_or("-").chars().take(LONGEST_FAMILY).collect();
+    format!("{} {family}", token.client.as_deref().unwrap_or("-"))
 }

@@ -99,6 +99,9 @@ pub enum IssueError {
     /// The key that makes the request repeatable came with another request, or its session is over.
     #[error("the key was used with another request, or its session is over")]
     KeyReused,
+    /// The old token was exchanged before.
+    #[error("the token was exchanged before")]
+    TokenUsed,
     /// A reason that use cases share.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -170,22 +173,29 @@ impl SignIns {
         let proven = Proven { identity, upgrade, replaces: request.replaces, entry, acting: None };
         let terms = (self.terms(request.remember), request.remember);
         // On the heap: most requests of a flood end before this point, but would reserve stack for it.
-        Box::pin(self.enter(proven, terms, self.fresh(), client)).await.map_err(|error| match error {
-            // Only the first is about sign-ins.
-            IssueError::UnknownUser
-            | IssueError::UnknownService
-            | IssueError::TooLong(_)
-            | IssueError::Administrator
-            | IssueError::KeyReused => {
-                self.audit.note_login_failure(id, client, Some("changed meanwhile"));
-                SignInError::Refused
-            }
+        let entered = Box::pin(self.enter(proven, terms, self.fresh(), client)).await;
+        entered.map_err(|error| self.not_entered(error, id, client))
+    }
+
+    /// Why a right password opens no session.
+    fn not_entered(&self, error: IssueError, id: Option<UserId>, client: &Client) -> SignInError {
+        match error {
             IssueError::TooManySessions => {
                 self.audit.note_login_failure(id, client, Some("too many sessions"));
                 SignInError::TooManySessions
             }
             IssueError::Denied(denied) => SignInError::Denied(denied),
-        })
+            // Only the first is about sign-ins.
+            IssueError::UnknownUser
+            | IssueError::UnknownService
+            | IssueError::TooLong(_)
+            | IssueError::Administrator
+            | IssueError::KeyReused
+            | IssueError::TokenUsed => {
+                self.audit.note_login_failure(id, client, Some("changed meanwhile"));
+                SignInError::Refused
+            }
+        }
     }
 
     /// The account for the typed address, if there is one.
@@ -269,6 +279,7 @@ impl SignIns {
             Identity::Vouched(vouched) => vouched.new,
         };
         let mut session = Session::new(id, user, token, terms, client, now);
+        session.authenticated_at = of.proven_at().unwrap_or(now);
         self.risk.arrive(&mut session, client);
         session
     }
@@ -328,7 +339,7 @@ impl SignIns {
         sessions::insert(db, session.clone())?;
         fault_point::reach("sign-in: session inserted");
         let user = match &proven.identity {
-            Identity::Vouched(vouched) => self.describe(db, vouched, user, &session)?,
+            Identity::Vouched(vouched) => self.describe(db, vouched, user, &session, client)?,
             Identity::User(..) | Identity::Impersonated(..) => user,
         };
         self.tell(db, proven, &session, client)?;
@@ -362,6 +373,7 @@ impl SignIns {
                 Found::User(user) => session.user_id = user,
                 Found::OtherRequest => return Ok(Err(IssueError::KeyReused)),
                 Found::Unknown => return Ok(Err(IssueError::UnknownService)),
+                Found::Used => return Ok(Err(IssueError::TokenUsed)),
             }
         }
         Ok(Ok(session))

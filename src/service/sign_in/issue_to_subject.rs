@@ -14,7 +14,7 @@ use crate::service::core::views::{SessionView, UserView};
 use crate::service::credentials::directory::Caller;
 use crate::service::risk::judge::Entry;
 use crate::service::sign_in::SignIns;
-use crate::service::sign_in::identity::{Identity, Proven, Vouched};
+use crate::service::sign_in::identity::{Identity, Proven, Vouched, Voucher};
 use crate::service::sign_in::issue::IssueError;
 
 /// What a service asks for.
@@ -70,7 +70,7 @@ impl SignIns {
         let key = request.repeatable;
         let token = key.as_ref().map_or(token, |key| key.token(id));
         let vouched = Vouched {
-            by: request.by,
+            by: Voucher::Service(request.by),
             subject: request.subject,
             profile: request.profile,
             roles: request.roles,

@@ -5,6 +5,8 @@
 
 pub(in crate::service) mod attempt;
 pub(in crate::service) mod decoys;
+pub(in crate::service) mod exchange;
+pub(in crate::service) mod exchange_rules;
 pub(in crate::service) mod hash_new_password;
 pub(in crate::service) mod hash_pool;
 pub(in crate::service) mod identity;
@@ -12,14 +14,17 @@ pub(in crate::service) mod impersonate;
 pub(in crate::service) mod issue;
 pub(in crate::service) mod issue_to_subject;
 pub(in crate::service) mod reauthenticate;
+pub(in crate::service) mod revoked_tokens;
 pub(in crate::service) mod session_data;
 pub(in crate::service) mod session_limit;
 pub(in crate::service) mod token_renewal;
+pub(in crate::service) mod unknown_address;
 pub(in crate::service) mod verify_current_password;
 
 use std::sync::Arc;
 
 use decoys::Decoys;
+use exchange_rules::ExchangeRules;
 use hash_pool::{HashPool, Hashing};
 
 use crate::service::audit::Audit;
@@ -36,6 +41,8 @@ pub struct SignIns {
     pub(in crate::service) events: Arc<Events>,
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) risk: Arc<Risk>,
+    /// What old tokens are exchanged, if any.
+    pub(in crate::service) exchange: Option<Arc<ExchangeRules>>,
     pub(in crate::service) hash_pool: Arc<HashPool>,
     /// What is computed for unknown users.
     pub(in crate::service) decoys: Arc<Decoys>,

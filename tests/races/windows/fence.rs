@@ -298,6 +298,7 @@ impl Stray {
             webhook: None,
             locator: None,
             tokens: None,
+            exchange: None,
         });
         let (run_id, replid, prefix) = ("a".repeat(40), "b".repeat(40), String::new());
         let redis = Process { run_id, replid, database: 0, prefix, shard: None };

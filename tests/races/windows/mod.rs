@@ -125,6 +125,7 @@ fn node(database: &str, redis: Option<&str>, lease: Duration, clock: &Arc<Movabl
         webhook: None,
         locator: None,
         tokens: None,
+        exchange: None,
     })
 }
 

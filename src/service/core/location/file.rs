@@ -3,10 +3,9 @@
 //! Owns which of its fields are read: those of MaxMind and DB-IP, and the flat ones of IPinfo. A file is read whole and
 //! validated before use. Must never trust a text in it, nor let an unexpected field spoil the others.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use maxminddb::{LookupResult, PathElement, Reader, WithinOptions};
@@ -14,6 +13,7 @@ use serde::Deserialize;
 
 use crate::domain::Place;
 use crate::domain::place::{self, Point};
+use crate::service::core::file_identity::FileIdentity;
 
 /// Largest file that is loaded. The largest on sale are less than half of this.
 const MAX_BYTES: u64 = 1 << 30;
@@ -41,39 +41,13 @@ fields! {
     NETWORK = ["autonomous_system_organization"] | ["traits", "autonomous_system_organization"] | ["as_name"];
 }
 
-/// Distinguishes one version of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
-    inode: (u64, u64),
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Identity {
-    /// The identity of the file that is there now.
-    pub(super) fn of(path: &Path) -> Result<Self, String> {
-        let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-        // A read from a pipe would never end.
-        if !metadata.is_file() {
-            return Err("it is not a file".to_owned());
-        }
-        Ok(Self {
-            inode: (metadata.dev(), metadata.ino()),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
-}
-
 /// A validated file.
 pub(super) struct LocationFile(Reader<Vec<u8>>);
 
 impl LocationFile {
     /// Reads and validates the file.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let length = Identity::of(path)?.length;
+        let length = FileIdentity::of(path)?.length;
         if length > MAX_BYTES {
             return Err(format!("it has {length} bytes, which is more than the limit of {MAX_BYTES}"));
         }

@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use file::{Identity, LocationFile};
+use file::LocationFile;
 use parking_lot::Mutex;
 
 use crate::domain::Place;
+use crate::service::core::file_identity::FileIdentity;
 
 /// The location files of a node; the first file that knows an address wins.
 pub struct Locator {
@@ -27,14 +28,14 @@ struct Source {
 struct Current {
     file: Arc<LocationFile>,
     /// The version that was last validated, good or bad; none when there was no file.
-    judged: Option<Identity>,
+    judged: Option<FileIdentity>,
 }
 
 impl Locator {
     /// Reads the files; the first missing or invalid file is the error, in one sentence.
     pub fn open(paths: &[PathBuf]) -> Result<Self, String> {
         let open = |path: &PathBuf| {
-            let read = Identity::of(path).and_then(|judged| LocationFile::read(path).map(|file| (judged, file)));
+            let read = FileIdentity::of(path).and_then(|judged| LocationFile::read(path).map(|file| (judged, file)));
             let (judged, file) = read.map_err(|why| format!("{}: {why}.", path.display()))?;
             log::info!("locations are read from {}: {}", path.display(), file.description());
             let current = Mutex::new(Current { file: Arc::new(file), judged: Some(judged) });
@@ -69,14 +70,14 @@ impl Locator {
 
 impl Source {
     fn reload(&self) {
-        let found = Identity::of(&self.path);
+        let found = FileIdentity::of(&self.path);
         let stands = found.as_ref().ok().copied();
         if stands == self.current.lock().judged {
             return;
         }
         let read = found.and_then(|_| LocationFile::read(&self.path));
         // The file changed during the read, so the result may mix two versions. The next check comes soon.
-        if read.is_ok() && Identity::of(&self.path).ok() != stands {
+        if read.is_ok() && FileIdentity::of(&self.path).ok() != stands {
             return;
         }
         let path = self.path.display();
