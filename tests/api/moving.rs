@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::support::client::{Anonymous, COOKIE, PASSWORD};
 use crate::support::ports::free_port;
 use crate::support::process::Process;
-use crate::support::requests::{Requests as _, Response};
+use crate::support::requests::{Call, Requests as _, Response};
 use crate::support::server::{Backend, Stores};
 use crate::support::service::Service;
 use crate::support::wait::until_found;
@@ -105,7 +105,7 @@ impl World {
     async fn signed_in(&self) -> Anonymous {
         let browser = self.browser();
         let form = format!("email=ana%40example.org&password={}", PASSWORD.replace(' ', "+").replace(',', "%2C"));
-        let call = browser.call(Method::POST, "/sign-in").header("X-Forwarded-For", ADDRESS);
+        let call = call(&browser, Method::POST, "/sign-in");
         call.body(FORM, form).send().await.assert_status(303);
         orders(&browser).await.assert_status(200);
         browser
@@ -113,7 +113,8 @@ impl World {
 
     /// The live sessions of Ana.
     async fn sessions(&self) -> Vec<Value> {
-        let answer = self.service.ask(Method::GET, "/subjects/shop-1/sessions").send().await;
+        let answer =
+            self.service.ask(Method::GET, "/subjects/shop-1/sessions").header("Connection", "close").send().await;
         match answer.status {
             404 => Vec::new(),
             _ => answer.assert_status(200).json()["sessions"].as_array().expect("a list").clone(),
@@ -125,7 +126,12 @@ impl World {
 const SECRET: &str = "an old secret of the shop, which has enough bytes";
 
 async fn orders(browser: &Anonymous) -> Response {
-    browser.call(Method::GET, "/orders").header("X-Forwarded-For", ADDRESS).send().await
+    call(browser, Method::GET, "/orders").send().await
+}
+
+/// A request of a user, over a connection of its own: one that was kept would lead to a program that has ended.
+fn call<'a>(browser: &'a Anonymous, method: Method, path: &str) -> Call<'a> {
+    browser.call(method, path).header("X-Forwarded-For", ADDRESS).header("Connection", "close")
 }
 
 /// A browser with the same cookies: what a thief has.
@@ -145,7 +151,7 @@ async fn opens_nothing(old: &Anonymous, name: &str) {
     assert_eq!((answer.status, answer.header("location")), (307, Some("/orders")), "{answer}");
     assert_eq!((again.browser().cookie(name), again.browser().cookie(COOKIE)), (None, None));
     orders(&again).await.assert_problem(401, "unauthenticated");
-    let answer = copy(old).call(Method::GET, "//other.example/x").send().await;
+    let answer = call(&copy(old), Method::GET, "//other.example/x").send().await;
     assert_eq!(answer.header("location"), Some("/other.example/x"), "never another host");
 }
 
@@ -186,7 +192,7 @@ async fn moves(shop: &'static str, name: &str) {
     assert_eq!((world.sessions().await.len(), laptop.browser().cookie(name)), (3, None));
 
     // A sign-out holds at once, and for the old one, too.
-    ana.call(Method::POST, "/sign-out").send().await.assert_status(303);
+    call(&ana, Method::POST, "/sign-out").send().await.assert_status(303);
     for ended in [&ana, &own] {
         orders(ended).await.assert_problem(401, "unauthenticated");
     }
