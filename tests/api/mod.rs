@@ -41,6 +41,7 @@ mod locations;
 mod log_lines;
 mod machines;
 mod mailboxes;
+mod moving;
 mod old_tokens;
 mod outages;
 mod password_gate;

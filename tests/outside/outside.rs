@@ -8,6 +8,8 @@ mod application;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 mod whole;
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ impl Browser {
     fn record(&self, set_cookie: &str) {
         let (pair, attributes) = set_cookie.split_once(';').unwrap_or((set_cookie, ""));
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if attributes.to_ascii_lowercase().contains("max-age=0") {
+        let attributes = attributes.to_ascii_lowercase();
+        if attributes.contains("max-age=0") || attributes.contains("expires=thu, 01 jan 1970") {
             self.cookies.lock().remove(name.trim());
         } else {
             self.set_cookie(name.trim(), value.trim());
