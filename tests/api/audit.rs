@@ -69,14 +69,6 @@ async fn be_acted_for(server: &TestServer, user: &str) {
 async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn) -> Vec<&'static str> {
     let (visitor, id) = (server.anonymous(), &who.user_id);
     match event {
-        // The last one ends everybody's sessions: at the end.
-        Event::UserCreated
-        | Event::LoginSuccess
-        | Event::LedgerRestored
-        | Event::ServiceAdded
-        | Event::ServiceSecretRotated
-        | Event::ServiceRemoved
-        | Event::SigningKeysRotated => return vec![],
         Event::ActingSessionIssued => be_acted_for(server, id).await,
         Event::LoginFail => drop(visitor.login(&who.email, WRONG).await.assert_status(401)),
         Event::LoginFailMax => {
@@ -95,14 +87,6 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
             admin.post_json("/admin/sessions/revoke", &body).await.assert_status(200);
             return vec!["session_revoked", "sessions_revoked_by_filter"];
         }
-        // A hundred wrong passwords or unknown tokens in a minute: tests/api/throttle/addresses.rs and tests/api/probing.rs
-        // have the time.
-        Event::GuessingFlood | Event::TokenFail => return vec![],
-        // It takes somebody who is somewhere (tests/api/risk.rs, tests/api/alerts.rs), or an application's key
-        // (tests/api/exchange).
-        Event::AlertOpened | Event::AlertAcknowledged | Event::TokenExchanged | Event::TokenExchangeFail => {
-            return vec![];
-        }
         Event::SessionRenewed => renew(server, who).await,
         Event::DeviceChanged => {
             for user_agent in [FIREFOX, CHROME, CHROME] {
@@ -112,12 +96,26 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         Event::Reauthenticated => drop(who.reauthenticate(PASSWORD).await.assert_status(200)),
         Event::PasswordChanged => drop(who.change_password(PASSWORD, NEW).await.assert_status(200)),
         Event::PasswordResetIssued => drop(server.reset_token(&who.email)),
-        // Whose link it was that is used up, or never was one, nobody is told: those lines are counted at the end.
         Event::PasswordReset => {
             use_links(server, who).await;
             return vec!["authn_password_reset", "authn_password_reset_issued", "session_revoked"];
         }
-        Event::PasswordResetFail => return vec![],
+        // Counted at the end, or driven where there is what it takes: a hundred wrong passwords or unknown tokens in a minute,
+        // somebody who is somewhere, a service, an application's key.
+        Event::UserCreated
+        | Event::LoginSuccess
+        | Event::LedgerRestored
+        | Event::PasswordResetFail
+        | Event::GuessingFlood
+        | Event::TokenFail
+        | Event::AlertOpened
+        | Event::AlertAcknowledged
+        | Event::TokenExchanged
+        | Event::TokenExchangeFail
+        | Event::ServiceAdded
+        | Event::ServiceSecretRotated
+        | Event::ServiceRemoved
+        | Event::SigningKeysRotated => return vec![],
         Event::UserDisabled | Event::UserLocked | Event::UserDeleted => {
             shut_out(server, admin, event, id).await;
             return vec!["session_revoked", event.name()];
