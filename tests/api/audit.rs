@@ -65,6 +65,26 @@ async fn be_acted_for(server: &TestServer, user: &str) {
     server.admin().await.post_json(&path, &json!({ "reason": "A ticket" })).await.assert_status(200);
 }
 
+/// Has an administrator do it to this user. What it adds to the log.
+async fn administer(server: &TestServer, admin: &Admin, event: Event, id: &str) -> Vec<&'static str> {
+    match event {
+        Event::UserEnabled => {
+            admin.disable(id).await.assert_status(204);
+            admin.enable(id).await.assert_status(204);
+            vec!["session_revoked", "user_disabled", event.name()]
+        }
+        Event::RolesChanged => {
+            let path = format!("/admin/users/{id}/roles");
+            admin.put_json(&path, &json!({ "roles": ["admin"] })).await.assert_status(204);
+            vec![event.name(), "session_revoked"]
+        }
+        _ => {
+            shut_out(server, admin, event, id).await;
+            vec!["session_revoked", event.name()]
+        }
+    }
+}
+
 /// Has somebody new, who is signed in, do or suffer what the event is about. What it adds to the log, beside the sign-up.
 async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn) -> Vec<&'static str> {
     let (visitor, id) = (server.anonymous(), &who.user_id);
@@ -116,19 +136,8 @@ async fn drive(server: &TestServer, admin: &Admin, event: Event, who: &SignedIn)
         | Event::ServiceSecretRotated
         | Event::ServiceRemoved
         | Event::SigningKeysRotated => return vec![],
-        Event::UserDisabled | Event::UserLocked | Event::UserDeleted => {
-            shut_out(server, admin, event, id).await;
-            return vec!["session_revoked", event.name()];
-        }
-        Event::UserEnabled => {
-            admin.disable(id).await.assert_status(204);
-            admin.enable(id).await.assert_status(204);
-            return vec!["session_revoked", "user_disabled", event.name()];
-        }
-        Event::RolesChanged => {
-            let path = format!("/admin/users/{id}/roles");
-            admin.put_json(&path, &json!({ "roles": ["admin"] })).await.assert_status(204);
-            return vec![event.name(), "session_revoked"];
+        Event::UserDisabled | Event::UserLocked | Event::UserDeleted | Event::UserEnabled | Event::RolesChanged => {
+            return administer(server, admin, event, id).await;
         }
     }
     vec![event.name()]
