@@ -33,7 +33,7 @@ const STRANGERS: [&[&str]; 16] = [
 ];
 
 fn is_shared(operation: &Operation) -> bool {
-    let alone = ["/admin/", "/auth/", "/health/", "/openapi.json"];
+    let alone = ["/admin/", "/auth/", "/health/", "/openapi.json", "/.well-known/"];
     !operation.is_for_services() && !alone.iter().any(|prefix| operation.template.starts_with(prefix))
 }
 

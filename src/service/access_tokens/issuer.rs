@@ -24,7 +24,8 @@ pub(super) struct Minted {
     pub text: Arc<str>,
     /// The key that signed it.
     pub key: String,
-    pub proven_at: Option<Timestamp>,
+    /// In seconds: a record in Redis knows no more.
+    pub auth_time: Option<i64>,
     pub made_at: Timestamp,
     pub again_until: Timestamp,
 }

@@ -108,8 +108,8 @@ impl AccessTokens {
         let text: Arc<str> = sign("at+jwt", &claims, pair)?.into();
         if about.is_none() {
             let again_until = exp.minus(exp.since(now) / 10);
-            let (id, proven_at) = (pair.id.clone(), checked.proven_at);
-            let minted = Minted { text: Arc::clone(&text), key: id, proven_at, made_at: now, again_until };
+            let (id, auth_time) = (pair.id.clone(), claims.auth_time);
+            let minted = Minted { text: Arc::clone(&text), key: id, auth_time, made_at: now, again_until };
             issuer.minted.insert(key, minted);
         }
         Ok(Some(text))
@@ -133,7 +133,7 @@ impl Minted {
     fn counts(&self, pair: &Pair, checked: &Checked, now: Timestamp) -> bool {
         // A clock that was set back must not make it live longer.
         let is_young = self.made_at <= now && now < self.again_until;
-        is_young && self.key == pair.id && self.proven_at == checked.proven_at
+        is_young && self.key == pair.id && self.auth_time == checked.proven_at.map(seconds)
     }
 }
 
