@@ -29,13 +29,19 @@ impl Account {
     }
 }
 
-/// The account with this address or id.
+/// The account with this address or id, or the user whom an application calls so. Never one of two: anybody may register the
+/// address that is another user's subject.
 pub async fn find(app: &App, user: &str) -> Result<Account, Failure> {
     let (row, kind) = match UserId::parse(user) {
         Some(id) => (app.users.find_user_by_id(id).await?, "id"),
-        None => match app.users.find_user(user).await? {
-            Some(row) => (Some(row), "address"),
-            None => (of_subject(app, user).await?, "address or subject"),
+        None => match (app.users.find_user(user).await?, of_subject(app, user).await?) {
+            (Some(account), Some(subject)) => {
+                return Err(Failure::failed(format!(
+                    "There are an account and a subject {user:?}: name the account by its id {}, or the subject by {}.",
+                    account.user.id, subject.user.id
+                )));
+            }
+            (account, subject) => (account.or(subject), "address or subject"),
         },
     };
     let account = row.map(|row| Account {

@@ -112,7 +112,12 @@ fn check(file: &Path, out: &mut Output<impl Write>) -> Result<(), Failure> {
 
 fn opened(file: &Path) -> Result<BufReader<File>, Failure> {
     let failed = |error| Failure::failed(format!("{} cannot be read: {error}.", file.display()));
-    File::open(file).map(BufReader::new).map_err(failed)
+    let opened = File::open(file).map_err(failed)?;
+    // It is read twice, and a pipe has nothing left for the second time.
+    if !opened.metadata().map_err(failed)?.is_file() {
+        return Err(Failure::failed(format!("{} is no regular file: write - to read standard input.", file.display())));
+    }
+    Ok(BufReader::new(opened))
 }
 
 async fn import(app: &App, wanted: &Import, input: impl BufRead, told: &mut Told) -> Result<(), Failure> {

@@ -86,8 +86,10 @@ pub(super) fn exchange(
 fn date(given: &Given<'_>, text: &str) -> Result<Timestamp, ConfigError> {
     let moment = DateTime::parse_from_rfc3339(text).map(|moment| moment.timestamp_millis());
     let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
-    let read = moment.or_else(|_| day()).map(Timestamp::from_ms);
-    read.map_err(|_| given.is_no(text, "but must be a date, such as 2027-03-01 or 2027-03-01T12:00:00Z."))
+    // Years have four digits: 27-3-1 is no date of ours.
+    let is_dated = text.bytes().position(|byte| byte == b'-') == Some(4);
+    let read = moment.or_else(|_| day()).ok().filter(|_| is_dated).map(Timestamp::from_ms);
+    read.ok_or_else(|| given.is_no(text, "but must be a date, such as 2027-03-01 or 2027-03-01T12:00:00Z."))
 }
 
 /// A cookie's name (RFC 6265 §4.1.1), and none of our own.
@@ -163,6 +165,7 @@ mod tests {
                 "SESSIOND_EXCHANGE_AUDIENCE is needed to exchange tokens: set it to the aud",
             ),
             ((var::EXCHANGE_UNTIL, ""), "SESSIOND_EXCHANGE_UNTIL is needed to exchange tokens: set it to a date"),
+            ((var::EXCHANGE_UNTIL, "27-3-1"), "SESSIOND_EXCHANGE_UNTIL is \"27-3-1\", but must be a date, such as"),
             ((var::EXCHANGE_UNTIL, "soon"), "SESSIOND_EXCHANGE_UNTIL is \"soon\", but must be a date, such as"),
             ((var::EXCHANGE_COOKIE, "a b"), "SESSIOND_EXCHANGE_COOKIE is \"a b\", but must be the name"),
             ((var::EXCHANGE_COOKIE, "__Host-session"), "SESSIOND_EXCHANGE_COOKIE is \"__Host-session\", but must be"),

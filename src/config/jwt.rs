@@ -13,7 +13,7 @@ const LEAST_LIFETIME: Duration = Duration::from_secs(10);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Headers that gateways, browsers or this server use for something else.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 18] = [
     "cookie",
     "set-cookie",
     "host",
@@ -26,6 +26,12 @@ const TAKEN: [&str; 12] = [
     "x-csrf-token",
     "x-request-id",
     "cache-control",
+    "location",
+    "vary",
+    "server",
+    "retry-after",
+    "www-authenticate",
+    "content-security-policy",
 ];
 
 /// What the operator says about tokens.
@@ -52,7 +58,8 @@ pub(super) fn jwt(settings: &Settings) -> Result<Option<Jwt>, ConfigError> {
         };
     };
     let is_url = issuer.strip_prefix("https://").or_else(|| issuer.strip_prefix("http://"));
-    if is_url.is_none_or(str::is_empty) || issuer.contains(|c: char| c.is_whitespace() || c == '#' || c == '?') {
+    if is_url.is_none_or(str::is_empty) || issuer.contains(|c: char| c.is_whitespace() || ['#', '?', '@'].contains(&c))
+    {
         return Err(given.is_no(issuer, "but must be the URL of this server, such as https://example.org/auth."));
     }
     let audience = settings.given(var::JWT_AUDIENCE);
@@ -104,11 +111,13 @@ mod tests {
             &[(var::JWT_ISSUER, "example.org")][..],
             &[(var::JWT_ISSUER, "https://")],
             &[(var::JWT_ISSUER, "https://example.org/?a")],
+            &[(var::JWT_ISSUER, "https://user:password@example.org")],
             &[(var::JWT_AUDIENCE, "shop")],
             &[(var::JWT_HEADER, "X-Access-Token")],
             &[issuer, (var::JWT_LIFETIME, "61s")],
             &[issuer, (var::JWT_LIFETIME, "1s")],
             &[issuer, (var::JWT_HEADER, "Cookie")],
+            &[issuer, (var::JWT_HEADER, "Location")],
             &[issuer, (var::JWT_HEADER, "X-Session-User")],
             &[issuer, (var::JWT_HEADER, "X Token")],
         ] {

@@ -237,6 +237,9 @@ fn set(text: &str) -> Result<JwtKeys, InvalidKey> {
     if keys.iter().any(doubled) {
         return Err(no("contains two keys with the same kid."));
     }
+    if keys.len() > 1 && keys.iter().any(|key| key.id.is_none()) {
+        return Err(no("contains several keys and one without a kid, which no token can name."));
+    }
     if keys.is_empty() {
         return Err(no("contains no key that verifies RS256, ES256 or EdDSA."));
     }

@@ -78,6 +78,8 @@ impl Bridge {
         }
         let client = context.client();
         let checked = match self.app.check.authenticate(&token, client.ip, context.activity()).await? {
+            // An application on the layer sees the user alone: whoever acts for the user is nobody to it.
+            Some(checked) if checked.acting.is_some() && self.level == AccessLevel::Embedded => None,
             Some(checked) => self.app.check.recognise(checked, client.user_agent.as_deref(), || client.clone()).await?,
             None => None,
         };

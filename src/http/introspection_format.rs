@@ -3,7 +3,7 @@
 //! Owns the three media types. JSON is what RFC 7662 says; the two others are signed, and only there when tokens are issued.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{Accept, Header};
+use actix_web::http::header::{Accept, Header, Quality};
 
 use super::problem::Problem;
 
@@ -28,7 +28,10 @@ impl Format {
     /// for something else gets JSON, as without the header.
     pub fn wanted(request: &HttpRequest, are_issued: bool) -> Result<Self, Problem> {
         let Ok(accept) = Accept::parse(request) else { return Ok(Self::Json) };
-        let known = accept.ranked().into_iter().filter_map(|kind| match kind.essence_str() {
+        let mut wanted: Vec<_> = accept.0.iter().filter(|item| item.quality > Quality::ZERO).collect();
+        // The first of those that are liked best; the sort is stable.
+        wanted.sort_by(|one, other| other.quality.cmp(&one.quality));
+        let known = wanted.into_iter().filter_map(|kind| match kind.item.essence_str() {
             ACCESS_TOKEN => Some(Self::AccessToken),
             SIGNED => Some(Self::Signed),
             "application/json" | "application/*" | "*/*" => Some(Self::Json),
@@ -63,6 +66,7 @@ mod tests {
             ("text/html", Format::Json),
             ("application/jwt", Format::AccessToken),
             ("Application/JWT", Format::AccessToken),
+            ("application/jwt;q=0", Format::Json),
             (SIGNED, Format::Signed),
             ("application/json;q=0.5, application/jwt", Format::AccessToken),
             ("application/json, application/jwt;q=0.5", Format::Json),

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use crate::support::client::PASSWORD;
-use crate::support::process::command_line_ok;
+use crate::support::process::{Process, command_line_ok};
 use crate::support::requests::{Requests, Response};
-use crate::support::server::{TestServer, on_each_backend};
+use crate::support::server::{Backend, Stores, TestServer, on_each_backend};
 use crate::support::service::{FORM, IssuedSession, Service, token, user};
 use crate::support::wait::until;
 
@@ -70,6 +70,27 @@ async fn jwt(shop: &Service, cookie: &str) -> String {
 
 fn shop(server: &TestServer) -> Service {
     Service::add(&server.settings, &server.url(), "shop", "issue,introspect")
+}
+
+/// Nobody can use keys that are sealed under a cookie key that is gone: they are shown no longer than their last token lives.
+#[tokio::test]
+async fn a_new_cookie_key_ends_the_keys_that_it_cannot_open() {
+    let stores = Stores::new(Backend::Embedded);
+    let settings = stores.settings().with("SESSIOND_JWT_ISSUER", ISSUER);
+    let mut node = Process::start(&settings);
+    let first = keys(&node.url(), 1).await;
+    node.kill();
+    let other = STANDARD.encode((0..64).collect::<Vec<u8>>());
+    let node = Process::start(&settings.clone().with("SESSIOND_COOKIE_KEY", &other));
+    let both = keys(&node.url(), 2).await;
+    assert!(both.contains(&first[0]), "tokens that it signed are accepted until they expire");
+    let listed = command_line_ok(&settings, &["keys", "list", "--json"], "");
+    let ends = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["published_until"].is_string();
+    assert_eq!(listed.lines().filter(|line| ends(line)).count(), 1, "{listed}");
+    assert!(
+        listed.lines().any(|line| ends(line) && line.contains(first[0]["kid"].as_str().expect("text"))),
+        "{listed}"
+    );
 }
 
 on_each_backend! {

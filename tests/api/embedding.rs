@@ -18,6 +18,7 @@ use crate::support::client::{Anonymous, COOKIE, PASSWORD, SignedIn, new_email};
 use crate::support::node::Node;
 use crate::support::requests::{Requests, Response};
 use crate::support::server::{TestServer, on_each_backend};
+use crate::support::service::{IssuedSession, Service, user};
 use crate::support::settings::Settings;
 
 async fn count(session: Session) -> actix_web::Result<String> {
@@ -146,6 +147,21 @@ on_each_backend! {
         at_here.post("/session/remove").await.assert_status(204);
         assert_eq!(counted(&at_there).await, "1");
         owner.me().await.assert_status(200);
+    }
+
+    /// Such an application sees the user alone, and would let whoever acts do all that the user may.
+    async fn whoever_acts_for_a_user_is_nobody_here(server: TestServer) {
+        let (here, shop) =
+            (Application::on(&server).await, Service::add(&server.settings, &server.url(), "shop", "issue"));
+        let own = shop.session_of("user-1").await;
+        let mut body = user("user-1");
+        body["actor"] = json!({ "kind": "agent", "id": "assistant-7" });
+        let acting = IssuedSession::of(&shop.issue(&body).await);
+        let who = async |session: &IssuedSession| session.at(&here.url()).get("/who").await.text();
+        // Twice: by the ledger, and by a record where there are any.
+        for _ in 0..2 {
+            assert_eq!((who(&own).await, who(&acting).await), (own.user_id.clone(), "nobody".to_owned()));
+        }
     }
 
     async fn there_is_no_session_for_nobody(server: TestServer) {

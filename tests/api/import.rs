@@ -40,6 +40,15 @@ fn stored(server: &TestServer, email: &str) -> String {
 }
 
 on_each_backend! {
+    /// A pipe that is given by its name has nothing left when it is read again.
+    async fn what_is_no_file_is_refused(server: TestServer) {
+        let before = fingerprint(&server.stores.database);
+        let output = command_line(&server.settings, &["user", "import", "/dev/stdin"], "{\"email\": \"a@example.org\"}\n");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains("write - to read standard input"), "{told}");
+        assert_eq!(fingerprint(&server.stores.database), before);
+    }
+
     async fn users_come_with_their_passwords_and_get_our_hash_at_the_next_sign_in(server: TestServer) {
         let settings = &server.settings;
         let mut lines = Vec::new();

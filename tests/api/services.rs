@@ -120,6 +120,12 @@ async fn profiles(backend: Backend) {
     let world = World::on(backend);
     let account = world.server.anonymous().sign_up().await;
     let mut body = user("auth0|4711/ä%");
+    // Anybody may register the address that is another user's subject: a command names neither of the two for the other.
+    let twin = IssuedSession::of(&world.shop.issue(&user(&account.email)).await);
+    let output = command_line(&world.stores.settings(), &["user", "disable", &account.email], "");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains(&twin.user_id) && told.contains(&account.user_id), "{told}");
+    assert_eq!(world.stores.database.count("users", "disabled_at IS NOT NULL"), 0);
     // The same address as that of an account here: it is another user.
     body["email"] = json!(account.email);
     body["name"] = json!(" Ana ");

@@ -52,6 +52,11 @@ impl KeyList {
         self.pairs.iter().any(|pair| pair.until.is_none())
     }
 
+    /// Whether there is none whose private half this node can open.
+    pub(super) fn is_useless(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// From when on the next key signs: when the last one of these ends.
     pub(super) fn next_from(&self, now: Timestamp) -> Timestamp {
         self.pairs.iter().filter_map(|pair| pair.until).fold(now, Timestamp::max)

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::AccessTokens;
 use super::issuer::Issuer;
 use super::key_list::{self, KeyList};
+use super::{AccessTokens, LONGEST};
+use crate::domain::MAX_SKEW;
 use crate::ledger::{LedgerError, signing_keys};
 use crate::service::core::log_on_change::{LogOnChange, stopped};
 use crate::service::core::unavailable::Unavailable;
@@ -67,6 +68,10 @@ impl AccessTokens {
             let list = KeyList::new(signing_keys::all(db, now)?, seal).ok_or_else(corrupt)?;
             if list.is_enough() {
                 return Ok(());
+            }
+            // Sealed under another cookie key, which no node has any more.
+            if list.is_useless() {
+                signing_keys::end_all(db, now, now.plus(LONGEST).plus(MAX_SKEW), now)?;
             }
             let key = key_list::generate(list.next_from(now), now, seal, random.as_ref()).ok_or_else(corrupt)?;
             signing_keys::add(db, &key)

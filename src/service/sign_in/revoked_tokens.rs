@@ -97,7 +97,9 @@ fn read(path: &Path, length: u64) -> Result<String, String> {
 
 /// The marks of the ids, in order; an error if there are more than this.
 fn marks(text: &str, most: usize) -> Result<Vec<Mark>, String> {
-    let ids = text.lines().map(str::trim).filter(|id| !id.is_empty());
+    // Some editors begin a file with a mark of their own.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let ids = text.lines().filter(|id| !id.is_empty());
     let mut marks: Vec<Mark> = ids.take(most + 1).map(mark).collect();
     if marks.len() > most {
         return Err(format!("it has more than {most} lines"));
@@ -117,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revoked");
         assert!(RevokedTokens::open(path.clone()).err().unwrap().contains("revoked: "));
-        fs::write(&path, "one\r\n\n  two \n").unwrap();
+        fs::write(&path, "\u{feff}one\r\n\ntwo\n").unwrap();
         let revoked = RevokedTokens::open(path.clone()).unwrap();
         let has = async |id: &str| revoked.has(id).await;
         assert_eq!(
@@ -125,7 +127,7 @@ mod tests {
             (Ok(true), Ok(true), Ok(false), Ok(false))
         );
         // Replaced by one of the same length.
-        fs::write(folder.path().join("next"), "six\r\n\n  ten \n").unwrap();
+        fs::write(folder.path().join("next"), "\u{feff}six\r\n\nten\n").unwrap();
         fs::rename(folder.path().join("next"), &path).unwrap();
         assert_eq!((has("one").await, has("ten").await), (Ok(false), Ok(true)));
         fs::remove_file(&path).unwrap();
