@@ -98,7 +98,7 @@ on_each_backend! {
         let mut fields: Vec<&str> = entry.as_object().expect("an object").keys().map(String::as_str).collect();
         fields.sort_unstable();
         assert_eq!(fields, [
-            "authenticated_at", "created_at", "current", "device", "expires_at", "id", "idle_expires_at", "ip",
+            "actor", "authenticated_at", "created_at", "current", "device", "expires_at", "id", "idle_expires_at", "ip",
             "last_seen_at", "location", "remember",
         ]);
         assert_eq!(entry["device"], json!({ "browser": "Firefox", "os": "Windows", "kind": "desktop" }));
