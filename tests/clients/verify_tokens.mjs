@@ -36,5 +36,7 @@ while (performance.now() < until) {
   first ??= token;
   const { kid } = decodeProtectedHeader(token);
   if (!kids.includes(kid)) kids.push(kid);
+  // Other tests run beside it.
+  await new Promise((resolve) => setTimeout(resolve, 20));
 }
 console.log(JSON.stringify({ verified, kids, first }));

@@ -43,4 +43,6 @@ while time.monotonic() < until:
     kid = jwt.get_unverified_header(token)["kid"]
     if kid not in kids:
         kids.append(kid)
+    # Other tests run beside it.
+    time.sleep(0.02)
 print(json.dumps({"verified": count, "kids": kids, "first": first}))
