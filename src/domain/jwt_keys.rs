@@ -237,8 +237,8 @@ fn set(text: &str) -> Result<JwtKeys, InvalidKey> {
     if keys.iter().any(doubled) {
         return Err(no("contains two keys with the same kid."));
     }
-    if keys.len() > 1 && keys.iter().any(|key| key.id.is_none()) {
-        return Err(no("contains several keys and one without a kid, which no token can name."));
+    if keys.len() > 1 && keys.iter().all(|key| key.id.is_none()) {
+        return Err(no("contains several keys without a kid, which no token can name."));
     }
     if keys.is_empty() {
         return Err(no("contains no key that verifies RS256, ES256 or EdDSA."));
@@ -350,6 +350,8 @@ mod tests {
         let two = json!({ "keys": [edwards(&json!({ "kid": "a" })), edwards(&json!({}))] }).to_string();
         let two = JwtKeys::public(&two).unwrap();
         assert!(two.named(None).is_none() && two.named(Some("a")).is_some() && two.named(Some("")).is_none());
+        let nameless = json!({ "keys": [edwards(&json!({})), edwards(&json!({}))] }).to_string();
+        assert!(why(JwtKeys::public(&nameless)).contains("without a kid"));
         let same = json!({ "keys": [edwards(&json!({ "kid": "a" })), edwards(&json!({ "kid": "a" }))] }).to_string();
         assert!(why(JwtKeys::public(&same)).contains("the same kid"));
         let plain = JwtKeys::public(&pem_of("PUBLIC KEY", POINT)).unwrap();
