@@ -2,6 +2,8 @@
 //!
 //! Owns the three media types. JSON is what RFC 7662 says; the two others are signed, and only there when tokens are issued.
 
+use std::cmp::Reverse;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{Accept, Header, Quality};
 
@@ -30,7 +32,7 @@ impl Format {
         let Ok(accept) = Accept::parse(request) else { return Ok(Self::Json) };
         let mut wanted: Vec<_> = accept.0.iter().filter(|item| item.quality > Quality::ZERO).collect();
         // The first of those that are liked best; the sort is stable.
-        wanted.sort_by(|one, other| other.quality.cmp(&one.quality));
+        wanted.sort_by_key(|item| Reverse(item.quality));
         let known = wanted.into_iter().filter_map(|kind| match kind.item.essence_str() {
             ACCESS_TOKEN => Some(Self::AccessToken),
             SIGNED => Some(Self::Signed),
