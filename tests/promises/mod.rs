@@ -3,6 +3,7 @@
 //! P1 and P2 have more to them: the races in `tests/races`, the contracts in `tests/contracts`. P6 and P7 are shown
 //! over the whole interface in `tests/api`.
 
+#[cfg(feature = "postgres")]
 mod origin;
 mod p1_no_resurrection;
 mod p2_no_mass_logout;

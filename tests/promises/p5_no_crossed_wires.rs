@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "postgres")]
 use crate::promises::origin::{Origin, People};
 use crate::support::client::SignedIn;
 use crate::support::issue::issue_at;
@@ -62,6 +63,7 @@ on_each_backend! {
         assert_all_their_own(&server, people, how_long).await;
     }
 
+    #[cfg(feature = "postgres")]
     async fn clients_of_an_application_that_hang_up_in_the_middle(server: TestServer) {
         let (number, how_long) = size();
         let issued = People::of(Origin::Issued, &server.settings, &server.url());
